@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file collection.h
+ * Collections: records that are kept by the same rules. Every vault has one, named "default": one version a record, sizes
+ * padded. The rules of a collection do not change after it was made.
+ */
+#ifndef SHERD_COLLECTION_H
+#define SHERD_COLLECTION_H
+
+#include <sherd/vault.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Longest name of a collection, in bytes: 1..63 of a-z, 0-9, '.', '_', '-', beginning with a letter or digit. */
+#define SHERD_COLLECTION_NAME_BYTES_MAX 63U
+
+/** Rules of a collection. */
+struct sherd_collection {
+    char name[SHERD_COLLECTION_NAME_BYTES_MAX + 1];
+    uint32_t versions_kept; /**< versions of a record that are kept, the current one included; 0 for all */
+    bool exact_sizes;       /**< contents are stored in their own length: the store learns it. Default: size classes */
+};
+
+/**
+ * Make a collection.
+ * @return SHERD_OK; SHERD_ERR_CONFLICT (the name is taken); SHERD_ERR_INVALID (name or rules); SHERD_ERR_IO; ...
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_collection_create(struct sherd_vault *vault,
+                                                                const struct sherd_collection *collection);
+
+/** The rules of a collection. @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_TAMPERED; SHERD_ERR_IO */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_collection_get(struct sherd_vault *vault, const char *name,
+                                                             struct sherd_collection *out_collection);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

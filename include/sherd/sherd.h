@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file sherd.h
+ * All of Sherd's public interface.
+ */
+#ifndef SHERD_SHERD_H
+#define SHERD_SHERD_H
+
+#include <sherd/collection.h>
+#include <sherd/err.h>
+#include <sherd/maintain.h>
+#include <sherd/record.h>
+#include <sherd/span.h>
+#include <sherd/uuid.h>
+#include <sherd/vault.h>
+
+#endif

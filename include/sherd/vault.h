@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file vault.h
+ * A vault: four compartments and their trust anchor in one directory, opened by one process or several.
+ *
+ * A vault is made once with sherd_vault_init(), opened with sherd_vault_open(), shared by any number of threads, and
+ * closed with sherd_vault_close(). Records go in and out through <sherd/record.h>.
+ *
+ * @code
+ * struct sherd_unseal unseal = {.passphrase = sherd_span_str("correct horse battery staple")};
+ * struct sherd_vault *vault = NULL;
+ *
+ * if (sherd_vault_init("/srv/vault", &unseal, NULL) != SHERD_OK ||
+ *     sherd_vault_open("/srv/vault", &unseal, NULL, &vault) != SHERD_OK)
+ *     fprintf(stderr, "%s\n", sherd_err_detail());
+ * sherd_vault_close(vault);
+ * @endcode
+ *
+ * @par Directory  sherd.vault (format and engine, for people), anchor/ (the sealed root key and keyring), and one folder
+ * a compartment: identity/, assets/, secrets/, keys/. See docs/format/vault.md.
+ *
+ * @par Durability  A call that changes something returns SHERD_OK only after the change is on the disk of every compartment
+ * that it needs. After a failed write the handle writes no more and says so; close and open again to go on.
+ */
+#ifndef SHERD_VAULT_H
+#define SHERD_VAULT_H
+
+#include <sherd/err.h>
+#include <sherd/span.h>
+#include <sherd/uuid.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sherd_vault;
+
+/** Longest passphrase, in bytes. */
+#define SHERD_PASSPHRASE_BYTES_MAX 1024U
+
+/** Bytes of the text of a key file, without a final zero byte: see sherd_key_file_new(). */
+#define SHERD_KEY_FILE_TEXT_BYTES 78U
+
+/**
+ * What unseals the anchor's root key: exactly one of the two. Borrowed until the call returns; keep it in memory that
+ * you wipe.
+ */
+struct sherd_unseal {
+    struct sherd_span passphrase; /**< 1..SHERD_PASSPHRASE_BYTES_MAX bytes, compared byte by byte */
+    struct sherd_span key_file;   /**< the whole text of a key file */
+};
+
+/** How a vault is made. All zero is a good default. */
+struct sherd_vault_init_options {
+    const char *engine; /**< "lmdb" if NULL */
+};
+
+/** How a vault is opened. All zero is a good default. */
+struct sherd_vault_open_options {
+    bool read_only;   /**< never write; the way to read from a medium that cannot be written */
+    unsigned threads; /**< threads that work for one call on long contents: 1..16; 0 for one per processor, 4 at most */
+};
+
+/** Figures of an open vault, for people. */
+struct sherd_vault_info {
+    uint32_t format;               /**< format version of the vault */
+    struct sherd_uuid deployment;  /**< the vault's own id */
+    char engine[16];               /**< with a final zero byte */
+    char seal[32];                 /**< what seals the root key: "passphrase (scrypt)", "key file" ... */
+    bool read_only;
+    bool memory_locked;            /**< keys lie in memory that cannot be swapped */
+    bool memory_secret;            /**< ... and that the kernel itself has no map of (memfd_secret) */
+    uint64_t entry_count[4];       /**< identity, assets, secrets, keys */
+    uint64_t entry_bytes[4];       /**< disk space of entries */
+    uint64_t blob_count[4];
+    uint64_t blob_bytes[4];
+};
+
+/**
+ * Make the text of a new key file: 256 random bits in a form that names itself. Write it to a file outside the vault
+ * that its owner alone can read.
+ * @param[out] out_text  SHERD_KEY_FILE_TEXT_BYTES bytes are appended; ends with a newline
+ * @return SHERD_OK; SHERD_ERR_IO (no randomness); SHERD_ERR_NO_MEMORY
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_key_file_new(struct sherd_buf *out_text);
+
+/**
+ * Make a vault. It is complete under its name or not there at all, also after a crash.
+ * @param[in] path     directory to make; may exist if it is empty
+ * @param[in] unseal   what will open it
+ * @param[in] options  NULL for defaults
+ * @return SHERD_OK; SHERD_ERR_INVALID; SHERD_ERR_CONFLICT (something is there); SHERD_ERR_UNSUPPORTED; SHERD_ERR_IO;
+ *         SHERD_ERR_NO_MEMORY
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *unseal,
+                                                         const struct sherd_vault_init_options *options);
+
+/**
+ * Unseal and open a vault.
+ * @param[in]  path       directory
+ * @param[in]  unseal     what opens it
+ * @param[in]  options    NULL for defaults
+ * @param[out] out_vault  close with sherd_vault_close()
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND (no vault there); SHERD_ERR_DENIED (wrong passphrase or key, or a changed seal);
+ *         SHERD_ERR_TAMPERED (keyring or a compartment does not verify, or is another vault's); SHERD_ERR_UNSUPPORTED
+ *         (a format of the future); SHERD_ERR_BUSY (this process has it open already); SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ *
+ * @par Threads  Any number of threads may use one open vault. Not after fork(): open it anew in the child.
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *unseal,
+                                                         const struct sherd_vault_open_options *options,
+                                                         struct sherd_vault **out_vault);
+
+/** Wipe the keys and close. All calls on it must have returned; all readers and writers must be ended. NULL is accepted. */
+SHERD_API void sherd_vault_close(struct sherd_vault *vault);
+
+/** Figures. @return SHERD_OK; SHERD_ERR_IO */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_info(struct sherd_vault *vault, struct sherd_vault_info *out_info);
+
+/** The version of this library, such as "0.1.0". */
+SHERD_API const char *sherd_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
