@@ -41,7 +41,7 @@ struct sherd_vault;
 #define SHERD_PASSPHRASE_BYTES_MAX 1024U
 
 /** Bytes of the text of a key file, without a final zero byte: see sherd_key_file_new(). */
-#define SHERD_KEY_FILE_TEXT_BYTES 78U
+#define SHERD_KEY_FILE_TEXT_BYTES 77U
 
 /**
  * What unseals the anchor's root key: exactly one of the two. Borrowed until the call returns; keep it in memory that

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fragments: see fragment.h and docs/format/envelope.md section 3. */
+#include "envelope/fragment.h"
+#include "base/bytes.h"
+#include "crypto/merkle.h"
+#include "envelope/padme.h"
+
+#define KIND_FRAGMENT 128U
+
+static void put_header(uint32_t secrets_key_version, uint8_t out[static SHERD_FRAGMENT_HEADER_SIZE])
+{
+    out[0] = SHERD_FORMAT;
+    out[1] = KIND_FRAGMENT;
+    sherd_put_u16(out + 2, SHERD_SUITE);
+    sherd_put_u32(out + 4, secrets_key_version);
+}
+
+void sherd_fragment_prefix_encode(uint32_t secrets_key_version, const struct sherd_share *share,
+                                  uint8_t out[SHERD_FRAGMENT_PREFIX_SIZE])
+{
+    put_header(secrets_key_version, out);
+    memcpy(out + SHERD_FRAGMENT_HEADER_SIZE, share->bytes, sizeof(share->bytes));
+}
+
+enum sherd_err sherd_fragment_prefix_decode(struct sherd_span bytes, uint64_t secrets_key_version,
+                                            struct sherd_share *out_share)
+{
+    uint8_t header[SHERD_FRAGMENT_HEADER_SIZE];
+
+    put_header((uint32_t)secrets_key_version, header);
+    if (bytes.len < SHERD_FRAGMENT_PREFIX_SIZE || memcmp(bytes.data, header, sizeof(header)) != 0)
+        return sherd_fail(SHERD_ERR_TAMPERED, "a fragment does not verify");
+    memcpy(out_share->bytes, bytes.data + SHERD_FRAGMENT_HEADER_SIZE, sizeof(out_share->bytes));
+    return SHERD_OK;
+}
+
+uint64_t sherd_fragment_padded_bytes(uint64_t content_bytes, bool exact)
+{
+    return exact ? content_bytes : sherd_padme(content_bytes);
+}
+
+enum sherd_err sherd_fragment_digest(struct sherd_span bytes, struct sherd_digest *out_digest)
+{
+    struct sherd_merkle tree = {0};
+    struct sherd_digest leaf;
+    struct sherd_span piece;
+
+    if (!sherd_span_take(&bytes, SHERD_FRAGMENT_HEAD_SIZE, &piece))
+        return sherd_fail(SHERD_ERR_TAMPERED, "a fragment does not verify");
+    SHERD_TRY(sherd_merkle_leaf(piece, &leaf));
+    SHERD_TRY(sherd_merkle_add(&tree, &leaf));
+    while (bytes.len > 0) {
+        const size_t len = bytes.len < SHERD_AEAD_SEALED_CHUNK_SIZE ? bytes.len : SHERD_AEAD_SEALED_CHUNK_SIZE;
+
+        if (!sherd_span_take(&bytes, len, &piece))
+            sherd_bug("a span is shorter than it says");
+        SHERD_TRY(sherd_merkle_leaf(piece, &leaf));
+        SHERD_TRY(sherd_merkle_add(&tree, &leaf));
+    }
+    return sherd_merkle_root(&tree, out_digest);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fields of each kind of entry: see payload.h and docs/format/envelope.md section 2. */
+#include "envelope/payload.h"
+#include "envelope/attributes.h"
+#include <string.h>
+
+enum field {
+    FIELD_TENANT = 1,
+    FIELD_COMPARTMENT = 2,
+    FIELD_COLLECTION = 3,
+    FIELD_ENTITY = 4,
+    FIELD_RECORD = 5,
+    FIELD_VERSION = 6,
+    FIELD_VERSION_OLDEST = 7,
+    FIELD_DATA = 8,
+    FIELD_SHARE = 9,
+    FIELD_CONTENT_BYTES = 10,
+    FIELD_FRAGMENT_BYTES = 11,
+    FIELD_CREATED = 12,
+    FIELD_DIGEST = 13,
+    FIELD_WRAPPED_KEY = 14,
+    FIELD_OUTER_KEY_VERSION = 15,
+    FIELD_SECRETS_KEY_VERSION = 16,
+    FIELD_IDEMPOTENCY = 17,
+    FIELD_COLLECTION_NAME = 18,
+    FIELD_VERSIONS_KEPT = 19,
+    FIELD_EXACT_SIZES = 20,
+    FIELD_ENTITY_ID = 21,
+    FIELD_CONTENT_TYPE = 22,
+    FIELD_ATTRIBUTES = 23,
+    FIELD_CONTENT_MAC = 24,
+    FIELD_PRINCIPAL = 25,
+    FIELD_PLACEMENT = 26,
+};
+
+#define BIT(field) SHERD_TLV_BIT(field)
+#define SPAN(object) sherd_span_of((object).bytes, sizeof((object).bytes))
+#define GET(tlv, field, object) SHERD_TRY(sherd_tlv_get((tlv), (field), (object).bytes, sizeof((object).bytes)))
+
+enum sherd_err sherd_map_encode(const struct sherd_map *map, uint8_t *block, size_t *out_bytes,
+                                enum sherd_kind *out_kind)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
+
+    sherd_tlv_put(&writer, FIELD_COLLECTION, SPAN(map->collection));
+    sherd_tlv_put(&writer, FIELD_ENTITY, SPAN(map->entity));
+    sherd_tlv_put(&writer, FIELD_RECORD, SPAN(map->record));
+    sherd_tlv_put_u64(&writer, FIELD_VERSION, map->version);
+    sherd_tlv_put(&writer, FIELD_DATA, SPAN(map->data));
+    sherd_tlv_put(&writer, FIELD_SHARE, SPAN(map->share));
+    sherd_tlv_put_u64(&writer, FIELD_CONTENT_BYTES, map->content_bytes);
+    sherd_tlv_put_u64(&writer, FIELD_FRAGMENT_BYTES, map->fragment_bytes);
+    sherd_tlv_put_u64(&writer, FIELD_CREATED, map->created_s);
+    sherd_tlv_put(&writer, FIELD_ENTITY_ID, sherd_span_str(map->entity_id));
+    sherd_tlv_put(&writer, FIELD_CONTENT_TYPE, sherd_span_str(map->content_type));
+    sherd_tlv_put(&writer, FIELD_ATTRIBUTES, map->attributes);
+    sherd_tlv_put_u64(&writer, FIELD_PLACEMENT, map->blob ? 1 : 0);
+    SHERD_TRY(sherd_tlv_end(&writer, out_bytes));
+    const size_t short_bytes = sherd_kind_payload_bytes(SHERD_KIND_MAP, SHERD_FOR_ASSETS);
+    *out_kind = *out_bytes + 2 <= short_bytes ? SHERD_KIND_MAP : SHERD_KIND_LONG_MAP;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_map_decode(struct sherd_span bytes, struct sherd_map *out_map)
+{
+    const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_RECORD) | BIT(FIELD_VERSION) |
+                              BIT(FIELD_DATA) | BIT(FIELD_SHARE) | BIT(FIELD_CONTENT_BYTES) |
+                              BIT(FIELD_FRAGMENT_BYTES) | BIT(FIELD_CREATED) | BIT(FIELD_PLACEMENT);
+    const uint64_t optional = BIT(FIELD_ENTITY_ID) | BIT(FIELD_CONTENT_TYPE) | BIT(FIELD_ATTRIBUTES);
+    struct sherd_tlv tlv;
+    struct sherd_map map;
+    uint64_t placement;
+    size_t attribute_count;
+
+    SHERD_TRY(sherd_tlv_parse(bytes, required, optional, &tlv));
+    GET(&tlv, FIELD_COLLECTION, map.collection);
+    GET(&tlv, FIELD_ENTITY, map.entity);
+    GET(&tlv, FIELD_RECORD, map.record);
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_VERSION, UINT64_MAX, &map.version));
+    GET(&tlv, FIELD_DATA, map.data);
+    GET(&tlv, FIELD_SHARE, map.share);
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_CONTENT_BYTES, SHERD_CONTENT_BYTES_MAX, &map.content_bytes));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_FRAGMENT_BYTES, UINT64_MAX, &map.fragment_bytes));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_CREATED, INT64_MAX, &map.created_s));
+    SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_ENTITY_ID, map.entity_id, sizeof(map.entity_id)));
+    SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_CONTENT_TYPE, map.content_type, sizeof(map.content_type)));
+    map.attributes = tlv.value[FIELD_ATTRIBUTES];
+    SHERD_TRY(sherd_attributes_check(map.attributes, &attribute_count));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_PLACEMENT, 1, &placement));
+    map.blob = placement == 1;
+    *out_map = map;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_pin_encode(const struct sherd_pin *pin, uint8_t *block, size_t *out_bytes)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
+
+    sherd_tlv_put(&writer, FIELD_COLLECTION, SPAN(pin->collection));
+    sherd_tlv_put(&writer, FIELD_ENTITY, SPAN(pin->entity));
+    sherd_tlv_put(&writer, FIELD_RECORD, SPAN(pin->record));
+    sherd_tlv_put_u64(&writer, FIELD_VERSION, pin->version);
+    sherd_tlv_put_u64(&writer, FIELD_VERSION_OLDEST, pin->version_oldest);
+    sherd_tlv_put_u64(&writer, FIELD_FRAGMENT_BYTES, pin->fragment_bytes);
+    sherd_tlv_put_u64(&writer, FIELD_CREATED, pin->created_s);
+    sherd_tlv_put(&writer, FIELD_DIGEST, SPAN(pin->digest));
+    sherd_tlv_put(&writer, FIELD_WRAPPED_KEY, SPAN(pin->key));
+    sherd_tlv_put_u64(&writer, FIELD_OUTER_KEY_VERSION, pin->entity_key_version);
+    sherd_tlv_put_u64(&writer, FIELD_SECRETS_KEY_VERSION, pin->secrets_key_version);
+    if (pin->has_idempotency)
+        sherd_tlv_put(&writer, FIELD_IDEMPOTENCY, SPAN(pin->idempotency));
+    return sherd_tlv_end(&writer, out_bytes);
+}
+
+enum sherd_err sherd_pin_decode(struct sherd_span bytes, struct sherd_pin *out_pin)
+{
+    const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_RECORD) | BIT(FIELD_VERSION) |
+                              BIT(FIELD_VERSION_OLDEST) | BIT(FIELD_FRAGMENT_BYTES) | BIT(FIELD_CREATED) |
+                              BIT(FIELD_DIGEST) | BIT(FIELD_WRAPPED_KEY) | BIT(FIELD_OUTER_KEY_VERSION) |
+                              BIT(FIELD_SECRETS_KEY_VERSION);
+    struct sherd_tlv tlv;
+    struct sherd_pin pin = {0};
+
+    SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_IDEMPOTENCY), &tlv));
+    GET(&tlv, FIELD_COLLECTION, pin.collection);
+    GET(&tlv, FIELD_ENTITY, pin.entity);
+    GET(&tlv, FIELD_RECORD, pin.record);
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_VERSION, UINT64_MAX, &pin.version));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_VERSION_OLDEST, pin.version, &pin.version_oldest));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_FRAGMENT_BYTES, UINT64_MAX, &pin.fragment_bytes));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_CREATED, INT64_MAX, &pin.created_s));
+    GET(&tlv, FIELD_DIGEST, pin.digest);
+    GET(&tlv, FIELD_WRAPPED_KEY, pin.key);
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_OUTER_KEY_VERSION, UINT32_MAX, &pin.entity_key_version));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_SECRETS_KEY_VERSION, UINT32_MAX, &pin.secrets_key_version));
+    if (tlv.value[FIELD_IDEMPOTENCY].data != NULL) {
+        pin.has_idempotency = true;
+        GET(&tlv, FIELD_IDEMPOTENCY, pin.idempotency);
+    }
+    *out_pin = pin;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_entity_key_encode(const struct sherd_entity_key_entry *entry, uint8_t *block, size_t *out_bytes)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
+
+    sherd_tlv_put(&writer, FIELD_COLLECTION, SPAN(entry->collection));
+    sherd_tlv_put(&writer, FIELD_ENTITY, SPAN(entry->entity));
+    sherd_tlv_put_u64(&writer, FIELD_VERSION, entry->version);
+    sherd_tlv_put(&writer, FIELD_WRAPPED_KEY, SPAN(entry->key));
+    sherd_tlv_put_u64(&writer, FIELD_OUTER_KEY_VERSION, entry->master_key_version);
+    sherd_tlv_put(&writer, FIELD_ENTITY_ID, sherd_span_str(entry->entity_id));
+    return sherd_tlv_end(&writer, out_bytes);
+}
+
+enum sherd_err sherd_entity_key_decode(struct sherd_span bytes, struct sherd_entity_key_entry *out_entry)
+{
+    const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_VERSION) |
+                              BIT(FIELD_WRAPPED_KEY) | BIT(FIELD_OUTER_KEY_VERSION);
+    struct sherd_tlv tlv;
+    struct sherd_entity_key_entry entry;
+
+    SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_ENTITY_ID), &tlv));
+    GET(&tlv, FIELD_COLLECTION, entry.collection);
+    GET(&tlv, FIELD_ENTITY, entry.entity);
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_VERSION, UINT32_MAX, &entry.version));
+    GET(&tlv, FIELD_WRAPPED_KEY, entry.key);
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_OUTER_KEY_VERSION, UINT32_MAX, &entry.master_key_version));
+    SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_ENTITY_ID, entry.entity_id, sizeof(entry.entity_id)));
+    *out_entry = entry;
+    return SHERD_OK;
+}
+
+bool sherd_collection_name_valid(const char *name)
+{
+    const size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
+
+    return len >= 1 && len <= SHERD_COLLECTION_NAME_BYTES_MAX && name[len] == 0 && strchr("._-", name[0]) == NULL;
+}
+
+enum sherd_err sherd_collection_encode(const struct sherd_collection_entry *entry, uint8_t *block, size_t *out_bytes)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
+
+    sherd_tlv_put(&writer, FIELD_COLLECTION, SPAN(entry->id));
+    sherd_tlv_put(&writer, FIELD_COLLECTION_NAME, sherd_span_str(entry->rules.name));
+    sherd_tlv_put_u64(&writer, FIELD_VERSIONS_KEPT, entry->rules.versions_kept);
+    sherd_tlv_put_u64(&writer, FIELD_EXACT_SIZES, entry->rules.exact_sizes ? 1 : 0);
+    return sherd_tlv_end(&writer, out_bytes);
+}
+
+enum sherd_err sherd_collection_decode(struct sherd_span bytes, struct sherd_collection_entry *out_entry)
+{
+    const uint64_t required =
+        BIT(FIELD_COLLECTION) | BIT(FIELD_COLLECTION_NAME) | BIT(FIELD_VERSIONS_KEPT) | BIT(FIELD_EXACT_SIZES);
+    struct sherd_tlv tlv;
+    struct sherd_collection_entry entry = {0};
+    uint64_t versions_kept;
+    uint64_t exact_sizes;
+
+    SHERD_TRY(sherd_tlv_parse(bytes, required, 0, &tlv));
+    GET(&tlv, FIELD_COLLECTION, entry.id);
+    SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_COLLECTION_NAME, entry.rules.name, sizeof(entry.rules.name)));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_VERSIONS_KEPT, UINT32_MAX, &versions_kept));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_EXACT_SIZES, 1, &exact_sizes));
+    SHERD_ENSURE(sherd_collection_name_valid(entry.rules.name), SHERD_ERR_TAMPERED, "a stored entry does not verify");
+    entry.rules.versions_kept = (uint32_t)versions_kept;
+    entry.rules.exact_sizes = exact_sizes == 1;
+    *out_entry = entry;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_collection_pin_encode(const struct sherd_uuid *collection, const struct sherd_digest *digest,
+                                           uint8_t *block, size_t *out_bytes)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
+
+    sherd_tlv_put(&writer, FIELD_COLLECTION, SPAN(*collection));
+    sherd_tlv_put(&writer, FIELD_DIGEST, SPAN(*digest));
+    return sherd_tlv_end(&writer, out_bytes);
+}
+
+enum sherd_err sherd_collection_pin_decode(struct sherd_span bytes, struct sherd_uuid *out_collection,
+                                           struct sherd_digest *out_digest)
+{
+    struct sherd_tlv tlv;
+
+    SHERD_TRY(sherd_tlv_parse(bytes, BIT(FIELD_COLLECTION) | BIT(FIELD_DIGEST), 0, &tlv));
+    GET(&tlv, FIELD_COLLECTION, *out_collection);
+    GET(&tlv, FIELD_DIGEST, *out_digest);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_idempotency_encode(const struct sherd_idempotency_entry *entry, uint8_t *block,
+                                        size_t *out_bytes)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
+
+    sherd_tlv_put(&writer, FIELD_COLLECTION, SPAN(entry->collection));
+    sherd_tlv_put(&writer, FIELD_RECORD, SPAN(entry->record));
+    sherd_tlv_put(&writer, FIELD_CONTENT_MAC, SPAN(entry->content_mac));
+    return sherd_tlv_end(&writer, out_bytes);
+}
+
+enum sherd_err sherd_idempotency_decode(struct sherd_span bytes, struct sherd_idempotency_entry *out_entry)
+{
+    struct sherd_tlv tlv;
+    struct sherd_idempotency_entry entry;
+
+    SHERD_TRY(
+        sherd_tlv_parse(bytes, BIT(FIELD_COLLECTION) | BIT(FIELD_RECORD) | BIT(FIELD_CONTENT_MAC), 0, &tlv));
+    GET(&tlv, FIELD_COLLECTION, entry.collection);
+    GET(&tlv, FIELD_RECORD, entry.record);
+    GET(&tlv, FIELD_CONTENT_MAC, entry.content_mac);
+    *out_entry = entry;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_compartment_encode(const struct sherd_compartment_entry *entry, uint8_t *block,
+                                        size_t *out_bytes)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
+
+    sherd_tlv_put(&writer, FIELD_TENANT, SPAN(entry->tenant));
+    sherd_tlv_put(&writer, FIELD_COMPARTMENT, SPAN(entry->compartment));
+    return sherd_tlv_end(&writer, out_bytes);
+}
+
+enum sherd_err sherd_compartment_decode(struct sherd_span bytes, struct sherd_compartment_entry *out_entry)
+{
+    struct sherd_tlv tlv;
+    struct sherd_compartment_entry entry;
+
+    SHERD_TRY(sherd_tlv_parse(bytes, BIT(FIELD_TENANT) | BIT(FIELD_COMPARTMENT), 0, &tlv));
+    GET(&tlv, FIELD_TENANT, entry.tenant);
+    GET(&tlv, FIELD_COMPARTMENT, entry.compartment);
+    *out_entry = entry;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_principal_encode(const struct sherd_uuid *tenant, const char *name, uint8_t *block,
+                                      size_t *out_bytes)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
+
+    sherd_tlv_put(&writer, FIELD_TENANT, SPAN(*tenant));
+    sherd_tlv_put(&writer, FIELD_PRINCIPAL, sherd_span_str(name));
+    return sherd_tlv_end(&writer, out_bytes);
+}
+
+enum sherd_err sherd_principal_decode(struct sherd_span bytes, struct sherd_uuid *out_tenant, char out_name[64])
+{
+    struct sherd_tlv tlv;
+
+    SHERD_TRY(sherd_tlv_parse(bytes, BIT(FIELD_TENANT) | BIT(FIELD_PRINCIPAL), 0, &tlv));
+    GET(&tlv, FIELD_TENANT, *out_tenant);
+    return sherd_tlv_get_text(&tlv, FIELD_PRINCIPAL, out_name, 64);
+}

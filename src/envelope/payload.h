@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file envelope/payload.h
+ * What the entries say: map entries, pins, keys, collections. Encoded as TLV, decoded strictly; no key, no I/O.
+ *
+ * Decoded structs own all their bytes, but for spans, which are borrowed from what was decoded.
+ */
+#ifndef SHERD_ENVELOPE_PAYLOAD_H
+#define SHERD_ENVELOPE_PAYLOAD_H
+
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+#include "envelope/entry.h"
+#include <sherd/record.h>
+
+#define SHERD_KEY_SIZE 32
+#define SHERD_WRAPPED_KEY_SIZE (SHERD_KEY_SIZE + SHERD_AEAD_HEADER_SIZE + SHERD_AEAD_TAG_SIZE)
+
+/** A share of a content key: one lies in `assets`, one in `secrets`. */
+struct sherd_share {
+    uint8_t bytes[SHERD_KEY_SIZE];
+};
+
+/** A record key or entity key, sealed. */
+struct sherd_wrapped_key {
+    uint8_t bytes[SHERD_WRAPPED_KEY_SIZE];
+};
+
+/** Map entry: what a record version is and where its fragment lies. */
+struct sherd_map {
+    struct sherd_uuid collection;
+    struct sherd_ref entity;
+    struct sherd_uuid record;
+    uint64_t version;
+    struct sherd_ref data;
+    struct sherd_share share;
+    uint64_t content_bytes;
+    uint64_t fragment_bytes;
+    uint64_t created_s;
+    bool blob; /**< the fragment is a blob, not an entry */
+    char entity_id[SHERD_ENTITY_BYTES_MAX + 1];
+    char content_type[SHERD_CONTENT_TYPE_BYTES_MAX + 1];
+    struct sherd_span attributes; /**< encoded; borrowed */
+};
+
+/** Pin: the anchor's word on one version of a record, and its wrapped record key. */
+struct sherd_pin {
+    struct sherd_uuid collection;
+    struct sherd_ref entity;
+    struct sherd_uuid record;
+    uint64_t version;
+    uint64_t version_oldest;
+    uint64_t fragment_bytes;
+    uint64_t created_s;
+    struct sherd_digest digest;
+    struct sherd_wrapped_key key;
+    uint64_t entity_key_version;
+    uint64_t secrets_key_version;
+    bool has_idempotency;
+    struct sherd_ref idempotency; /**< name of the idempotency entry */
+};
+
+/** An entity's key as it is kept. */
+struct sherd_entity_key_entry {
+    struct sherd_uuid collection;
+    struct sherd_ref entity;
+    uint64_t version;
+    struct sherd_wrapped_key key;
+    uint64_t master_key_version;
+    char entity_id[SHERD_ENTITY_BYTES_MAX + 1];
+};
+
+/** A collection's rules and id. */
+struct sherd_collection_entry {
+    struct sherd_uuid id;
+    struct sherd_collection rules;
+};
+
+/** Which record an idempotency key made, and of which contents. */
+struct sherd_idempotency_entry {
+    struct sherd_uuid collection;
+    struct sherd_uuid record;
+    struct sherd_digest content_mac;
+};
+
+/** What a compartment says of itself. */
+struct sherd_compartment_entry {
+    struct sherd_uuid tenant;
+    struct sherd_uuid compartment;
+};
+
+/** Room for the TLV of any kind. */
+#define SHERD_TLV_BYTES_MAX (SHERD_PAYLOAD_BYTES_MAX - 2U)
+
+/**
+ * Encode: TLV into block (SHERD_TLV_BYTES_MAX bytes).
+ * @param[out] out_kind  SHERD_KIND_MAP, or SHERD_KIND_LONG_MAP where it does not fit that
+ * @return SHERD_OK; SHERD_ERR_LIMIT
+ */
+SHERD_MUST_USE enum sherd_err sherd_map_encode(const struct sherd_map *map, uint8_t *block, size_t *out_bytes,
+                                               enum sherd_kind *out_kind);
+/** Decode, strictly. @return SHERD_OK; SHERD_ERR_TAMPERED */
+SHERD_MUST_USE enum sherd_err sherd_map_decode(struct sherd_span tlv, struct sherd_map *out_map);
+
+SHERD_MUST_USE enum sherd_err sherd_pin_encode(const struct sherd_pin *pin, uint8_t *block, size_t *out_bytes);
+SHERD_MUST_USE enum sherd_err sherd_pin_decode(struct sherd_span tlv, struct sherd_pin *out_pin);
+
+SHERD_MUST_USE enum sherd_err sherd_entity_key_encode(const struct sherd_entity_key_entry *entry, uint8_t *block,
+                                                      size_t *out_bytes);
+SHERD_MUST_USE enum sherd_err sherd_entity_key_decode(struct sherd_span tlv, struct sherd_entity_key_entry *out_entry);
+
+SHERD_MUST_USE enum sherd_err sherd_collection_encode(const struct sherd_collection_entry *entry, uint8_t *block,
+                                                      size_t *out_bytes);
+SHERD_MUST_USE enum sherd_err sherd_collection_decode(struct sherd_span tlv, struct sherd_collection_entry *out_entry);
+
+SHERD_MUST_USE enum sherd_err sherd_collection_pin_encode(const struct sherd_uuid *collection,
+                                                          const struct sherd_digest *digest, uint8_t *block,
+                                                          size_t *out_bytes);
+SHERD_MUST_USE enum sherd_err sherd_collection_pin_decode(struct sherd_span tlv, struct sherd_uuid *out_collection,
+                                                          struct sherd_digest *out_digest);
+
+SHERD_MUST_USE enum sherd_err sherd_idempotency_encode(const struct sherd_idempotency_entry *entry, uint8_t *block,
+                                                       size_t *out_bytes);
+SHERD_MUST_USE enum sherd_err sherd_idempotency_decode(struct sherd_span tlv,
+                                                       struct sherd_idempotency_entry *out_entry);
+
+SHERD_MUST_USE enum sherd_err sherd_compartment_encode(const struct sherd_compartment_entry *entry, uint8_t *block,
+                                                       size_t *out_bytes);
+SHERD_MUST_USE enum sherd_err sherd_compartment_decode(struct sherd_span tlv,
+                                                       struct sherd_compartment_entry *out_entry);
+
+/** A principal: for now the vault's owner alone. */
+SHERD_MUST_USE enum sherd_err sherd_principal_encode(const struct sherd_uuid *tenant, const char *name, uint8_t *block,
+                                                     size_t *out_bytes);
+SHERD_MUST_USE enum sherd_err sherd_principal_decode(struct sherd_span tlv, struct sherd_uuid *out_tenant,
+                                                     char out_name[64]);
+
+/** Whether a text may be a collection's name. */
+bool sherd_collection_name_valid(const char *name);
+
+#endif
