@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ed25519. Signing is rare (checkpoints, approvals), so its contexts are made for each call; OpenSSL clears and frees
+ * the private key with them.
+ */
+#include "crypto/sign.h"
+
+#include "crypto/evp.h"
+#include <openssl/err.h>
+
+/* OpenSSL takes no NULL for a message of no bytes everywhere. */
+static const uint8_t *bytes_of(struct sherd_span message)
+{
+    static const uint8_t none;
+
+    return message.len > 0 ? message.data : &none;
+}
+
+static void pkey_freep(EVP_PKEY **pkey)
+{
+    EVP_PKEY_free(*pkey);
+}
+
+static void md_ctx_freep(EVP_MD_CTX **ctx)
+{
+    EVP_MD_CTX_free(*ctx);
+}
+
+enum sherd_err sherd_sign_public(const uint8_t seed[static SHERD_SIGN_SEED_SIZE],
+                                 uint8_t out_public[SHERD_SIGN_PUBLIC_SIZE])
+{
+    SHERD_CLEANUP(pkey_freep) EVP_PKEY *pkey = NULL;
+    size_t size = SHERD_SIGN_PUBLIC_SIZE;
+
+    SHERD_TRY(sherd_crypto_gate());
+    pkey = EVP_PKEY_new_raw_private_key_ex(NULL, "ED25519", NULL, seed, SHERD_SIGN_SEED_SIZE);
+    if (pkey == NULL || EVP_PKEY_get_raw_public_key(pkey, out_public, &size) != 1)
+        return sherd_evp_fail("Ed25519");
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_sign(const uint8_t seed[static SHERD_SIGN_SEED_SIZE], struct sherd_span message,
+                          uint8_t out_signature[SHERD_SIGNATURE_SIZE])
+{
+    SHERD_CLEANUP(pkey_freep) EVP_PKEY *pkey = NULL;
+    SHERD_CLEANUP(md_ctx_freep) EVP_MD_CTX *ctx = NULL;
+    size_t size = SHERD_SIGNATURE_SIZE;
+
+    SHERD_TRY(sherd_crypto_gate());
+    pkey = EVP_PKEY_new_raw_private_key_ex(NULL, "ED25519", NULL, seed, SHERD_SIGN_SEED_SIZE);
+    ctx = EVP_MD_CTX_new();
+    if (pkey == NULL || ctx == NULL || EVP_DigestSignInit_ex(ctx, NULL, NULL, NULL, NULL, pkey, NULL) != 1 ||
+        EVP_DigestSign(ctx, out_signature, &size, bytes_of(message), message.len) != 1)
+        return sherd_evp_fail("Ed25519");
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_sign_verify(const uint8_t public_key[static SHERD_SIGN_PUBLIC_SIZE], struct sherd_span message,
+                                 const uint8_t signature[static SHERD_SIGNATURE_SIZE])
+{
+    SHERD_CLEANUP(pkey_freep) EVP_PKEY *pkey = NULL;
+    SHERD_CLEANUP(md_ctx_freep) EVP_MD_CTX *ctx = NULL;
+
+    SHERD_TRY(sherd_crypto_gate());
+    pkey = EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, public_key, SHERD_SIGN_PUBLIC_SIZE);
+    ctx = EVP_MD_CTX_new();
+    if (pkey == NULL || ctx == NULL || EVP_DigestVerifyInit_ex(ctx, NULL, NULL, NULL, NULL, pkey, NULL) != 1)
+        return sherd_evp_fail("Ed25519");
+    if (EVP_DigestVerify(ctx, signature, SHERD_SIGNATURE_SIZE, bytes_of(message), message.len) != 1) {
+        ERR_clear_error();
+        return sherd_fail(SHERD_ERR_TAMPERED, "a signature does not verify");
+    }
+    return SHERD_OK;
+}
