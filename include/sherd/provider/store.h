@@ -64,7 +64,7 @@ struct sherd_blob_reader {
     const struct sherd_store_ops *ops;
 };
 
-/** What must be true of an entry before an operation on it; if it is not, the whole set fails with SHERD_ERR_CONFLICT. */
+/** What must be true of an entry before an operation on it; else the whole set fails with SHERD_ERR_CONFLICT. */
 enum sherd_store_expect {
     SHERD_EXPECT_ANY,    /**< nothing */
     SHERD_EXPECT_ABSENT, /**< there is no entry of that name */
@@ -94,9 +94,9 @@ struct sherd_store_set {
 
 /** How a store is opened. */
 struct sherd_store_config {
-    const char *path;   /**< directory of the compartment, or what the engine takes for it; borrowed until open returns */
-    bool create;        /**< make it, it must not exist yet; otherwise it must exist */
-    bool read_only;     /**< never write, not even a lock where the medium is read-only */
+    const char *path; /**< the compartment's directory, or what the engine takes for it; borrowed until open returns */
+    bool create;      /**< make it, it must not exist yet; otherwise it must exist */
+    bool read_only;   /**< never write, not even a lock where the medium is read-only */
 };
 
 /** Figures of a store, for people. */
@@ -134,14 +134,15 @@ struct sherd_store_ops {
     void (*snapshot_end)(struct sherd_snapshot *snapshot);
     /** Append the value of an entry to out_value. SHERD_ERR_NOT_FOUND; SHERD_ERR_LIMIT if it does not fit. */
     enum sherd_err (*get)(struct sherd_snapshot *snapshot, struct sherd_ref name, struct sherd_buf *out_value);
-    /** Visit entries in the order of their names, from the first that is greater than *after (from the first if NULL). */
+    /** Visit entries in the order of their names, from the first greater than *after (from the first if NULL). */
     enum sherd_err (*scan)(struct sherd_snapshot *snapshot, const struct sherd_ref *after, sherd_store_visit_fn *visit,
                            void *arg);
 
     /**
      * Carry out write sets; each set is atomic by itself and they take effect in order. On return every set has its
      * result, and those with SHERD_OK are durable. Returns SHERD_OK if each set was carried out or refused with
-     * SHERD_ERR_CONFLICT; otherwise the code that all other sets got.
+     * SHERD_ERR_CONFLICT; otherwise the code that all other sets got. SHERD_ERR_BUSY says that nothing of those sets
+     * was changed and that they may be tried again; SHERD_ERR_DENIED that the store is read-only.
      */
     enum sherd_err (*write)(struct sherd_store *store, struct sherd_store_set *const *sets, size_t set_count);
 
@@ -149,9 +150,9 @@ struct sherd_store_ops {
     enum sherd_err (*blob_create)(struct sherd_store *store, struct sherd_blob_writer **out_writer);
     /** Append bytes. After a failure only blob_abort may follow. */
     enum sherd_err (*blob_append)(struct sherd_blob_writer *writer, struct sherd_span bytes);
-    /** Overwrite bytes already appended, at offset; for a header that is known last. */
+    /** Overwrite bytes already appended, at offset; for a header that is known last. SHERD_ERR_LIMIT past the end. */
     enum sherd_err (*blob_patch)(struct sherd_blob_writer *writer, uint64_t offset, struct sherd_span bytes);
-    /** Make the blob durable and visible under name; consumes the writer also on failure. SHERD_ERR_CONFLICT if taken. */
+    /** Make the blob durable and visible under name; always consumes the writer. SHERD_ERR_CONFLICT if taken. */
     enum sherd_err (*blob_commit)(struct sherd_blob_writer *writer, struct sherd_ref name);
     /** Drop the blob; consumes the writer. NULL is accepted. */
     void (*blob_abort)(struct sherd_blob_writer *writer);
