@@ -243,14 +243,20 @@ static void arena_free(struct arena *arena)
     sherd_free(arena);
 }
 
+static void *alloc_failed(size_t size)
+{
+    const enum sherd_err err = sherd_fail(SHERD_ERR_NO_MEMORY, "secret memory: out of memory, %zu bytes wanted", size);
+
+    (void)err; /* callers of a function that returns a pointer know the code */
+    return NULL;
+}
+
 static struct arena *arena_new(size_t bytes, unsigned int slot_count)
 {
     struct arena *arena = NULL;
 
-    if (pool.arena_count == ARENA_COUNT_MAX) {
-        (void)!sherd_fail(SHERD_ERR_NO_MEMORY, "secret memory: all %d arenas are in use", ARENA_COUNT_MAX);
-        return NULL;
-    }
+    if (pool.arena_count == ARENA_COUNT_MAX)
+        return alloc_failed(bytes);
     arena = sherd_alloc(sizeof(*arena) + slot_count * sizeof(arena->slots[0]));
     if (arena == NULL)
         return NULL;
@@ -421,12 +427,10 @@ void *sherd_secret_alloc(size_t size)
 
 #if SHERD_FAILPOINTS
     if (sherd_failpoint_hit("alloc") != SHERD_OK)
-        return NULL;
+        return alloc_failed(size);
 #endif
-    if (size > BLOCK_BYTES_MAX) {
-        (void)!sherd_fail(SHERD_ERR_NO_MEMORY, "secret memory: %zu bytes wanted, %zu at most", size, BLOCK_BYTES_MAX);
-        return NULL;
-    }
+    if (size > BLOCK_BYTES_MAX)
+        return alloc_failed(size);
     (void)pthread_mutex_lock(&pool.lock);
     if (fork_watch() == SHERD_OK)
         block = size <= ARENA_BYTES / 2 ? block_take(class_of(size), size) : block_own(size);

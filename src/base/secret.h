@@ -22,6 +22,12 @@ void *sherd_secret_alloc(size_t size) __attribute__((malloc, warn_unused_result)
 /** Wipe and give back a block of sherd_secret_alloc(). NULL is accepted; any other pointer stops the process. */
 void sherd_secret_free(void *block);
 
+/** For SHERD_CLEANUP: frees the block that a pointer variable points to. */
+static inline void sherd_secret_freep(void *pointer_to_block)
+{
+    sherd_secret_free(*(void **)pointer_to_block);
+}
+
 /** What the process's secret memory is made of. */
 struct sherd_secret_stat {
     bool memfd_secret;      /**< the arenas are memfd_secret memory */
