@@ -104,17 +104,23 @@ static enum sherd_err rule_act(enum action action, const char *name)
     sherd_bug("failpoint %s: action %d", name, (int)action);
 }
 
+/* Counts the hit. */
+static bool rule_applies(struct rule *rule, const char *name)
+{
+    if (strcmp(rule->name, name) != 0)
+        return false;
+    return atomic_fetch_add(&rule->hits, 1) + 1 == rule->only_hit || rule->only_hit == 0;
+}
+
+/* All rules count each hit, though only the first that applies acts. */
 static enum sherd_err rules_hit(const char *name)
 {
-    for (size_t i = 0; i < rule_count; i++) {
-        struct rule *rule = &rules[i];
+    const struct rule *acting = NULL;
 
-        if (strcmp(rule->name, name) != 0)
-            continue;
-        if (rule->only_hit == 0 || atomic_fetch_add(&rule->hits, 1) + 1 == rule->only_hit)
-            return rule_act(rule->action, name);
-    }
-    return SHERD_OK;
+    for (size_t i = 0; i < rule_count; i++)
+        if (rule_applies(&rules[i], name) && acting == NULL)
+            acting = &rules[i];
+    return acting != NULL ? rule_act(acting->action, name) : SHERD_OK;
 }
 
 void sherd_failpoint_set(sherd_failpoint_fn *hook, void *arg)

@@ -229,9 +229,11 @@ static void arena_enter(struct arena *arena)
 
 static void arena_leave(struct arena *arena)
 {
+    const size_t at = arenas_upto(arena->map.data) - 1;
+
     pool.arena_count--;
     pool.arena_bytes -= arena->map.bytes;
-    for (size_t i = arenas_upto(arena->map.data) - 1; i < pool.arena_count; i++)
+    for (size_t i = at; i < pool.arena_count; i++)
         pool.arenas[i] = pool.arenas[i + 1];
 }
 
