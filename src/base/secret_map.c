@@ -82,7 +82,8 @@ enum sherd_err sherd_secret_map_init(size_t bytes, struct sherd_secret_map *out_
         return err;
     }
     map.data = pages + guard;
-    map.locked = map.memfd_secret || mlock(map.data, map.bytes) == 0;
+    /* Not mlock(), which the sanitizers replace by nothing at all. */
+    map.locked = map.memfd_secret || mlock2(map.data, map.bytes, 0) == 0;
     *out_map = map;
     return SHERD_OK;
 }
