@@ -86,7 +86,7 @@ enum sherd_err sherd_aead_plain_bytes(uint64_t sealed_bytes, uint64_t *out_plain
     return SHERD_OK;
 }
 
-/* --- one chunk ---------------------------------------------------------------------------------------------------- */
+/* --- one chunk -------------------------------------------------------------------------------------------------- */
 
 static bool cipher_begin(EVP_CIPHER_CTX *cipher, const uint8_t key[static SHERD_AEAD_KEY_SIZE], bool sealing)
 {
@@ -142,7 +142,7 @@ static bool chunk_open(EVP_CIPHER_CTX *cipher, const uint8_t *nonce, uint64_t in
     return good;
 }
 
-/* --- whole messages ------------------------------------------------------------------------------------------------ */
+/* --- whole messages --------------------------------------------------------------------------------------------- */
 
 static bool chunks_seal(EVP_CIPHER_CTX *cipher, const struct derived *derived, struct sherd_span plain, uint8_t *out)
 {
@@ -266,7 +266,7 @@ enum sherd_err sherd_aead_open_with(const struct sherd_hmac_key *key, struct she
     return message_open(&(const struct input_key){.ready = key}, context, sealed, out_plain);
 }
 
-/* --- chunk by chunk ------------------------------------------------------------------------------------------------ */
+/* --- chunk by chunk --------------------------------------------------------------------------------------------- */
 
 /* Lies in secret memory. The key is kept for clones: AES-GCM contexts of OpenSSL before 3.2 cannot be copied. */
 struct sherd_aead_message {

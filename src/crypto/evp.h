@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file crypto/evp.h
- * What the files of this folder share, and no other folder includes: OpenSSL's algorithms, fetched once, and the contexts
- * that each thread keeps for them.
+ * What the files of this folder share, and no other folder includes: OpenSSL's algorithms, fetched once, and the
+ * contexts that each thread keeps for them.
  */
 #ifndef SHERD_CRYPTO_EVP_H
 #define SHERD_CRYPTO_EVP_H
@@ -26,7 +26,7 @@ struct sherd_evp {
 /** The algorithms; only after sherd_evp_lane() or sherd_crypto_init() succeeded. */
 const struct sherd_evp *sherd_evp(void);
 
-/** Fetch the algorithms unless they are there. The caller holds the lock of init.c. @return SHERD_OK; SHERD_ERR_UNSUPPORTED */
+/** Fetch the algorithms unless they are there. The caller holds the lock of init.c. */
 SHERD_MUST_USE enum sherd_err sherd_evp_fetch(void);
 
 /** Contexts for one hash function. Fresh between calls: they then hold nothing of what went through them. */
@@ -43,8 +43,8 @@ struct sherd_evp_lane {
 };
 
 /**
- * This thread's contexts, made at its first call and freed when it ends. That first call also is the gate of the folder:
- * it needs sherd_crypto_init() to have passed, and runs it if nobody did.
+ * This thread's contexts, made at its first call and freed when it ends. That first call also is the gate of the
+ * folder: it needs sherd_crypto_init() to have passed, and runs it if nobody did.
  * @return SHERD_OK; SHERD_ERR_UNSUPPORTED (the self-test failed); SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_evp_lane(struct sherd_evp_lane **out_lane);

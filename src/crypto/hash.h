@@ -41,7 +41,8 @@ SHERD_MUST_USE enum sherd_err sherd_hmac(enum sherd_hash_alg alg, struct sherd_s
 
 /**
  * An HMAC key made ready: its padded blocks are hashed once. For keys that serve often (names in stores, store keys).
- * Immutable after _new; any number of threads may use one. Lies in secret memory.
+ * Immutable after _new; any number of threads may use one. The key itself is not kept; what its two blocks hash to lies
+ * in OpenSSL's heap, which is not secret memory, and is cleared when it is freed: see README.md of this folder.
  */
 struct sherd_hmac_key;
 SHERD_MUST_USE enum sherd_err sherd_hmac_key_new(enum sherd_hash_alg alg, struct sherd_span key,
@@ -55,7 +56,7 @@ SHERD_DEFINE_OWNED(sherd_hmac_key);
 SHERD_MUST_USE enum sherd_err sherd_hkdf(enum sherd_hash_alg alg, struct sherd_span ikm, struct sherd_span salt,
                                          struct sherd_span info, uint8_t *out, size_t out_bytes);
 
-/** HKDF-Expand alone: prk is uniformly random. info is the concatenation of count spans. */
+/** HKDF-Expand alone: prk is uniformly random. info is the concatenation of count spans, at most 8. */
 SHERD_MUST_USE enum sherd_err sherd_hkdf_expand(enum sherd_hash_alg alg, struct sherd_span prk,
                                                 const struct sherd_span *info, size_t count, uint8_t *out,
                                                 size_t out_bytes);

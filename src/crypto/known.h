@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file crypto/known.h
- * What known-answer tests need: the same code with its random or bounded inputs given. For the self-test and for tests/;
- * nobody else includes it, since a salt that is used twice under one key breaks the encryption.
+ * What known-answer tests need: the same code with its random or bounded inputs given. For the self-test and for
+ * tests/; nobody else includes it, since a salt that is used twice under one key breaks the encryption.
  */
 #ifndef SHERD_CRYPTO_KNOWN_H
 #define SHERD_CRYPTO_KNOWN_H

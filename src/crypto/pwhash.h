@@ -18,22 +18,25 @@ enum sherd_pwhash_alg {
 /** Algorithm and cost, as they are stored beside what they protect (and authenticated by it). */
 struct sherd_pwhash_params {
     enum sherd_pwhash_alg alg;
-    uint32_t cost;        /**< scrypt: log2 of N, 14..24; Argon2id: memory in KiB, 65536..4194304 */
-    uint32_t block;       /**< scrypt: r, 8..32; Argon2id: passes, 1..64 */
-    uint32_t parallel;    /**< p, 1..16; Argon2id: lanes, 1..16 */
+    uint32_t cost;     /**< scrypt: log2 of N, 14..24; Argon2id: memory in KiB, 65536..4194304 */
+    uint32_t block;    /**< scrypt: r, 8..32; Argon2id: passes, 1..64 */
+    uint32_t parallel; /**< p, 1..16; Argon2id: lanes, 1..16 */
 };
 
-/** The default of this build: Argon2id (256 MiB, 3 passes, 4 lanes) where OpenSSL has it, else scrypt (N = 2^17, r = 8, p = 1). */
+/**
+ * The default of this machine: Argon2id (256 MiB, 3 passes, 4 lanes) where OpenSSL has it, else scrypt (N = 2^17,
+ * r = 8, p = 1).
+ */
 struct sherd_pwhash_params sherd_pwhash_default(void);
 
-/** Whether parameters lie within the bounds above and this build can compute them. */
+/** Whether parameters lie within the bounds above and the OpenSSL that is running can compute them. */
 bool sherd_pwhash_supported(const struct sherd_pwhash_params *params);
 
 /**
  * Derive a key.
  * @param[in]  salt  16 bytes or more, random
  * @param[out] out   out_bytes bytes, 16..64
- * @return SHERD_OK; SHERD_ERR_INVALID (bounds); SHERD_ERR_UNSUPPORTED (this OpenSSL has no Argon2id); SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK; SHERD_ERR_INVALID (bounds); SHERD_ERR_UNSUPPORTED (OpenSSL has no Argon2id); SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_pwhash(const struct sherd_pwhash_params *params, struct sherd_span passphrase,
                                            struct sherd_span salt, uint8_t *out, size_t out_bytes);

@@ -96,7 +96,7 @@ static enum sherd_err open_with_flip(size_t index, uint8_t *out)
     return sherd_aead_open(cobblestone_key, cobblestone_context, sherd_span_of(block, sizeof(block)), &plain);
 }
 
-/* A byte of the commitment, of the ciphertext, of the tag: an opener that checks nothing also gives the right answer. */
+/* Flips in the commitment, the ciphertext and the tag: an opener that checks nothing gives the right answer, too. */
 static enum sherd_err compute_open(uint8_t *out)
 {
     const size_t flips[] = {SHERD_AEAD_SALT_SIZE, SHERD_AEAD_HEADER_SIZE, sizeof(COBBLESTONE_SEALED) - 2};
