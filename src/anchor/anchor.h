@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file anchor/anchor.h
+ * The trust anchor, as the cryptor sees it: a table of calls, behind which it is in the same process (anchor/embedded.h) or,
+ * for a vault whose anchor runs elsewhere, at the end of a connection.
+ *
+ * The anchor holds the keys and the `keys` compartment, and never sees contents. It makes record keys and unwraps them one
+ * record version at a time; it pins the one current version and digest of every record, and a record exists from the moment
+ * when its pin is durable until its pin is gone. See docs/decisions/0004-commit-order.md.
+ *
+ * All calls may come from any thread.
+ */
+#ifndef SHERD_ANCHOR_ANCHOR_H
+#define SHERD_ANCHOR_ANCHOR_H
+
+#include "envelope/payload.h"
+#include "store/compartment.h"
+
+/** The key of one version of one record. It opens nothing without the shares in `assets` and `secrets`. */
+struct sherd_record_key {
+    uint8_t bytes[SHERD_KEY_SIZE];
+};
+
+/** A pin with what the record's head says. */
+struct sherd_pin_view {
+    struct sherd_pin pin;
+    uint64_t version_current;
+    uint64_t version_oldest;
+};
+
+/** One version that is to be pinned: a new record, or a new version of one. */
+struct sherd_pin_change {
+    struct sherd_pin pin;          /**< as key_new() filled it in, with digest, lengths and time added */
+    uint64_t version_expected;     /**< 0: the record is new; else the version that must be current */
+    uint32_t versions_kept;        /**< 0 for all */
+    struct sherd_span idempotency_key; /**< empty for none; new records only */
+    struct sherd_digest content_hash;  /**< SHA-256 of the contents; only with an idempotency key */
+};
+
+/** What pinning dropped: versions from..to (inclusive) no longer have keys; from > to for none. */
+struct sherd_version_range {
+    uint64_t from;
+    uint64_t to;
+};
+
+/** One entry of `keys` in a scan. pin is NULL for other kinds, and where the entry did not verify. */
+struct sherd_anchor_entry {
+    struct sherd_ref name;
+    enum sherd_kind kind;
+    enum sherd_err status; /**< SHERD_OK, or SHERD_ERR_TAMPERED: the entry does not verify */
+    const struct sherd_pin *pin;
+};
+
+typedef enum sherd_err sherd_anchor_visit_fn(void *arg, const struct sherd_anchor_entry *entry);
+
+struct sherd_anchor;
+
+/** The calls of an anchor. All are required. */
+struct sherd_anchor_ops {
+    /** End; wipes the keys. NULL is accepted. */
+    void (*free)(struct sherd_anchor *anchor);
+
+    /** Ids that are part of every context. */
+    void (*ids)(struct sherd_anchor *anchor, struct sherd_uuid *out_deployment, struct sherd_uuid *out_tenant);
+
+    /**
+     * The keys of `identity` or `assets`, which the cryptor reads for every request; borrowed until the anchor ends.
+     * SHERD_ERR_DENIED for the others: those keys never leave.
+     */
+    enum sherd_err (*lease)(struct sherd_anchor *anchor, enum sherd_role role, struct sherd_entry_keys *out_keys);
+
+    /** The entry by which a compartment says whose it is: its name and stored bytes, to be written once. */
+    enum sherd_err (*compartment_entry)(struct sherd_anchor *anchor, enum sherd_role role, struct sherd_ref *out_name,
+                                        struct sherd_buf *out_stored);
+    /** Check that entry as it was read. SHERD_ERR_TAMPERED: another vault's, or changed. */
+    enum sherd_err (*compartment_check)(struct sherd_anchor *anchor, enum sherd_role role, struct sherd_span stored);
+
+    /**
+     * Make the key of a new record version, wrapped under its entity's key; the entity is made where it is new.
+     * @param[out] out_pin  collection, entity, record, version and the wrapped key are filled in, the rest is zero
+     * @param[out] out_key  in secret memory of the caller's
+     */
+    enum sherd_err (*key_new)(struct sherd_anchor *anchor, const struct sherd_uuid *collection, const char *entity_id,
+                              struct sherd_uuid record, uint64_t version, struct sherd_pin *out_pin,
+                              struct sherd_record_key *out_key);
+
+    /**
+     * Pin versions, all or none, durably: the commit point of put and update.
+     * SHERD_ERR_CONFLICT: another version is current, or an idempotency key is taken.
+     * @param[out] out_dropped  one for each change
+     */
+    enum sherd_err (*pin_commit)(struct sherd_anchor *anchor, const struct sherd_pin_change *changes, size_t count,
+                                 struct sherd_version_range *out_dropped);
+
+    /**
+     * The pin of a version (0 for the current one), and its key unless out_key is NULL.
+     * SHERD_ERR_NOT_FOUND: no such record or version, on the anchor's word; SHERD_ERR_TAMPERED.
+     */
+    enum sherd_err (*pin_get)(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
+                              struct sherd_pin_view *out_view, struct sherd_record_key *out_key);
+
+    /** Destroy the keys and pins of all versions of a record. @param[out] out_dropped  the versions it had */
+    enum sherd_err (*pin_delete)(struct sherd_anchor *anchor, struct sherd_uuid record,
+                                 struct sherd_version_range *out_dropped);
+
+    /**
+     * Visit up to count_max entries of `keys`, of all kinds, in the order of their names, behind *after (from the first if NULL).
+     * @param[out] out_last   name of the last one visited
+     * @param[out] out_count  how many were visited; fewer than count_max at the end
+     */
+    enum sherd_err (*scan)(struct sherd_anchor *anchor, const struct sherd_ref *after, size_t count_max,
+                           sherd_anchor_visit_fn *visit, void *arg, struct sherd_ref *out_last, size_t *out_count);
+
+    /** Which record an idempotency key made. SHERD_ERR_NOT_FOUND; SHERD_ERR_CONFLICT: of other contents. */
+    enum sherd_err (*idempotency_get)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                      struct sherd_span key, const struct sherd_digest *content_hash,
+                                      struct sherd_uuid *out_record);
+
+    /** Pin the entry of a collection. */
+    enum sherd_err (*collection_pin)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                     const struct sherd_digest *digest);
+    /** Check a collection's entry against its pin. SHERD_ERR_NOT_FOUND: it was never pinned; SHERD_ERR_TAMPERED. */
+    enum sherd_err (*collection_check)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                       const struct sherd_digest *digest);
+};
+
+/** What every anchor starts with. */
+struct sherd_anchor {
+    const struct sherd_anchor_ops *ops;
+};
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pins: see pins.h. A record is there from the moment when its head is durable until its head is gone. */
+#include "anchor/pins.h"
+#include "base/bytes.h"
+#include "base/failpoint.h"
+#include "base/mem.h"
+#include "crypto/ct.h"
+
+/* Old versions that one write set deletes at most. */
+#define DELETES_MAX 4000U
+
+#define PIN_STORED_BYTES 384U
+#define SMALL_STORED_BYTES 272U
+
+static enum sherd_err tampered(void)
+{
+    return sherd_fail(SHERD_ERR_TAMPERED, "a pin in keys does not verify");
+}
+
+static enum sherd_err head_name(const struct sherd_pins *pins, const struct sherd_uuid *record,
+                                struct sherd_ref *out_name)
+{
+    return sherd_entry_name(&pins->keys, "record", sherd_span_of(record->bytes, 16), sherd_span_of(NULL, 0), out_name);
+}
+
+static enum sherd_err old_name(const struct sherd_pins *pins, const struct sherd_uuid *record, uint64_t version,
+                               struct sherd_ref *out_name)
+{
+    uint8_t bytes[8];
+
+    sherd_put_u64(bytes, version);
+    return sherd_entry_name(&pins->keys, "version", sherd_span_of(record->bytes, 16), sherd_span_of(bytes, 8),
+                            out_name);
+}
+
+static enum sherd_err idempotency_name(const struct sherd_pins *pins, const struct sherd_uuid *collection,
+                                       struct sherd_span key, struct sherd_ref *out_name)
+{
+    return sherd_entry_name(&pins->keys, "idempotency", sherd_span_of(collection->bytes, 16), key, out_name);
+}
+
+static enum sherd_err open_pin(const struct sherd_pins *pins, enum sherd_kind kind, const struct sherd_ref *name,
+                               struct sherd_span stored, struct sherd_pin *out_pin)
+{
+    uint8_t block[PIN_STORED_BYTES];
+    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_span tlv;
+
+    SHERD_TRY(sherd_entry_open(&pins->keys, kind, name, stored, &payload, &tlv));
+    return sherd_pin_decode(tlv, out_pin);
+}
+
+/* Read the head of a record; stored gets its bytes as they lie in the store. */
+static enum sherd_err read_head(const struct sherd_pins *pins, const struct sherd_uuid *record,
+                                struct sherd_buf *stored, struct sherd_ref *out_name, struct sherd_pin *out_pin)
+{
+    SHERD_TRY(head_name(pins, record, out_name));
+    const enum sherd_err err = sherd_compartment_get(pins->compartment, *out_name, stored);
+    if (err == SHERD_ERR_NOT_FOUND)
+        return sherd_fail(err, "there is no such record");
+    if (err == SHERD_ERR_LIMIT)
+        return tampered();
+    SHERD_TRY(err);
+    SHERD_TRY(open_pin(pins, SHERD_KIND_PIN, out_name, sherd_buf_span(stored), out_pin));
+    return memcmp(out_pin->record.bytes, record->bytes, 16) == 0 ? SHERD_OK : tampered();
+}
+
+static enum sherd_err read_old(const struct sherd_pins *pins, const struct sherd_uuid *record, uint64_t version,
+                               struct sherd_pin *out_pin)
+{
+    uint8_t block[PIN_STORED_BYTES];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_ref name;
+
+    SHERD_TRY(old_name(pins, record, version, &name));
+    const enum sherd_err err = sherd_compartment_get(pins->compartment, name, &stored);
+    if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_LIMIT)
+        return tampered();
+    SHERD_TRY(err);
+    SHERD_TRY(open_pin(pins, SHERD_KIND_OLD_PIN, &name, sherd_buf_span(&stored), out_pin));
+    if (memcmp(out_pin->record.bytes, record->bytes, 16) != 0 || out_pin->version != version)
+        return tampered();
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_pins_get(const struct sherd_pins *pins, struct sherd_uuid record, uint64_t version,
+                              struct sherd_pin_view *out_view)
+{
+    uint8_t block[PIN_STORED_BYTES];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_pin_view view;
+    struct sherd_ref name;
+
+    SHERD_TRY(read_head(pins, &record, &stored, &name, &view.pin));
+    view.version_current = view.pin.version;
+    view.version_oldest = view.pin.version_oldest;
+    if (version != 0 && (version > view.version_current || version < view.version_oldest))
+        return sherd_fail(SHERD_ERR_NOT_FOUND, "that version of the record is not kept");
+    if (version != 0 && version != view.version_current)
+        SHERD_TRY(read_old(pins, &record, version, &view.pin));
+    *out_view = view;
+    return SHERD_OK;
+}
+
+/* What one change writes, as bytes, and the operations that write it. */
+struct change_bytes {
+    uint8_t current[PIN_STORED_BYTES]; /* the head that is replaced, as it was read */
+    uint8_t head[PIN_STORED_BYTES];
+    uint8_t old[PIN_STORED_BYTES];
+    uint8_t idempotency[SMALL_STORED_BYTES];
+};
+
+struct op_list {
+    struct sherd_store_op *ops;
+    size_t count;
+    size_t cap;
+};
+
+static enum sherd_err add_op(struct op_list *list, const struct sherd_store_op *op)
+{
+    SHERD_ENSURE(list->count < list->cap, SHERD_ERR_LIMIT, "too many changes at once");
+    list->ops[list->count++] = *op;
+    return SHERD_OK;
+}
+
+static enum sherd_err seal_pin(const struct sherd_pins *pins, enum sherd_kind kind, const struct sherd_ref *name,
+                               const struct sherd_pin *pin, uint8_t out[static PIN_STORED_BYTES])
+{
+    uint8_t tlv[SHERD_TLV_BYTES_MAX];
+    struct sherd_buf stored = sherd_buf_borrow(out, PIN_STORED_BYTES);
+    size_t tlv_bytes;
+
+    SHERD_TRY(sherd_pin_encode(pin, tlv, &tlv_bytes));
+    return sherd_entry_seal(&pins->keys, kind, name, sherd_span_of(tlv, tlv_bytes), &stored);
+}
+
+static enum sherd_err content_mac(const struct sherd_pins *pins, const struct sherd_digest *content_hash,
+                                  struct sherd_digest *out_mac)
+{
+    const struct sherd_span parts[] = {sherd_span_str("idempotent contents"),
+                                       sherd_span_of(content_hash->bytes, sizeof(content_hash->bytes))};
+
+    return sherd_hmac_with(pins->keys.name, parts, SHERD_COUNT_OF(parts), out_mac->bytes);
+}
+
+static enum sherd_err add_idempotency(const struct sherd_pins *pins, const struct sherd_pin_change *change,
+                                      struct change_bytes *bytes, struct sherd_pin *pin, struct op_list *list)
+{
+    struct sherd_idempotency_entry entry = {.collection = pin->collection, .record = pin->record};
+    struct sherd_buf stored = sherd_buf_borrow(bytes->idempotency, sizeof(bytes->idempotency));
+    uint8_t tlv[SHERD_TLV_BYTES_MAX];
+    size_t tlv_bytes;
+
+    if (change->idempotency_key.len == 0)
+        return SHERD_OK;
+    SHERD_TRY(idempotency_name(pins, &pin->collection, change->idempotency_key, &pin->idempotency));
+    pin->has_idempotency = true;
+    SHERD_TRY(content_mac(pins, &change->content_hash, &entry.content_mac));
+    SHERD_TRY(sherd_idempotency_encode(&entry, tlv, &tlv_bytes));
+    SHERD_TRY(sherd_entry_seal(&pins->keys, SHERD_KIND_IDEMPOTENCY, &pin->idempotency, sherd_span_of(tlv, tlv_bytes),
+                               &stored));
+    const struct sherd_store_op op = {.kind = SHERD_STORE_PUT,
+                                      .expect = SHERD_EXPECT_ABSENT,
+                                      .name = pin->idempotency,
+                                      .value = sherd_buf_span(&stored)};
+    return add_op(list, &op);
+}
+
+static enum sherd_err add_new(const struct sherd_pins *pins, const struct sherd_pin_change *change,
+                              struct change_bytes *bytes, struct op_list *list)
+{
+    struct sherd_pin pin = change->pin;
+    struct sherd_store_op op = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT};
+
+    SHERD_ENSURE(pin.version == 1, SHERD_ERR_INVALID, "a new record begins with version 1");
+    pin.version_oldest = 1;
+    SHERD_TRY(add_idempotency(pins, change, bytes, &pin, list));
+    SHERD_TRY(head_name(pins, &pin.record, &op.name));
+    SHERD_TRY(seal_pin(pins, SHERD_KIND_PIN, &op.name, &pin, bytes->head));
+    op.value = sherd_span_of(bytes->head, sizeof(bytes->head));
+    return add_op(list, &op);
+}
+
+/* Delete the entries of old versions from..to. */
+static enum sherd_err add_deletes(const struct sherd_pins *pins, const struct sherd_uuid *record, uint64_t from,
+                                  uint64_t to, struct op_list *list)
+{
+    for (uint64_t version = from; version <= to; version++) {
+        struct sherd_store_op op = {.kind = SHERD_STORE_DELETE, .expect = SHERD_EXPECT_ANY};
+
+        SHERD_TRY(old_name(pins, record, version, &op.name));
+        SHERD_TRY(add_op(list, &op));
+    }
+    return SHERD_OK;
+}
+
+/* The oldest version that stays when version is added and kept versions stay; 0 keeps all. */
+static uint64_t oldest_after(uint64_t oldest, uint64_t version, uint32_t kept)
+{
+    return kept == 0 || version - oldest < kept ? oldest : version - kept + 1;
+}
+
+static enum sherd_err add_update(const struct sherd_pins *pins, const struct sherd_pin_change *change,
+                                 struct change_bytes *bytes, struct op_list *list,
+                                 struct sherd_version_range *out_dropped)
+{
+    struct sherd_buf current = sherd_buf_borrow(bytes->current, sizeof(bytes->current));
+    struct sherd_pin pin = change->pin;
+    struct sherd_pin before;
+    struct sherd_store_op head = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_EQUALS};
+    struct sherd_store_op old = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ANY};
+
+    SHERD_TRY(read_head(pins, &pin.record, &current, &head.name, &before));
+    if (before.version != change->version_expected || pin.version != before.version + 1)
+        return sherd_fail(SHERD_ERR_CONFLICT, "the record has a newer version: read it again, then retry");
+    pin.version_oldest = oldest_after(before.version_oldest, pin.version, change->versions_kept);
+    pin.has_idempotency = before.has_idempotency;
+    pin.idempotency = before.idempotency;
+
+    SHERD_TRY(seal_pin(pins, SHERD_KIND_PIN, &head.name, &pin, bytes->head));
+    head.value = sherd_span_of(bytes->head, sizeof(bytes->head));
+    head.expected = sherd_buf_span(&current);
+    SHERD_TRY(add_op(list, &head));
+    if (before.version >= pin.version_oldest) {
+        SHERD_TRY(old_name(pins, &pin.record, before.version, &old.name));
+        SHERD_TRY(seal_pin(pins, SHERD_KIND_OLD_PIN, &old.name, &before, bytes->old));
+        old.value = sherd_span_of(bytes->old, sizeof(bytes->old));
+        SHERD_TRY(add_op(list, &old));
+    }
+    *out_dropped = (struct sherd_version_range){before.version_oldest, pin.version_oldest - 1};
+    const uint64_t last_entry = pin.version_oldest - 1 < before.version ? pin.version_oldest - 1 : before.version - 1;
+    return add_deletes(pins, &pin.record, before.version_oldest, last_entry, list);
+}
+
+static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
+                                  struct change_bytes *bytes, struct op_list *list,
+                                  struct sherd_version_range *out_dropped)
+{
+    for (size_t i = 0; i < count; i++) {
+        out_dropped[i] = (struct sherd_version_range){1, 0};
+        if (changes[i].version_expected == 0)
+            SHERD_TRY(add_new(pins, &changes[i], &bytes[i], list));
+        else
+            SHERD_TRY(add_update(pins, &changes[i], &bytes[i], list, &out_dropped[i]));
+    }
+    SHERD_FAILPOINT("pin.before_commit");
+    const enum sherd_err err = sherd_compartment_write(pins->compartment, list->ops, list->count);
+    if (err == SHERD_ERR_CONFLICT)
+        return sherd_fail(err, "someone else wrote first: read the record again, then retry");
+    return err;
+}
+
+enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
+                                 struct sherd_version_range *out_dropped)
+{
+    struct op_list list = {.cap = SHERD_STORE_OPS_MAX};
+    struct change_bytes *bytes = sherd_alloc_array(count, sizeof(*bytes));
+    enum sherd_err err = SHERD_ERR_NO_MEMORY;
+
+    if (list.cap > 4 * count && changes[0].version_expected == 0)
+        list.cap = 4 * count; /* new records need two operations each */
+    list.ops = sherd_alloc_array(list.cap, sizeof(*list.ops));
+    if (bytes != NULL && list.ops != NULL)
+        err = commit_with(pins, changes, count, bytes, &list, out_dropped);
+    sherd_free(list.ops);
+    sherd_free(bytes);
+    return err;
+}
+
+/* Shrink a record with very many versions, oldest first, until the rest fits one write set. */
+static enum sherd_err delete_oldest(const struct sherd_pins *pins, struct op_list *list, struct sherd_span stored,
+                                    const struct sherd_ref *name, const struct sherd_pin *pin)
+{
+    struct sherd_pin shrunk = *pin;
+    uint8_t head[PIN_STORED_BYTES];
+    struct sherd_store_op op = {
+        .kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_EQUALS, .name = *name, .expected = stored};
+
+    shrunk.version_oldest = pin->version_oldest + DELETES_MAX;
+    SHERD_TRY(seal_pin(pins, SHERD_KIND_PIN, name, &shrunk, head));
+    op.value = sherd_span_of(head, sizeof(head));
+    SHERD_TRY(add_op(list, &op));
+    SHERD_TRY(add_deletes(pins, &pin->record, pin->version_oldest, shrunk.version_oldest - 1, list));
+    return sherd_compartment_write(pins->compartment, list->ops, list->count);
+}
+
+static enum sherd_err delete_whole(const struct sherd_pins *pins, struct op_list *list, struct sherd_span stored,
+                                   const struct sherd_ref *name, const struct sherd_pin *pin)
+{
+    const struct sherd_store_op head = {
+        .kind = SHERD_STORE_DELETE, .expect = SHERD_EXPECT_EQUALS, .name = *name, .expected = stored};
+    const struct sherd_store_op idempotency = {
+        .kind = SHERD_STORE_DELETE, .expect = SHERD_EXPECT_ANY, .name = pin->idempotency};
+
+    SHERD_TRY(add_op(list, &head));
+    if (pin->has_idempotency)
+        SHERD_TRY(add_op(list, &idempotency));
+    SHERD_TRY(add_deletes(pins, &pin->record, pin->version_oldest, pin->version - 1, list));
+    return sherd_compartment_write(pins->compartment, list->ops, list->count);
+}
+
+/* One step of a deletion. @return SHERD_ERR_CONFLICT: the record changed meanwhile */
+static enum sherd_err delete_step(const struct sherd_pins *pins, const struct sherd_uuid *record, struct op_list *list,
+                                  struct sherd_version_range *dropped, bool *out_done)
+{
+    uint8_t block[PIN_STORED_BYTES];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_ref name;
+    struct sherd_pin pin;
+
+    list->count = 0;
+    SHERD_TRY(read_head(pins, record, &stored, &name, &pin));
+    if (dropped->from > dropped->to || pin.version_oldest < dropped->from)
+        dropped->from = pin.version_oldest;
+    dropped->to = pin.version;
+    *out_done = pin.version - pin.version_oldest <= DELETES_MAX;
+    return *out_done ? delete_whole(pins, list, sherd_buf_span(&stored), &name, &pin)
+                     : delete_oldest(pins, list, sherd_buf_span(&stored), &name, &pin);
+}
+
+enum sherd_err sherd_pins_delete(const struct sherd_pins *pins, struct sherd_uuid record,
+                                 struct sherd_version_range *out_dropped)
+{
+    struct op_list list = {.cap = SHERD_STORE_OPS_MAX};
+    struct sherd_version_range dropped = {1, 0};
+    bool done = false;
+    enum sherd_err err = SHERD_OK;
+
+    list.ops = sherd_alloc_array(list.cap, sizeof(*list.ops));
+    if (list.ops == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    while (!done && err == SHERD_OK) {
+        err = delete_step(pins, &record, &list, &dropped, &done);
+        if (err == SHERD_ERR_CONFLICT) { /* an update came between: delete what is there now */
+            done = false;
+            err = SHERD_OK;
+        }
+    }
+    sherd_free(list.ops);
+    if (err == SHERD_OK)
+        *out_dropped = dropped;
+    return err;
+}
+
+static enum sherd_err check_pin(const struct sherd_pins *pins, enum sherd_kind kind, const struct sherd_ref *name,
+                                struct sherd_span stored, struct sherd_pin *out_pin)
+{
+    struct sherd_ref derived;
+
+    SHERD_TRY(open_pin(pins, kind, name, stored, out_pin));
+    if (kind == SHERD_KIND_PIN)
+        SHERD_TRY(head_name(pins, &out_pin->record, &derived));
+    else
+        SHERD_TRY(old_name(pins, &out_pin->record, out_pin->version, &derived));
+    return memcmp(derived.bytes, name->bytes, sizeof(derived.bytes)) == 0 ? SHERD_OK : tampered();
+}
+
+static enum sherd_err check_idempotency(const struct sherd_pins *pins, const struct sherd_ref *name,
+                                        struct sherd_span stored)
+{
+    uint8_t block[SMALL_STORED_BYTES];
+    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_idempotency_entry entry;
+    struct sherd_span tlv;
+
+    SHERD_TRY(sherd_entry_open(&pins->keys, SHERD_KIND_IDEMPOTENCY, name, stored, &payload, &tlv));
+    return sherd_idempotency_decode(tlv, &entry);
+}
+
+enum sherd_err sherd_pins_check(const struct sherd_pins *pins, enum sherd_kind kind, const struct sherd_ref *name,
+                                struct sherd_span stored, struct sherd_pin *out_pin)
+{
+    if (kind == SHERD_KIND_PIN || kind == SHERD_KIND_OLD_PIN)
+        return check_pin(pins, kind, name, stored, out_pin);
+    return kind == SHERD_KIND_IDEMPOTENCY ? check_idempotency(pins, name, stored) : tampered();
+}
+
+enum sherd_err sherd_pins_idempotency_get(const struct sherd_pins *pins, const struct sherd_uuid *collection,
+                                          struct sherd_span key, const struct sherd_digest *content_hash,
+                                          struct sherd_uuid *out_record)
+{
+    uint8_t stored_block[SMALL_STORED_BYTES];
+    uint8_t block[SMALL_STORED_BYTES];
+    struct sherd_buf stored = sherd_buf_borrow(stored_block, sizeof(stored_block));
+    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_idempotency_entry entry;
+    struct sherd_digest mac;
+    struct sherd_ref name;
+    struct sherd_span tlv;
+
+    SHERD_TRY(idempotency_name(pins, collection, key, &name));
+    const enum sherd_err err = sherd_compartment_get(pins->compartment, name, &stored);
+    if (err == SHERD_ERR_LIMIT)
+        return tampered();
+    SHERD_TRY(err);
+    SHERD_TRY(sherd_entry_open(&pins->keys, SHERD_KIND_IDEMPOTENCY, &name, sherd_buf_span(&stored), &payload, &tlv));
+    SHERD_TRY(sherd_idempotency_decode(tlv, &entry));
+    SHERD_TRY(content_mac(pins, content_hash, &mac));
+    if (!sherd_ct_equal(mac.bytes, entry.content_mac.bytes, sizeof(mac.bytes)))
+        return sherd_fail(SHERD_ERR_CONFLICT, "the idempotency key was used before, with other contents");
+    *out_record = entry.record;
+    return SHERD_OK;
+}

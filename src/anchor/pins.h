@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file anchor/pins.h
+ * Pins in the `keys` compartment: one head a record, which is its current version, and one entry for each older version
+ * that is kept. Reading, committing, deleting, walking.
+ */
+#ifndef SHERD_ANCHOR_PINS_H
+#define SHERD_ANCHOR_PINS_H
+
+#include "anchor/anchor.h"
+
+/** Where pins lie. Borrowed by all calls. */
+struct sherd_pins {
+    struct sherd_entry_keys keys;
+    struct sherd_compartment *compartment;
+};
+
+/** As sherd_anchor_ops.pin_get, without the key. */
+SHERD_MUST_USE enum sherd_err sherd_pins_get(const struct sherd_pins *pins, struct sherd_uuid record, uint64_t version,
+                                             struct sherd_pin_view *out_view);
+
+/** As sherd_anchor_ops.pin_commit. */
+SHERD_MUST_USE enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct sherd_pin_change *changes,
+                                                size_t count, struct sherd_version_range *out_dropped);
+
+/** As sherd_anchor_ops.pin_delete. */
+SHERD_MUST_USE enum sherd_err sherd_pins_delete(const struct sherd_pins *pins, struct sherd_uuid record,
+                                                struct sherd_version_range *out_dropped);
+
+/**
+ * Check an entry of the kinds that this file writes.
+ * @param[out] out_pin  the pin, for SHERD_KIND_PIN and SHERD_KIND_OLD_PIN
+ * @return SHERD_OK; SHERD_ERR_TAMPERED
+ */
+SHERD_MUST_USE enum sherd_err sherd_pins_check(const struct sherd_pins *pins, enum sherd_kind kind,
+                                               const struct sherd_ref *name, struct sherd_span stored,
+                                               struct sherd_pin *out_pin);
+
+/** As sherd_anchor_ops.idempotency_get. */
+SHERD_MUST_USE enum sherd_err sherd_pins_idempotency_get(const struct sherd_pins *pins,
+                                                         const struct sherd_uuid *collection, struct sherd_span key,
+                                                         const struct sherd_digest *content_hash,
+                                                         struct sherd_uuid *out_record);
+
+#endif
