@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * UUIDs from text. Whatever is accepted must be exactly what the format allows, told here by a second reading of RFC 9562
- * that shares no code with the first, and must come out again as it went in.
+ * UUIDs from text. Whatever is accepted must be exactly what the format allows, told here by a second reading of RFC
+ * 9562 that shares no code with the first, and must come out again as it went in.
  */
 #include <ctype.h>
 #include <sherd/uuid.h>

@@ -36,17 +36,18 @@ struct sherd_span {
  */
 struct sherd_buf {
     uint8_t *data;
-    size_t len;    /**< bytes in use */
-    size_t cap;    /**< bytes that data has room for */
-    size_t max;    /**< ceiling of cap, in bytes; 0 for SHERD_BUF_BYTES_MAX */
-    int borrowed;  /**< the block is the caller's: it never grows and is not freed */
+    size_t len;   /**< bytes in use */
+    size_t cap;   /**< bytes that data has room for */
+    size_t max;   /**< ceiling of cap, in bytes; 0 for SHERD_BUF_BYTES_MAX */
+    int borrowed; /**< the block is the caller's: it never grows and is not freed */
 };
 
 /** The ceiling of a buffer that states none: 64 MiB. */
 #define SHERD_BUF_BYTES_MAX ((size_t)64 << 20)
 
 /**
- * A buffer over a block of the caller's. It refuses to grow past the block, and sherd_buf_done() does not free or wipe it.
+ * A buffer over a block of the caller's. It refuses to grow past the block, and sherd_buf_done() does not free or wipe
+ * it.
  * @param[in] block  room for cap bytes; must outlive the buffer
  * @param[in] cap    bytes
  * @return the buffer, empty
@@ -65,7 +66,7 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_buf_reserve(struct sherd_buf *buf,
  * Append bytes.
  * @param[in,out] buf    buffer; unchanged on failure
  * @param[in]     bytes  must not lie within buf
- * @return as sherd_buf_reserve()
+ * @return as sherd_buf_reserve(); SHERD_ERR_INVALID if they do, or are missing
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_buf_append(struct sherd_buf *buf, struct sherd_span bytes);
 

@@ -58,7 +58,7 @@ static inline bool sherd_span_take(struct sherd_span *rest, size_t len, struct s
 /** Whether two spans hold the same bytes. Not for secrets: those need sherd_ct_equal(). */
 static inline bool sherd_span_equal(struct sherd_span a, struct sherd_span b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0); /* not secret: so promised */
 }
 
 #endif

@@ -12,7 +12,9 @@
 
 static _Thread_local char detail[SHERD_FAIL_TEXT_SIZE];
 
-/* Details quote names that others chose: a file name must not reach a terminal as a second line or an escape sequence. */
+/*
+ * Details quote names that others chose: a file name must not reach a terminal as a second line or an escape sequence.
+ */
 static bool is_control(char c)
 {
     return (unsigned char)c < 0x20 || c == 0x7f;

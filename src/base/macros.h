@@ -11,36 +11,36 @@
 #include "base/fail.h"
 
 /** Return the code of a call that did not succeed. */
-#define SHERD_TRY(call)                                                                                              \
-    do {                                                                                                             \
-        const enum sherd_err sherd_try_err_ = (call);                                                                \
-        if (sherd_try_err_ != SHERD_OK)                                                                              \
-            return sherd_try_err_;                                                                                   \
+#define SHERD_TRY(call)                               \
+    do {                                              \
+        const enum sherd_err sherd_try_err_ = (call); \
+        if (sherd_try_err_ != SHERD_OK)               \
+            return sherd_try_err_;                    \
     } while (0)
 
 /** Return err, with text as its detail, unless cond holds. */
-#define SHERD_ENSURE(cond, err, text)                                                                                \
-    do {                                                                                                             \
-        if (!(cond))                                                                                                 \
-            return sherd_fail((err), "%s", (text));                                                                  \
+#define SHERD_ENSURE(cond, err, text)               \
+    do {                                            \
+        if (!(cond))                                \
+            return sherd_fail((err), "%s", (text)); \
     } while (0)
 
 /** Run fn on the address of the variable when its scope ends. */
 #define SHERD_CLEANUP(fn) __attribute__((cleanup(fn)))
 
 /** Cleanup and hand-over of an owned pointer; needs T_free(). */
-#define SHERD_DEFINE_OWNED(T)                                                                                        \
-    __attribute__((unused)) static inline void T##_freep(struct T **p)                                               \
-    {                                                                                                                \
-        T##_free(*p);                                                                                                \
-        *p = NULL;                                                                                                   \
-    }                                                                                                                \
-    __attribute__((unused)) static inline struct T *T##_take(struct T **p)                                           \
-    {                                                                                                                \
-        struct T *t = *p;                                                                                            \
-        *p = NULL;                                                                                                   \
-        return t;                                                                                                    \
-    }                                                                                                                \
+#define SHERD_DEFINE_OWNED(T)                                              \
+    __attribute__((unused)) static inline void T##_freep(struct T **p)     \
+    {                                                                      \
+        T##_free(*p);                                                      \
+        *p = NULL;                                                         \
+    }                                                                      \
+    __attribute__((unused)) static inline struct T *T##_take(struct T **p) \
+    {                                                                      \
+        struct T *t = *p;                                                  \
+        *p = NULL;                                                         \
+        return t;                                                          \
+    }                                                                      \
     struct T
 
 #define SHERD_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

@@ -31,13 +31,14 @@ static void *alloc_failed(size_t count, size_t size)
 void *sherd_alloc_array(size_t count, size_t size)
 {
     void *block = NULL;
+    size_t product = 0;
 
     if (count == 0 || size == 0) {
         count = 1;
         size = 1;
     }
-    if (!alloc_denied())
-        block = calloc(count, size); /* which refuses a product that overflows */
+    if (!__builtin_mul_overflow(count, size, &product) && !alloc_denied())
+        block = calloc(1, product);
     return block != NULL ? block : alloc_failed(count, size);
 }
 

@@ -16,7 +16,9 @@ void *sherd_alloc(size_t size) __attribute__((malloc, warn_unused_result));
 /** Zeroed memory for count objects of size bytes each; NULL (detail set) also where the product overflows. */
 void *sherd_alloc_array(size_t count, size_t size) __attribute__((malloc, warn_unused_result));
 
-/** Grow or make a block of plain (not secret) data: as realloc; the new part is not zeroed. NULL: the old block stays. */
+/**
+ * Grow or make a block of plain (not secret) data: as realloc; the new part is not zeroed. NULL: the old block stays.
+ */
 void *sherd_realloc(void *block, size_t size) __attribute__((warn_unused_result));
 
 /** Free without wiping; for what was never secret. NULL is accepted. */

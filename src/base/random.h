@@ -16,13 +16,13 @@ struct sherd_random_source {
 };
 
 /**
- * Fill a block with unpredictable bytes from the source in use: getrandom() at first, the DRBG of OpenSSL (which reseeds
- * itself, also after a fork) once src/crypto is initialised.
- * @return SHERD_OK; SHERD_ERR_IO: nothing may be used of the block
+ * Fill a block with unpredictable bytes from the source in use: getrandom() at first, the DRBG of OpenSSL (which
+ * reseeds itself, also after a fork) once src/crypto is initialised.
+ * @return SHERD_OK; SHERD_ERR_IO: the block is wiped
  */
 SHERD_MUST_USE enum sherd_err sherd_random(void *block, size_t size);
 
-/** Set the source of the process; NULL for getrandom(). Not thread-safe: at start, or in tests. */
+/** Set the source of the process; NULL for getrandom(). The source must outlive its use: at start, or in tests. */
 void sherd_random_set(const struct sherd_random_source *source);
 
 #endif

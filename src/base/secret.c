@@ -5,8 +5,8 @@
  * An arena of 1 MiB is 256 slots of 4 KiB that a buddy tree hands out in runs of 1, 2, 4 ... 128. A run holds blocks of
  * one class: many of a class below 4 KiB, one of any other. What is known about a run stands in the arena's table of
  * slots, on the heap: secret pages hold blocks and nothing else, so an overrun of a block cannot change the books, and
- * sherd_secret_free() finds a block's class from its address. Blocks are wiped when they are given back, so a free block
- * is all zero and need not be cleared when it is handed out.
+ * sherd_secret_free() finds a block's class from its address. Blocks are wiped when they are given back, so a free
+ * block is all zero and need not be cleared when it is handed out.
  *
  * One lock guards it all. Arenas are few, so they stand in one array sorted by address.
  */
@@ -40,6 +40,7 @@
 #define SLOT_COUNT (1u << ARENA_ORDER)
 #define ARENA_BYTES (SLOT_BYTES * SLOT_COUNT)
 #define ARENA_COUNT_MAX 4096
+#define ARENA_IDLE_MAX 4 /* to make and fill one costs about a millisecond, so bursts find some ready */
 
 #define BLOCK_ALIGN ((size_t)64)
 #define BLOCK_BYTES_MAX ((size_t)1 << 30)
@@ -110,7 +111,7 @@ static uint64_t class_mask(unsigned int class)
     return UINT64_MAX >> (64 - count);
 }
 
-/* --- the buddy tree of an arena ------------------------------------------------------------------------------------- */
+/* --- the buddy tree of an arena ----------------------------------------------------------------------------------- */
 
 static unsigned int tree_node(unsigned int slot, unsigned int order)
 {
@@ -159,7 +160,7 @@ static void tree_give(uint8_t *tree, unsigned int slot, unsigned int order)
     tree_update(tree, node, order);
 }
 
-/* --- arenas -------------------------------------------------------------------------------------------------------- */
+/* --- arenas ------------------------------------------------------------------------------------------------------- */
 
 static void fork_prepare(void)
 {
@@ -171,7 +172,10 @@ static void fork_parent(void)
     (void)pthread_mutex_unlock(&pool.lock);
 }
 
-/* The child starts with no secrets. The books of the parent's arenas stay, so that freeing a block of theirs is harmless. */
+/*
+ * The child starts with no secrets. The books of the parent's arenas stay, so that freeing a block of theirs is
+ * harmless.
+ */
 static void fork_child(void)
 {
     for (size_t i = 0; i < pool.arena_count; i++) {
@@ -285,7 +289,7 @@ static struct arena *arena_new_slotted(void)
     return arena;
 }
 
-/* --- runs ---------------------------------------------------------------------------------------------------------- */
+/* --- runs --------------------------------------------------------------------------------------------------------- */
 
 static void partial_push(struct slot *slot)
 {
@@ -355,11 +359,11 @@ static bool run_is_spare(const struct slot *slot)
     return class >= CLASS_RUN_FIRST || slot->prev != NULL || slot->next != NULL;
 }
 
-/* An arena has become idle. One is kept, for the same reason. */
+/* An arena has become idle: keep it, or give it back if enough are kept. */
 static void arena_idle(struct arena *arena)
 {
-    if (pool.idle_count == 0) {
-        pool.idle_count = 1;
+    if (pool.idle_count < ARENA_IDLE_MAX) {
+        pool.idle_count++;
         return;
     }
     for (unsigned int i = 0; i < SLOT_COUNT; i++)
@@ -369,7 +373,7 @@ static void arena_idle(struct arena *arena)
     arena_free(arena);
 }
 
-/* --- blocks -------------------------------------------------------------------------------------------------------- */
+/* --- blocks ------------------------------------------------------------------------------------------------------- */
 
 static uint8_t *slot_data(const struct slot *slot)
 {

@@ -23,6 +23,7 @@
 #include "base/macros.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 /**
  * Zeroed secret memory of size bytes, 0 to 1 GiB, aligned to 64; NULL (detail set) if there is none. Any thread. Cost
@@ -36,7 +37,10 @@ void sherd_secret_free(void *block);
 /** For SHERD_CLEANUP: frees the block that a pointer variable points to. */
 static inline void sherd_secret_freep(void *pointer_to_block)
 {
-    sherd_secret_free(*(void **)pointer_to_block);
+    void *block = NULL;
+
+    memcpy(&block, pointer_to_block, sizeof(block)); /* the variable is of any pointer type, not a void pointer */
+    sherd_secret_free(block);
 }
 
 /** What the process's secret memory is made of. */

@@ -17,7 +17,9 @@ static size_t page_bytes(void)
     return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* A file of secret pages, or -1: an old kernel, one built or booted without them, or a sandbox that forbids the call. */
+/*
+ * A file of secret pages, or -1: an old kernel, one built or booted without them, or a sandbox that forbids the call.
+ */
 static int secret_file(size_t bytes)
 {
     int fd = -1;
@@ -35,8 +37,8 @@ static int secret_file(size_t bytes)
 }
 
 /*
- * The guards are part of the mapping, so that there is no moment in which they belong to nobody. memfd_secret pages count
- * against RLIMIT_MEMLOCK and are locked by nature; where the limit is reached, mmap refuses them.
+ * The guards are part of the mapping, so that there is no moment in which they belong to nobody. memfd_secret pages
+ * count against RLIMIT_MEMLOCK and are locked by nature; where the limit is reached, mmap refuses them.
  */
 static uint8_t *pages_map(size_t bytes, bool *out_memfd_secret)
 {

@@ -41,7 +41,7 @@ static void test_base_bytes__reads_what_it_wrote(void **state)
 static void test_base_bytes__takes_from_the_front(void **state)
 {
     struct sherd_span rest = sherd_span_str("abcdef");
-    struct sherd_span part;
+    struct sherd_span part = {NULL, 0};
 
     (void)state;
     assert_true(sherd_span_take(&rest, 2, &part));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Secret memory: what each block promises, what the system says about its pages, what a child sees, and how it ends when
- * it is misused.
+ * Secret memory: what each block promises, what the system says about its pages, what a child sees, and how it ends
+ * when it is misused.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -159,10 +159,10 @@ static void test_base_secret__wipes_what_is_freed(void **state)
     }
 }
 
-/* Whole slots, so that the figures are exact; what ran in a test before may have left one idle arena. */
+/* Whole slots, so that the figures are exact; up to four idle arenas are kept. */
 static void test_base_secret__gives_arenas_back(void **state)
 {
-    enum { COUNT = 1000 };
+    enum { COUNT = 3000 };
     static uint8_t *blocks[COUNT];
     const size_t used = used_bytes();
     const size_t before = arena_bytes();
@@ -173,11 +173,12 @@ static void test_base_secret__gives_arenas_back(void **state)
         assert_non_null(blocks[i]);
     }
     assert_int_equal(used_bytes(), used + COUNT * 4096u);
-    assert_true(arena_bytes() <= before + 4 * ARENA_BYTES); /* 1000 of 1024 slots: nothing is wasted */
+    assert_true(arena_bytes() <= before + 12 * ARENA_BYTES); /* 3000 of 3072 slots: nothing is wasted */
     for (size_t i = 0; i < COUNT; i++)
         sherd_secret_free(blocks[i]);
     assert_int_equal(used_bytes(), used);
-    assert_true(arena_bytes() <= before + ARENA_BYTES);
+    assert_true(arena_bytes() <= before + 4 * ARENA_BYTES);
+    assert_true(arena_bytes() <= 5 * ARENA_BYTES); /* nor do they add up from burst to burst */
 }
 
 static void test_base_secret__uses_an_arena_fully(void **state)
@@ -230,7 +231,7 @@ static void test_base_secret__refuses_what_no_machine_has(void **state)
     }
 }
 
-/* --- what the system says about the pages -------------------------------------------------------------------------- */
+/* --- what the system says about the pages ------------------------------------------------------------------------- */
 
 struct mapping {
     char head[256];  /* the line of /proc/self/maps */
@@ -301,12 +302,14 @@ static bool kernel_has_memfd_secret(void)
     return false;
 }
 
-/* --- children ------------------------------------------------------------------------------------------------------ */
+/* --- children ----------------------------------------------------------------------------------------------------- */
 
 /* A child's part of a test: 0 if all is as it should be, else which step was not. */
 typedef int child_fn(void);
 
-/* The limit on locked memory does not bind root. Whoever changes user loses sight of /proc/self, and gets it back here. */
+/*
+ * The limit on locked memory does not bind root. Whoever changes user loses sight of /proc/self, and gets it back here.
+ */
 static bool become_nobody(void)
 {
     return geteuid() != 0 || (setresuid(65534, 65534, 65534) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0);
@@ -567,7 +570,7 @@ static void test_base_secret__prefers_memfd_secret(void **state)
     assert_child_passes(uses_memfd_secret, 4 * ARENA_BYTES);
 }
 
-/* --- misuse -------------------------------------------------------------------------------------------------------- */
+/* --- misuse ------------------------------------------------------------------------------------------------------- */
 
 static int frees_the_stack(void)
 {
@@ -653,7 +656,7 @@ static void test_base_secret__stops_the_process_that_frees_what_is_no_block(void
     assert_child_dies(frees_a_large_block_twice, SIGABRT);
 }
 
-/* --- threads ------------------------------------------------------------------------------------------------------- */
+/* --- threads ------------------------------------------------------------------------------------------------------ */
 
 enum { THREAD_COUNT = 8, HELD_COUNT = 32, TURN_COUNT = 4000 };
 
@@ -750,7 +753,7 @@ static void test_base_secret__serves_a_child_of_a_busy_process(void **state)
     sherd_secret_free(parents_large);
 }
 
-/* --- failing memory ------------------------------------------------------------------------------------------------ */
+/* --- failing memory ----------------------------------------------------------------------------------------------- */
 
 #if SHERD_FAILPOINTS
 static enum sherd_err fail_nth(void *arg, const char *name)
