@@ -14,6 +14,7 @@ struct writer {
     struct writer *next;
     pthread_cond_t wake;
     bool done;
+    char detail[SHERD_FAIL_TEXT_SIZE]; /* of a failure in the leader's thread */
 };
 
 struct sherd_compartment {
@@ -333,13 +334,13 @@ static enum sherd_err write_group(struct sherd_compartment *compartment, size_t 
     return compartment->store->ops->write(compartment->store, compartment->group, set_count);
 }
 
-/* Whether the outcome leaves it open what is durable. Of a set that is refused so, nothing was changed. */
+/* Whether the outcome leaves it open what is durable. A set that is refused changed nothing. */
 static bool is_uncertain(enum sherd_err err)
 {
-    return err != SHERD_OK && err != SHERD_ERR_CONFLICT && err != SHERD_ERR_BUSY;
+    return err != SHERD_OK && err != SHERD_ERR_CONFLICT && err != SHERD_ERR_BUSY && err != SHERD_ERR_INVALID;
 }
 
-/* Take in what became of the group, and wake the owners of its sets. The lock is held. */
+/* Take in what the engine says about the group. The lock is held; the detail text is that of the engine. */
 static void settle_group(struct sherd_compartment *compartment, size_t set_count, enum sherd_err err)
 {
     bool uncertain = is_uncertain(err);
@@ -352,11 +353,18 @@ static void settle_group(struct sherd_compartment *compartment, size_t set_count
         compartment->count.set_count += set_count;
         compartment->count.commit_count++;
     }
+}
+
+/* Wake the owners of the group's sets. The lock is held: once it is free, a writer that is done may be gone. */
+static void wake_group(struct sherd_compartment *compartment, size_t set_count, const char *detail)
+{
     for (size_t i = 0; i < set_count; i++) {
         struct writer *writer = (struct writer *)(void *)compartment->group[i];
 
+        if (writer->set.result != SHERD_OK && writer->set.result != SHERD_ERR_CONFLICT)
+            (void)snprintf(writer->detail, sizeof(writer->detail), "%s", detail);
         writer->done = true;
-        pthread_cond_signal(&writer->wake); /* under the lock: once that is free the writer may be gone */
+        pthread_cond_signal(&writer->wake);
     }
 }
 
@@ -367,35 +375,28 @@ static void settle_group(struct sherd_compartment *compartment, size_t set_count
 static void lead(struct sherd_compartment *compartment)
 {
     const size_t set_count = take_group(compartment);
-    enum sherd_err err = SHERD_ERR_IO;
+    enum sherd_err err;
 
-    if (!compartment->stopped) {
+    if (compartment->stopped) {
+        wake_group(compartment, set_count, compartment->stop_text);
+    } else {
         compartment->leading = true;
         pthread_mutex_unlock(&compartment->lock);
         err = write_group(compartment, set_count);
         pthread_mutex_lock(&compartment->lock);
         compartment->leading = false;
+        settle_group(compartment, set_count, err);
+        wake_group(compartment, set_count, sherd_err_detail());
     }
-    settle_group(compartment, set_count, err);
     if (compartment->first != NULL)
         pthread_cond_signal(&compartment->first->wake); /* to lead, unless a thread that runs already comes first */
-}
-
-/* Pass a result on. A refusal was found in the thread of the leader, so its detail is told here. */
-static enum sherd_err refusal(enum sherd_role role, enum sherd_err result)
-{
-    if (result == SHERD_ERR_CONFLICT)
-        return sherd_fail(result, "%s: an entry is not as expected; read again, then retry", sherd_role_name(role));
-    if (result == SHERD_ERR_BUSY)
-        return sherd_fail(result, "%s: the store is busy; retry after a pause", sherd_role_name(role));
-    return result;
 }
 
 enum sherd_err sherd_compartment_write(struct sherd_compartment *compartment, const struct sherd_store_op *ops,
                                        size_t count)
 {
     struct writer writer = {.set = {ops, count, SHERD_ERR_IO}, .wake = PTHREAD_COND_INITIALIZER};
-    enum sherd_role role;
+    const enum sherd_role role = compartment->role;
 
     SHERD_TRY(check_ops(ops, count));
     SHERD_TRY(enter(compartment));
@@ -406,11 +407,13 @@ enum sherd_err sherd_compartment_write(struct sherd_compartment *compartment, co
         else
             lead(compartment);
     }
-    if (is_uncertain(writer.set.result))
-        sherd_fail_restore(compartment->stop_text);
-    role = compartment->role;
     leave(compartment);
-    return refusal(role, writer.set.result);
+    if (writer.set.result == SHERD_ERR_CONFLICT)
+        return sherd_fail(SHERD_ERR_CONFLICT, "%s: an entry is not as expected; read again, then retry",
+                          sherd_role_name(role));
+    if (writer.set.result != SHERD_OK)
+        sherd_fail_restore(writer.detail);
+    return writer.set.result;
 }
 
 /* --- blobs ------------------------------------------------------------------------------------------------------- */

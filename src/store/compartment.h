@@ -5,8 +5,8 @@
  *
  * Everything above uses compartments and never an engine. Here live, once for all engines: the check of the engine's
  * table, the limits of arguments and answers, the queue in which concurrent writers share commits, and the stop after a
- * failure: once a write fails with anything but SHERD_ERR_CONFLICT or SHERD_ERR_BUSY, every later write of the handle
- * fails with SHERD_ERR_IO, and reading goes on.
+ * failure: once a write fails with anything but a refusal (SHERD_ERR_CONFLICT, SHERD_ERR_BUSY, SHERD_ERR_INVALID:
+ * nothing was changed), every later write of the handle fails with SHERD_ERR_IO, and reading goes on.
  *
  * @par Group commit  Writers queue their sets. Whoever finds nobody leading leads: it takes all sets that wait (up to
  * SHERD_COMPARTMENT_GROUP_OPS_MAX operations and SHERD_COMPARTMENT_GROUP_SETS_MAX sets), ordered by the name of their
@@ -96,8 +96,8 @@ void sherd_snapshot_end(struct sherd_snapshot *snapshot);
  * Carry out one write set, durably, together with those of other threads.
  * @param[in] ops    1..SHERD_STORE_OPS_MAX operations; borrowed until return
  * @return SHERD_OK: durable; SHERD_ERR_CONFLICT, SHERD_ERR_BUSY: nothing was changed; SHERD_ERR_INVALID,
- *         SHERD_ERR_LIMIT: the set breaks a bound, nothing was changed; SHERD_ERR_IO and others: nothing is certain
- *         until reopened, and this handle writes no more
+ *         SHERD_ERR_LIMIT: the set breaks a bound or the store is read-only, nothing was changed; SHERD_ERR_IO and
+ *         others: nothing is certain until reopened, and this handle writes no more
  */
 SHERD_MUST_USE enum sherd_err sherd_compartment_write(struct sherd_compartment *compartment,
                                                       const struct sherd_store_op *ops, size_t count);

@@ -142,7 +142,7 @@ struct sherd_store_ops {
      * Carry out write sets; each set is atomic by itself and they take effect in order. On return every set has its
      * result, and those with SHERD_OK are durable. Returns SHERD_OK if each set was carried out or refused with
      * SHERD_ERR_CONFLICT; otherwise the code that all other sets got. SHERD_ERR_BUSY says that nothing of those sets
-     * was changed and that they may be tried again; SHERD_ERR_DENIED that the store is read-only.
+     * was changed and that they may be tried again; SHERD_ERR_INVALID that the store is read-only.
      */
     enum sherd_err (*write)(struct sherd_store *store, struct sherd_store_set *const *sets, size_t set_count);
 

@@ -83,7 +83,7 @@ static struct blob_reader *blob_reader_of(struct sherd_blob_reader *base)
 static enum sherd_err check_writable(const struct store *store)
 {
     SHERD_TRY(sherd_fork_check(store->fork_count));
-    SHERD_ENSURE(!store->read_only, SHERD_ERR_DENIED, "memory store: opened to read only");
+    SHERD_ENSURE(!store->read_only, SHERD_ERR_INVALID, "memory store: opened to read only");
     return SHERD_OK;
 }
 
