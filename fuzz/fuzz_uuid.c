@@ -41,7 +41,7 @@ static void check_round_trip(const char *text, struct sherd_uuid uuid)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    char *text = malloc(len + 1); /* of exactly this size, so that a read past the end is seen */
+    char *text = calloc(1, len + 1); /* of exactly this size, so that a read past the end is seen */
     struct sherd_uuid uuid;
     bool accepted = false;
 
@@ -49,7 +49,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         return 0;
     if (len > 0)
         memcpy(text, data, len);
-    text[len] = '\0';
     accepted = sherd_uuid_parse(text, &uuid) == SHERD_OK;
     if (accepted != is_uuid_v4(text))
         abort();

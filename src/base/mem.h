@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file base/mem.h
- * The only way to heap memory, and the one wipe.
+ * The only way to heap memory, and the one wipe. Builds with failpoints ask "alloc" before each block, secret ones too.
  */
 #ifndef SHERD_BASE_MEM_H
 #define SHERD_BASE_MEM_H

@@ -18,6 +18,7 @@ struct sherd_random_source {
 /**
  * Fill a block with unpredictable bytes from the source in use: getrandom() at first, the DRBG of OpenSSL (which
  * reseeds itself, also after a fork) once src/crypto is initialised.
+ * Builds with failpoints ask "random" first.
  * @return SHERD_OK; SHERD_ERR_IO: the block is wiped
  */
 SHERD_MUST_USE enum sherd_err sherd_random(void *block, size_t size);

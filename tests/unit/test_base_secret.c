@@ -231,6 +231,22 @@ static void test_base_secret__refuses_what_no_machine_has(void **state)
     }
 }
 
+static void test_base_secret__is_freed_at_the_end_of_a_scope(void **state)
+{
+    const size_t used = used_bytes();
+
+    (void)state;
+    for (int turn = 0; turn < 2; turn++) {
+        SHERD_CLEANUP(sherd_secret_freep) uint32_t *words = sherd_secret_alloc(16);
+        SHERD_CLEANUP(sherd_secret_freep) char *none = NULL;
+
+        assert_non_null(words);
+        assert_null(none);
+        assert_true(used_bytes() > used);
+    }
+    assert_int_equal(used_bytes(), used);
+}
+
 /* --- what the system says about the pages ------------------------------------------------------------------------- */
 
 struct mapping {
@@ -570,6 +586,41 @@ static void test_base_secret__prefers_memfd_secret(void **state)
     assert_child_passes(uses_memfd_secret, 4 * ARENA_BYTES);
 }
 
+/* Limits the address space, as ulimit -v does, and lifts that again. */
+static bool address_space_limit(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_AS, &limit) != 0)
+        return false;
+    limit.rlim_cur = bytes;
+    return setrlimit(RLIMIT_AS, &limit) == 0;
+}
+
+static int survives_a_full_address_space(void)
+{
+    uint8_t *block = sherd_secret_alloc(64);
+    const size_t used = used_bytes();
+    const size_t arenas = arena_bytes();
+
+    sherd_fail_restore("");
+    if (block == NULL || !address_space_limit(1 << 20))
+        return 1;
+    if (sherd_secret_alloc(2 * ARENA_BYTES) != NULL || strstr(sherd_err_detail(), "mapped") == NULL)
+        return 2;
+    if (used_bytes() != used || arena_bytes() != arenas || !address_space_limit(RLIM_INFINITY))
+        return 3;
+    sherd_secret_free(sherd_secret_alloc(2 * ARENA_BYTES));
+    sherd_secret_free(block);
+    return used_bytes() != 0;
+}
+
+static void test_base_secret__survives_a_full_address_space(void **state)
+{
+    (void)state;
+    assert_child_passes(survives_a_full_address_space, SIZE_MAX);
+}
+
 /* --- misuse ------------------------------------------------------------------------------------------------------- */
 
 static int frees_the_stack(void)
@@ -804,12 +855,14 @@ int main(void)
         cmocka_unit_test(test_base_secret__uses_an_arena_fully),
         cmocka_unit_test(test_base_secret__unmaps_a_large_block),
         cmocka_unit_test(test_base_secret__refuses_what_no_machine_has),
+        cmocka_unit_test(test_base_secret__is_freed_at_the_end_of_a_scope),
         cmocka_unit_test(test_base_secret__keeps_pages_out_of_dumps_and_children),
         cmocka_unit_test(test_base_secret__lies_between_guards),
         cmocka_unit_test(test_base_secret__gives_a_child_nothing),
         cmocka_unit_test(test_base_secret__works_and_says_so_when_nothing_can_be_locked),
         cmocka_unit_test(test_base_secret__falls_back_to_locked_anonymous_memory),
         cmocka_unit_test(test_base_secret__prefers_memfd_secret),
+        cmocka_unit_test(test_base_secret__survives_a_full_address_space),
         cmocka_unit_test(test_base_secret__stops_the_process_that_frees_what_is_no_block),
         cmocka_unit_test(test_base_secret__serves_many_threads),
         cmocka_unit_test(test_base_secret__serves_a_child_of_a_busy_process),
