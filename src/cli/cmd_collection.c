@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sherd collection: make a collection, or show its rules. */
+#include "cli/commands.h"
+#include "cli/json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { OPT_VERSIONS, OPT_EXACT };
+
+static const struct cli_option options[] = {
+    [OPT_VERSIONS] = {"versions-kept", 0, "N", "versions of a record that are kept, 0 for all (1)"},
+    [OPT_EXACT] = {"exact-sizes", 0, NULL, "store contents in their own length, which the store then sees"},
+    {0},
+};
+
+static enum sherd_err show(struct cli *cli, const struct sherd_collection *collection)
+{
+    if (cli->json)
+        return cli_json_print("",
+                              json_pack("{s:s, s:I, s:b}", "collection", collection->name, "versions_kept",
+                                        (json_int_t)collection->versions_kept, "exact_sizes", collection->exact_sizes),
+                              "\n");
+    cli_print("collection      %s\n", collection->name);
+    if (collection->versions_kept == 0)
+        cli_print("versions kept   all\n");
+    else
+        cli_print("versions kept   %" PRIu32 "\n", collection->versions_kept);
+    cli_print("sizes           %s\n", collection->exact_sizes ? "exact: the store sees them" : "padded");
+    return SHERD_OK;
+}
+
+static enum sherd_err create(struct cli *cli, const char *name)
+{
+    SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
+    struct sherd_collection collection = {.exact_sizes = cli_value(cli, OPT_EXACT) != NULL};
+    uint64_t versions = 0;
+
+    SHERD_TRY(cli_value_number(cli, OPT_VERSIONS, 0, UINT32_MAX, 1, &versions));
+    collection.versions_kept = (uint32_t)versions;
+    SHERD_ENSURE(strlen(name) <= SHERD_COLLECTION_NAME_BYTES_MAX, SHERD_ERR_INVALID,
+                 "a collection's name has 1 to 63 of a-z, 0-9, '.', '_', '-'");
+    (void)snprintf(collection.name, sizeof(collection.name), "%s", name);
+    SHERD_TRY(cli_vault_open(cli, false, &vault));
+    SHERD_TRY(sherd_collection_create(vault, &collection));
+    return cli->quiet ? SHERD_OK : show(cli, &collection);
+}
+
+static enum sherd_err look_up(struct cli *cli, const char *name)
+{
+    SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
+    struct sherd_collection collection = {0};
+
+    SHERD_ENSURE(cli->given_count == 0, SHERD_ERR_INVALID, "the rules of a collection do not change after it was made");
+    SHERD_TRY(cli_vault_open(cli, true, &vault));
+    SHERD_TRY(sherd_collection_get(vault, name, &collection));
+    return show(cli, &collection);
+}
+
+static enum sherd_err run(struct cli *cli)
+{
+    if (strcmp(cli->operands[0], "create") == 0)
+        return create(cli, cli->operands[1]);
+    if (strcmp(cli->operands[0], "show") == 0)
+        return look_up(cli, cli->operands[1]);
+    return sherd_fail(SHERD_ERR_INVALID, "write `collection create NAME` or `collection show NAME`");
+}
+
+const struct cli_command cmd_collection = {
+    .name = "collection",
+    .operands = "create|show NAME",
+    .summary = "make a collection, or show its rules",
+    .notes =
+        "A collection keeps records by the same rules, which do not change after it was made. Every vault has one\n"
+        "named \"default\": one version a record, sizes padded.",
+    .options = options,
+    .operand_min = 2,
+    .operand_max = 2,
+    .run = run,
+};

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sherd get: give a record's contents back, verified. */
+#include "cli/commands.h"
+#include "cli/io.h"
+#include "cli/json.h"
+#include "cli/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+enum { OPT_OUTPUT, OPT_RANGE, OPT_VERSION };
+
+static const struct cli_option options[] = {
+    [OPT_OUTPUT] = {"output", 'o', "FILE", "write to FILE, which appears when it is complete"},
+    [OPT_RANGE] = {"range", 'r', "A-B", "only bytes A to B, both included, from 0; A- to the end; -N the last N"},
+    [OPT_VERSION] = {"version", 0, "N", "this version instead of the current one"},
+    {0},
+};
+
+/* What is asked for: parsed before the vault is opened, resolved once the length is known. */
+struct wanted {
+    struct sherd_uuid id;
+    uint64_t version;
+    struct cli_range range;
+    uint64_t begin;
+    uint64_t end;
+};
+
+static enum sherd_err parse_wanted(struct cli *cli, struct wanted *wanted)
+{
+    const char *range = cli_value(cli, OPT_RANGE);
+
+    SHERD_TRY(cli_operand_uuid(cli, 0, &wanted->id));
+    SHERD_TRY(cli_value_number(cli, OPT_VERSION, 1, INT64_MAX, 0, &wanted->version));
+    if (range == NULL)
+        wanted->range.to_end = true;
+    else if (!cli_range_parse(range, &wanted->range))
+        return sherd_fail(SHERD_ERR_INVALID, "--range: write A-B, A- or -N, in bytes from 0, with A not above B");
+    return SHERD_OK;
+}
+
+static enum sherd_err open_wanted(struct sherd_vault *vault, struct wanted *wanted, struct sherd_reader **out_reader)
+{
+    SHERD_CLEANUP(cli_reader_closep) struct sherd_reader *reader = NULL;
+    uint64_t bytes = 0;
+
+    SHERD_TRY(sherd_reader_open(vault, wanted->id, wanted->version, &reader, &bytes));
+    if (!cli_range_resolve(&wanted->range, bytes, &wanted->begin, &wanted->end))
+        return sherd_fail(SHERD_ERR_INVALID, "--range: begins behind the end: the contents have %" PRIu64 " bytes",
+                          bytes);
+    *out_reader = reader;
+    reader = NULL;
+    return SHERD_OK;
+}
+
+static enum sherd_err to_stdout(struct cli *cli, struct sherd_reader *reader, const struct wanted *wanted,
+                                uint8_t *block)
+{
+    enum sherd_err err = SHERD_OK;
+
+    (void)fcntl(STDOUT_FILENO, F_SETPIPE_SZ, (int)CLI_BLOCK_BYTES); /* fewer turns, where it is a pipe */
+    errno = 0;
+    err = cli_load_fd(reader, wanted->begin, wanted->end, STDOUT_FILENO, "standard output", block);
+    cli->silent = err == SHERD_ERR_IO && errno == EPIPE;
+    return err;
+}
+
+static enum sherd_err to_file(struct cli *cli, struct sherd_reader *reader, const struct wanted *wanted,
+                              const char *path, uint8_t *block)
+{
+    SHERD_CLEANUP(cli_output_done) struct cli_output output = {.dir_fd = -1, .fd = -1};
+
+    SHERD_TRY(cli_output_begin_path(path, &output));
+    SHERD_TRY(cli_load_fd(reader, wanted->begin, wanted->end, output.fd, path, block));
+    SHERD_TRY(cli_output_commit(&output, true, true));
+    if (cli->json)
+        return cli_json_print("",
+                              json_pack("{s:o, s:I, s:o}", "id", cli_json_uuid(wanted->id), "bytes",
+                                        (json_int_t)(wanted->end - wanted->begin), "file",
+                                        cli_json_bytes(sherd_span_str(path))),
+                              "\n");
+    return SHERD_OK;
+}
+
+static enum sherd_err run(struct cli *cli)
+{
+    SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
+    SHERD_CLEANUP(cli_reader_closep) struct sherd_reader *reader = NULL;
+    SHERD_CLEANUP(cli_secret_freep) uint8_t *block = sherd_secret_alloc(CLI_BLOCK_BYTES);
+    const char *path = cli_value(cli, OPT_OUTPUT);
+    struct wanted wanted = {0};
+    enum sherd_err err = SHERD_OK;
+
+    if (block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(parse_wanted(cli, &wanted));
+    SHERD_TRY(cli_vault_open(cli, true, &vault));
+    SHERD_TRY(open_wanted(vault, &wanted, &reader));
+    cli_progress_begin(cli, "get");
+    err = path != NULL ? to_file(cli, reader, &wanted, path, block) : to_stdout(cli, reader, &wanted, block);
+    (void)cli_progress_end();
+    return err;
+}
+
+const struct cli_command cmd_get = {
+    .name = "get",
+    .operands = "UUID",
+    .summary = "give a record's contents back, verified",
+    .notes =
+        "Writes to standard output unless told otherwise. Every byte is verified before it is given out; if a later\n"
+        "one is not good, what was given out so far was, and the exit code is 3. A file is written whole or not at\n"
+        "all, and its owner alone may read it.",
+    .options = options,
+    .operand_min = 1,
+    .operand_max = 1,
+    .run = run,
+};

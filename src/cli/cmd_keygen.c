@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sherd keygen: write a new key file. */
+#include "cli/commands.h"
+#include "cli/io.h"
+#include "cli/json.h"
+#include "cli/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+static enum sherd_err create_file(const char *path, struct sherd_span text)
+{
+    SHERD_CLEANUP(cli_fd_closep) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                                                          0600);
+    enum sherd_err err = SHERD_OK;
+
+    if (fd < 0 && errno == EEXIST)
+        return sherd_fail(SHERD_ERR_CONFLICT, "%.160s is there already: a key file is never overwritten", path);
+    if (fd < 0)
+        return sherd_fail_errno(SHERD_ERR_IO, "%.160s", path);
+    err = cli_write_full(fd, path, text.data, text.len);
+    if (err == SHERD_OK && fsync(fd) != 0)
+        err = sherd_fail_errno(SHERD_ERR_IO, "%.160s", path);
+    if (err != SHERD_OK)
+        (void)unlink(path); /* ours: O_EXCL made it */
+    return err;
+}
+
+static void done_text(struct cli *cli, const char *path)
+{
+    if (cli->quiet)
+        return;
+    cli_print("wrote a new key to ");
+    cli_print_escaped(sherd_span_str(path));
+    cli_print(": keep it outside the vault, and a copy in a safe place\n");
+}
+
+static enum sherd_err run(struct cli *cli)
+{
+    SHERD_CLEANUP(cli_secret_freep) uint8_t *block = sherd_secret_alloc(SHERD_KEY_FILE_TEXT_BYTES);
+    const char *path = cli->operands[0];
+    struct sherd_buf text = {0};
+
+    if (block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    text = sherd_buf_borrow(block, SHERD_KEY_FILE_TEXT_BYTES);
+    SHERD_TRY(sherd_key_file_new(&text));
+    SHERD_TRY(create_file(path, sherd_buf_span(&text)));
+    if (cli_inside_vault(path))
+        cli_warn(cli,
+                 "warning: the key file lies inside a vault: keep it elsewhere, a thief of one should not get both");
+    if (cli->json)
+        return cli_json_print("", json_pack("{s:o}", "key_file", cli_json_bytes(sherd_span_str(path))), "\n");
+    done_text(cli, path);
+    return SHERD_OK;
+}
+
+const struct cli_command cmd_keygen = {
+    .name = "keygen",
+    .operands = "FILE",
+    .summary = "write a new key file, which its owner alone can read",
+    .notes = "A vault made with `sherd init --key-file FILE` opens with that file and nothing else.",
+    .operand_min = 1,
+    .operand_max = 1,
+    .run = run,
+};

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What unseals the vault: read from a file or descriptor, or asked on the terminal; always in secret memory. */
+#include "base/mem.h"
+#include "base/secret.h"
+#include "cli/cli.h"
+#include "cli/io.h"
+#include "cli/text.h"
+#include "crypto/ct.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* Room for the longest passphrase, its newline, and one byte that shows that there was more. */
+#define SECRET_BYTES (SHERD_PASSPHRASE_BYTES_MAX + 2)
+
+static void warn_if_readable(const struct cli *cli, int fd, const char *what)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        cli_warn(cli, "warning: other users may read the %s: chmod 600 it", what);
+}
+
+/* Reads a short secret to its end. */
+static enum sherd_err read_secret(const struct cli *cli, int fd, const char *what, uint8_t *block, size_t *out_len)
+{
+    size_t len = 0;
+
+    warn_if_readable(cli, fd, what);
+    SHERD_TRY(cli_read_full(fd, what, block, SECRET_BYTES, &len));
+    SHERD_ENSURE(len < SECRET_BYTES, SHERD_ERR_INVALID, "the file of the passphrase or key is too long to be one");
+    *out_len = len;
+    return SHERD_OK;
+}
+
+static enum sherd_err read_secret_file(const struct cli *cli, const char *path, const char *what, uint8_t *block,
+                                       size_t *out_len)
+{
+    SHERD_CLEANUP(cli_fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+    if (fd < 0)
+        return sherd_fail_errno(SHERD_ERR_IO, "%s %.120s", what, path);
+    return read_secret(cli, fd, what, block, out_len);
+}
+
+static enum sherd_err read_passphrase_fd(const struct cli *cli, uint8_t *block, size_t *out_len)
+{
+    uint64_t number = 0;
+
+    SHERD_ENSURE(cli_parse_number(cli->passphrase_fd, 0, INT_MAX, &number), SHERD_ERR_INVALID,
+                 "--passphrase-fd: not a number of a descriptor");
+    return read_secret(cli, (int)number, "passphrase", block, out_len);
+}
+
+/* Reads one line without echo. Canonical mode: read() gives a whole line. */
+static enum sherd_err ask(int tty, const char *prompt, uint8_t *block, size_t *out_len)
+{
+    struct termios old;
+    struct termios mute;
+    sigset_t stop;
+    sigset_t before;
+    ssize_t n = 0;
+
+    if (tcgetattr(tty, &old) != 0)
+        return sherd_fail_errno(SHERD_ERR_IO, "terminal");
+    mute = old;
+    mute.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
+    (void)sigemptyset(&stop);
+    (void)sigaddset(&stop, SIGTSTP); /* nobody is left at a shell without echo */
+    (void)sigprocmask(SIG_BLOCK, &stop, &before);
+    cli_signals_echo(tty, &old);
+    if (tcsetattr(tty, TCSAFLUSH, &mute) == 0 && cli_write_full(tty, "terminal", prompt, strlen(prompt)) == SHERD_OK) {
+        do
+            n = read(tty, block, SECRET_BYTES);
+        while (n < 0 && errno == EINTR);
+    } else {
+        n = -1;
+    }
+    (void)tcsetattr(tty, TCSAFLUSH, &old);
+    cli_signals_echo(-1, NULL);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    if (n < 0)
+        return sherd_fail_errno(SHERD_ERR_IO, "terminal");
+    SHERD_TRY(cli_write_full(tty, "terminal", "\n", 1));
+    SHERD_ENSURE((size_t)n < SECRET_BYTES, SHERD_ERR_INVALID, "the passphrase is too long");
+    *out_len = (size_t)n;
+    return SHERD_OK;
+}
+
+static size_t without_newline(const uint8_t *block, size_t len)
+{
+    return len > 0 && block[len - 1] == '\n' ? len - 1 : len;
+}
+
+static enum sherd_err ask_passphrase(bool fresh, uint8_t *block, size_t *out_len)
+{
+    SHERD_CLEANUP(cli_fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    uint8_t *again = block + SECRET_BYTES;
+    size_t len = 0;
+    size_t again_len = 0;
+
+    SHERD_ENSURE(
+        tty >= 0, SHERD_ERR_INVALID,
+        "no passphrase: there is no terminal to ask on; give --passphrase-file, --passphrase-fd or --key-file");
+    SHERD_TRY(ask(tty, fresh ? "New passphrase: " : "Passphrase: ", block, &len));
+    len = without_newline(block, len);
+    if (fresh) {
+        SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the passphrase is empty");
+        SHERD_TRY(ask(tty, "Once more: ", again, &again_len));
+        again_len = without_newline(again, again_len);
+        SHERD_ENSURE(len == again_len && sherd_ct_equal(block, again, len), SHERD_ERR_INVALID,
+                     "the two passphrases differ: nothing was done");
+    }
+    *out_len = len;
+    return SHERD_OK;
+}
+
+static enum sherd_err choose_one(const struct cli *cli)
+{
+    const int count = (cli->passphrase_file != NULL) + (cli->passphrase_fd != NULL) + (cli->key_file != NULL);
+
+    SHERD_ENSURE(count <= 1, SHERD_ERR_INVALID, "give one of --passphrase-file, --passphrase-fd and --key-file");
+    return SHERD_OK;
+}
+
+enum sherd_err cli_unseal_read(const struct cli *cli, bool fresh, struct cli_unseal *out_unseal)
+{
+    size_t len = 0;
+
+    SHERD_TRY(choose_one(cli));
+    out_unseal->block = sherd_secret_alloc(2 * SECRET_BYTES);
+    if (out_unseal->block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    if (cli->key_file != NULL) {
+        SHERD_TRY(read_secret_file(cli, cli->key_file, "key file", out_unseal->block, &len));
+        out_unseal->unseal.key_file = sherd_span_of(out_unseal->block, len);
+        SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the key file is empty");
+        return SHERD_OK;
+    }
+    if (cli->passphrase_file != NULL)
+        SHERD_TRY(read_secret_file(cli, cli->passphrase_file, "passphrase file", out_unseal->block, &len));
+    else if (cli->passphrase_fd != NULL)
+        SHERD_TRY(read_passphrase_fd(cli, out_unseal->block, &len));
+    else
+        SHERD_TRY(ask_passphrase(fresh, out_unseal->block, &len));
+    len = without_newline(out_unseal->block, len);
+    SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the passphrase is empty");
+    SHERD_ENSURE(len <= SHERD_PASSPHRASE_BYTES_MAX, SHERD_ERR_INVALID, "the passphrase is longer than 1024 bytes");
+    out_unseal->unseal.passphrase = sherd_span_of(out_unseal->block, len);
+    return SHERD_OK;
+}
+
+void cli_unseal_done(struct cli_unseal *unseal)
+{
+    sherd_secret_free(unseal->block);
+    *unseal = (struct cli_unseal){0};
+}
+
+/* Said before anybody is asked for a passphrase. */
+static enum sherd_err check_vault(const char *path)
+{
+    SHERD_CLEANUP(cli_fd_closep) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 && errno != ENOENT)
+        return sherd_fail_errno(SHERD_ERR_IO, "%.120s", path);
+    if (fd < 0 || (faccessat(fd, "sherd.vault", F_OK, 0) != 0 && errno == ENOENT))
+        return sherd_fail(SHERD_ERR_NOT_FOUND,
+                          "no vault at %.120s: name another with --vault, or make one with `sherd init`", path);
+    return SHERD_OK;
+}
+
+enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
+{
+    SHERD_CLEANUP(cli_unseal_done) struct cli_unseal unseal = {0};
+    const struct sherd_vault_open_options options = {.read_only = read_only};
+    const char *path = NULL;
+
+    SHERD_TRY(cli_vault_path(cli, &path));
+    SHERD_TRY(check_vault(path));
+    SHERD_TRY(cli_unseal_read(cli, false, &unseal));
+    return sherd_vault_open(path, &unseal.unseal, &options, out_vault);
+}
+
+bool cli_inside_vault(const char *path)
+{
+    char real[PATH_MAX];
+    char mark[PATH_MAX + 16];
+    char folder[PATH_MAX];
+    char *slash = NULL;
+
+    if (snprintf(folder, sizeof(folder), "%s", path) >= (int)sizeof(folder))
+        return false;
+    slash = strrchr(folder, '/'); /* the file itself need not exist: look at its directory */
+    if (slash == NULL)
+        memcpy(folder, ".", sizeof("."));
+    else
+        slash[slash == folder ? 1 : 0] = '\0';
+    if (realpath(folder, real) == NULL)
+        return false;
+    while (*real != '\0') {
+        (void)snprintf(mark, sizeof(mark), "%s/sherd.vault", real);
+        if (access(mark, F_OK) == 0)
+            return true;
+        *strrchr(real, '/') = '\0';
+    }
+    return false;
+}
