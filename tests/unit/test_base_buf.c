@@ -170,6 +170,40 @@ static void test_base_buf__clears_and_keeps_the_block(void **state)
     sherd_buf_clear(&buf);
 }
 
+/*
+ * Reads what AddressSanitizer would object to: a block that was freed. It keeps such blocks as they were; others fill.
+ */
+__attribute__((no_sanitize("address"), noinline)) static size_t count_freed(uintptr_t block, size_t size, uint8_t value)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < size; i++)
+        count += ((const volatile uint8_t *)block)[i] == value;
+    return count;
+}
+
+static void test_base_buf__wipes_the_block_that_it_leaves(void **state)
+{
+    enum { SIZE = 4096 };
+    struct sherd_buf buf = {.max = 1 << 20};
+    uintptr_t old = 0;
+
+    (void)state;
+    assert_int_equal(sherd_buf_reserve(&buf, SIZE), SHERD_OK);
+    memset(buf.data, 0xa7, buf.cap); /* the whole capacity: an earlier, longer content counts too */
+    buf.len = SIZE / 2;
+    old = (uintptr_t)buf.data;
+    assert_int_equal(count_freed(old, SIZE, 0xa7), SIZE);
+    assert_int_equal(sherd_buf_reserve(&buf, (size_t)SIZE * 4), SHERD_OK);
+    assert_true((uintptr_t)buf.data != old);
+    assert_int_equal(buf.data[SIZE / 2 - 1], 0xa7);
+    assert_true(count_freed(old, SIZE, 0xa7) < 32); /* the heap may write there what it likes */
+    memset(buf.data, 0xa7, buf.cap);
+    old = (uintptr_t)buf.data;
+    sherd_buf_done(&buf);
+    assert_true(count_freed(old, SIZE, 0xa7) < 32);
+}
+
 static void test_base_buf__refuses_what_is_its_own(void **state)
 {
     struct sherd_buf buf = {0};
@@ -234,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_base_buf__borrows_a_block),
         cmocka_unit_test(test_base_buf__borrows_nothing),
         cmocka_unit_test(test_base_buf__clears_and_keeps_the_block),
+        cmocka_unit_test(test_base_buf__wipes_the_block_that_it_leaves),
         cmocka_unit_test(test_base_buf__refuses_what_is_its_own),
         cmocka_unit_test(test_base_buf__hands_its_block_over),
         cmocka_unit_test(test_base_buf__ends_when_there_is_none),
