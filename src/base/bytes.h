@@ -55,10 +55,16 @@ static inline bool sherd_span_take(struct sherd_span *rest, size_t len, struct s
     return true;
 }
 
+/** Whether two blocks hold the same bytes, which are no secret: names, headers, ciphertext. */
+static inline bool sherd_same(const void *a, const void *b, size_t size)
+{
+    return memcmp(a, b, size) == 0; /* not secret: so promised */
+}
+
 /** Whether two spans hold the same bytes. Not for secrets: those need sherd_ct_equal(). */
 static inline bool sherd_span_equal(struct sherd_span a, struct sherd_span b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0); /* not secret: so promised */
+    return a.len == b.len && (a.len == 0 || sherd_same(a.data, b.data, a.len));
 }
 
 #endif

@@ -10,6 +10,17 @@
 
 #include "base/fail.h"
 
+/*
+ * A failure is never SHERD_OK. Seen by the compiler, so that it does not suppose that outputs may be unset after a
+ * failure was passed up; and kept even where a caller hands in the wrong code.
+ */
+SHERD_MUST_USE static inline enum sherd_err sherd_fail_code(enum sherd_err err)
+{
+    return err != SHERD_OK ? err : SHERD_ERR_INVALID;
+}
+#define sherd_fail(...) sherd_fail_code(sherd_fail(__VA_ARGS__))
+#define sherd_fail_errno(...) sherd_fail_code(sherd_fail_errno(__VA_ARGS__))
+
 /** Return the code of a call that did not succeed. */
 #define SHERD_TRY(call)                               \
     do {                                              \

@@ -85,6 +85,15 @@ static void test_base_bytes__compares_spans(void **state)
     assert_true(sherd_span_equal(sherd_span_of(NULL, 0), sherd_span_str("")));
 }
 
+static void test_base_bytes__compares_blocks(void **state)
+{
+    (void)state;
+    assert_true(sherd_same("abc", "abd", 2));
+    assert_false(sherd_same("abc", "abd", 3));
+    assert_true(sherd_same("a\0b", "a\0b", 3)); /* no strings: a zero byte ends nothing */
+    assert_false(sherd_same("a\0b", "a\0c", 3));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,6 +103,7 @@ int main(void)
         cmocka_unit_test(test_base_bytes__takes_nothing_past_the_end),
         cmocka_unit_test(test_base_bytes__takes_nothing_from_nothing),
         cmocka_unit_test(test_base_bytes__compares_spans),
+        cmocka_unit_test(test_base_bytes__compares_blocks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -202,6 +202,14 @@ static void test_base_fail__macros_return_early(void **state)
     assert_string_equal(sherd_err_detail(), "100%s sure"); /* the text is no format */
 }
 
+static void test_base_fail__is_never_a_success(void **state)
+{
+    (void)state;
+    assert_int_equal(sherd_fail(SHERD_OK, "wrong"), SHERD_ERR_INVALID);
+    errno = EIO;
+    assert_int_equal(sherd_fail_errno(SHERD_OK, "wrong"), SHERD_ERR_INVALID);
+}
+
 static void test_base_fail__bug_aborts_with_a_message(void **state)
 {
     char said[200] = "";
@@ -245,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_base_fail__restores_a_text),
         cmocka_unit_test(test_base_fail__keeps_one_text_per_thread),
         cmocka_unit_test(test_base_fail__macros_return_early),
+        cmocka_unit_test(test_base_fail__is_never_a_success),
         cmocka_unit_test(test_base_fail__bug_aborts_with_a_message),
     };
 
