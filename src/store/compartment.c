@@ -23,13 +23,12 @@ struct sherd_compartment {
     unsigned fork_count;
 
     pthread_mutex_t lock; /* of all that follows */
-    pthread_cond_t idle;  /* writing_count fell to 0 while closing */
+    pthread_cond_t idle;  /* the writers are gone, while closing */
     struct writer *first; /* those that wait for a leader to take them */
     struct writer *last;
     bool leading; /* some thread is in the engine's write() */
     bool closing;
     bool stopped; /* a write failed: no more */
-    size_t writing_count;
     struct sherd_compartment_count count;
     char stop_text[SHERD_FAIL_TEXT_SIZE];
 
@@ -112,7 +111,7 @@ void sherd_compartment_close(struct sherd_compartment *compartment)
     if (!sherd_fork_passed(compartment->fork_count)) { /* a child's copy of the lock may be taken for good */
         pthread_mutex_lock(&compartment->lock);
         compartment->closing = true;
-        while (compartment->writing_count > 0)
+        while (compartment->count.writer_count > 0)
             pthread_cond_wait(&compartment->idle, &compartment->lock);
         pthread_mutex_unlock(&compartment->lock);
         pthread_cond_destroy(&compartment->idle);
@@ -162,15 +161,15 @@ static enum sherd_err enter(struct sherd_compartment *compartment)
         pthread_mutex_unlock(&compartment->lock);
         return err;
     }
-    compartment->writing_count++;
+    compartment->count.writer_count++;
     return SHERD_OK;
 }
 
 /* End writing; the lock is held, and free afterwards. Nothing of the compartment may be touched after this. */
 static void leave(struct sherd_compartment *compartment)
 {
-    compartment->writing_count--;
-    if (compartment->closing && compartment->writing_count == 0)
+    compartment->count.writer_count--;
+    if (compartment->closing && compartment->count.writer_count == 0)
         pthread_cond_signal(&compartment->idle);
     pthread_mutex_unlock(&compartment->lock);
 }

@@ -67,13 +67,14 @@ SHERD_MUST_USE enum sherd_err sherd_compartment_over(enum sherd_role role, struc
 void sherd_compartment_close(struct sherd_compartment *compartment);
 SHERD_MUST_USE enum sherd_role sherd_compartment_role(const struct sherd_compartment *compartment);
 
-/** How writers shared commits. */
+/** How writers share commits. */
 struct sherd_compartment_count {
     uint64_t set_count;    /**< write sets carried out or refused with a conflict */
     uint64_t commit_count; /**< calls of the engine's write() that succeeded */
+    uint64_t writer_count; /**< calls that write, blobs included, in flight now */
 };
 
-/** What the compartment counted since it was opened. Any thread. */
+/** What the compartment counted since it was opened, and who is in it now. Any thread. */
 void sherd_compartment_count(struct sherd_compartment *compartment, struct sherd_compartment_count *out_count);
 
 /**
