@@ -1,0 +1,43 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Constant time, as compiled: builds src/crypto/ct.c with GCC and clang at each level of optimisation and runs it under
+# valgrind with the secrets marked undefined. The flags are those of a release, without sanitizers.
+#
+# run.sh SOURCE-ROOT WORK-FOLDER. Ends with 77 (skipped) where valgrind is missing, with 1 if no compiler is there.
+set -eu
+root=$1
+work=$2
+runs=0
+failed=0
+caught=9
+
+command -v valgrind >/dev/null || { echo "skipped: no valgrind"; exit 77; }
+mkdir -p "$work"
+
+# expect STATUS WHAT PROGRAM...: valgrind ends with $caught at the first branch or address that depends on a secret.
+expect() {
+    status=$1 what=$2
+    shift 2
+    result=0
+    valgrind --quiet --error-exitcode="$caught" --exit-on-first-error=yes "$@" >"$work/log.txt" 2>&1 || result=$?
+    if [ "$result" -ne "$status" ]; then
+        echo "$what: ended with $result instead of $status:"
+        cat "$work/log.txt"
+        failed=$((failed + 1))
+    fi
+}
+
+for cc in gcc clang-19 clang-14; do
+    command -v "$cc" >/dev/null || continue
+    for level in -O1 -O2 -O3 -Os; do
+        exe=$work/ct_equal-$cc$level
+        # DWARF 4, since valgrind 3.19 cannot read what clang makes of 5.
+        "$cc" -std=c17 -D_GNU_SOURCE -gdwarf-4 "$level" -fPIE -fstack-protector-strong -I"$root/src" \
+            -I"$root/include" "$root/tests/ct/ct_equal.c" "$root/src/crypto/ct.c" -o "$exe"
+        runs=$((runs + 1))
+        expect 0 "$cc $level: sherd_ct_equal" "$exe"
+        expect "$caught" "$cc $level: a comparison that leaks" "$exe" --leaky
+    done
+done
+echo "$runs builds checked, $failed failures"
+[ "$runs" -gt 0 ] && [ "$failed" -eq 0 ]
