@@ -293,7 +293,7 @@ void sherd_lmdb_reader_end(struct sherd_lmdb_env *env, struct sherd_lmdb_reader 
     }
 }
 
-enum sherd_err sherd_lmdb_writer_begin(struct sherd_lmdb_env *env, MDB_txn **out_txn)
+enum sherd_err sherd_lmdb_env_begin_write(struct sherd_lmdb_env *env, MDB_txn **out_txn)
 {
     int rc = mdb_txn_begin(env->mdb, NULL, 0, out_txn);
 

@@ -40,7 +40,7 @@ SHERD_MUST_USE enum sherd_err sherd_lmdb_reader_begin(struct sherd_lmdb_env *env
 void sherd_lmdb_reader_end(struct sherd_lmdb_env *env, struct sherd_lmdb_reader *reader);
 
 /** Begin a write transaction; waits for that of another process. */
-SHERD_MUST_USE enum sherd_err sherd_lmdb_writer_begin(struct sherd_lmdb_env *env, MDB_txn **out_txn);
+SHERD_MUST_USE enum sherd_err sherd_lmdb_env_begin_write(struct sherd_lmdb_env *env, MDB_txn **out_txn);
 
 /** After MDB_MAP_FULL: double the map, once no reader of this process is out. @return SHERD_OK; SHERD_ERR_BUSY */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_env_grow(struct sherd_lmdb_env *env);

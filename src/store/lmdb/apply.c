@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bringing the frozen journal into LMDB. See apply.h. */
+#include "store/lmdb/apply.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/mem.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* What one transaction brings in at most. */
+#define PART_ITEMS 64U
+#define PART_BYTES ((size_t)512 << 10)
+
+#define PAUSE_NS 1000000L
+#define WAIT_NS 200000L
+#define WAIT_MOST_NS (UINT64_C(120) * 1000000000)
+#define THREAD_STACK_BYTES ((size_t)256 << 10)
+
+static void nap(long ns)
+{
+    const struct timespec t = {.tv_nsec = ns};
+
+    (void)nanosleep(&t, NULL);
+}
+
+/* --- the newest item of each name, in the order of names --------------------------------------------------------- */
+
+struct sorted {
+    const struct sherd_lmdb_journal *journal;
+    uint32_t *numbers;
+    uint32_t count;
+};
+
+static int compare_items(const void *a, const void *b, void *arg)
+{
+    const struct sherd_lmdb_index *index = arg;
+    const uint32_t x = *(const uint32_t *)a;
+    const uint32_t y = *(const uint32_t *)b;
+    const int order = memcmp(&sherd_lmdb_index_item(index, x)->name, &sherd_lmdb_index_item(index, y)->name,
+                             sizeof(struct sherd_ref));
+
+    if (order != 0)
+        return order;
+    return x > y ? -1 : x < y; /* newer first */
+}
+
+static const struct sherd_lmdb_item *sorted_item(const struct sorted *sorted, uint32_t at)
+{
+    return sherd_lmdb_index_item(&sorted->journal->index, sorted->numbers[at]);
+}
+
+static void drop_older(struct sorted *sorted)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < sorted->count; i++) {
+        const uint32_t number = sorted->numbers[i];
+
+        if (kept > 0 && memcmp(&sorted_item(sorted, kept - 1)->name, &sorted_item(sorted, i)->name,
+                               sizeof(struct sherd_ref)) == 0)
+            continue;
+        sorted->numbers[kept++] = number;
+    }
+    sorted->count = kept;
+}
+
+static enum sherd_err sort_items(struct sherd_lmdb_journal *journal, uint32_t count, struct sorted *out_sorted)
+{
+    out_sorted->journal = journal;
+    out_sorted->count = count;
+    out_sorted->numbers = sherd_alloc_array(count > 0 ? count : 1, sizeof *out_sorted->numbers);
+    if (out_sorted->numbers == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < count; i++)
+        out_sorted->numbers[i] = i;
+    qsort_r(out_sorted->numbers, count, sizeof *out_sorted->numbers, compare_items, &journal->index);
+    drop_older(out_sorted);
+    return SHERD_OK;
+}
+
+/* --- transactions ------------------------------------------------------------------------------------------------ */
+
+/* Read the value from the journal right into the page. */
+static int put_item(const struct sorted *sorted, const struct sherd_lmdb_item *item, MDB_txn *txn, MDB_dbi dbi)
+{
+    MDB_val key = {.mv_size = sizeof item->name.bytes, .mv_data = (void *)(uintptr_t)item->name.bytes};
+    MDB_val value = {.mv_size = item->bytes};
+    int rc;
+
+    if (item->bytes == SHERD_LMDB_ITEM_DELETED) {
+        rc = mdb_del(txn, dbi, &key, NULL);
+        return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+    }
+    rc = mdb_put(txn, dbi, &key, &value, MDB_RESERVE);
+    if (rc == MDB_SUCCESS && sherd_lmdb_journal_read(sorted->journal, item, value.mv_data) != SHERD_OK)
+        rc = EIO;
+    return rc;
+}
+
+static int put_applied(MDB_txn *txn, MDB_dbi dbi, uint64_t generation)
+{
+    static const char name[] = SHERD_LMDB_APPLIED_KEY;
+    uint8_t block[8];
+    MDB_val key = {.mv_size = SHERD_LMDB_APPLIED_KEY_BYTES, .mv_data = (void *)(uintptr_t)name};
+    MDB_val value = {.mv_size = sizeof block, .mv_data = block};
+
+    sherd_put_u64(block, generation);
+    return mdb_put(txn, dbi, &key, &value, 0);
+}
+
+/* Fill a transaction with items from *at on; *at moves behind the last one. With the very last goes the word that all are in. */
+static int fill_txn(const struct sorted *sorted, MDB_txn *txn, MDB_dbi dbi, uint32_t *at)
+{
+    const uint32_t end = sorted->count - *at < PART_ITEMS ? sorted->count : *at + PART_ITEMS;
+    size_t bytes = 0;
+
+    while (*at < end && bytes < PART_BYTES) {
+        const struct sherd_lmdb_item *item = sorted_item(sorted, *at);
+        const int rc = put_item(sorted, item, txn, dbi);
+
+        if (rc != MDB_SUCCESS)
+            return rc;
+        bytes += item->bytes == SHERD_LMDB_ITEM_DELETED ? 0 : item->bytes;
+        (*at)++;
+    }
+    return *at == sorted->count ? put_applied(txn, dbi, sorted->journal->header.generation) : MDB_SUCCESS;
+}
+
+/* A full disk or too little memory leaves LMDB as it was; any other failure may not. */
+static bool is_passing(int rc)
+{
+    return rc == ENOSPC || rc == EDQUOT || rc == ENOMEM || rc == MDB_MAP_FULL || rc == MDB_MAP_RESIZED;
+}
+
+static enum sherd_err apply_part(struct sherd_lmdb_applier *applier, const struct sorted *sorted, uint32_t *at)
+{
+    uint32_t next = *at;
+    MDB_txn *txn = NULL;
+    int rc;
+
+    SHERD_TRY(sherd_lmdb_env_begin_write(applier->env, &txn));
+    rc = fill_txn(sorted, txn, applier->env->dbi, &next);
+    if (rc != MDB_SUCCESS)
+        mdb_txn_abort(txn);
+    else
+        rc = mdb_txn_commit(txn);
+    if (rc == MDB_MAP_FULL)
+        return sherd_lmdb_env_grow(applier->env); /* and the same part once more */
+    if (rc != MDB_SUCCESS) {
+        if (!is_passing(rc))
+            atomic_store(applier->failed, true);
+        return sherd_lmdb_fail(rc, "apply the journal");
+    }
+    *at = next;
+    return SHERD_OK;
+}
+
+/* Be done by the time that the active journal is half full, and otherwise let others have the disk. */
+static void pause_if_early(const struct sherd_lmdb_applier *applier, uint32_t done, uint32_t count)
+{
+    const uint64_t filled = sherd_lmdb_log_active_bytes(applier->log);
+
+    if (atomic_load(&applier->hurry) || count == 0)
+        return;
+    if (SHERD_LMDB_JOURNAL_BYTES_MAX / count * done > 2 * filled)
+        nap(PAUSE_NS);
+}
+
+static enum sherd_err apply_sorted(struct sherd_lmdb_applier *applier, const struct sorted *sorted, bool gently)
+{
+    uint32_t at = 0;
+
+    do {
+        SHERD_FAILPOINT("lmdb.apply");
+        SHERD_TRY(apply_part(applier, sorted, &at));
+        if (gently)
+            pause_if_early(applier, at, sorted->count);
+    } while (at < sorted->count);
+    return SHERD_OK;
+}
+
+static enum sherd_err apply_view(struct sherd_lmdb_applier *applier, const struct sherd_lmdb_view *view, bool gently)
+{
+    const uint64_t generation = view->frozen->header.generation;
+    struct sorted sorted = {0};
+    uint64_t applied = 0;
+    enum sherd_err err;
+
+    SHERD_TRY(sherd_lmdb_log_read_applied(applier->env, &applied));
+    if (applied < generation) { /* else the one who did it died before it could say so */
+        SHERD_TRY(sort_items(view->frozen, view->frozen_count, &sorted));
+        err = apply_sorted(applier, &sorted, gently);
+        sherd_free(sorted.numbers);
+        SHERD_TRY(err);
+    }
+    sherd_lmdb_log_set_applied(applier->log, generation);
+    return SHERD_OK;
+}
+
+static enum sherd_err apply_locked(struct sherd_lmdb_applier *applier, bool gently)
+{
+    struct sherd_lmdb_view view = {0};
+    enum sherd_err err;
+
+    err = sherd_lmdb_log_view(applier->log, &view);
+    if (err == SHERD_OK && view.frozen != NULL)
+        err = apply_view(applier, &view, gently);
+    sherd_lmdb_view_done(&view);
+    return err;
+}
+
+/* SHERD_ERR_BUSY: another thread or process does it. */
+static enum sherd_err apply_frozen(struct sherd_lmdb_applier *applier, bool gently)
+{
+    enum sherd_err err;
+
+    if (pthread_mutex_trylock(&applier->busy) != 0)
+        return SHERD_ERR_BUSY;
+    err = sherd_lmdb_lock_try(applier->log->lock.fd, SHERD_LMDB_LOCK_APPLY, SHERD_LMDB_EXCLUSIVE);
+    if (err == SHERD_OK) {
+        err = apply_locked(applier, gently);
+        sherd_lmdb_unlock(applier->log->lock.fd, SHERD_LMDB_LOCK_APPLY);
+    }
+    (void)pthread_mutex_unlock(&applier->busy);
+    return err;
+}
+
+enum sherd_err sherd_lmdb_applier_wait(struct sherd_lmdb_applier *applier, uint64_t generation)
+{
+    const uint64_t until = sherd_clock()->monotonic_ns() + WAIT_MOST_NS;
+    enum sherd_err err = SHERD_OK;
+
+    while (sherd_lmdb_log_applied(applier->log) < generation) {
+        err = apply_frozen(applier, false);
+        if (err != SHERD_OK && err != SHERD_ERR_BUSY)
+            break;
+        if (err == SHERD_ERR_BUSY) {
+            if (sherd_clock()->monotonic_ns() > until)
+                return sherd_fail(err, "journal: another process does not get done with applying it: try again");
+            atomic_store(&applier->hurry, true);
+            nap(WAIT_NS);
+        }
+        err = SHERD_OK;
+    }
+    atomic_store(&applier->hurry, false);
+    return err;
+}
+
+/* --- the thread -------------------------------------------------------------------------------------------------- */
+
+/* @return false: end */
+static bool wait_for_work(struct sherd_lmdb_applier *applier)
+{
+    bool go_on;
+
+    (void)pthread_mutex_lock(&applier->mutex);
+    while (!applier->wanted && !applier->stop)
+        (void)pthread_cond_wait(&applier->changed, &applier->mutex);
+    applier->wanted = false;
+    go_on = !applier->stop;
+    (void)pthread_mutex_unlock(&applier->mutex);
+    return go_on;
+}
+
+/* What fails here fails once more, and is reported, when a writer needs the room. */
+static void *run(void *arg)
+{
+    struct sherd_lmdb_applier *applier = arg;
+
+    while (wait_for_work(applier))
+        if (apply_frozen(applier, true) != SHERD_OK)
+            nap(PAUSE_NS);
+    return NULL;
+}
+
+static void start(struct sherd_lmdb_applier *applier)
+{
+    pthread_attr_t attr;
+    sigset_t all;
+    sigset_t before;
+
+    if (pthread_attr_init(&attr) != 0)
+        return;
+    (void)pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's signals are for its own threads */
+    applier->started = pthread_create(&applier->thread, &attr, run, applier) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attr);
+}
+
+enum sherd_err sherd_lmdb_applier_init(struct sherd_lmdb_env *env, struct sherd_lmdb_log *log, atomic_bool *failed,
+                                       struct sherd_lmdb_applier *applier)
+{
+    if (pthread_mutex_init(&applier->busy, NULL) != 0)
+        return sherd_fail(SHERD_ERR_NO_MEMORY, "store: no memory for a lock");
+    if (pthread_mutex_init(&applier->mutex, NULL) != 0) {
+        (void)pthread_mutex_destroy(&applier->busy);
+        return sherd_fail(SHERD_ERR_NO_MEMORY, "store: no memory for a lock");
+    }
+    if (pthread_cond_init(&applier->changed, NULL) != 0) {
+        (void)pthread_mutex_destroy(&applier->mutex);
+        (void)pthread_mutex_destroy(&applier->busy);
+        return sherd_fail(SHERD_ERR_NO_MEMORY, "store: no memory for a lock");
+    }
+    applier->env = env;
+    applier->log = log;
+    applier->failed = failed;
+    return SHERD_OK;
+}
+
+void sherd_lmdb_applier_kick(struct sherd_lmdb_applier *applier)
+{
+    (void)pthread_mutex_lock(&applier->mutex);
+    if (!applier->started)
+        start(applier);
+    applier->wanted = true;
+    (void)pthread_cond_signal(&applier->changed);
+    (void)pthread_mutex_unlock(&applier->mutex);
+}
+
+void sherd_lmdb_applier_done(struct sherd_lmdb_applier *applier)
+{
+    bool started;
+
+    if (applier->env == NULL)
+        return;
+    (void)pthread_mutex_lock(&applier->mutex);
+    applier->stop = true;
+    started = applier->started;
+    (void)pthread_cond_signal(&applier->changed);
+    (void)pthread_mutex_unlock(&applier->mutex);
+    atomic_store(&applier->hurry, true);
+    if (started)
+        (void)pthread_join(applier->thread, NULL);
+    (void)pthread_cond_destroy(&applier->changed);
+    (void)pthread_mutex_destroy(&applier->mutex);
+    (void)pthread_mutex_destroy(&applier->busy);
+    memset(applier, 0, sizeof *applier);
+}
