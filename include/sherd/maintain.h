@@ -14,29 +14,29 @@ extern "C" {
 
 /** What kind of thing a finding is about. */
 enum sherd_finding_kind {
-    SHERD_FINDING_PIN = 1,    /**< an entry of `keys` does not verify */
-    SHERD_FINDING_MAP,        /**< a map entry in `assets` is missing or does not verify */
-    SHERD_FINDING_FRAGMENT,   /**< a fragment in `secrets` is missing or does not verify */
-    SHERD_FINDING_ENTRY,      /**< an entry of another kind does not verify */
+    SHERD_FINDING_PIN = 1,  /**< an entry of `keys` does not verify */
+    SHERD_FINDING_MAP,      /**< a map entry in `assets` is missing or does not verify */
+    SHERD_FINDING_FRAGMENT, /**< a fragment in `secrets` is missing or does not verify */
+    SHERD_FINDING_ENTRY,    /**< an entry of another kind does not verify */
 };
 
 /** One violation of integrity. Borrowed by the visitor until it returns. */
 struct sherd_finding {
     enum sherd_finding_kind kind;
-    const char *compartment;     /**< "identity", "assets", "secrets", "keys" */
-    bool has_record;             /**< id and version are known */
+    const char *compartment; /**< "identity", "assets", "secrets", "keys" */
+    bool has_record;         /**< id and version are known */
     struct sherd_uuid id;
     uint64_t version;
-    const char *text;            /**< one line for a person */
+    const char *text; /**< one line for a person */
 };
 
 /** What verify saw. */
 struct sherd_verify_stat {
-    uint64_t record_count;       /**< records that are pinned */
-    uint64_t version_count;      /**< versions that were checked */
-    uint64_t content_bytes;      /**< that were decrypted and hashed */
-    uint64_t finding_count;      /**< violations */
-    uint64_t orphan_count;       /**< fragments without a record, as an unfinished put leaves them: sweep removes them */
+    uint64_t record_count;  /**< records that are pinned */
+    uint64_t version_count; /**< versions that were checked */
+    uint64_t content_bytes; /**< that were decrypted and hashed */
+    uint64_t finding_count; /**< violations */
+    uint64_t orphan_count;  /**< fragments without a record, as an unfinished put leaves them: sweep removes them */
 };
 
 typedef void sherd_finding_fn(void *arg, const struct sherd_finding *finding);
@@ -65,8 +65,8 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_verify(struct sherd_vault *v
                                                            struct sherd_verify_stat *out_stat);
 
 struct sherd_sweep_stat {
-    uint64_t map_count;      /**< map entries without a record that were removed from `assets` */
-    uint64_t fragment_count; /**< fragments without a map entry that were removed from `secrets` */
+    uint64_t map_count;        /**< map entries without a record that were removed from `assets` */
+    uint64_t fragment_count;   /**< fragments without a map entry that were removed from `secrets` */
     uint64_t unfinished_count; /**< unfinished blobs of dead processes */
 };
 

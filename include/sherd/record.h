@@ -60,27 +60,28 @@ struct sherd_attribute {
 
 /** What a record is, beside its contents. All zero is a good default. Borrowed until the call returns. */
 struct sherd_record_meta {
-    const char *collection;      /**< NULL for "default"; it must exist */
-    const char *entity;          /**< whose data it is, up to 128 bytes; NULL for the collection's default entity */
-    const char *content_type;    /**< such as "text/plain", up to 127 bytes; NULL for none */
+    const char *collection;   /**< NULL for "default"; it must exist */
+    const char *entity;       /**< whose data it is, up to 128 bytes; NULL for the collection's default entity */
+    const char *content_type; /**< such as "text/plain", up to 127 bytes; NULL for none */
     const struct sherd_attribute *attributes;
-    size_t attribute_count;      /**< up to SHERD_ATTRIBUTES_MAX */
-    struct sherd_span idempotency_key; /**< up to 128 bytes of the caller's own: a repeated put with the same key and the
+    size_t attribute_count; /**< up to SHERD_ATTRIBUTES_MAX */
+    struct sherd_span
+        idempotency_key; /**< up to 128 bytes of the caller's own: a repeated put with the same key and the
                                             same contents gives the first record's id again and stores nothing */
 };
 
 /** One version of a record. Free with sherd_record_info_free(). */
 struct sherd_record_info {
     struct sherd_uuid id;
-    uint64_t version;          /**< 1 for the first */
+    uint64_t version; /**< 1 for the first */
     uint64_t version_current;
-    uint64_t version_oldest;   /**< oldest that is kept */
+    uint64_t version_oldest; /**< oldest that is kept */
     uint64_t content_bytes;
-    uint64_t stored_bytes;     /**< of the fragment in `secrets`, padding and tags included */
-    int64_t created_s;         /**< when this version was stored, seconds since 1970 UTC, rounded down to a minute */
+    uint64_t stored_bytes; /**< of the fragment in `secrets`, padding and tags included */
+    int64_t created_s;     /**< when this version was stored, seconds since 1970 UTC, rounded down to a minute */
     char *collection;
-    char *entity;              /**< "" for the default entity */
-    char *content_type;        /**< "" for none */
+    char *entity;                       /**< "" for the default entity */
+    char *content_type;                 /**< "" for none */
     struct sherd_attribute *attributes; /**< ordered by name */
     size_t attribute_count;
 };

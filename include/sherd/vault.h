@@ -65,15 +65,15 @@ struct sherd_vault_open_options {
 
 /** Figures of an open vault, for people. */
 struct sherd_vault_info {
-    uint32_t format;               /**< format version of the vault */
-    struct sherd_uuid deployment;  /**< the vault's own id */
-    char engine[16];               /**< with a final zero byte */
-    char seal[32];                 /**< what seals the root key: "passphrase (scrypt)", "key file" ... */
+    uint32_t format;              /**< format version of the vault */
+    struct sherd_uuid deployment; /**< the vault's own id */
+    char engine[16];              /**< with a final zero byte */
+    char seal[32];                /**< what seals the root key: "passphrase (scrypt)", "key file" ... */
     bool read_only;
-    bool memory_locked;            /**< keys lie in memory that cannot be swapped */
-    bool memory_secret;            /**< ... and that the kernel itself has no map of (memfd_secret) */
-    uint64_t entry_count[4];       /**< identity, assets, secrets, keys */
-    uint64_t entry_bytes[4];       /**< disk space of entries */
+    bool memory_locked;      /**< keys lie in memory that cannot be swapped */
+    bool memory_secret;      /**< ... and that the kernel itself has no map of (memfd_secret) */
+    uint64_t entry_count[4]; /**< identity, assets, secrets, keys */
+    uint64_t entry_bytes[4]; /**< disk space of entries */
     uint64_t blob_count[4];
     uint64_t blob_bytes[4];
 };

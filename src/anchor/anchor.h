@@ -30,18 +30,24 @@ struct sherd_pin_view {
 
 /** One version that is to be pinned: a new record, or a new version of one. */
 struct sherd_pin_change {
-    struct sherd_pin pin;          /**< as key_new() filled it in, with digest, lengths and time added */
-    uint64_t version_expected;     /**< 0: the record is new; else the version that must be current */
-    uint32_t versions_kept;        /**< 0 for all */
+    struct sherd_pin pin;              /**< as key_new() filled it in, with map, digest, length and time added */
+    uint64_t version_expected;         /**< 0: the record is new; else the version that must be current */
+    uint32_t versions_kept;            /**< 0 for all */
     struct sherd_span idempotency_key; /**< empty for none; new records only */
     struct sherd_digest content_hash;  /**< SHA-256 of the contents; only with an idempotency key */
 };
 
-/** What pinning dropped: versions from..to (inclusive) no longer have keys; from > to for none. */
-struct sherd_version_range {
-    uint64_t from;
-    uint64_t to;
+/** Names of map entries whose versions have no keys any more; what they lead to is to be removed. Owned by who made it. */
+struct sherd_dropped {
+    struct sherd_ref *maps; /**< end with sherd_dropped_done() */
+    size_t count;
+    size_t cap;
 };
+
+/** Add a name. @return SHERD_OK; SHERD_ERR_NO_MEMORY */
+SHERD_MUST_USE enum sherd_err sherd_dropped_add(struct sherd_dropped *dropped, const struct sherd_ref *map);
+/** Free; all zero afterwards. */
+void sherd_dropped_done(struct sherd_dropped *dropped);
 
 /** One entry of `keys` in a scan. pin is NULL for other kinds, and where the entry did not verify. */
 struct sherd_anchor_entry {
@@ -87,10 +93,10 @@ struct sherd_anchor_ops {
     /**
      * Pin versions, all or none, durably: the commit point of put and update.
      * SHERD_ERR_CONFLICT: another version is current, or an idempotency key is taken.
-     * @param[out] out_dropped  one for each change
+     * @param[in,out] dropped  gets the map entries of the versions that are no longer kept
      */
     enum sherd_err (*pin_commit)(struct sherd_anchor *anchor, const struct sherd_pin_change *changes, size_t count,
-                                 struct sherd_version_range *out_dropped);
+                                 struct sherd_dropped *dropped);
 
     /**
      * The pin of a version (0 for the current one), and its key unless out_key is NULL.
@@ -99,9 +105,8 @@ struct sherd_anchor_ops {
     enum sherd_err (*pin_get)(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
                               struct sherd_pin_view *out_view, struct sherd_record_key *out_key);
 
-    /** Destroy the keys and pins of all versions of a record. @param[out] out_dropped  the versions it had */
-    enum sherd_err (*pin_delete)(struct sherd_anchor *anchor, struct sherd_uuid record,
-                                 struct sherd_version_range *out_dropped);
+    /** Destroy the keys and pins of all versions of a record. @param[in,out] dropped  gets the map entries that it had */
+    enum sherd_err (*pin_delete)(struct sherd_anchor *anchor, struct sherd_uuid record, struct sherd_dropped *dropped);
 
     /**
      * Visit up to count_max entries of `keys`, of all kinds, in the order of their names, behind *after (from the first if NULL).

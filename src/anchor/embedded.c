@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The anchor in the same process: the keyring, pins and entities behind the anchor's table. */
 #include "anchor/embedded.h"
+#include "base/bytes.h"
 #include "anchor/entities.h"
 #include "anchor/pins.h"
 #include "base/mem.h"
@@ -100,13 +101,14 @@ static enum sherd_err embedded_compartment_check(struct sherd_anchor *anchor, en
     enum sherd_err err = sherd_entry_open(&keys, SHERD_KIND_COMPARTMENT, &name, stored, &payload, &tlv);
     if (err == SHERD_OK)
         err = sherd_compartment_decode(tlv, &entry);
-    if (err == SHERD_OK && (memcmp(&entry.tenant, &self->ring->tenant, sizeof(entry.tenant)) != 0 ||
-                            memcmp(&entry.compartment, &self->ring->stores[role - 1].compartment,
-                                   sizeof(entry.compartment)) != 0))
+    if (err == SHERD_OK &&
+        (!sherd_same(&entry.tenant, &self->ring->tenant, sizeof(entry.tenant)) ||
+         !sherd_same(&entry.compartment, &self->ring->stores[role - 1].compartment, sizeof(entry.compartment))))
         err = SHERD_ERR_TAMPERED;
     if (err == SHERD_ERR_TAMPERED)
-        return sherd_fail(err, "compartment %s does not belong to this vault, or was changed: bring back the one that "
-                               "does, from a backup",
+        return sherd_fail(err,
+                          "compartment %s does not belong to this vault, or was changed: bring back the one that "
+                          "does, from a backup",
                           sherd_role_name(role));
     return err;
 }
@@ -126,9 +128,9 @@ static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct
 }
 
 static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
-                                          size_t count, struct sherd_version_range *out_dropped)
+                                          size_t count, struct sherd_dropped *dropped)
 {
-    return sherd_pins_commit(&embedded_of(anchor)->pins, changes, count, out_dropped);
+    return sherd_pins_commit(&embedded_of(anchor)->pins, changes, count, dropped);
 }
 
 static enum sherd_err embedded_pin_get(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
@@ -145,9 +147,9 @@ static enum sherd_err embedded_pin_get(struct sherd_anchor *anchor, struct sherd
 }
 
 static enum sherd_err embedded_pin_delete(struct sherd_anchor *anchor, struct sherd_uuid record,
-                                          struct sherd_version_range *out_dropped)
+                                          struct sherd_dropped *dropped)
 {
-    return sherd_pins_delete(&embedded_of(anchor)->pins, record, out_dropped);
+    return sherd_pins_delete(&embedded_of(anchor)->pins, record, dropped);
 }
 
 static enum sherd_err check_collection_pin(const struct embedded *self, const struct sherd_ref *name,
@@ -170,14 +172,10 @@ static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref 
     struct sherd_digest digest;
 
     switch (kind) {
-    case SHERD_KIND_COMPARTMENT:
-        return embedded_compartment_check(&self->anchor, SHERD_KEYS, stored);
-    case SHERD_KIND_ENTITY_KEY:
-        return sherd_entities_check(self->entities, name, stored);
-    case SHERD_KIND_COLLECTION_PIN:
-        return check_collection_pin(self, name, stored, &collection, &digest);
-    default:
-        return sherd_pins_check(&self->pins, kind, name, stored, out_pin);
+    case SHERD_KIND_COMPARTMENT: return embedded_compartment_check(&self->anchor, SHERD_KEYS, stored);
+    case SHERD_KIND_ENTITY_KEY: return sherd_entities_check(self->entities, name, stored);
+    case SHERD_KIND_COLLECTION_PIN: return check_collection_pin(self, name, stored, &collection, &digest);
+    default: return sherd_pins_check(&self->pins, kind, name, stored, out_pin);
     }
 }
 
@@ -274,8 +272,8 @@ static enum sherd_err embedded_collection_check(struct sherd_anchor *anchor, con
     SHERD_TRY(collection_name(self, collection, &name));
     SHERD_TRY(sherd_compartment_get(self->compartment, name, &stored));
     SHERD_TRY(check_collection_pin(self, &name, sherd_buf_span(&stored), &pinned_collection, &pinned));
-    if (memcmp(&pinned_collection, collection, sizeof(*collection)) != 0 ||
-        memcmp(&pinned, digest, sizeof(*digest)) != 0)
+    if (!sherd_same(&pinned_collection, collection, sizeof(*collection)) ||
+        !sherd_same(&pinned, digest, sizeof(*digest)))
         return sherd_fail(SHERD_ERR_TAMPERED, "a collection's rules do not verify");
     return SHERD_OK;
 }

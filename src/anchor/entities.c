@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include <pthread.h>
 
+#define TWO_KEYS_SIZE ((size_t)2 * SHERD_KEY_SIZE)
 #define LABEL_ENTITY "entity"
 
 struct entity_key {
@@ -65,7 +66,7 @@ static struct slot *slot_of(struct sherd_entities *entities, const struct sherd_
 
 static bool slot_holds(const struct slot *slot, const struct sherd_ref *entity)
 {
-    return slot->wrapping != NULL && memcmp(slot->entity.bytes, entity->bytes, sizeof(entity->bytes)) == 0;
+    return slot->wrapping != NULL && sherd_same(slot->entity.bytes, entity->bytes, sizeof(entity->bytes));
 }
 
 static const struct sherd_keyring_store *secrets_store(const struct sherd_entities *entities)
@@ -139,15 +140,15 @@ static enum sherd_err derive_wrapping_key(const struct sherd_entities *entities,
     const struct sherd_keyring_store *secrets = secrets_store(entities);
     const struct sherd_scope scope = entity_scope(entities, &entry->collection, &entry->entity, entry->version);
     struct sherd_context context;
-    SHERD_CLEANUP(sherd_secret_freep) uint8_t *block = sherd_secret_alloc(3 * SHERD_KEY_SIZE);
+    SHERD_CLEANUP(sherd_secret_freep) uint8_t *block = sherd_secret_alloc(TWO_KEYS_SIZE + SHERD_KEY_SIZE);
 
     if (block == NULL)
         return SHERD_ERR_NO_MEMORY;
-    uint8_t *derived = block + 2 * SHERD_KEY_SIZE;
+    uint8_t *derived = block + TWO_KEYS_SIZE;
     memcpy(block, key->bytes, SHERD_KEY_SIZE);
     memcpy(block + SHERD_KEY_SIZE, secrets->key.bytes, SHERD_KEY_SIZE);
     sherd_context_of_scope(&scope, SHERD_FOR_WRAPPING_KEY, (uint32_t)secrets->version, entry->version, &context);
-    SHERD_TRY(sherd_hkdf(SHERD_SHA512, sherd_span_of(block, 2 * SHERD_KEY_SIZE), sherd_span_of(NULL, 0),
+    SHERD_TRY(sherd_hkdf(SHERD_SHA512, sherd_span_of(block, TWO_KEYS_SIZE), sherd_span_of(NULL, 0),
                          sherd_context_span(&context), derived, SHERD_KEY_SIZE));
     return sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(derived, SHERD_KEY_SIZE), out_wrapping);
 }
@@ -177,7 +178,7 @@ static enum sherd_err open_entry(const struct sherd_entities *entities, const st
 
     SHERD_TRY(sherd_entry_open(&entities->keys, SHERD_KIND_ENTITY_KEY, entity, stored, &payload, &tlv));
     SHERD_TRY(sherd_entity_key_decode(tlv, out_entry));
-    SHERD_ENSURE(memcmp(out_entry->entity.bytes, entity->bytes, sizeof(entity->bytes)) == 0, SHERD_ERR_TAMPERED,
+    SHERD_ENSURE(sherd_same(out_entry->entity.bytes, entity->bytes, sizeof(entity->bytes)), SHERD_ERR_TAMPERED,
                  "an entity's key does not verify");
     return SHERD_OK;
 }
@@ -226,7 +227,8 @@ static enum sherd_err create(struct sherd_entities *entities, const struct sherd
 
     if (key == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_ENSURE(strlen(entity_id) <= SHERD_ENTITY_BYTES_MAX, SHERD_ERR_INVALID, "an entity's id has at most 128 bytes");
+    SHERD_ENSURE(strlen(entity_id) <= SHERD_ENTITY_BYTES_MAX, SHERD_ERR_INVALID,
+                 "an entity's id has at most 128 bytes");
     memcpy(entry.entity_id, entity_id, strlen(entity_id));
     SHERD_TRY(sherd_random(key->bytes, sizeof(key->bytes)));
     SHERD_TRY(wrap_entity_key(entities, key, &entry));
@@ -345,7 +347,7 @@ enum sherd_err sherd_entities_check(struct sherd_entities *entities, const struc
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(open_entry(entities, name, stored, &entry));
     SHERD_TRY(entity_name(entities, &entry.collection, entry.entity_id, &derived));
-    SHERD_ENSURE(memcmp(derived.bytes, name->bytes, sizeof(derived.bytes)) == 0, SHERD_ERR_TAMPERED,
+    SHERD_ENSURE(sherd_same(derived.bytes, name->bytes, sizeof(derived.bytes)), SHERD_ERR_TAMPERED,
                  "an entity's key does not verify");
     return unwrap_entity_key(entities, &entry, key);
 }

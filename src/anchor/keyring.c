@@ -162,13 +162,13 @@ static enum sherd_err open_into(struct sherd_span file, const struct sherd_root_
         return tampered();
     out_keyring->generation = sherd_get_u32(file.data + 12);
     SHERD_TRY(decode(sherd_span_of(plain->data + 2, len), out_keyring));
-    return memcmp(out_keyring->deployment.bytes, deployment->bytes, 16) == 0 ? SHERD_OK : tampered();
+    return sherd_same(out_keyring->deployment.bytes, deployment->bytes, 16) ? SHERD_OK : tampered();
 }
 
 enum sherd_err sherd_keyring_open(struct sherd_span file, const struct sherd_root_key *root,
                                   const struct sherd_uuid *deployment, struct sherd_keyring *out_keyring)
 {
-    if (file.len < HEADER_SIZE || memcmp(file.data, MAGIC, 8) != 0)
+    if (file.len < HEADER_SIZE || !sherd_same(file.data, MAGIC, 8))
         return tampered();
     if (sherd_get_u16(file.data + 8) != SHERD_FORMAT || sherd_get_u16(file.data + 10) != SHERD_SUITE)
         return sherd_fail(SHERD_ERR_UNSUPPORTED, "the keyring has a format that this version of sherd does not know: "

@@ -49,8 +49,8 @@ struct sherd_keyring {
 SHERD_MUST_USE enum sherd_err sherd_keyring_generate(struct sherd_keyring *out_keyring);
 
 /** Seal. @param[out] out_file  SHERD_KEYRING_BYTES are appended */
-SHERD_MUST_USE enum sherd_err sherd_keyring_seal(const struct sherd_keyring *keyring,
-                                                 const struct sherd_root_key *root, struct sherd_buf *out_file);
+SHERD_MUST_USE enum sherd_err sherd_keyring_seal(const struct sherd_keyring *keyring, const struct sherd_root_key *root,
+                                                 struct sherd_buf *out_file);
 
 /** Open. @param[out] out_keyring  in secret memory. @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_UNSUPPORTED */
 SHERD_MUST_USE enum sherd_err sherd_keyring_open(struct sherd_span file, const struct sherd_root_key *root,

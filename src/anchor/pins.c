@@ -9,12 +9,33 @@
 /* Old versions that one write set deletes at most. */
 #define DELETES_MAX 4000U
 
-#define PIN_STORED_BYTES 384U
+#define PIN_STORED_BYTES 400U
 #define SMALL_STORED_BYTES 272U
 
 static enum sherd_err tampered(void)
 {
     return sherd_fail(SHERD_ERR_TAMPERED, "a pin in keys does not verify");
+}
+
+enum sherd_err sherd_dropped_add(struct sherd_dropped *dropped, const struct sherd_ref *map)
+{
+    if (dropped->count == dropped->cap) {
+        const size_t cap = dropped->cap == 0 ? 4 : 2 * dropped->cap;
+        struct sherd_ref *maps = sherd_realloc(dropped->maps, cap * sizeof(*maps));
+
+        if (maps == NULL)
+            return SHERD_ERR_NO_MEMORY;
+        dropped->maps = maps;
+        dropped->cap = cap;
+    }
+    dropped->maps[dropped->count++] = *map;
+    return SHERD_OK;
+}
+
+void sherd_dropped_done(struct sherd_dropped *dropped)
+{
+    sherd_free(dropped->maps);
+    *dropped = (struct sherd_dropped){0};
 }
 
 static enum sherd_err head_name(const struct sherd_pins *pins, const struct sherd_uuid *record,
@@ -62,7 +83,7 @@ static enum sherd_err read_head(const struct sherd_pins *pins, const struct sher
         return tampered();
     SHERD_TRY(err);
     SHERD_TRY(open_pin(pins, SHERD_KIND_PIN, out_name, sherd_buf_span(stored), out_pin));
-    return memcmp(out_pin->record.bytes, record->bytes, 16) == 0 ? SHERD_OK : tampered();
+    return sherd_same(out_pin->record.bytes, record->bytes, 16) ? SHERD_OK : tampered();
 }
 
 static enum sherd_err read_old(const struct sherd_pins *pins, const struct sherd_uuid *record, uint64_t version,
@@ -78,7 +99,7 @@ static enum sherd_err read_old(const struct sherd_pins *pins, const struct sherd
         return tampered();
     SHERD_TRY(err);
     SHERD_TRY(open_pin(pins, SHERD_KIND_OLD_PIN, &name, sherd_buf_span(&stored), out_pin));
-    if (memcmp(out_pin->record.bytes, record->bytes, 16) != 0 || out_pin->version != version)
+    if (!sherd_same(out_pin->record.bytes, record->bytes, 16) || out_pin->version != version)
         return tampered();
     return SHERD_OK;
 }
@@ -181,13 +202,19 @@ static enum sherd_err add_new(const struct sherd_pins *pins, const struct sherd_
     return add_op(list, &op);
 }
 
-/* Delete the entries of old versions from..to. */
+/* Delete the entries of old versions from..to, and note their map entries. One that does not verify goes as well. */
 static enum sherd_err add_deletes(const struct sherd_pins *pins, const struct sherd_uuid *record, uint64_t from,
-                                  uint64_t to, struct op_list *list)
+                                  uint64_t to, struct op_list *list, struct sherd_dropped *dropped)
 {
     for (uint64_t version = from; version <= to; version++) {
         struct sherd_store_op op = {.kind = SHERD_STORE_DELETE, .expect = SHERD_EXPECT_ANY};
+        struct sherd_pin old;
 
+        const enum sherd_err err = read_old(pins, record, version, &old);
+        if (err == SHERD_OK)
+            SHERD_TRY(sherd_dropped_add(dropped, &old.map));
+        else if (err != SHERD_ERR_TAMPERED)
+            return err;
         SHERD_TRY(old_name(pins, record, version, &op.name));
         SHERD_TRY(add_op(list, &op));
     }
@@ -201,8 +228,7 @@ static uint64_t oldest_after(uint64_t oldest, uint64_t version, uint32_t kept)
 }
 
 static enum sherd_err add_update(const struct sherd_pins *pins, const struct sherd_pin_change *change,
-                                 struct change_bytes *bytes, struct op_list *list,
-                                 struct sherd_version_range *out_dropped)
+                                 struct change_bytes *bytes, struct op_list *list, struct sherd_dropped *dropped)
 {
     struct sherd_buf current = sherd_buf_borrow(bytes->current, sizeof(bytes->current));
     struct sherd_pin pin = change->pin;
@@ -221,27 +247,25 @@ static enum sherd_err add_update(const struct sherd_pins *pins, const struct she
     head.value = sherd_span_of(bytes->head, sizeof(bytes->head));
     head.expected = sherd_buf_span(&current);
     SHERD_TRY(add_op(list, &head));
-    if (before.version >= pin.version_oldest) {
-        SHERD_TRY(old_name(pins, &pin.record, before.version, &old.name));
-        SHERD_TRY(seal_pin(pins, SHERD_KIND_OLD_PIN, &old.name, &before, bytes->old));
-        old.value = sherd_span_of(bytes->old, sizeof(bytes->old));
-        SHERD_TRY(add_op(list, &old));
+    if (before.version < pin.version_oldest) {
+        SHERD_TRY(sherd_dropped_add(dropped, &before.map));
+        return add_deletes(pins, &pin.record, before.version_oldest, before.version - 1, list, dropped);
     }
-    *out_dropped = (struct sherd_version_range){before.version_oldest, pin.version_oldest - 1};
-    const uint64_t last_entry = pin.version_oldest - 1 < before.version ? pin.version_oldest - 1 : before.version - 1;
-    return add_deletes(pins, &pin.record, before.version_oldest, last_entry, list);
+    SHERD_TRY(old_name(pins, &pin.record, before.version, &old.name));
+    SHERD_TRY(seal_pin(pins, SHERD_KIND_OLD_PIN, &old.name, &before, bytes->old));
+    old.value = sherd_span_of(bytes->old, sizeof(bytes->old));
+    SHERD_TRY(add_op(list, &old));
+    return add_deletes(pins, &pin.record, before.version_oldest, pin.version_oldest - 1, list, dropped);
 }
 
 static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
-                                  struct change_bytes *bytes, struct op_list *list,
-                                  struct sherd_version_range *out_dropped)
+                                  struct change_bytes *bytes, struct op_list *list, struct sherd_dropped *dropped)
 {
     for (size_t i = 0; i < count; i++) {
-        out_dropped[i] = (struct sherd_version_range){1, 0};
         if (changes[i].version_expected == 0)
             SHERD_TRY(add_new(pins, &changes[i], &bytes[i], list));
         else
-            SHERD_TRY(add_update(pins, &changes[i], &bytes[i], list, &out_dropped[i]));
+            SHERD_TRY(add_update(pins, &changes[i], &bytes[i], list, dropped));
     }
     SHERD_FAILPOINT("pin.before_commit");
     const enum sherd_err err = sherd_compartment_write(pins->compartment, list->ops, list->count);
@@ -251,7 +275,7 @@ static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sh
 }
 
 enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
-                                 struct sherd_version_range *out_dropped)
+                                 struct sherd_dropped *dropped)
 {
     struct op_list list = {.cap = SHERD_STORE_OPS_MAX};
     struct change_bytes *bytes = sherd_alloc_array(count, sizeof(*bytes));
@@ -261,7 +285,7 @@ enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct she
         list.cap = 4 * count; /* new records need two operations each */
     list.ops = sherd_alloc_array(list.cap, sizeof(*list.ops));
     if (bytes != NULL && list.ops != NULL)
-        err = commit_with(pins, changes, count, bytes, &list, out_dropped);
+        err = commit_with(pins, changes, count, bytes, &list, dropped);
     sherd_free(list.ops);
     sherd_free(bytes);
     return err;
@@ -269,7 +293,8 @@ enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct she
 
 /* Shrink a record with very many versions, oldest first, until the rest fits one write set. */
 static enum sherd_err delete_oldest(const struct sherd_pins *pins, struct op_list *list, struct sherd_span stored,
-                                    const struct sherd_ref *name, const struct sherd_pin *pin)
+                                    const struct sherd_ref *name, const struct sherd_pin *pin,
+                                    struct sherd_dropped *dropped)
 {
     struct sherd_pin shrunk = *pin;
     uint8_t head[PIN_STORED_BYTES];
@@ -280,12 +305,13 @@ static enum sherd_err delete_oldest(const struct sherd_pins *pins, struct op_lis
     SHERD_TRY(seal_pin(pins, SHERD_KIND_PIN, name, &shrunk, head));
     op.value = sherd_span_of(head, sizeof(head));
     SHERD_TRY(add_op(list, &op));
-    SHERD_TRY(add_deletes(pins, &pin->record, pin->version_oldest, shrunk.version_oldest - 1, list));
+    SHERD_TRY(add_deletes(pins, &pin->record, pin->version_oldest, shrunk.version_oldest - 1, list, dropped));
     return sherd_compartment_write(pins->compartment, list->ops, list->count);
 }
 
 static enum sherd_err delete_whole(const struct sherd_pins *pins, struct op_list *list, struct sherd_span stored,
-                                   const struct sherd_ref *name, const struct sherd_pin *pin)
+                                   const struct sherd_ref *name, const struct sherd_pin *pin,
+                                   struct sherd_dropped *dropped)
 {
     const struct sherd_store_op head = {
         .kind = SHERD_STORE_DELETE, .expect = SHERD_EXPECT_EQUALS, .name = *name, .expected = stored};
@@ -295,13 +321,14 @@ static enum sherd_err delete_whole(const struct sherd_pins *pins, struct op_list
     SHERD_TRY(add_op(list, &head));
     if (pin->has_idempotency)
         SHERD_TRY(add_op(list, &idempotency));
-    SHERD_TRY(add_deletes(pins, &pin->record, pin->version_oldest, pin->version - 1, list));
+    SHERD_TRY(add_deletes(pins, &pin->record, pin->version_oldest, pin->version - 1, list, dropped));
+    SHERD_TRY(sherd_dropped_add(dropped, &pin->map));
     return sherd_compartment_write(pins->compartment, list->ops, list->count);
 }
 
 /* One step of a deletion. @return SHERD_ERR_CONFLICT: the record changed meanwhile */
 static enum sherd_err delete_step(const struct sherd_pins *pins, const struct sherd_uuid *record, struct op_list *list,
-                                  struct sherd_version_range *dropped, bool *out_done)
+                                  struct sherd_dropped *dropped, bool *out_done)
 {
     uint8_t block[PIN_STORED_BYTES];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
@@ -310,19 +337,14 @@ static enum sherd_err delete_step(const struct sherd_pins *pins, const struct sh
 
     list->count = 0;
     SHERD_TRY(read_head(pins, record, &stored, &name, &pin));
-    if (dropped->from > dropped->to || pin.version_oldest < dropped->from)
-        dropped->from = pin.version_oldest;
-    dropped->to = pin.version;
     *out_done = pin.version - pin.version_oldest <= DELETES_MAX;
-    return *out_done ? delete_whole(pins, list, sherd_buf_span(&stored), &name, &pin)
-                     : delete_oldest(pins, list, sherd_buf_span(&stored), &name, &pin);
+    return *out_done ? delete_whole(pins, list, sherd_buf_span(&stored), &name, &pin, dropped)
+                     : delete_oldest(pins, list, sherd_buf_span(&stored), &name, &pin, dropped);
 }
 
-enum sherd_err sherd_pins_delete(const struct sherd_pins *pins, struct sherd_uuid record,
-                                 struct sherd_version_range *out_dropped)
+enum sherd_err sherd_pins_delete(const struct sherd_pins *pins, struct sherd_uuid record, struct sherd_dropped *dropped)
 {
     struct op_list list = {.cap = SHERD_STORE_OPS_MAX};
-    struct sherd_version_range dropped = {1, 0};
     bool done = false;
     enum sherd_err err = SHERD_OK;
 
@@ -330,15 +352,16 @@ enum sherd_err sherd_pins_delete(const struct sherd_pins *pins, struct sherd_uui
     if (list.ops == NULL)
         return SHERD_ERR_NO_MEMORY;
     while (!done && err == SHERD_OK) {
-        err = delete_step(pins, &record, &list, &dropped, &done);
+        const size_t dropped_before = dropped->count;
+
+        err = delete_step(pins, &record, &list, dropped, &done);
         if (err == SHERD_ERR_CONFLICT) { /* an update came between: delete what is there now */
+            dropped->count = dropped_before;
             done = false;
             err = SHERD_OK;
         }
     }
     sherd_free(list.ops);
-    if (err == SHERD_OK)
-        *out_dropped = dropped;
     return err;
 }
 
@@ -352,7 +375,7 @@ static enum sherd_err check_pin(const struct sherd_pins *pins, enum sherd_kind k
         SHERD_TRY(head_name(pins, &out_pin->record, &derived));
     else
         SHERD_TRY(old_name(pins, &out_pin->record, out_pin->version, &derived));
-    return memcmp(derived.bytes, name->bytes, sizeof(derived.bytes)) == 0 ? SHERD_OK : tampered();
+    return sherd_same(derived.bytes, name->bytes, sizeof(derived.bytes)) ? SHERD_OK : tampered();
 }
 
 static enum sherd_err check_idempotency(const struct sherd_pins *pins, const struct sherd_ref *name,

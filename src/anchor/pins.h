@@ -21,11 +21,11 @@ SHERD_MUST_USE enum sherd_err sherd_pins_get(const struct sherd_pins *pins, stru
 
 /** As sherd_anchor_ops.pin_commit. */
 SHERD_MUST_USE enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct sherd_pin_change *changes,
-                                                size_t count, struct sherd_version_range *out_dropped);
+                                                size_t count, struct sherd_dropped *dropped);
 
 /** As sherd_anchor_ops.pin_delete. */
 SHERD_MUST_USE enum sherd_err sherd_pins_delete(const struct sherd_pins *pins, struct sherd_uuid record,
-                                                struct sherd_version_range *out_dropped);
+                                                struct sherd_dropped *dropped);
 
 /**
  * Check an entry of the kinds that this file writes.

@@ -14,6 +14,7 @@
 #define HEADER_SIZE 76U
 
 enum seal_kind {
+    SEAL_NONE = 0,
     SEAL_PASSPHRASE = 1,
     SEAL_KEY_FILE = 2,
 };
@@ -56,20 +57,20 @@ static enum sherd_err decode_header(struct sherd_span file, struct seal_header *
     struct seal_header header = {0};
     uint8_t again[HEADER_SIZE];
 
-    if (file.len < HEADER_SIZE || memcmp(file.data, MAGIC, 8) != 0)
+    if (file.len < HEADER_SIZE || !sherd_same(file.data, MAGIC, 8))
         return denied();
     if (sherd_get_u16(file.data + 8) != SHERD_FORMAT || sherd_get_u16(file.data + 10) != SHERD_SUITE)
         return sherd_fail(SHERD_ERR_UNSUPPORTED, "the seal has a format that this version of sherd does not know: "
                                                  "use a newer sherd");
-    header.kind = file.data[12];
-    header.hash.alg = file.data[13];
+    header.kind = (enum seal_kind)file.data[12];
+    header.hash.alg = (enum sherd_pwhash_alg)file.data[13];
     header.hash.cost = sherd_get_u32(file.data + 16);
     header.hash.block = sherd_get_u32(file.data + 20);
     header.hash.parallel = sherd_get_u32(file.data + 24);
     memcpy(header.deployment.bytes, file.data + 28, 16);
     memcpy(header.salt, file.data + 44, SALT_SIZE);
     encode_header(&header, again);
-    if (memcmp(again, file.data, HEADER_SIZE) != 0 || file.len != SHERD_SEAL_BYTES ||
+    if (!sherd_same(again, file.data, HEADER_SIZE) || file.len != SHERD_SEAL_BYTES ||
         (header.kind != SEAL_PASSPHRASE && header.kind != SEAL_KEY_FILE))
         return denied();
     *out_header = header;
@@ -87,7 +88,7 @@ static enum sherd_err decode_key_file(struct sherd_span text, uint8_t out[static
 {
     int wrong = 0;
 
-    if (text.len != SHERD_KEY_FILE_TEXT_BYTES || memcmp(text.data, KEY_FILE_PREFIX, KEY_FILE_PREFIX_BYTES) != 0 ||
+    if (text.len != SHERD_KEY_FILE_TEXT_BYTES || !sherd_same(text.data, KEY_FILE_PREFIX, KEY_FILE_PREFIX_BYTES) ||
         text.data[text.len - 1] != '\n')
         return sherd_fail(SHERD_ERR_INVALID, "the key file is not one that `sherd keygen` made");
     const uint8_t *digits = text.data + KEY_FILE_PREFIX_BYTES;

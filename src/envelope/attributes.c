@@ -70,13 +70,13 @@ static enum sherd_err malformed(void)
 static bool follows(struct sherd_span name, struct sherd_span previous)
 {
     const size_t common = name.len < previous.len ? name.len : previous.len;
-    const int order = previous.data == NULL ? 1 : memcmp(name.data, previous.data, common);
+    const int order = previous.data == NULL ? 1 : memcmp(name.data, previous.data, common); /* not secret: order */
 
     return order > 0 || (order == 0 && name.len > previous.len);
 }
 
-enum sherd_err sherd_attributes_next(struct sherd_span *rest, struct sherd_span *previous,
-                                     struct sherd_span *out_name, struct sherd_span *out_value)
+enum sherd_err sherd_attributes_next(struct sherd_span *rest, struct sherd_span *previous, struct sherd_span *out_name,
+                                     struct sherd_span *out_value)
 {
     struct sherd_span field;
 

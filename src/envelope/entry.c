@@ -16,9 +16,9 @@ static const struct {
     [SHERD_KIND_MAP] = {BIT(SHERD_FOR_ASSETS), 384},
     [SHERD_KIND_LONG_MAP] = {BIT(SHERD_FOR_ASSETS), SHERD_PAYLOAD_BYTES_MAX},
     [SHERD_KIND_COLLECTION] = {BIT(SHERD_FOR_ASSETS), 192},
-    [SHERD_KIND_PIN] = {BIT(SHERD_FOR_KEYS), 304},
-    [SHERD_KIND_OLD_PIN] = {BIT(SHERD_FOR_KEYS), 304},
-    [SHERD_KIND_ENTITY_KEY] = {BIT(SHERD_FOR_KEYS), 304},
+    [SHERD_KIND_PIN] = {BIT(SHERD_FOR_KEYS), 320},
+    [SHERD_KIND_OLD_PIN] = {BIT(SHERD_FOR_KEYS), 320},
+    [SHERD_KIND_ENTITY_KEY] = {BIT(SHERD_FOR_KEYS), 320},
     [SHERD_KIND_COLLECTION_PIN] = {BIT(SHERD_FOR_KEYS), 192},
     [SHERD_KIND_IDEMPOTENCY] = {BIT(SHERD_FOR_KEYS), 192},
     [SHERD_KIND_PRINCIPAL] = {BIT(SHERD_FOR_IDENTITY), 192},
@@ -62,8 +62,8 @@ static void put_header(const struct sherd_entry_keys *keys, enum sherd_kind kind
     sherd_put_u32(out + 4, keys->version);
 }
 
-enum sherd_err sherd_entry_seal(const struct sherd_entry_keys *keys, enum sherd_kind kind,
-                                const struct sherd_ref *name, struct sherd_span tlv, struct sherd_buf *out_stored)
+enum sherd_err sherd_entry_seal(const struct sherd_entry_keys *keys, enum sherd_kind kind, const struct sherd_ref *name,
+                                struct sherd_span tlv, struct sherd_buf *out_stored)
 {
     const size_t payload_bytes = sherd_kind_payload_bytes(kind, keys->compartment);
     struct sherd_context context;
@@ -110,7 +110,7 @@ enum sherd_err sherd_entry_kind(const struct sherd_entry_keys *keys, struct sher
     if (payload_bytes == 0 || stored.len != sherd_entry_bytes(payload_bytes))
         return tampered();
     put_header(keys, kind, header);
-    if (memcmp(stored.data, header, sizeof(header)) != 0)
+    if (!sherd_same(stored.data, header, sizeof(header)))
         return tampered();
     *out_kind = kind;
     return SHERD_OK;
@@ -125,9 +125,8 @@ static bool all_zero(const uint8_t *bytes, size_t size)
     return any == 0;
 }
 
-enum sherd_err sherd_entry_open(const struct sherd_entry_keys *keys, enum sherd_kind kind,
-                                const struct sherd_ref *name, struct sherd_span stored, struct sherd_buf *payload,
-                                struct sherd_span *out_tlv)
+enum sherd_err sherd_entry_open(const struct sherd_entry_keys *keys, enum sherd_kind kind, const struct sherd_ref *name,
+                                struct sherd_span stored, struct sherd_buf *payload, struct sherd_span *out_tlv)
 {
     struct sherd_context context;
     enum sherd_kind found;

@@ -35,9 +35,9 @@ enum sherd_kind {
 struct sherd_entry_keys {
     struct sherd_uuid deployment;
     enum sherd_purpose compartment;
-    uint32_t version;                   /**< of the store key: 1 or more */
-    const struct sherd_hmac_key *name;  /**< SHA-256: pseudonyms */
-    const struct sherd_hmac_key *seal;  /**< SHA-512: the store key */
+    uint32_t version;                  /**< of the store key: 1 or more */
+    const struct sherd_hmac_key *name; /**< SHA-256: pseudonyms */
+    const struct sherd_hmac_key *seal; /**< SHA-512: the store key */
 };
 
 /** Bytes of the payload of a kind; 0 for a kind that does not exist or has no place in that compartment. */

@@ -7,30 +7,19 @@
 
 #define KIND_FRAGMENT 128U
 
-static void put_header(uint32_t secrets_key_version, uint8_t out[static SHERD_FRAGMENT_HEADER_SIZE])
+static const uint8_t header[SHERD_FRAGMENT_HEADER_SIZE] = {SHERD_FORMAT, KIND_FRAGMENT, 0, SHERD_SUITE};
+
+void sherd_fragment_prefix_encode(const struct sherd_share *share, uint8_t out[SHERD_FRAGMENT_PREFIX_SIZE])
 {
-    out[0] = SHERD_FORMAT;
-    out[1] = KIND_FRAGMENT;
-    sherd_put_u16(out + 2, SHERD_SUITE);
-    sherd_put_u32(out + 4, secrets_key_version);
+    memcpy(out, header, sizeof(header));
+    memcpy(out + sizeof(header), share->bytes, sizeof(share->bytes));
 }
 
-void sherd_fragment_prefix_encode(uint32_t secrets_key_version, const struct sherd_share *share,
-                                  uint8_t out[SHERD_FRAGMENT_PREFIX_SIZE])
+enum sherd_err sherd_fragment_prefix_decode(struct sherd_span bytes, struct sherd_share *out_share)
 {
-    put_header(secrets_key_version, out);
-    memcpy(out + SHERD_FRAGMENT_HEADER_SIZE, share->bytes, sizeof(share->bytes));
-}
-
-enum sherd_err sherd_fragment_prefix_decode(struct sherd_span bytes, uint64_t secrets_key_version,
-                                            struct sherd_share *out_share)
-{
-    uint8_t header[SHERD_FRAGMENT_HEADER_SIZE];
-
-    put_header((uint32_t)secrets_key_version, header);
-    if (bytes.len < SHERD_FRAGMENT_PREFIX_SIZE || memcmp(bytes.data, header, sizeof(header)) != 0)
+    if (bytes.len < SHERD_FRAGMENT_PREFIX_SIZE || !sherd_same(bytes.data, header, sizeof(header)))
         return sherd_fail(SHERD_ERR_TAMPERED, "a fragment does not verify");
-    memcpy(out_share->bytes, bytes.data + SHERD_FRAGMENT_HEADER_SIZE, sizeof(out_share->bytes));
+    memcpy(out_share->bytes, bytes.data + sizeof(header), sizeof(out_share->bytes));
     return SHERD_OK;
 }
 

@@ -31,6 +31,7 @@ enum field {
     FIELD_CONTENT_MAC = 24,
     FIELD_PRINCIPAL = 25,
     FIELD_PLACEMENT = 26,
+    FIELD_MAP = 27,
 };
 
 #define BIT(field) SHERD_TLV_BIT(field)
@@ -109,6 +110,7 @@ enum sherd_err sherd_pin_encode(const struct sherd_pin *pin, uint8_t *block, siz
     sherd_tlv_put_u64(&writer, FIELD_SECRETS_KEY_VERSION, pin->secrets_key_version);
     if (pin->has_idempotency)
         sherd_tlv_put(&writer, FIELD_IDEMPOTENCY, SPAN(pin->idempotency));
+    sherd_tlv_put(&writer, FIELD_MAP, SPAN(pin->map));
     return sherd_tlv_end(&writer, out_bytes);
 }
 
@@ -117,7 +119,7 @@ enum sherd_err sherd_pin_decode(struct sherd_span bytes, struct sherd_pin *out_p
     const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_RECORD) | BIT(FIELD_VERSION) |
                               BIT(FIELD_VERSION_OLDEST) | BIT(FIELD_FRAGMENT_BYTES) | BIT(FIELD_CREATED) |
                               BIT(FIELD_DIGEST) | BIT(FIELD_WRAPPED_KEY) | BIT(FIELD_OUTER_KEY_VERSION) |
-                              BIT(FIELD_SECRETS_KEY_VERSION);
+                              BIT(FIELD_SECRETS_KEY_VERSION) | BIT(FIELD_MAP);
     struct sherd_tlv tlv;
     struct sherd_pin pin = {0};
 
@@ -130,6 +132,7 @@ enum sherd_err sherd_pin_decode(struct sherd_span bytes, struct sherd_pin *out_p
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_FRAGMENT_BYTES, UINT64_MAX, &pin.fragment_bytes));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_CREATED, INT64_MAX, &pin.created_s));
     GET(&tlv, FIELD_DIGEST, pin.digest);
+    GET(&tlv, FIELD_MAP, pin.map);
     GET(&tlv, FIELD_WRAPPED_KEY, pin.key);
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_OUTER_KEY_VERSION, UINT32_MAX, &pin.entity_key_version));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_SECRETS_KEY_VERSION, UINT32_MAX, &pin.secrets_key_version));
@@ -156,8 +159,8 @@ enum sherd_err sherd_entity_key_encode(const struct sherd_entity_key_entry *entr
 
 enum sherd_err sherd_entity_key_decode(struct sherd_span bytes, struct sherd_entity_key_entry *out_entry)
 {
-    const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_VERSION) |
-                              BIT(FIELD_WRAPPED_KEY) | BIT(FIELD_OUTER_KEY_VERSION);
+    const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_VERSION) | BIT(FIELD_WRAPPED_KEY) |
+                              BIT(FIELD_OUTER_KEY_VERSION);
     struct sherd_tlv tlv;
     struct sherd_entity_key_entry entry;
 
@@ -192,8 +195,8 @@ enum sherd_err sherd_collection_encode(const struct sherd_collection_entry *entr
 
 enum sherd_err sherd_collection_decode(struct sherd_span bytes, struct sherd_collection_entry *out_entry)
 {
-    const uint64_t required =
-        BIT(FIELD_COLLECTION) | BIT(FIELD_COLLECTION_NAME) | BIT(FIELD_VERSIONS_KEPT) | BIT(FIELD_EXACT_SIZES);
+    const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_COLLECTION_NAME) | BIT(FIELD_VERSIONS_KEPT) |
+                              BIT(FIELD_EXACT_SIZES);
     struct sherd_tlv tlv;
     struct sherd_collection_entry entry = {0};
     uint64_t versions_kept;
@@ -232,8 +235,7 @@ enum sherd_err sherd_collection_pin_decode(struct sherd_span bytes, struct sherd
     return SHERD_OK;
 }
 
-enum sherd_err sherd_idempotency_encode(const struct sherd_idempotency_entry *entry, uint8_t *block,
-                                        size_t *out_bytes)
+enum sherd_err sherd_idempotency_encode(const struct sherd_idempotency_entry *entry, uint8_t *block, size_t *out_bytes)
 {
     struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
 
@@ -248,8 +250,7 @@ enum sherd_err sherd_idempotency_decode(struct sherd_span bytes, struct sherd_id
     struct sherd_tlv tlv;
     struct sherd_idempotency_entry entry;
 
-    SHERD_TRY(
-        sherd_tlv_parse(bytes, BIT(FIELD_COLLECTION) | BIT(FIELD_RECORD) | BIT(FIELD_CONTENT_MAC), 0, &tlv));
+    SHERD_TRY(sherd_tlv_parse(bytes, BIT(FIELD_COLLECTION) | BIT(FIELD_RECORD) | BIT(FIELD_CONTENT_MAC), 0, &tlv));
     GET(&tlv, FIELD_COLLECTION, entry.collection);
     GET(&tlv, FIELD_RECORD, entry.record);
     GET(&tlv, FIELD_CONTENT_MAC, entry.content_mac);
@@ -257,8 +258,7 @@ enum sherd_err sherd_idempotency_decode(struct sherd_span bytes, struct sherd_id
     return SHERD_OK;
 }
 
-enum sherd_err sherd_compartment_encode(const struct sherd_compartment_entry *entry, uint8_t *block,
-                                        size_t *out_bytes)
+enum sherd_err sherd_compartment_encode(const struct sherd_compartment_entry *entry, uint8_t *block, size_t *out_bytes)
 {
     struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
 

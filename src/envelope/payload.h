@@ -53,6 +53,7 @@ struct sherd_pin {
     uint64_t fragment_bytes;
     uint64_t created_s;
     struct sherd_digest digest;
+    struct sherd_ref map; /**< name of the map entry in `assets` */
     struct sherd_wrapped_key key;
     uint64_t entity_key_version;
     uint64_t secrets_key_version;

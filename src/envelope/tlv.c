@@ -47,8 +47,7 @@ static enum sherd_err malformed(void)
     return sherd_fail(SHERD_ERR_TAMPERED, "a stored entry does not verify");
 }
 
-enum sherd_err sherd_tlv_parse(struct sherd_span bytes, uint64_t required, uint64_t optional,
-                               struct sherd_tlv *out_tlv)
+enum sherd_err sherd_tlv_parse(struct sherd_span bytes, uint64_t required, uint64_t optional, struct sherd_tlv *out_tlv)
 {
     struct sherd_tlv tlv = {0};
     uint64_t seen = 0;

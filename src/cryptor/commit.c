@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The order in which a version becomes durable: fragment, map entry, pin; and in which it goes: pin, fragment, map entry.
+ * docs/decisions/0004-commit-order.md says why each crash between two steps is harmless.
+ */
+#include "base/failpoint.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "cryptor/version.h"
+
+/* Versions whose remains are removed in one write set. */
+#define DROP_MAX 256U
+
+static enum sherd_err commit_fragments(struct sherd_vault *vault, struct sherd_version *versions, size_t count,
+                                       struct sherd_store_op *ops)
+{
+    size_t op_count = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (versions[i].map.blob) {
+            struct sherd_blob_writer *blob = versions[i].blob;
+
+            versions[i].blob = NULL; /* consumed, also on failure */
+            SHERD_TRY(sherd_compartment_blob_commit(vault->secrets, blob, versions[i].map.data));
+            continue;
+        }
+        ops[op_count++] = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
+                                                  .expect = SHERD_EXPECT_ABSENT,
+                                                  .name = versions[i].map.data,
+                                                  .value = sherd_buf_span(&versions[i].fragment)};
+    }
+    return op_count == 0 ? SHERD_OK : sherd_compartment_write(vault->secrets, ops, op_count);
+}
+
+static enum sherd_err seal_maps(struct sherd_vault *vault, const struct sherd_version *versions, size_t count,
+                                struct sherd_buf *stored, struct sherd_store_op *ops)
+{
+    size_t offset = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        ops[i] = (struct sherd_store_op){
+            .kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT, .name = versions[i].change.pin.map};
+        SHERD_TRY(sherd_assets_map_seal(&vault->assets, &ops[i].name, &versions[i].map, stored));
+        ops[i].value.len = stored->len - offset;
+        offset = stored->len;
+    }
+    offset = 0;
+    for (size_t i = 0; i < count; i++) { /* the buffer does not move any more */
+        ops[i].value.data = stored->data + offset;
+        offset += ops[i].value.len;
+    }
+    return SHERD_OK;
+}
+
+static enum sherd_err commit_maps(struct sherd_vault *vault, const struct sherd_version *versions, size_t count,
+                                  struct sherd_store_op *ops)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf stored = {0};
+
+    SHERD_TRY(seal_maps(vault, versions, count, &stored, ops));
+    return sherd_compartment_write(vault->assets.compartment, ops, count);
+}
+
+static enum sherd_err commit_pins(struct sherd_vault *vault, const struct sherd_version *versions, size_t count,
+                                  struct sherd_dropped *dropped)
+{
+    struct sherd_pin_change *changes = sherd_alloc_array(count, sizeof(*changes));
+
+    if (changes == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        changes[i] = versions[i].change;
+    const enum sherd_err err = vault->anchor->ops->pin_commit(vault->anchor, changes, count, dropped);
+    sherd_free(changes);
+    return err;
+}
+
+/* Take back what a refused commit has stored. What fails here stays until the next sweep. */
+static void take_back(struct sherd_vault *vault, const struct sherd_version *versions, size_t count)
+{
+    struct sherd_dropped stored = {0};
+
+    for (size_t i = 0; i < count; i++)
+        if (sherd_dropped_add(&stored, &versions[i].change.pin.map) != SHERD_OK)
+            break;
+    (void)sherd_version_drop(vault, &stored);
+    sherd_dropped_done(&stored);
+}
+
+static enum sherd_err commit_in_window(struct sherd_vault *vault, struct sherd_version *versions, size_t count,
+                                       struct sherd_store_op *ops, struct sherd_dropped *dropped)
+{
+    const bool update = versions[0].change.version_expected != 0;
+
+    SHERD_FAILPOINT(update ? "update.before_secrets" : "put.before_secrets");
+    SHERD_TRY(commit_fragments(vault, versions, count, ops));
+    SHERD_FAILPOINT(update ? "update.after_secrets" : "put.after_secrets");
+    SHERD_TRY(commit_maps(vault, versions, count, ops));
+    SHERD_FAILPOINT(update ? "update.after_assets" : "put.after_assets");
+    SHERD_TRY(commit_pins(vault, versions, count, dropped));
+    SHERD_FAILPOINT(update ? "update.after_pin" : "put.after_pin");
+    return SHERD_OK;
+}
+
+static enum sherd_err commit_with(struct sherd_vault *vault, struct sherd_version *versions, size_t count,
+                                  struct sherd_store_op *ops, struct sherd_dropped *dropped)
+{
+    SHERD_TRY(sherd_window_enter(vault->window, false));
+    const enum sherd_err err = commit_in_window(vault, versions, count, ops, dropped);
+    sherd_window_leave(vault->window, false);
+    if (err == SHERD_ERR_CONFLICT) {
+        take_back(vault, versions, count);
+        return sherd_fail(err, "someone else wrote first: read the record again, then retry");
+    }
+    SHERD_TRY(err);
+    (void)sherd_version_drop(vault, dropped); /* what fails here is for the sweeper */
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_version_commit(struct sherd_vault *vault, struct sherd_version *versions, size_t count)
+{
+    SHERD_CLEANUP(sherd_dropped_done) struct sherd_dropped dropped = {0};
+    struct sherd_store_op *ops = sherd_alloc_array(count, sizeof(*ops));
+
+    if (ops == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    const enum sherd_err err = commit_with(vault, versions, count, ops, &dropped);
+    sherd_free(ops);
+    return err;
+}
+
+/* What a version leaves behind, found by its map entry. */
+struct remains {
+    struct sherd_ref map;
+    struct sherd_ref data;
+    bool blob;
+};
+
+static enum sherd_err find_remains(struct sherd_vault *vault, const struct sherd_ref *map_name,
+                                   struct remains *out_remains)
+{
+    SHERD_CLEANUP(sherd_secret_freep) uint8_t *block = sherd_secret_alloc(SHERD_PAYLOAD_BYTES_MAX);
+    struct sherd_map map;
+
+    if (block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    struct sherd_buf payload = sherd_buf_borrow(block, SHERD_PAYLOAD_BYTES_MAX);
+    SHERD_TRY(sherd_assets_map_get(&vault->assets, map_name, &payload, &map));
+    *out_remains = (struct remains){.map = *map_name, .data = map.data, .blob = map.blob};
+    return SHERD_OK;
+}
+
+static enum sherd_err drop_some(struct sherd_vault *vault, const struct remains *remains, size_t count)
+{
+    struct sherd_store_op secrets[DROP_MAX];
+    struct sherd_store_op assets[DROP_MAX];
+    size_t secrets_count = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        assets[i] = (struct sherd_store_op){.kind = SHERD_STORE_DELETE, .name = remains[i].map};
+        if (remains[i].blob)
+            SHERD_TRY(sherd_compartment_blob_delete(vault->secrets, remains[i].data));
+        else
+            secrets[secrets_count++] = (struct sherd_store_op){.kind = SHERD_STORE_DELETE, .name = remains[i].data};
+    }
+    if (secrets_count > 0)
+        SHERD_TRY(sherd_compartment_write(vault->secrets, secrets, secrets_count));
+    SHERD_FAILPOINT("drop.after_secrets");
+    return count == 0 ? SHERD_OK : sherd_compartment_write(vault->assets.compartment, assets, count);
+}
+
+enum sherd_err sherd_version_drop(struct sherd_vault *vault, const struct sherd_dropped *dropped)
+{
+    struct remains remains[DROP_MAX];
+    size_t count = 0;
+
+    for (size_t i = 0; i < dropped->count; i++) {
+        const enum sherd_err err = find_remains(vault, &dropped->maps[i], &remains[count]);
+
+        if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_TAMPERED)
+            continue; /* nothing there, or nothing that says where the fragment is: that is for the sweeper */
+        SHERD_TRY(err);
+        if (++count == DROP_MAX) {
+            SHERD_TRY(drop_some(vault, remains, count));
+            count = 0;
+        }
+    }
+    return drop_some(vault, remains, count);
+}

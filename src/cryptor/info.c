@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is known of a version, for callers. */
+#include "base/mem.h"
+#include "cryptor/load.h"
+#include "envelope/attributes.h"
+#include <string.h>
+
+static void free_text(char *text)
+{
+    if (text != NULL)
+        sherd_wipe(text, strlen(text));
+    sherd_free(text);
+}
+
+void sherd_record_info_free(struct sherd_record_info *info)
+{
+    if (info == NULL)
+        return;
+    for (size_t i = 0; i < info->attribute_count; i++) {
+        free_text((char *)info->attributes[i].name);
+        sherd_wipe((void *)info->attributes[i].value.data, info->attributes[i].value.len);
+        sherd_free((void *)info->attributes[i].value.data);
+    }
+    sherd_free(info->attributes);
+    free_text(info->collection);
+    free_text(info->entity);
+    free_text(info->content_type);
+    sherd_wipe(info, sizeof(*info));
+    sherd_free(info);
+}
+
+/* A copy of bytes with a zero byte behind them, as text or as a value. */
+static void *copy_bytes(struct sherd_span bytes)
+{
+    uint8_t *copy = sherd_alloc(bytes.len + 1);
+
+    if (copy != NULL && bytes.len > 0)
+        memcpy(copy, bytes.data, bytes.len);
+    return copy;
+}
+
+static enum sherd_err copy_attribute(struct sherd_span name, struct sherd_span value, struct sherd_record_info *info)
+{
+    struct sherd_attribute *attribute = &info->attributes[info->attribute_count];
+
+    attribute->name = copy_bytes(name);
+    attribute->value = sherd_span_of(copy_bytes(value), value.len);
+    if (attribute->name == NULL || attribute->value.data == NULL) {
+        sherd_free((void *)attribute->name);
+        sherd_free((void *)attribute->value.data);
+        return SHERD_ERR_NO_MEMORY;
+    }
+    info->attribute_count++;
+    return SHERD_OK;
+}
+
+static enum sherd_err copy_attributes(struct sherd_span encoded, struct sherd_record_info *info)
+{
+    struct sherd_span previous = {0};
+    size_t count;
+
+    SHERD_TRY(sherd_attributes_check(encoded, &count));
+    info->attributes = sherd_alloc_array(count + 1, sizeof(*info->attributes));
+    if (info->attributes == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    while (encoded.len > 0) {
+        struct sherd_span name;
+        struct sherd_span value;
+
+        SHERD_TRY(sherd_attributes_next(&encoded, &previous, &name, &value));
+        SHERD_TRY(copy_attribute(name, value, info));
+    }
+    return SHERD_OK;
+}
+
+static enum sherd_err fill(struct sherd_vault *vault, const struct sherd_pin_view *view, const struct sherd_map *map,
+                           struct sherd_record_info *info)
+{
+    struct sherd_collection_entry collection;
+
+    SHERD_TRY(sherd_vault_collection_by_id(vault, &map->collection, &collection));
+    info->id = map->record;
+    info->version = map->version;
+    info->version_current = view->version_current;
+    info->version_oldest = view->version_oldest;
+    info->content_bytes = map->content_bytes;
+    info->stored_bytes = map->fragment_bytes;
+    info->created_s = (int64_t)map->created_s;
+    info->collection = sherd_strdup(collection.rules.name);
+    info->entity = sherd_strdup(map->entity_id);
+    info->content_type = sherd_strdup(map->content_type);
+    if (info->collection == NULL || info->entity == NULL || info->content_type == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    return copy_attributes(map->attributes, info);
+}
+
+enum sherd_err sherd_record_info_new(struct sherd_vault *vault, const struct sherd_pin_view *view,
+                                     const struct sherd_map *map, struct sherd_record_info **out_info)
+{
+    struct sherd_record_info *info = sherd_alloc(sizeof(*info));
+
+    if (info == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    const enum sherd_err err = fill(vault, view, map, info);
+    if (err != SHERD_OK) {
+        sherd_record_info_free(info);
+        return err;
+    }
+    *out_info = info;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_record_stat(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version,
+                                 struct sherd_record_info **out_info)
+{
+    SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded loaded = {0};
+
+    SHERD_ENSURE(vault != NULL && out_info != NULL, SHERD_ERR_INVALID, "an open vault is needed");
+    SHERD_TRY(sherd_locate(vault, id, version, &loaded));
+    return sherd_record_info_new(vault, &loaded.view, &loaded.map, out_info);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making a vault: under a temporary name, then renamed, so that it is there whole or not at all. */
+#include "anchor/embedded.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/secret.h"
+#include "crypto/init.h"
+#include "cryptor/files.h"
+#include "cryptor/vault.h"
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define OWNER_NAME "owner"
+
+static const enum sherd_role roles[] = {SHERD_IDENTITY, SHERD_ASSETS, SHERD_SECRETS, SHERD_KEYS};
+
+static enum sherd_err make_compartment(const char *dir, enum sherd_role role, const struct sherd_store_ops *engine,
+                                       struct sherd_compartment **out_compartment)
+{
+    char *path = sherd_path_join(dir, sherd_role_name(role));
+    const struct sherd_store_config config = {.path = path, .create = true};
+
+    if (path == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    const enum sherd_err err = sherd_compartment_open(role, engine, &config, out_compartment);
+    sherd_free(path);
+    return err;
+}
+
+static enum sherd_err write_seal_and_ring(const char *dir, const struct sherd_keyring *ring,
+                                          const struct sherd_unseal *unseal)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf seal = {.max = SHERD_SEAL_BYTES};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf sealed_ring = {.max = SHERD_KEYRING_BYTES};
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_root_key *root = sherd_secret_alloc(sizeof(*root));
+
+    if (root == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_random(root->bytes, sizeof(root->bytes)));
+    SHERD_TRY(sherd_seal_make(root, &ring->deployment, unseal, &seal));
+    SHERD_TRY(sherd_keyring_seal(ring, root, &sealed_ring));
+    SHERD_TRY(sherd_dir_make(dir, "anchor"));
+    SHERD_TRY(sherd_dir_make(dir, "anchor/seals"));
+    SHERD_TRY(sherd_file_write_new(dir, SHERD_SEAL_FILE, sherd_buf_span(&seal)));
+    SHERD_TRY(sherd_file_write_new(dir, SHERD_KEYRING_FILE, sherd_buf_span(&sealed_ring)));
+    SHERD_TRY(sherd_dir_sync(dir, "anchor/seals"));
+    return sherd_dir_sync(dir, "anchor");
+}
+
+/* The entry by which a compartment says whose it is. */
+static enum sherd_err write_identity_of(struct sherd_anchor *anchor, enum sherd_role role,
+                                        struct sherd_compartment *compartment)
+{
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_store_op op = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT};
+
+    SHERD_TRY(anchor->ops->compartment_entry(anchor, role, &op.name, &stored));
+    op.value = sherd_buf_span(&stored);
+    return sherd_compartment_write(compartment, &op, 1);
+}
+
+static enum sherd_err write_owner(struct sherd_anchor *anchor, struct sherd_compartment *identity)
+{
+    uint8_t tlv[SHERD_TLV_BYTES_MAX];
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_store_op op = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT};
+    struct sherd_entry_keys keys;
+    struct sherd_uuid deployment;
+    struct sherd_uuid tenant;
+    size_t tlv_bytes;
+
+    anchor->ops->ids(anchor, &deployment, &tenant);
+    SHERD_TRY(anchor->ops->lease(anchor, SHERD_IDENTITY, &keys));
+    SHERD_TRY(sherd_entry_name(&keys, "principal", sherd_span_str(OWNER_NAME), sherd_span_of(NULL, 0), &op.name));
+    SHERD_TRY(sherd_principal_encode(&tenant, OWNER_NAME, tlv, &tlv_bytes));
+    SHERD_TRY(sherd_entry_seal(&keys, SHERD_KIND_PRINCIPAL, &op.name, sherd_span_of(tlv, tlv_bytes), &stored));
+    op.value = sherd_buf_span(&stored);
+    return sherd_compartment_write(identity, &op, 1);
+}
+
+static enum sherd_err write_default_collection(struct sherd_anchor *anchor, struct sherd_compartment *compartment)
+{
+    struct sherd_assets assets = {.compartment = compartment, .anchor = anchor};
+    const struct sherd_collection rules = {.name = "default", .versions_kept = 1};
+
+    SHERD_TRY(anchor->ops->lease(anchor, SHERD_ASSETS, &assets.keys));
+    return sherd_assets_collection_create(&assets, &rules);
+}
+
+/* Everything that a fresh vault holds. compartments[3], `keys`, is the anchor's. */
+static enum sherd_err fill(struct sherd_anchor *anchor, struct sherd_compartment *const compartments[4])
+{
+    for (size_t i = 0; i < SHERD_COUNT_OF(roles); i++)
+        SHERD_TRY(write_identity_of(anchor, roles[i], compartments[i]));
+    SHERD_TRY(write_owner(anchor, compartments[0]));
+    return write_default_collection(anchor, compartments[1]);
+}
+
+static enum sherd_err make_stores(const char *dir, const struct sherd_store_ops *engine, struct sherd_keyring **ring)
+{
+    struct sherd_compartment *compartments[4] = {NULL};
+    struct sherd_anchor *anchor = NULL;
+    enum sherd_err err = SHERD_OK;
+
+    for (size_t i = 0; i < SHERD_COUNT_OF(roles) && err == SHERD_OK; i++)
+        err = make_compartment(dir, roles[i], engine, &compartments[i]);
+    if (err == SHERD_OK) {
+        struct sherd_keyring *given = *ring;
+
+        *ring = NULL;
+        err = sherd_anchor_embedded(given, compartments[3], &anchor);
+        if (err == SHERD_OK)
+            err = fill(anchor, compartments);
+        compartments[3] = NULL; /* ended by the anchor */
+    }
+    if (anchor != NULL)
+        anchor->ops->free(anchor);
+    for (size_t i = 0; i < SHERD_COUNT_OF(roles); i++)
+        sherd_compartment_close(compartments[i]);
+    return err;
+}
+
+static enum sherd_err make_in(const char *dir, const struct sherd_store_ops *engine, const struct sherd_unseal *unseal)
+{
+    struct sherd_keyring *ring = sherd_secret_alloc(sizeof(*ring));
+
+    if (ring == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    enum sherd_err err = sherd_keyring_generate(ring);
+    if (err == SHERD_OK)
+        err = write_seal_and_ring(dir, ring, unseal);
+    if (err == SHERD_OK)
+        err = make_stores(dir, engine, &ring);
+    sherd_secret_free(ring);
+    SHERD_TRY(err);
+    SHERD_TRY(sherd_file_write_new(dir, SHERD_WINDOW_FILE, sherd_span_of(NULL, 0)));
+    SHERD_TRY(sherd_marker_write(dir, engine->name));
+    return sherd_dir_sync(dir, "");
+}
+
+static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *ftw)
+{
+    (void)stat;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+/* The directory that holds path, as a new string. */
+static char *parent_of(const char *path)
+{
+    char *parent = sherd_strdup(path);
+
+    if (parent == NULL)
+        return NULL;
+    char *slash = strrchr(parent, '/');
+    if (slash == NULL)
+        (void)snprintf(parent, 2, ".");
+    else if (slash == parent)
+        parent[1] = 0;
+    else
+        *slash = 0;
+    return parent;
+}
+
+static enum sherd_err rename_into_place(const char *temporary, const char *path)
+{
+    if (rename(temporary, path) != 0) /* replaces an empty directory, nothing else */
+        return sherd_fail_errno(errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR ? SHERD_ERR_CONFLICT
+                                                                                          : SHERD_ERR_IO,
+                                "a vault cannot be made at %s", path);
+    char *parent = parent_of(path);
+    if (parent == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    const enum sherd_err err = sherd_dir_sync(parent, "");
+    sherd_free(parent);
+    return err;
+}
+
+static enum sherd_err make_at(const char *path, const struct sherd_store_ops *engine, const struct sherd_unseal *unseal)
+{
+    const size_t size = strlen(path) + sizeof(".new-XXXXXX");
+    char *temporary = sherd_alloc(size);
+
+    if (temporary == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    (void)snprintf(temporary, size, "%s.new-XXXXXX", path);
+    if (mkdtemp(temporary) == NULL) {
+        const enum sherd_err err = sherd_fail_errno(SHERD_ERR_IO, "a directory cannot be made beside %s", path);
+
+        sherd_free(temporary);
+        return err;
+    }
+    enum sherd_err err = make_in(temporary, engine, unseal);
+    if (err == SHERD_OK)
+        err = rename_into_place(temporary, path);
+    if (err != SHERD_OK) {
+        char detail[SHERD_FAIL_TEXT_SIZE];
+
+        (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+        (void)nftw(temporary, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        sherd_fail_restore(detail);
+    }
+    sherd_free(temporary);
+    return err;
+}
+
+static enum sherd_err check_free(const char *path)
+{
+    struct stat stat_of_path;
+
+    if (lstat(path, &stat_of_path) != 0)
+        return errno == ENOENT ? SHERD_OK : sherd_fail_errno(SHERD_ERR_IO, "%s cannot be looked at", path);
+    if (!S_ISDIR(stat_of_path.st_mode))
+        return sherd_fail(SHERD_ERR_CONFLICT, "%s exists and is no directory", path);
+    return SHERD_OK; /* whether it is empty shows when it is replaced */
+}
+
+enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *unseal,
+                                const struct sherd_vault_init_options *options)
+{
+    const struct sherd_store_ops *engine = sherd_store_engines()[0];
+
+    SHERD_ENSURE(path != NULL && path[0] != 0 && unseal != NULL, SHERD_ERR_INVALID,
+                 "a vault needs a path and what unseals it");
+    SHERD_TRY(sherd_crypto_init());
+    if (options != NULL && options->engine != NULL)
+        SHERD_TRY(sherd_store_engine(options->engine, &engine));
+    char *clean = sherd_strdup(path);
+    if (clean == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    for (size_t len = strlen(clean); len > 1 && clean[len - 1] == '/'; len--)
+        clean[len - 1] = 0;
+    enum sherd_err err = check_free(clean);
+    if (err == SHERD_OK)
+        err = make_at(clean, engine, unseal);
+    sherd_free(clean);
+    return err;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records whose contents come whole through memory: put, get, update, delete. */
+#include "base/failpoint.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "cryptor/load.h"
+#include "cryptor/version.h"
+#include "cryptor/writer.h"
+
+/* Long contents, or such with an idempotency key, go the way of a stream, without a copy of the bulk. */
+static enum sherd_err write_through(struct sherd_writer *writer, struct sherd_span content, struct sherd_uuid *out_id,
+                                    uint64_t *out_version)
+{
+    const enum sherd_err err = sherd_writer_append_lent(writer, content);
+
+    if (err != SHERD_OK) {
+        sherd_writer_abort(writer);
+        return err;
+    }
+    return sherd_writer_commit(writer, out_id, out_version);
+}
+
+static bool is_small(const struct sherd_record_meta *meta, struct sherd_span content)
+{
+    return content.len <= SHERD_INLINE_BYTES_MAX && (meta == NULL || meta->idempotency_key.len == 0);
+}
+
+static enum sherd_err check_given(const struct sherd_vault *vault, struct sherd_span content)
+{
+    SHERD_ENSURE(vault != NULL, SHERD_ERR_INVALID, "an open vault is needed");
+    SHERD_ENSURE(content.data != NULL || content.len == 0, SHERD_ERR_INVALID, "contents are needed");
+    return SHERD_OK;
+}
+
+static enum sherd_err put_small(struct sherd_vault *vault, const struct sherd_record_meta *meta,
+                                struct sherd_span content, struct sherd_uuid *out_id)
+{
+    SHERD_CLEANUP(sherd_version_done) struct sherd_version version = {0};
+
+    SHERD_TRY(sherd_version_begin(vault, meta, &version));
+    SHERD_TRY(sherd_version_seal_inline(vault, &version, content));
+    SHERD_TRY(sherd_version_commit(vault, &version, 1));
+    *out_id = version.map.record;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_record_put(struct sherd_vault *vault, const struct sherd_record_meta *meta,
+                                struct sherd_span content, struct sherd_uuid *out_id)
+{
+    struct sherd_writer *writer;
+
+    SHERD_TRY(check_given(vault, content));
+    SHERD_ENSURE(out_id != NULL, SHERD_ERR_INVALID, "a place for the record's id is needed");
+    if (is_small(meta, content))
+        return put_small(vault, meta, content, out_id);
+    SHERD_TRY(sherd_writer_begin(vault, meta, &writer));
+    return write_through(writer, content, out_id, NULL);
+}
+
+static enum sherd_err update_small(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version_expected,
+                                   const struct sherd_record_meta *meta, struct sherd_span content,
+                                   uint64_t *out_version)
+{
+    SHERD_CLEANUP(sherd_version_done) struct sherd_version version = {0};
+
+    SHERD_TRY(sherd_version_begin_update(vault, id, version_expected, meta, &version));
+    SHERD_TRY(sherd_version_seal_inline(vault, &version, content));
+    SHERD_TRY(sherd_version_commit(vault, &version, 1));
+    if (out_version != NULL)
+        *out_version = version.map.version;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_record_update(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version_expected,
+                                   const struct sherd_record_meta *meta, struct sherd_span content,
+                                   uint64_t *out_version)
+{
+    struct sherd_writer *writer;
+
+    SHERD_TRY(check_given(vault, content));
+    if (is_small(meta, content))
+        return update_small(vault, id, version_expected, meta, content, out_version);
+    SHERD_TRY(sherd_writer_begin_update(vault, id, version_expected, meta, &writer));
+    return write_through(writer, content, NULL, out_version);
+}
+
+static void versions_done(struct sherd_version *versions, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        sherd_version_done(&versions[i]);
+    sherd_free(versions);
+}
+
+static enum sherd_err put_batch(struct sherd_vault *vault, struct sherd_batch_item *items, size_t count,
+                                struct sherd_version *versions)
+{
+    for (size_t i = 0; i < count; i++) {
+        SHERD_ENSURE(items[i].content.len <= SHERD_BATCH_CONTENT_BYTES_MAX, SHERD_ERR_LIMIT,
+                     "contents in a batch have at most 64 KiB: put longer ones by themselves");
+        SHERD_ENSURE(items[i].meta == NULL || items[i].meta->idempotency_key.len == 0, SHERD_ERR_INVALID,
+                     "idempotency keys are not for batches");
+        SHERD_TRY(check_given(vault, items[i].content));
+        SHERD_TRY(sherd_version_begin(vault, items[i].meta, &versions[i]));
+        SHERD_TRY(sherd_version_seal_inline(vault, &versions[i], items[i].content));
+    }
+    SHERD_TRY(sherd_version_commit(vault, versions, count));
+    for (size_t i = 0; i < count; i++)
+        items[i].id = versions[i].map.record;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_record_put_batch(struct sherd_vault *vault, struct sherd_batch_item *items, size_t count)
+{
+    SHERD_ENSURE(vault != NULL && items != NULL && count >= 1 && count <= SHERD_BATCH_ITEMS_MAX, SHERD_ERR_INVALID,
+                 "a batch has 1 to 1024 records");
+    struct sherd_version *versions = sherd_alloc_array(count, sizeof(*versions));
+    if (versions == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    const enum sherd_err err = put_batch(vault, items, count, versions);
+    versions_done(versions, count);
+    return err;
+}
+
+/* Contents of a blob, read through a reader into the room that the buffer has made for them. */
+static enum sherd_err get_long(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version,
+                               struct sherd_buf *out_content)
+{
+    struct sherd_reader *reader;
+    uint64_t content_bytes;
+    size_t got = 0;
+
+    SHERD_TRY(sherd_reader_open(vault, id, version, &reader, &content_bytes));
+    enum sherd_err err = content_bytes <= SIZE_MAX ? sherd_buf_reserve(out_content, (size_t)content_bytes)
+                                                   : sherd_fail(SHERD_ERR_LIMIT, "the contents do not fit memory");
+    if (err == SHERD_OK)
+        err = sherd_reader_read(reader, 0, out_content->data + out_content->len, (size_t)content_bytes, &got);
+    if (err == SHERD_OK)
+        out_content->len += got;
+    sherd_reader_close(reader);
+    return err;
+}
+
+static enum sherd_err get_small(const struct sherd_loaded *loaded, struct sherd_buf *out_content)
+{
+    const size_t room = loaded->fragment.len;
+    SHERD_CLEANUP(sherd_secret_freep) uint8_t *block = sherd_secret_alloc(room);
+
+    if (block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    struct sherd_buf padded = sherd_buf_borrow(block, room);
+    SHERD_TRY(sherd_loaded_open_inline(loaded, &padded));
+    return sherd_buf_append(out_content, sherd_span_of(padded.data, (size_t)loaded->map.content_bytes));
+}
+
+enum sherd_err sherd_record_get(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version,
+                                struct sherd_buf *out_content)
+{
+    SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded loaded = {0};
+
+    SHERD_ENSURE(vault != NULL && out_content != NULL, SHERD_ERR_INVALID, "an open vault and a buffer are needed");
+    SHERD_TRY(sherd_load(vault, id, version, &loaded));
+    return loaded.map.blob ? get_long(vault, id, version, out_content) : get_small(&loaded, out_content);
+}
+
+enum sherd_err sherd_record_delete(struct sherd_vault *vault, struct sherd_uuid id)
+{
+    SHERD_CLEANUP(sherd_dropped_done) struct sherd_dropped dropped = {0};
+
+    SHERD_ENSURE(vault != NULL, SHERD_ERR_INVALID, "an open vault is needed");
+    SHERD_TRY(sherd_vault_check_writable(vault));
+    SHERD_FAILPOINT("delete.before_pin");
+    SHERD_TRY(vault->anchor->ops->pin_delete(vault->anchor, id, &dropped));
+    SHERD_FAILPOINT("delete.after_pin");
+    const enum sherd_err err = sherd_version_drop(vault, &dropped);
+    if (err == SHERD_ERR_IO)
+        return sherd_fail(err, "the record is deleted, but not all that it left could be removed: run `sherd sweep`");
+    SHERD_TRY(err);
+    SHERD_FAILPOINT("delete.after_assets");
+    return SHERD_OK;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening and closing a vault. Making one: init.c. */
+#include "cryptor/vault.h"
+#include "anchor/embedded.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "crypto/init.h"
+#include "cryptor/files.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef SHERD_VERSION
+#define SHERD_VERSION "0.1.0"
+#endif
+
+const char *sherd_version(void)
+{
+    return SHERD_VERSION;
+}
+
+static unsigned default_threads(void)
+{
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return online < 1 ? 1 : online > 4 ? 4 : (unsigned)online;
+}
+
+/* Missing parts of a vault that has its marker: it was copied in part. */
+static enum sherd_err half_copied(enum sherd_err err, const char *vault, const char *part)
+{
+    if (err != SHERD_ERR_NOT_FOUND)
+        return err;
+    return sherd_fail(SHERD_ERR_IO,
+                      "%s/%s is missing: the vault was copied or restored only in part; bring back all of it", vault,
+                      part);
+}
+
+static enum sherd_err open_compartment(struct sherd_vault *vault, enum sherd_role role,
+                                       struct sherd_compartment **out_compartment)
+{
+    char *path = sherd_path_join(vault->path, sherd_role_name(role));
+    const struct sherd_store_config config = {.path = path, .read_only = vault->read_only};
+
+    if (path == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    const enum sherd_err err = sherd_compartment_open(role, vault->engine, &config, out_compartment);
+    sherd_free(path);
+    return half_copied(err, vault->path, sherd_role_name(role));
+}
+
+static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unseal *unseal_by,
+                             struct sherd_keyring *out_ring)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf seal = {.max = SHERD_SEAL_FILE_BYTES_MAX};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf ring = {.max = SHERD_KEYRING_BYTES + 1U};
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_root_key *root = sherd_secret_alloc(sizeof(*root));
+    struct sherd_uuid deployment;
+
+    if (root == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(half_copied(sherd_file_read(vault->path, SHERD_SEAL_FILE, &seal), vault->path, SHERD_SEAL_FILE));
+    SHERD_TRY(half_copied(sherd_file_read(vault->path, SHERD_KEYRING_FILE, &ring), vault->path, SHERD_KEYRING_FILE));
+    SHERD_TRY(sherd_seal_open(sherd_buf_span(&seal), unseal_by, root, &deployment));
+    sherd_seal_describe(sherd_buf_span(&seal), vault->seal);
+    return sherd_keyring_open(sherd_buf_span(&ring), root, &deployment, out_ring);
+}
+
+static enum sherd_err open_anchor(struct sherd_vault *vault, const struct sherd_unseal *unseal_by)
+{
+    struct sherd_keyring *ring = sherd_secret_alloc(sizeof(*ring));
+    struct sherd_compartment *keys = NULL;
+
+    if (ring == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    enum sherd_err err = unseal(vault, unseal_by, ring);
+    if (err == SHERD_OK)
+        err = open_compartment(vault, SHERD_KEYS, &keys);
+    if (err != SHERD_OK) {
+        sherd_secret_free(ring);
+        return err;
+    }
+    vault->keys = keys;
+    return sherd_anchor_embedded(ring, keys, &vault->anchor);
+}
+
+/* Each compartment must say, in an entry that only this vault's anchor can make, whose it is. */
+static enum sherd_err check_compartment(struct sherd_vault *vault, enum sherd_role role,
+                                        struct sherd_compartment *compartment)
+{
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    uint8_t ours_block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_buf ours = sherd_buf_borrow(ours_block, sizeof(ours_block));
+    struct sherd_ref name;
+
+    SHERD_TRY(vault->anchor->ops->compartment_entry(vault->anchor, role, &name, &ours));
+    const enum sherd_err err = sherd_compartment_get(compartment, name, &stored);
+    if (err != SHERD_OK && err != SHERD_ERR_NOT_FOUND && err != SHERD_ERR_LIMIT)
+        return err;
+    return vault->anchor->ops->compartment_check(vault->anchor, role, sherd_buf_span(&stored));
+}
+
+static enum sherd_err open_stores(struct sherd_vault *vault)
+{
+    SHERD_TRY(open_compartment(vault, SHERD_IDENTITY, &vault->identity));
+    SHERD_TRY(open_compartment(vault, SHERD_ASSETS, &vault->assets.compartment));
+    SHERD_TRY(open_compartment(vault, SHERD_SECRETS, &vault->secrets));
+    vault->assets.anchor = vault->anchor;
+    vault->anchor->ops->ids(vault->anchor, &vault->deployment, &vault->tenant);
+    SHERD_TRY(vault->anchor->ops->lease(vault->anchor, SHERD_ASSETS, &vault->assets.keys));
+    SHERD_TRY(vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys));
+    SHERD_TRY(check_compartment(vault, SHERD_KEYS, vault->keys));
+    SHERD_TRY(check_compartment(vault, SHERD_IDENTITY, vault->identity));
+    SHERD_TRY(check_compartment(vault, SHERD_ASSETS, vault->assets.compartment));
+    return check_compartment(vault, SHERD_SECRETS, vault->secrets);
+}
+
+static enum sherd_err open_parts(struct sherd_vault *vault, const char *path, const struct sherd_unseal *unseal_by,
+                                 const struct sherd_vault_open_options *options)
+{
+    char engine[SHERD_ENGINE_NAME_SIZE];
+
+    SHERD_TRY(sherd_marker_read(path, engine));
+    SHERD_TRY(sherd_store_engine(engine, &vault->engine));
+    vault->path = sherd_strdup(path);
+    char *window = sherd_path_join(path, SHERD_WINDOW_FILE);
+    if (vault->path == NULL || window == NULL) {
+        sherd_free(window);
+        return SHERD_ERR_NO_MEMORY;
+    }
+    enum sherd_err err = sherd_window_open(window, &vault->window);
+    sherd_free(window);
+    SHERD_TRY(err);
+    SHERD_TRY(sherd_pool_new(options->threads > 0 ? options->threads : default_threads(), &vault->pool));
+    vault->read_only = options->read_only || (access(path, W_OK) != 0 && (errno == EROFS || errno == EACCES));
+    SHERD_TRY(open_anchor(vault, unseal_by));
+    return open_stores(vault);
+}
+
+enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *unseal_by,
+                                const struct sherd_vault_open_options *options, struct sherd_vault **out_vault)
+{
+    static const struct sherd_vault_open_options defaults = {0};
+
+    SHERD_ENSURE(path != NULL && unseal_by != NULL && out_vault != NULL, SHERD_ERR_INVALID,
+                 "a vault needs a path and what unseals it");
+    SHERD_TRY(sherd_crypto_init());
+    struct sherd_vault *vault = sherd_alloc(sizeof(*vault));
+    if (vault == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    if (pthread_mutex_init(&vault->collections_lock, NULL) != 0) {
+        sherd_free(vault);
+        return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
+    }
+    const enum sherd_err err = open_parts(vault, path, unseal_by, options != NULL ? options : &defaults);
+    if (err != SHERD_OK) {
+        char detail[SHERD_FAIL_TEXT_SIZE];
+
+        (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+        sherd_vault_close(vault);
+        sherd_fail_restore(detail);
+        return err;
+    }
+    *out_vault = vault;
+    return SHERD_OK;
+}
+
+void sherd_vault_close(struct sherd_vault *vault)
+{
+    if (vault == NULL)
+        return;
+    sherd_pool_free(vault->pool);
+    sherd_compartment_close(vault->secrets);
+    sherd_compartment_close(vault->assets.compartment);
+    sherd_compartment_close(vault->identity);
+    if (vault->anchor != NULL)
+        vault->anchor->ops->free(vault->anchor);
+    sherd_window_close(vault->window);
+    (void)pthread_mutex_destroy(&vault->collections_lock);
+    sherd_free(vault->path);
+    sherd_free(vault);
+}
+
+enum sherd_err sherd_vault_info(struct sherd_vault *vault, struct sherd_vault_info *out_info)
+{
+    struct sherd_compartment *const compartments[] = {vault->identity, vault->assets.compartment, vault->secrets,
+                                                      vault->keys};
+    struct sherd_vault_info info = {
+        .format = SHERD_FORMAT, .deployment = vault->deployment, .read_only = vault->read_only};
+    struct sherd_secret_stat memory;
+
+    for (size_t i = 0; i < SHERD_COUNT_OF(compartments); i++) {
+        struct sherd_store_stat stat;
+
+        SHERD_TRY(sherd_compartment_stat(compartments[i], &stat));
+        info.entry_count[i] = stat.entry_count;
+        info.entry_bytes[i] = stat.entry_bytes;
+        info.blob_count[i] = stat.blob_count;
+        info.blob_bytes[i] = stat.blob_bytes;
+    }
+    sherd_secret_stat(&memory);
+    info.memory_locked = memory.locked;
+    info.memory_secret = memory.memfd_secret;
+    (void)snprintf(info.engine, sizeof(info.engine), "%s", vault->engine->name);
+    (void)snprintf(info.seal, sizeof(info.seal), "%s", vault->seal);
+    *out_info = info;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_vault_check_writable(const struct sherd_vault *vault)
+{
+    SHERD_ENSURE(!vault->read_only, SHERD_ERR_DENIED,
+                 "the vault is open for reading only: its directory cannot be written");
+    return SHERD_OK;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file cryptor/vault.h
+ * What an open vault is inside, for the files of this folder and of src/scrub.
+ */
+#ifndef SHERD_CRYPTOR_VAULT_H
+#define SHERD_CRYPTOR_VAULT_H
+
+#include "anchor/anchor.h"
+#include "assets/assets.h"
+#include "cryptor/pool.h"
+#include "cryptor/window.h"
+#include <pthread.h>
+#include <sherd/sherd.h>
+
+/** Collections whose rules an open vault remembers. Rules never change, so what is remembered stays true. */
+#define SHERD_COLLECTIONS_CACHED_MAX 64U
+
+struct sherd_vault {
+    char *path;
+    bool read_only;
+    const struct sherd_store_ops *engine;
+    char seal[32]; /* what seals the root key, for people */
+    struct sherd_uuid deployment;
+    struct sherd_uuid tenant;
+    struct sherd_compartment *identity;
+    struct sherd_compartment *secrets;
+    struct sherd_compartment *keys; /* the anchor's; here for its figures alone */
+    struct sherd_anchor *anchor;
+    struct sherd_assets assets;
+    struct sherd_entry_keys identity_keys;
+    struct sherd_window *window;
+    struct sherd_pool *pool;
+    pthread_mutex_t collections_lock;
+    struct sherd_collection_entry collections[SHERD_COLLECTIONS_CACHED_MAX];
+    size_t collection_count;
+};
+
+/** A collection by name; NULL for "default". @return as sherd_assets_collection_get() */
+SHERD_MUST_USE enum sherd_err sherd_vault_collection(struct sherd_vault *vault, const char *name,
+                                                     struct sherd_collection_entry *out_collection);
+
+/** A collection by id. @return as sherd_assets_collection_by_id() */
+SHERD_MUST_USE enum sherd_err sherd_vault_collection_by_id(struct sherd_vault *vault, const struct sherd_uuid *id,
+                                                           struct sherd_collection_entry *out_collection);
+
+/** Refuse a change where the vault is open for reading. @return SHERD_OK; SHERD_ERR_DENIED */
+SHERD_MUST_USE enum sherd_err sherd_vault_check_writable(const struct sherd_vault *vault);
+
+#endif

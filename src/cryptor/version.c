@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A version on its way in, up to the sealed fragment: see version.h. Making it durable: commit.c. */
+#include "cryptor/version.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/secret.h"
+#include "envelope/attributes.h"
+#include <string.h>
+
+void sherd_content_context(const struct sherd_vault *vault, const struct sherd_pin *pin,
+                           struct sherd_context *out_context)
+{
+    const struct sherd_scope scope = {.deployment = vault->deployment,
+                                      .tenant = vault->tenant,
+                                      .collection = pin->collection,
+                                      .entity = pin->entity,
+                                      .record = pin->record,
+                                      .version = pin->version};
+
+    sherd_context_of_scope(&scope, SHERD_FOR_CONTENT, 0, 0, out_context);
+}
+
+enum sherd_err sherd_content_key_derive(struct sherd_version_keys *keys, const struct sherd_context *context)
+{
+    /* record key, share in assets and share in secrets lie one behind the other, which is the input of the derivation */
+    _Static_assert(offsetof(struct sherd_version_keys, content) == (size_t)3 * SHERD_KEY_SIZE, "three keys in a row");
+    const struct sherd_span ikm = {(const uint8_t *)keys, offsetof(struct sherd_version_keys, content)};
+
+    return sherd_hkdf(SHERD_SHA512, ikm, sherd_span_of(NULL, 0), sherd_context_span(context), keys->content.bytes,
+                      sizeof(keys->content.bytes));
+}
+
+static enum sherd_err copy_text(const char *text, char *out, size_t size, const char *too_long)
+{
+    const size_t len = text != NULL ? strlen(text) : 0;
+
+    SHERD_ENSURE(len < size, SHERD_ERR_INVALID, too_long);
+    if (len > 0)
+        memcpy(out, text, len);
+    out[len] = 0;
+    return SHERD_OK;
+}
+
+/* Content type and attributes as the caller gives them. */
+static enum sherd_err take_description(const struct sherd_record_meta *meta, struct sherd_version *version)
+{
+    version->attributes.max = SHERD_ATTRIBUTES_ENCODED_MAX;
+    SHERD_TRY(copy_text(meta->content_type, version->map.content_type, sizeof(version->map.content_type),
+                        "a content type has at most 127 bytes"));
+    SHERD_TRY(sherd_attributes_encode(meta->attributes, meta->attribute_count, &version->attributes));
+    version->map.attributes = sherd_buf_span(&version->attributes);
+    return SHERD_OK;
+}
+
+/* Names, shares, key and time of a version whose record, collection and entity are known. */
+static enum sherd_err draw(struct sherd_vault *vault, struct sherd_uuid record, uint64_t number,
+                           struct sherd_version *version)
+{
+    struct sherd_anchor *anchor = vault->anchor;
+    struct sherd_pin *pin = &version->change.pin;
+    struct sherd_context context;
+
+    version->keys = sherd_secret_alloc(sizeof(*version->keys));
+    if (version->keys == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(anchor->ops->key_new(anchor, &version->collection.id, version->map.entity_id, record, number, pin,
+                                   &version->keys->record));
+    pin->created_s = (uint64_t)sherd_clock()->wall_s() / 60 * 60;
+    version->change.versions_kept = version->collection.rules.versions_kept;
+
+    version->map.collection = pin->collection;
+    version->map.entity = pin->entity;
+    version->map.record = record;
+    version->map.version = number;
+    version->map.created_s = pin->created_s;
+    SHERD_TRY(sherd_random(version->map.data.bytes, sizeof(version->map.data.bytes)));
+    SHERD_TRY(sherd_random(pin->map.bytes, sizeof(pin->map.bytes)));
+    SHERD_TRY(sherd_random(&version->keys->in_assets, 2 * sizeof(struct sherd_share)));
+    version->map.share = version->keys->in_assets;
+    sherd_content_context(vault, pin, &context);
+    return sherd_content_key_derive(version->keys, &context);
+}
+
+static enum sherd_err take_idempotency_key(struct sherd_span key, struct sherd_version *version)
+{
+    SHERD_ENSURE(key.len <= SHERD_IDEMPOTENCY_KEY_BYTES_MAX, SHERD_ERR_INVALID,
+                 "an idempotency key has at most 128 bytes");
+    version->idempotency_key.max = SHERD_IDEMPOTENCY_KEY_BYTES_MAX;
+    SHERD_TRY(sherd_buf_append(&version->idempotency_key, key));
+    version->change.idempotency_key = sherd_buf_span(&version->idempotency_key);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_version_begin(struct sherd_vault *vault, const struct sherd_record_meta *meta,
+                                   struct sherd_version *version)
+{
+    static const struct sherd_record_meta defaults = {0};
+    struct sherd_uuid record;
+
+    if (meta == NULL)
+        meta = &defaults;
+    SHERD_TRY(sherd_vault_check_writable(vault));
+    SHERD_TRY(sherd_vault_collection(vault, meta->collection, &version->collection));
+    SHERD_TRY(copy_text(meta->entity, version->map.entity_id, sizeof(version->map.entity_id),
+                        "an entity's id has at most 128 bytes"));
+    SHERD_TRY(take_description(meta, version));
+    SHERD_TRY(take_idempotency_key(meta->idempotency_key, version));
+    SHERD_TRY(sherd_uuid_new(&record));
+    return draw(vault, record, 1, version);
+}
+
+/* Entity, content type and attributes as the current version has them. */
+static enum sherd_err inherit(struct sherd_vault *vault, const struct sherd_pin *pin, struct sherd_version *version)
+{
+    SHERD_CLEANUP(sherd_secret_freep) uint8_t *block = sherd_secret_alloc(SHERD_PAYLOAD_BYTES_MAX);
+    struct sherd_map map;
+
+    if (block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    struct sherd_buf payload = sherd_buf_borrow(block, SHERD_PAYLOAD_BYTES_MAX);
+    const enum sherd_err err = sherd_assets_map_get(&vault->assets, &pin->map, &payload, &map);
+    if (err == SHERD_ERR_NOT_FOUND)
+        return sherd_fail(SHERD_ERR_TAMPERED, "the record's map entry in assets is missing");
+    SHERD_TRY(err);
+    version->attributes.max = SHERD_ATTRIBUTES_ENCODED_MAX;
+    SHERD_TRY(sherd_buf_append(&version->attributes, map.attributes));
+    memcpy(version->map.entity_id, map.entity_id, sizeof(map.entity_id));
+    memcpy(version->map.content_type, map.content_type, sizeof(map.content_type));
+    version->map.attributes = sherd_buf_span(&version->attributes);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_version_begin_update(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version_expected,
+                                          const struct sherd_record_meta *meta, struct sherd_version *version)
+{
+    struct sherd_pin_view view;
+
+    SHERD_TRY(sherd_vault_check_writable(vault));
+    SHERD_ENSURE(meta == NULL || (meta->collection == NULL && meta->entity == NULL && meta->idempotency_key.len == 0),
+                 SHERD_ERR_INVALID, "an update cannot change collection or entity, and takes no idempotency key");
+    SHERD_TRY(vault->anchor->ops->pin_get(vault->anchor, id, 0, &view, NULL));
+    if (version_expected != 0 && version_expected != view.version_current)
+        return sherd_fail(SHERD_ERR_CONFLICT, "version %llu of the record is current",
+                          (unsigned long long)view.version_current);
+    SHERD_TRY(sherd_vault_collection_by_id(vault, &view.pin.collection, &version->collection));
+    SHERD_TRY(inherit(vault, &view.pin, version));
+    if (meta != NULL) {
+        sherd_buf_clear(&version->attributes);
+        SHERD_TRY(take_description(meta, version));
+    }
+    SHERD_TRY(draw(vault, id, view.version_current + 1, version));
+    version->change.version_expected = view.version_current;
+    return SHERD_OK;
+}
+
+/* Seal contents and the zeros behind them as one message. */
+static enum sherd_err seal_padded(const struct sherd_version *version, const struct sherd_context *context,
+                                  struct sherd_span content, size_t padded_bytes, struct sherd_buf *out_sealed)
+{
+    const struct sherd_content_key *key = &version->keys->content;
+
+    if (padded_bytes == content.len)
+        return sherd_aead_seal(key->bytes, sherd_context_span(context), content, out_sealed);
+    SHERD_CLEANUP(sherd_secret_freep) uint8_t *padded = sherd_secret_alloc(padded_bytes);
+    if (padded == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    memcpy(padded, content.data, content.len);
+    return sherd_aead_seal(key->bytes, sherd_context_span(context), sherd_span_of(padded, padded_bytes), out_sealed);
+}
+
+enum sherd_err sherd_version_seal_inline(struct sherd_vault *vault, struct sherd_version *version,
+                                         struct sherd_span content)
+{
+    const uint64_t padded_bytes = sherd_fragment_padded_bytes(content.len, version->collection.rules.exact_sizes);
+    struct sherd_pin *pin = &version->change.pin;
+    uint8_t prefix[SHERD_FRAGMENT_PREFIX_SIZE];
+    struct sherd_context context;
+
+    sherd_content_context(vault, pin, &context);
+    sherd_fragment_prefix_encode(&version->keys->in_secrets, prefix);
+    version->fragment.max = SHERD_STORE_VALUE_BYTES_MAX;
+    SHERD_TRY(sherd_buf_reserve(&version->fragment, (size_t)sherd_fragment_bytes(padded_bytes)));
+    SHERD_TRY(sherd_buf_append(&version->fragment, sherd_span_of(prefix, sizeof(prefix))));
+    SHERD_TRY(seal_padded(version, &context, content, (size_t)padded_bytes, &version->fragment));
+
+    version->map.content_bytes = content.len;
+    version->map.fragment_bytes = version->fragment.len;
+    version->map.blob = false;
+    pin->fragment_bytes = version->fragment.len;
+    return sherd_fragment_digest(sherd_buf_span(&version->fragment), &pin->digest);
+}
+
+void sherd_version_done(struct sherd_version *version)
+{
+    sherd_blob_abort(version->blob);
+    sherd_buf_done(&version->fragment);
+    sherd_buf_done(&version->idempotency_key);
+    sherd_buf_done(&version->attributes);
+    sherd_secret_free(version->keys);
+    sherd_wipe(version, sizeof(*version));
+}

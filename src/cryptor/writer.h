@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file cryptor/writer.h
+ * Contents as a stream, on their way in: see sherd_writer_begin(). Here what sherd_record_put() needs of it.
+ */
+#ifndef SHERD_CRYPTOR_WRITER_H
+#define SHERD_CRYPTOR_WRITER_H
+
+#include "cryptor/version.h"
+
+/**
+ * As sherd_writer_append(), without a copy of the bulk.
+ * @param[in] bytes  must stay as they are until sherd_writer_commit() or sherd_writer_abort() returned
+ */
+SHERD_MUST_USE enum sherd_err sherd_writer_append_lent(struct sherd_writer *writer, struct sherd_span bytes);
+
+#endif
