@@ -3,7 +3,7 @@
 #include "store/memory/memory.h"
 #include "base/bytes.h"
 #include "store/memory/tree.h"
-#include <stdio.h>
+#include <pthread.h>
 #include <string.h>
 
 #include <setjmp.h>
@@ -101,16 +101,19 @@ static struct sherd_ref name_of(uint64_t n)
     return name;
 }
 
+/* NULL if it fails, which the names that are then missing show. */
 static struct sherd_memory_node *with_name(struct sherd_memory_node *tree, uint64_t n)
 {
     struct sherd_memory_value *value = sherd_memory_value_new(8);
     struct sherd_memory_node *changed = NULL;
     uint8_t number[8];
 
-    assert_non_null(value);
+    if (value == NULL)
+        return NULL;
     sherd_put_u64(number, n);
-    assert_int_equal(sherd_memory_value_append(&value, sherd_span_of(number, 8)), SHERD_OK);
-    assert_int_equal(sherd_memory_tree_put(tree, 42, name_of(n), value, &changed), SHERD_OK);
+    if (sherd_memory_value_append(&value, sherd_span_of(number, 8)) != SHERD_OK ||
+        sherd_memory_tree_put(tree, 42, name_of(n), value, &changed) != SHERD_OK)
+        changed = NULL;
     sherd_memory_value_drop(value);
     return changed;
 }
@@ -125,30 +128,48 @@ static enum sherd_err expect_next(void *arg, struct sherd_ref name, struct sherd
     return SHERD_OK;
 }
 
-/* Ascending names are the worst case of a tree that is not balanced: this would not end in time, nor on the stack. */
-static void test_store_memory_tree__holds_ascending_names(void **state)
-{
-    enum { COUNT = 50000 };
-    struct sherd_memory_node *tree = NULL;
-    uint64_t next = 0;
+enum { ASCENDING = 50000 };
 
-    (void)state;
-    for (uint64_t n = 0; n < COUNT; n++) {
+/* Counts in *arg the names that came back in order. @return arg if all could be removed again */
+static void *grow_and_shrink(void *arg)
+{
+    struct sherd_memory_node *tree = NULL;
+    uint64_t *next = arg;
+
+    for (uint64_t n = 0; n < ASCENDING; n++) {
         struct sherd_memory_node *before = tree;
 
         tree = with_name(before, n);
         sherd_memory_tree_drop(before);
     }
-    assert_int_equal(sherd_memory_tree_walk(tree, NULL, expect_next, &next), SHERD_OK);
-    assert_int_equal(next, COUNT);
-    for (uint64_t n = 0; n < COUNT; n++) {
+    if (sherd_memory_tree_walk(tree, NULL, expect_next, next) != SHERD_OK)
+        *next = 0;
+    for (uint64_t n = 0; n < ASCENDING; n++) {
         struct sherd_memory_node *before = tree;
 
-        assert_int_equal(sherd_memory_tree_remove(before, name_of(n), &tree), SHERD_OK);
+        if (sherd_memory_tree_remove(before, name_of(n), &tree) != SHERD_OK)
+            return NULL;
         sherd_memory_tree_drop(before);
-        assert_null(sherd_memory_tree_find(tree, name_of(n)));
     }
-    assert_null(tree);
+    return tree == NULL ? next : NULL;
+}
+
+/* Ascending names are the worst case of a tree that is not balanced: its depth would not fit on this small a stack. */
+static void test_store_memory_tree__is_balanced(void **state)
+{
+    pthread_attr_t small;
+    pthread_t thread;
+    uint64_t next = 0;
+    void *result = NULL;
+
+    (void)state;
+    assert_int_equal(pthread_attr_init(&small), 0);
+    assert_int_equal(pthread_attr_setstacksize(&small, (size_t)256 << 10), 0);
+    assert_int_equal(pthread_create(&thread, &small, grow_and_shrink, &next), 0);
+    assert_int_equal(pthread_attr_destroy(&small), 0);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_ptr_equal(result, &next);
+    assert_int_equal(next, ASCENDING);
 }
 
 static void test_store_memory_tree__old_trees_stay_as_they_were(void **state)
@@ -181,7 +202,7 @@ int main(void)
         cmocka_unit_test(test_store_memory__forgets_only_what_is_closed),
         cmocka_unit_test(test_store_memory__places_are_apart),
         cmocka_unit_test(test_store_memory__refuses_to_create_what_is_only_read),
-        cmocka_unit_test(test_store_memory_tree__holds_ascending_names),
+        cmocka_unit_test(test_store_memory_tree__is_balanced),
         cmocka_unit_test(test_store_memory_tree__old_trees_stay_as_they_were),
     };
 
