@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file collection.h
- * Collections: records that are kept by the same rules. Every vault has one, named "default": one version a record, sizes
- * padded. The rules of a collection do not change after it was made.
+ * Collections: records that are kept by the same rules. Every vault has one, named "default": one version a record,
+ * sizes padded. The rules of a collection do not change after it was made.
  */
 #ifndef SHERD_COLLECTION_H
 #define SHERD_COLLECTION_H

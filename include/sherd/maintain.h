@@ -41,7 +41,10 @@ struct sherd_verify_stat {
 
 typedef void sherd_finding_fn(void *arg, const struct sherd_finding *finding);
 
-/** Progress: done and total in bytes or, where bytes are not known, in records; total 0 if unknown. @return false to stop */
+/**
+ * Progress: done and total in bytes or, where bytes are not known, in records; total 0 if unknown. @return false to
+ * stop
+ */
 typedef bool sherd_progress_fn(void *arg, uint64_t done, uint64_t total);
 
 /** Functions that a long call reports to; each may be NULL. They are called by one thread at a time. */
@@ -52,13 +55,13 @@ struct sherd_observer {
 };
 
 /**
- * Read and check everything of one record (all its versions), or of the whole vault: every entry of every compartment, every
- * pin both ways, every fragment's digest and every tag.
+ * Read and check everything of one record (all its versions), or of the whole vault: every entry of every compartment,
+ * every pin both ways, every fragment's digest and every tag.
  * @param[in]  id        NULL for the whole vault
  * @param[in]  observer  NULL for none
  * @param[out] out_stat  filled in also when violations were found
- * @return SHERD_OK: clean; SHERD_ERR_TAMPERED: at least one finding; SHERD_ERR_NOT_FOUND (the record); SHERD_ERR_BUSY (stopped
- *         by the observer); SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK: clean; SHERD_ERR_TAMPERED: at least one finding; SHERD_ERR_NOT_FOUND (the record); SHERD_ERR_BUSY
+ *         (stopped by the observer); SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_verify(struct sherd_vault *vault, const struct sherd_uuid *id,
                                                            const struct sherd_observer *observer,
@@ -71,8 +74,8 @@ struct sherd_sweep_stat {
 };
 
 /**
- * Remove what unfinished puts, updates and deletes left, and nothing else: no record in flight, in this process or another,
- * is touched.
+ * Remove what unfinished puts, updates and deletes left, and nothing else: no record in flight, in this process or
+ * another, is touched.
  * @param[in]  dry_run  count only
  * @return SHERD_OK; SHERD_ERR_TAMPERED (an entry does not verify: nothing is removed, run verify); SHERD_ERR_IO; ...
  */

@@ -30,7 +30,8 @@
  * @endcode
  *
  * No byte is given out that was not verified. A load that meets anything changed, swapped, removed or rolled back gives
- * SHERD_ERR_TAMPERED, also where the whole record was removed from a store: SHERD_ERR_NOT_FOUND is said only by the anchor.
+ * SHERD_ERR_TAMPERED, also where the whole record was removed from a store: SHERD_ERR_NOT_FOUND is said only by the
+ * anchor.
  */
 #ifndef SHERD_RECORD_H
 #define SHERD_RECORD_H
@@ -42,7 +43,9 @@
 extern "C" {
 #endif
 
-/** Longest contents: 1 PiB. Contents that come whole through memory: SHERD_BUF_BYTES_MAX, or the ceiling of the buffer. */
+/**
+ * Longest contents: 1 PiB. Contents that come whole through memory: SHERD_BUF_BYTES_MAX, or the ceiling of the buffer.
+ */
 #define SHERD_CONTENT_BYTES_MAX ((uint64_t)1 << 50)
 #define SHERD_ENTITY_BYTES_MAX 128U
 #define SHERD_CONTENT_TYPE_BYTES_MAX 127U
@@ -52,7 +55,10 @@ extern "C" {
 /** All names and values of a record's attributes together. */
 #define SHERD_ATTRIBUTES_BYTES_MAX 4096U
 
-/** A small fact about a record, encrypted with its map entry. Names are unique within a record: 1..63 bytes, no zero byte. */
+/**
+ * A small fact about a record, encrypted with its map entry. Names are unique within a record: 1..63 bytes, no zero
+ * byte.
+ */
 struct sherd_attribute {
     const char *name;
     struct sherd_span value;
@@ -96,8 +102,8 @@ SHERD_API void sherd_record_info_free(struct sherd_record_info *info);
  * @param[in]  content  0 bytes or more; for what does not fit memory see sherd_writer_begin()
  * @param[out] out_id   the record's name
  * @return SHERD_OK: durable; SHERD_ERR_INVALID (meta breaks a bound); SHERD_ERR_NOT_FOUND (no such collection);
- *         SHERD_ERR_CONFLICT (the idempotency key was used with other contents); SHERD_ERR_IO (whether it was stored is not
- *         known: retry with an idempotency key); SHERD_ERR_NO_MEMORY
+ *         SHERD_ERR_CONFLICT (the idempotency key was used with other contents); SHERD_ERR_IO (whether it was stored is
+ *         not known: retry with an idempotency key); SHERD_ERR_NO_MEMORY
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_put(struct sherd_vault *vault,
                                                          const struct sherd_record_meta *meta,
@@ -124,8 +130,8 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_put_batch(struct sherd_vaul
 /**
  * Read the contents of a record (load).
  * @param[in]     version      0 for the current one, else one that is kept
- * @param[in,out] out_content  the contents are appended; bring a block of your own with sherd_buf_borrow() to save a copy and
- *                             page faults; unchanged on failure
+ * @param[in,out] out_content  the contents are appended; bring a block of your own with sherd_buf_borrow() to save a
+ *                             copy and page faults; unchanged on failure
  * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_TAMPERED; SHERD_ERR_LIMIT (does not fit the buffer); SHERD_ERR_IO;
  *         SHERD_ERR_NO_MEMORY
  */
@@ -135,8 +141,8 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_get(struct sherd_vault *vau
 /**
  * Store a new version of a record.
  * @param[in]  version_expected  the current version that the caller knows; 0 for whichever it is
- * @param[in]  meta              NULL: content type and attributes as they are. Otherwise they are replaced; collection and entity
- *                               must be NULL, they cannot change
+ * @param[in]  meta              NULL: content type and attributes as they are. Otherwise they are replaced; collection
+ *                               and entity must be NULL, they cannot change
  * @param[out] out_version       the new version; NULL if not wanted
  * @return as sherd_record_put(); SHERD_ERR_NOT_FOUND; SHERD_ERR_CONFLICT (another version is current)
  */
@@ -162,7 +168,10 @@ struct sherd_cursor {
     bool ended;
 };
 
-/** Visit one record's current version; info is borrowed until return. @return SHERD_OK to go on; else the listing ends with it */
+/**
+ * Visit one record's current version; info is borrowed until return. @return SHERD_OK to go on; else the listing ends
+ * with it
+ */
 typedef enum sherd_err sherd_record_visit_fn(void *arg, const struct sherd_record_info *info);
 
 /**
@@ -176,7 +185,7 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_list(struct sherd_vault *va
                                                           struct sherd_cursor *cursor, size_t count_max,
                                                           sherd_record_visit_fn *visit, void *arg);
 
-/* ---- Streams ------------------------------------------------------------------------------------------------------ */
+/* ---- Streams ----------------------------------------------------------------------------------------------------- */
 
 /** A record, or a version, that is being written. One thread at a time. */
 struct sherd_writer;
@@ -192,7 +201,10 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_writer_begin_update(struct sherd_v
                                                                   const struct sherd_record_meta *meta,
                                                                   struct sherd_writer **out_writer);
 
-/** Append bytes. After a failure only sherd_writer_abort() may follow. @return SHERD_OK; SHERD_ERR_LIMIT; SHERD_ERR_IO; ... */
+/**
+ * Append bytes. After a failure only sherd_writer_abort() may follow. @return SHERD_OK; SHERD_ERR_LIMIT; SHERD_ERR_IO;
+ * ...
+ */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_writer_append(struct sherd_writer *writer, struct sherd_span bytes);
 
 /**

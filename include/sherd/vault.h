@@ -16,11 +16,11 @@
  * sherd_vault_close(vault);
  * @endcode
  *
- * @par Directory  sherd.vault (format and engine, for people), anchor/ (the sealed root key and keyring), and one folder
- * a compartment: identity/, assets/, secrets/, keys/. See docs/format/vault.md.
+ * @par Directory  sherd.vault (format and engine, for people), anchor/ (the sealed root key and keyring), and one
+ * folder a compartment: identity/, assets/, secrets/, keys/. See docs/format/vault.md.
  *
- * @par Durability  A call that changes something returns SHERD_OK only after the change is on the disk of every compartment
- * that it needs. After a failed write the handle writes no more and says so; close and open again to go on.
+ * @par Durability  A call that changes something returns SHERD_OK only after the change is on the disk of every
+ * compartment that it needs. After a failed write the handle writes no more and says so; close and open again to go on.
  */
 #ifndef SHERD_VAULT_H
 #define SHERD_VAULT_H
@@ -103,9 +103,10 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_init(const char *path, const
  * @param[in]  unseal     what opens it
  * @param[in]  options    NULL for defaults
  * @param[out] out_vault  close with sherd_vault_close()
- * @return SHERD_OK; SHERD_ERR_NOT_FOUND (no vault there); SHERD_ERR_DENIED (wrong passphrase or key, or a changed seal);
- *         SHERD_ERR_TAMPERED (keyring or a compartment does not verify, or is another vault's); SHERD_ERR_UNSUPPORTED
- *         (a format of the future); SHERD_ERR_BUSY (this process has it open already); SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND (no vault there); SHERD_ERR_DENIED (wrong passphrase or key, or a changed
+ *         seal); SHERD_ERR_TAMPERED (keyring or a compartment does not verify, or is another vault's);
+ *         SHERD_ERR_UNSUPPORTED (a format of the future); SHERD_ERR_BUSY (this process has it open already);
+ *         SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  *
  * @par Threads  Any number of threads may use one open vault. Not after fork(): open it anew in the child.
  */
@@ -113,7 +114,9 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_open(const char *path, const
                                                          const struct sherd_vault_open_options *options,
                                                          struct sherd_vault **out_vault);
 
-/** Wipe the keys and close. All calls on it must have returned; all readers and writers must be ended. NULL is accepted. */
+/**
+ * Wipe the keys and close. All calls on it must have returned; all readers and writers must be ended. NULL is accepted.
+ */
 SHERD_API void sherd_vault_close(struct sherd_vault *vault);
 
 /** Figures. @return SHERD_OK; SHERD_ERR_IO */

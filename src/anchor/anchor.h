@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/anchor.h
- * The trust anchor, as the cryptor sees it: a table of calls, behind which it is in the same process (anchor/embedded.h) or,
- * for a vault whose anchor runs elsewhere, at the end of a connection.
+ * The trust anchor, as the cryptor sees it: a table of calls, behind which it is in the same process
+ * (anchor/embedded.h) or, for a vault whose anchor runs elsewhere, at the end of a connection.
  *
- * The anchor holds the keys and the `keys` compartment, and never sees contents. It makes record keys and unwraps them one
- * record version at a time; it pins the one current version and digest of every record, and a record exists from the moment
- * when its pin is durable until its pin is gone. See docs/decisions/0004-commit-order.md.
+ * The anchor holds the keys and the `keys` compartment, and never sees contents. It makes record keys and unwraps them
+ * one record version at a time; it pins the one current version and digest of every record, and a record exists from
+ * the moment when its pin is durable until its pin is gone. See docs/decisions/0004-commit-order.md.
  *
  * All calls may come from any thread.
  */
@@ -37,7 +37,9 @@ struct sherd_pin_change {
     struct sherd_digest content_hash;  /**< SHA-256 of the contents; only with an idempotency key */
 };
 
-/** Names of map entries whose versions have no keys any more; what they lead to is to be removed. Owned by who made it. */
+/**
+ * Names of map entries whose versions have no keys any more; what they lead to is to be removed. Owned by who made it.
+ */
 struct sherd_dropped {
     struct sherd_ref *maps; /**< end with sherd_dropped_done() */
     size_t count;
@@ -105,11 +107,14 @@ struct sherd_anchor_ops {
     enum sherd_err (*pin_get)(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
                               struct sherd_pin_view *out_view, struct sherd_record_key *out_key);
 
-    /** Destroy the keys and pins of all versions of a record. @param[in,out] dropped  gets the map entries that it had */
+    /**
+     * Destroy the keys and pins of all versions of a record. @param[in,out] dropped  gets the map entries that it had
+     */
     enum sherd_err (*pin_delete)(struct sherd_anchor *anchor, struct sherd_uuid record, struct sherd_dropped *dropped);
 
     /**
-     * Visit up to count_max entries of `keys`, of all kinds, in the order of their names, behind *after (from the first if NULL).
+     * Visit up to count_max entries of `keys`, of all kinds, in the order of their names, behind *after (from the first
+     * if NULL).
      * @param[out] out_last   name of the last one visited
      * @param[out] out_count  how many were visited; fewer than count_max at the end
      */

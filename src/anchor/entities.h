@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/entities.h
- * Entities: each has a random key, wrapped by the master key and kept in `keys`; it wraps the record keys of what is about it,
- * together with the store key of `secrets`. Unwrapped keys are cached, bounded, in secret memory.
+ * Entities: each has a random key, wrapped by the master key and kept in `keys`; it wraps the record keys of what is
+ * about it, together with the store key of `secrets`. Unwrapped keys are cached, bounded, in secret memory.
  */
 #ifndef SHERD_ANCHOR_ENTITIES_H
 #define SHERD_ANCHOR_ENTITIES_H

@@ -26,7 +26,8 @@ SHERD_MUST_USE enum sherd_err sherd_seal_make(const struct sherd_root_key *root,
  * Bring the root key back.
  * @param[out] out_root        in secret memory
  * @param[out] out_deployment  the deployment that the seal belongs to
- * @return SHERD_OK; SHERD_ERR_DENIED (wrong passphrase or key file, or a changed seal); SHERD_ERR_UNSUPPORTED; SHERD_ERR_INVALID
+ * @return SHERD_OK; SHERD_ERR_DENIED (wrong passphrase or key file, or a changed seal); SHERD_ERR_UNSUPPORTED;
+ *         SHERD_ERR_INVALID
  */
 SHERD_MUST_USE enum sherd_err sherd_seal_open(struct sherd_span file, const struct sherd_unseal *unseal,
                                               struct sherd_root_key *out_root, struct sherd_uuid *out_deployment);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The order in which a version becomes durable: fragment, map entry, pin; and in which it goes: pin, fragment, map entry.
- * docs/decisions/0004-commit-order.md says why each crash between two steps is harmless.
+ * The order in which a version becomes durable: fragment, map entry, pin; and in which it goes: pin, fragment, map
+ * entry. docs/decisions/0004-commit-order.md says why each crash between two steps is harmless.
  */
 #include "base/failpoint.h"
 #include "base/mem.h"

@@ -37,8 +37,8 @@ SHERD_MUST_USE enum sherd_err sherd_marker_write(const char *vault, const char *
 
 /**
  * Read sherd.vault.
- * @return SHERD_OK; SHERD_ERR_NOT_FOUND: no vault there; SHERD_ERR_UNSUPPORTED: a format of the future; SHERD_ERR_TAMPERED: not
- *         what sherd wrote; SHERD_ERR_IO
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND: no vault there; SHERD_ERR_UNSUPPORTED: a format of the future;
+ *         SHERD_ERR_TAMPERED: not what sherd wrote; SHERD_ERR_IO
  */
 SHERD_MUST_USE enum sherd_err sherd_marker_read(const char *vault, char out_engine[SHERD_ENGINE_NAME_SIZE]);
 

@@ -75,7 +75,9 @@ static enum sherd_err derive(struct sherd_vault *vault, struct sherd_loaded *loa
     return sherd_content_key_derive(loaded->keys, &loaded->context);
 }
 
-/* One attempt. @param[out] out_pinned  whether the anchor gave a pin: what failed after that may be a change meanwhile */
+/*
+ * One attempt. @param[out] out_pinned  whether the anchor gave a pin: what failed after that may be a change meanwhile
+ */
 static enum sherd_err attempt(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version, bool whole,
                               struct sherd_loaded *loaded, bool *out_pinned)
 {

@@ -23,8 +23,8 @@ struct sherd_loaded {
 /**
  * Find pin and map entry of a version, checked against each other; no keys, no fragment.
  * @param[in] version  0 for the current one
- * @return SHERD_OK; SHERD_ERR_NOT_FOUND, on the anchor's word alone; SHERD_ERR_TAMPERED; SHERD_ERR_BUSY: it changes faster than it
- *         can be read; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND, on the anchor's word alone; SHERD_ERR_TAMPERED; SHERD_ERR_BUSY: it changes
+ *         faster than it can be read; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_locate(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version,
                                            struct sherd_loaded *loaded);

@@ -27,14 +27,14 @@ void sherd_pool_free(struct sherd_pool *pool);
 unsigned sherd_pool_threads(const struct sherd_pool *pool);
 
 /**
- * Have a job run, in order of submission; at once and by the caller where the pool has no thread. A job may not wait for one
- * that was submitted after it.
+ * Have a job run, in order of submission; at once and by the caller where the pool has no thread. A job may not wait
+ * for one that was submitted after it.
  */
 void sherd_pool_submit(struct sherd_pool *pool, struct sherd_job *job);
 
 /**
- * Call fn(arg, i) for each i below count, on the pool and the calling thread, and wait. Stops handing out work after the first
- * failure, and returns its code, with its detail.
+ * Call fn(arg, i) for each i below count, on the pool and the calling thread, and wait. Stops handing out work after
+ * the first failure, and returns its code, with its detail.
  */
 SHERD_MUST_USE enum sherd_err sherd_pool_each(struct sherd_pool *pool, size_t count,
                                               enum sherd_err (*fn)(void *arg, size_t i), void *arg);

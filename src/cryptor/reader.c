@@ -2,9 +2,9 @@
 /*
  * Contents on their way out, in ranges.
  *
- * Contents that lie in an entry are opened once and kept. Of a blob, the chunks that a range covers whole are opened straight into
- * the caller's block, in stripes, on all threads of the pool; the chunks at its edges go through a chunk of our own, which is kept,
- * so that reading on in small steps opens no chunk twice.
+ * Contents that lie in an entry are opened once and kept. Of a blob, the chunks that a range covers whole are opened
+ * straight into the caller's block, in stripes, on all threads of the pool; the chunks at its edges go through a chunk
+ * of our own, which is kept, so that reading on in small steps opens no chunk twice.
  */
 #include "base/mem.h"
 #include "base/secret.h"

@@ -23,7 +23,9 @@ void sherd_content_context(const struct sherd_vault *vault, const struct sherd_p
 
 enum sherd_err sherd_content_key_derive(struct sherd_version_keys *keys, const struct sherd_context *context)
 {
-    /* record key, share in assets and share in secrets lie one behind the other, which is the input of the derivation */
+    /*
+     * record key, share in assets and share in secrets lie one behind the other, which is the input of the derivation
+     */
     _Static_assert(offsetof(struct sherd_version_keys, content) == (size_t)3 * SHERD_KEY_SIZE, "three keys in a row");
     const struct sherd_span ikm = {(const uint8_t *)keys, offsetof(struct sherd_version_keys, content)};
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file cryptor/version.h
- * One version of a record on its way into the vault: its keys, its fragment, its map entry and its pin, and the order in which
- * they become durable (docs/decisions/0004-commit-order.md).
+ * One version of a record on its way into the vault: its keys, its fragment, its map entry and its pin, and the order
+ * in which they become durable (docs/decisions/0004-commit-order.md).
  */
 #ifndef SHERD_CRYPTOR_VERSION_H
 #define SHERD_CRYPTOR_VERSION_H
@@ -58,7 +58,8 @@ SHERD_MUST_USE enum sherd_err sherd_version_seal_inline(struct sherd_vault *vaul
                                                         struct sherd_span content);
 
 /**
- * Make sealed versions durable, all or none: fragments and map entries first, then the pins, with which the records exist.
+ * Make sealed versions durable, all or none: fragments and map entries first, then the pins, with which the records
+ * exist.
  * @return SHERD_OK; SHERD_ERR_CONFLICT: nothing was stored; others: whether it was stored is not known
  */
 SHERD_MUST_USE enum sherd_err sherd_version_commit(struct sherd_vault *vault, struct sherd_version *versions,

@@ -2,9 +2,9 @@
 /*
  * The window: an flock() on a file, so that it ends with the process that holds it. See window.h.
  *
- * Within a process the writers share one lock on one file description: the first takes it, the last gives it back. Whoever wants
- * to be alone first closes the gate to newcomers of this process, and in other processes waits for theirs to drain; a
- * process whose writers never pause gives the lock back now and then, so that nobody waits for ever.
+ * Within a process the writers share one lock on one file description: the first takes it, the last gives it back.
+ * Whoever wants to be alone first closes the gate to newcomers of this process, and in other processes waits for theirs
+ * to drain; a process whose writers never pause gives the lock back now and then, so that nobody waits for ever.
  */
 #include "cryptor/window.h"
 #include "base/mem.h"

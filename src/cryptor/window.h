@@ -12,12 +12,18 @@
 
 struct sherd_window;
 
-/** @param[in] path  the lock file, which exists; opened for reading only. @return SHERD_OK; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY */
+/**
+ * @param[in] path  the lock file, which exists; opened for reading only. @return SHERD_OK; SHERD_ERR_IO;
+ *                  SHERD_ERR_NO_MEMORY
+ */
 SHERD_MUST_USE enum sherd_err sherd_window_open(const char *path, struct sherd_window **out_window);
 /** NULL is accepted. */
 void sherd_window_close(struct sherd_window *window);
 
-/** Enter as a writer, or alone: waits for the others. Any number of threads and processes. @return SHERD_OK; SHERD_ERR_IO */
+/**
+ * Enter as a writer, or alone: waits for the others. Any number of threads and processes. @return SHERD_OK;
+ * SHERD_ERR_IO
+ */
 SHERD_MUST_USE enum sherd_err sherd_window_enter(struct sherd_window *window, bool alone);
 /** Leave; with what was given to enter. */
 void sherd_window_leave(struct sherd_window *window, bool alone);

@@ -2,9 +2,9 @@
 /*
  * Contents as a stream, on their way in.
  *
- * Plaintext is gathered in slots of SLOT_CHUNKS chunks. A full slot is sealed and hashed by a thread of the pool while the caller
- * fills the next; sealed slots are appended to the blob in their order, by whichever thread finished the one whose turn it is. What
- * never fills a slot, and fits, is stored as an entry and costs no thread.
+ * Plaintext is gathered in slots of SLOT_CHUNKS chunks. A full slot is sealed and hashed by a thread of the pool while
+ * the caller fills the next; sealed slots are appended to the blob in their order, by whichever thread finished the one
+ * whose turn it is. What never fills a slot, and fits, is stored as an entry and costs no thread.
  */
 #include "cryptor/writer.h"
 #include "base/mem.h"

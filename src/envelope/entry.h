@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file envelope/entry.h
- * Entries: everything that is stored but contents. Sealed, bound to deployment, compartment, kind, key version and name,
- * and of one length for each kind. See docs/format/envelope.md section 2.
+ * Entries: everything that is stored but contents. Sealed, bound to deployment, compartment, kind, key version and
+ * name, and of one length for each kind. See docs/format/envelope.md section 2.
  */
 #ifndef SHERD_ENVELOPE_ENTRY_H
 #define SHERD_ENVELOPE_ENTRY_H
@@ -29,8 +29,8 @@ enum sherd_kind {
 #define SHERD_ENTRY_BYTES_MAX (SHERD_ENTRY_HEADER_SIZE + SHERD_PAYLOAD_BYTES_MAX + 72U)
 
 /**
- * The keys of one compartment, as its entries need them. Borrowed from the anchor, which owns and wipes them; any number of
- * threads may use one.
+ * The keys of one compartment, as its entries need them. Borrowed from the anchor, which owns and wipes them; any
+ * number of threads may use one.
  */
 struct sherd_entry_keys {
     struct sherd_uuid deployment;
@@ -47,7 +47,8 @@ size_t sherd_kind_payload_bytes(enum sherd_kind kind, enum sherd_purpose compart
 size_t sherd_entry_bytes(size_t payload_bytes);
 
 /**
- * The pseudonym of what a label and up to two parts name: HMAC-SHA-256 under the compartment's name key, cut to 16 bytes.
+ * The pseudonym of what a label and up to two parts name: HMAC-SHA-256 under the compartment's name key, cut to 16
+ * bytes.
  * @param[in] label  such as "record"; separates the things named
  */
 SHERD_MUST_USE enum sherd_err sherd_entry_name(const struct sherd_entry_keys *keys, const char *label,
@@ -64,7 +65,10 @@ SHERD_MUST_USE enum sherd_err sherd_entry_seal(const struct sherd_entry_keys *ke
                                                const struct sherd_ref *name, struct sherd_span tlv,
                                                struct sherd_buf *out_stored);
 
-/** The kind that a stored entry says it is, not yet verified. @return SHERD_OK; SHERD_ERR_TAMPERED: header or length is wrong */
+/**
+ * The kind that a stored entry says it is, not yet verified. @return SHERD_OK; SHERD_ERR_TAMPERED: header or length is
+ * wrong
+ */
 SHERD_MUST_USE enum sherd_err sherd_entry_kind(const struct sherd_entry_keys *keys, struct sherd_span stored,
                                                enum sherd_kind *out_kind);
 

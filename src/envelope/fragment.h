@@ -16,7 +16,9 @@
 #define SHERD_FRAGMENT_PREFIX_SIZE (SHERD_FRAGMENT_HEADER_SIZE + SHERD_KEY_SIZE)
 /** Bytes before the first chunk: leaf 0 of the digest. */
 #define SHERD_FRAGMENT_HEAD_SIZE (SHERD_FRAGMENT_PREFIX_SIZE + SHERD_AEAD_HEADER_SIZE)
-/** Padded contents of up to this many bytes are an entry; longer ones are a blob. docs/decisions/0003-large-contents.md */
+/**
+ * Padded contents of up to this many bytes are an entry; longer ones are a blob. docs/decisions/0003-large-contents.md
+ */
 #define SHERD_INLINE_BYTES_MAX ((uint64_t)64 << 10)
 
 /** Bytes of a fragment whose padded contents have padded_bytes. */
@@ -43,7 +45,10 @@ SHERD_MUST_USE enum sherd_err sherd_fragment_prefix_decode(struct sherd_span byt
  */
 uint64_t sherd_fragment_padded_bytes(uint64_t content_bytes, bool exact);
 
-/** Digest of a fragment that lies in memory as a whole. @return SHERD_OK; SHERD_ERR_TAMPERED: no fragment has that length */
+/**
+ * Digest of a fragment that lies in memory as a whole. @return SHERD_OK; SHERD_ERR_TAMPERED: no fragment has that
+ * length
+ */
 SHERD_MUST_USE enum sherd_err sherd_fragment_digest(struct sherd_span bytes, struct sherd_digest *out_digest);
 
 #endif

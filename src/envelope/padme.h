@@ -11,7 +11,8 @@
 /**
  * The length that contents of bytes bytes are padded to: never shorter, at most 12 % longer.
  * @param[in] bytes  up to SHERD_CONTENT_BYTES_MAX
- * @par Source  Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", PETS 2019, section 4
+ * @par Source  Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", PETS
+ *              2019, section 4
  */
 uint64_t sherd_padme(uint64_t bytes);
 

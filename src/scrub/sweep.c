@@ -2,9 +2,9 @@
 /*
  * The sweeper: removes map entries that no pin names, and fragments that no live map entry names.
  *
- * What is in flight is never touched, without clocks or grace periods: blobs are listed first; then, for an instant, no put is
- * between its first fragment and its pin (cryptor/window.h), and at that instant the snapshots of `assets` and `secrets` are
- * taken. Whatever they hold was pinned by then or never will be: names are random and never used twice.
+ * What is in flight is never touched, without clocks or grace periods: blobs are listed first; then, for an instant, no
+ * put is between its first fragment and its pin (cryptor/window.h), and at that instant the snapshots of `assets` and
+ * `secrets` are taken. Whatever they hold was pinned by then or never will be: names are random and never used twice.
  *
  * Names are looked at in parts, by their first byte, so that memory stays bounded however many records there are.
  */
@@ -70,7 +70,10 @@ static enum sherd_err visit_fragment(void *arg, struct sherd_ref name, struct sh
         return SHERD_OK;
     if (name.bytes[0] > sweep->last_byte)
         return SHERD_ERR_LIMIT; /* the part is done; taken back in sweep_part() */
-    /* The compartment's own entry is no fragment: its kind stands in its header, which is checked when a vault is opened. */
+    /*
+     * The compartment's own entry is no fragment: its kind stands in its header, which is checked when a vault is
+     * opened.
+     */
     if (stored.len == sherd_entry_bytes(sherd_kind_payload_bytes(SHERD_KIND_COMPARTMENT, SHERD_FOR_SECRETS)) &&
         sweep->vault->anchor->ops->compartment_check(sweep->vault->anchor, SHERD_SECRETS, stored) == SHERD_OK)
         return SHERD_OK;

@@ -2,9 +2,10 @@
 /*
  * Verify: reads and checks everything of one record, or of the whole vault.
  *
- * Of the whole vault: every entry of `keys`, and for each pin its map entry, its fragment, the fragment's digest and every tag; every
- * entry of `identity` and `assets`; then what no pin names, which is counted and left to the sweeper. Nothing is held still
- * meanwhile: a finding about a record counts only if the anchor still says what it said when the record was looked at.
+ * Of the whole vault: every entry of `keys`, and for each pin its map entry, its fragment, the fragment's digest and
+ * every tag; every entry of `identity` and `assets`; then what no pin names, which is counted and left to the sweeper.
+ * Nothing is held still meanwhile: a finding about a record counts only if the anchor still says what it said when the
+ * record was looked at.
  */
 #include "base/bytes.h"
 #include "base/mem.h"
@@ -196,7 +197,9 @@ static enum sherd_err check_loaded(struct verify *verify, const struct sherd_loa
     return loaded->map.blob ? check_blob(verify, loaded) : check_inline(verify, loaded);
 }
 
-/* Whether a version that failed to verify is still pinned as it was: otherwise it was changed while it was looked at. */
+/*
+ * Whether a version that failed to verify is still pinned as it was: otherwise it was changed while it was looked at.
+ */
 static enum sherd_err still_pinned(struct verify *verify, const struct sherd_pin *pin, bool *out_still)
 {
     struct sherd_anchor *anchor = verify->vault->anchor;
