@@ -67,7 +67,8 @@ enum sherd_err sherd_vault_collection_by_id(struct sherd_vault *vault, const str
 
 enum sherd_err sherd_collection_create(struct sherd_vault *vault, const struct sherd_collection *collection)
 {
-    SHERD_ENSURE(vault != NULL && collection != NULL, SHERD_ERR_INVALID, "a collection needs its rules");
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(collection != NULL, SHERD_ERR_INVALID, "a collection needs its rules");
     SHERD_ENSURE(memchr(collection->name, 0, sizeof(collection->name)) != NULL, SHERD_ERR_INVALID,
                  "a collection's name has at most 63 bytes");
     SHERD_TRY(sherd_vault_check_writable(vault));
@@ -82,7 +83,8 @@ enum sherd_err sherd_collection_get(struct sherd_vault *vault, const char *name,
 {
     struct sherd_collection_entry entry;
 
-    SHERD_ENSURE(vault != NULL && out_collection != NULL, SHERD_ERR_INVALID, "an open vault is needed");
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(out_collection != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     SHERD_TRY(sherd_vault_collection(vault, name, &entry));
     *out_collection = entry.rules;
     return SHERD_OK;

@@ -115,7 +115,8 @@ enum sherd_err sherd_record_stat(struct sherd_vault *vault, struct sherd_uuid id
 {
     SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded loaded = {0};
 
-    SHERD_ENSURE(vault != NULL && out_info != NULL, SHERD_ERR_INVALID, "an open vault is needed");
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(out_info != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     SHERD_TRY(sherd_locate(vault, id, version, &loaded));
     return sherd_record_info_new(vault, &loaded.view, &loaded.map, out_info);
 }

@@ -105,8 +105,8 @@ enum sherd_err sherd_record_list(struct sherd_vault *vault, const char *collecti
 {
     struct sherd_collection_entry only;
 
-    SHERD_ENSURE(vault != NULL && cursor != NULL && visit != NULL, SHERD_ERR_INVALID,
-                 "an open vault, a cursor and a visitor are needed");
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(cursor != NULL && visit != NULL, SHERD_ERR_INVALID, "a cursor and a visitor are needed");
     if (collection != NULL)
         SHERD_TRY(sherd_vault_collection(vault, collection, &only));
     struct page *page = sherd_alloc(sizeof(*page));

@@ -101,6 +101,26 @@ void sherd_pool_submit(struct sherd_pool *pool, struct sherd_job *job)
         job->run(job);
 }
 
+/* Take a job back that no thread has taken yet. @return false: it runs, or has run */
+static bool withdraw(struct sherd_pool *pool, struct sherd_job *job)
+{
+    bool found = false;
+
+    (void)pthread_mutex_lock(&pool->lock);
+    for (struct sherd_job **link = &pool->head; *link != NULL && !found;) {
+        found = *link == job;
+        if (!found) {
+            link = &(*link)->next;
+            continue;
+        }
+        *link = job->next;
+        if (*link == NULL)
+            pool->tail = link;
+    }
+    (void)pthread_mutex_unlock(&pool->lock);
+    return found;
+}
+
 void sherd_pool_free(struct sherd_pool *pool)
 {
     if (pool == NULL)
@@ -169,6 +189,22 @@ static void run_helper(struct sherd_job *job)
     (void)pthread_mutex_unlock(&each->lock);
 }
 
+/*
+ * Wait for the helpers that have begun, and for no others: all threads may be busy with work that itself waits like this.
+ */
+static void wait_for_helpers(struct sherd_pool *pool, struct each *each, struct helper *helpers, size_t count)
+{
+    unsigned withdrawn = 0;
+
+    for (size_t i = 0; i < count; i++)
+        withdrawn += withdraw(pool, &helpers[i].job) ? 1 : 0;
+    (void)pthread_mutex_lock(&each->lock);
+    each->helpers_running -= withdrawn;
+    while (each->helpers_running > 0)
+        (void)pthread_cond_wait(&each->left, &each->lock);
+    (void)pthread_mutex_unlock(&each->lock);
+}
+
 enum sherd_err sherd_pool_each(struct sherd_pool *pool, size_t count, enum sherd_err (*fn)(void *arg, size_t i),
                                void *arg)
 {
@@ -185,10 +221,7 @@ enum sherd_err sherd_pool_each(struct sherd_pool *pool, size_t count, enum sherd
         sherd_pool_submit(pool, &helpers[i].job);
     }
     run_each(&each);
-    (void)pthread_mutex_lock(&each.lock);
-    while (each.helpers_running > 0)
-        (void)pthread_cond_wait(&each.left, &each.lock);
-    (void)pthread_mutex_unlock(&each.lock);
+    wait_for_helpers(pool, &each, helpers, helper_count);
     (void)pthread_cond_destroy(&each.left);
     (void)pthread_mutex_destroy(&each.lock);
     if (each.err != SHERD_OK)

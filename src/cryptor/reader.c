@@ -187,6 +187,7 @@ enum sherd_err sherd_reader_read(struct sherd_reader *reader, uint64_t offset, v
 {
     SHERD_ENSURE(reader != NULL && (block != NULL || bytes_max == 0) && out_bytes != NULL, SHERD_ERR_INVALID,
                  "a reader and a block are needed");
+    SHERD_TRY(sherd_vault_check(reader->vault));
     const uint64_t content_bytes = reader->loaded.map.content_bytes;
     const uint64_t left = offset < content_bytes ? content_bytes - offset : 0;
     const size_t bytes = left < bytes_max ? (size_t)left : bytes_max;
@@ -232,7 +233,8 @@ static enum sherd_err open_inline(struct sherd_reader *reader)
 enum sherd_err sherd_reader_open(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version,
                                  struct sherd_reader **out_reader, uint64_t *out_content_bytes)
 {
-    SHERD_ENSURE(vault != NULL && out_reader != NULL, SHERD_ERR_INVALID, "an open vault is needed");
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(out_reader != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     struct sherd_reader *reader = sherd_alloc(sizeof(*reader));
     if (reader == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -256,7 +258,7 @@ enum sherd_err sherd_reader_open(struct sherd_vault *vault, struct sherd_uuid id
 
 void sherd_reader_close(struct sherd_reader *reader)
 {
-    if (reader == NULL)
+    if (reader == NULL || sherd_fork_passed(reader->vault->fork_count))
         return;
     for (size_t i = 0; i < SHERD_COUNT_OF(reader->lanes); i++) {
         sherd_aead_message_free(reader->lanes[i].message);

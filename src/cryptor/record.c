@@ -27,7 +27,7 @@ static bool is_small(const struct sherd_record_meta *meta, struct sherd_span con
 
 static enum sherd_err check_given(const struct sherd_vault *vault, struct sherd_span content)
 {
-    SHERD_ENSURE(vault != NULL, SHERD_ERR_INVALID, "an open vault is needed");
+    SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(content.data != NULL || content.len == 0, SHERD_ERR_INVALID, "contents are needed");
     return SHERD_OK;
 }
@@ -111,7 +111,8 @@ static enum sherd_err put_batch(struct sherd_vault *vault, struct sherd_batch_it
 
 enum sherd_err sherd_record_put_batch(struct sherd_vault *vault, struct sherd_batch_item *items, size_t count)
 {
-    SHERD_ENSURE(vault != NULL && items != NULL && count >= 1 && count <= SHERD_BATCH_ITEMS_MAX, SHERD_ERR_INVALID,
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(items != NULL && count >= 1 && count <= SHERD_BATCH_ITEMS_MAX, SHERD_ERR_INVALID,
                  "a batch has 1 to 1024 records");
     struct sherd_version *versions = sherd_alloc_array(count, sizeof(*versions));
     if (versions == NULL)
@@ -157,7 +158,8 @@ enum sherd_err sherd_record_get(struct sherd_vault *vault, struct sherd_uuid id,
 {
     SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded loaded = {0};
 
-    SHERD_ENSURE(vault != NULL && out_content != NULL, SHERD_ERR_INVALID, "an open vault and a buffer are needed");
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(out_content != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     SHERD_TRY(sherd_load(vault, id, version, &loaded));
     return loaded.map.blob ? get_long(vault, id, version, out_content) : get_small(&loaded, out_content);
 }
@@ -166,7 +168,7 @@ enum sherd_err sherd_record_delete(struct sherd_vault *vault, struct sherd_uuid 
 {
     SHERD_CLEANUP(sherd_dropped_done) struct sherd_dropped dropped = {0};
 
-    SHERD_ENSURE(vault != NULL, SHERD_ERR_INVALID, "an open vault is needed");
+    SHERD_TRY(sherd_vault_check(vault));
     SHERD_TRY(sherd_vault_check_writable(vault));
     SHERD_FAILPOINT("delete.before_pin");
     SHERD_TRY(vault->anchor->ops->pin_delete(vault->anchor, id, &dropped));

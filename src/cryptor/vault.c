@@ -11,10 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef SHERD_VERSION
-#define SHERD_VERSION "0.1.0"
-#endif
-
 const char *sherd_version(void)
 {
     return SHERD_VERSION;
@@ -147,9 +143,11 @@ enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *uns
     SHERD_ENSURE(path != NULL && unseal_by != NULL && out_vault != NULL, SHERD_ERR_INVALID,
                  "a vault needs a path and what unseals it");
     SHERD_TRY(sherd_crypto_init());
+    SHERD_TRY(sherd_fork_watch());
     struct sherd_vault *vault = sherd_alloc(sizeof(*vault));
     if (vault == NULL)
         return SHERD_ERR_NO_MEMORY;
+    vault->fork_count = sherd_fork_count();
     if (pthread_mutex_init(&vault->collections_lock, NULL) != 0) {
         sherd_free(vault);
         return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
@@ -169,8 +167,8 @@ enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *uns
 
 void sherd_vault_close(struct sherd_vault *vault)
 {
-    if (vault == NULL)
-        return;
+    if (vault == NULL || sherd_fork_passed(vault->fork_count))
+        return; /* in a child of the process that opened it there is nothing to close */
     sherd_pool_free(vault->pool);
     sherd_compartment_close(vault->secrets);
     sherd_compartment_close(vault->assets.compartment);
@@ -183,7 +181,13 @@ void sherd_vault_close(struct sherd_vault *vault)
     sherd_free(vault);
 }
 
-enum sherd_err sherd_vault_info(struct sherd_vault *vault, struct sherd_vault_info *out_info)
+enum sherd_err sherd_vault_check(const struct sherd_vault *vault)
+{
+    SHERD_ENSURE(vault != NULL, SHERD_ERR_INVALID, "an open vault is needed");
+    return sherd_fork_check(vault->fork_count);
+}
+
+static enum sherd_err describe(struct sherd_vault *vault, struct sherd_vault_info *out_info)
 {
     struct sherd_compartment *const compartments[] = {vault->identity, vault->assets.compartment, vault->secrets,
                                                       vault->keys};
@@ -207,6 +211,13 @@ enum sherd_err sherd_vault_info(struct sherd_vault *vault, struct sherd_vault_in
     (void)snprintf(info.seal, sizeof(info.seal), "%s", vault->seal);
     *out_info = info;
     return SHERD_OK;
+}
+
+enum sherd_err sherd_vault_info(struct sherd_vault *vault, struct sherd_vault_info *out_info)
+{
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(out_info != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
+    return describe(vault, out_info);
 }
 
 enum sherd_err sherd_vault_check_writable(const struct sherd_vault *vault)

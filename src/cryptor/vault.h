@@ -10,6 +10,7 @@
 #include "assets/assets.h"
 #include "cryptor/pool.h"
 #include "cryptor/window.h"
+#include "store/fork.h"
 #include <pthread.h>
 #include <sherd/sherd.h>
 
@@ -18,6 +19,7 @@
 
 struct sherd_vault {
     char *path;
+    unsigned fork_count; /* sherd_fork_count() when it was opened */
     bool read_only;
     const struct sherd_store_ops *engine;
     char seal[32]; /* what seals the root key, for people */
@@ -43,6 +45,9 @@ SHERD_MUST_USE enum sherd_err sherd_vault_collection(struct sherd_vault *vault, 
 /** A collection by id. @return as sherd_assets_collection_by_id() */
 SHERD_MUST_USE enum sherd_err sherd_vault_collection_by_id(struct sherd_vault *vault, const struct sherd_uuid *id,
                                                            struct sherd_collection_entry *out_collection);
+
+/** Refuse a handle that is NULL, or that a fork has copied from its process. @return SHERD_OK; SHERD_ERR_INVALID */
+SHERD_MUST_USE enum sherd_err sherd_vault_check(const struct sherd_vault *vault);
 
 /** Refuse a change where the vault is open for reading. @return SHERD_OK; SHERD_ERR_DENIED */
 SHERD_MUST_USE enum sherd_err sherd_vault_check_writable(const struct sherd_vault *vault);

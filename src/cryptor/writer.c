@@ -265,6 +265,7 @@ static enum sherd_err keep_failure(struct sherd_writer *writer, enum sherd_err e
 enum sherd_err sherd_writer_append(struct sherd_writer *writer, struct sherd_span bytes)
 {
     SHERD_ENSURE(writer != NULL && (bytes.data != NULL || bytes.len == 0), SHERD_ERR_INVALID, "bytes are needed");
+    SHERD_TRY(sherd_vault_check(writer->vault));
     SHERD_TRY(failure_of(writer));
     enum sherd_err err = count_content(writer, bytes);
     if (err == SHERD_OK && bytes.len > 0)
@@ -381,6 +382,7 @@ enum sherd_err sherd_writer_commit(struct sherd_writer *writer, struct sherd_uui
     struct sherd_uuid id;
 
     SHERD_ENSURE(writer != NULL, SHERD_ERR_INVALID, "a writer is needed");
+    SHERD_TRY(sherd_vault_check(writer->vault));
     const enum sherd_err err = commit(writer, &id);
     if (err == SHERD_OK && out_id != NULL)
         *out_id = id;
@@ -396,7 +398,7 @@ enum sherd_err sherd_writer_commit(struct sherd_writer *writer, struct sherd_uui
 
 void sherd_writer_abort(struct sherd_writer *writer)
 {
-    if (writer != NULL)
+    if (writer != NULL && !sherd_fork_passed(writer->vault->fork_count))
         writer_free(writer);
 }
 
@@ -421,7 +423,8 @@ enum sherd_err sherd_writer_begin(struct sherd_vault *vault, const struct sherd_
 {
     struct sherd_writer *writer;
 
-    SHERD_ENSURE(vault != NULL && out_writer != NULL, SHERD_ERR_INVALID, "an open vault is needed");
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(out_writer != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     SHERD_TRY(writer_new(vault, &writer));
     enum sherd_err err = sherd_version_begin(vault, meta, &writer->version);
     if (err == SHERD_OK && writer->version.change.idempotency_key.len > 0)
@@ -439,7 +442,8 @@ enum sherd_err sherd_writer_begin_update(struct sherd_vault *vault, struct sherd
 {
     struct sherd_writer *writer;
 
-    SHERD_ENSURE(vault != NULL && out_writer != NULL, SHERD_ERR_INVALID, "an open vault is needed");
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(out_writer != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     SHERD_TRY(writer_new(vault, &writer));
     const enum sherd_err err = sherd_version_begin_update(vault, id, version_expected, meta, &writer->version);
     if (err != SHERD_OK) {

@@ -188,7 +188,8 @@ enum sherd_err sherd_vault_sweep(struct sherd_vault *vault, bool dry_run, struct
 {
     struct sweep sweep = {.vault = vault, .dry_run = dry_run};
 
-    SHERD_ENSURE(vault != NULL && out_stat != NULL, SHERD_ERR_INVALID, "an open vault is needed");
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(out_stat != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     if (!dry_run)
         SHERD_TRY(sherd_vault_check_writable(vault));
     sweep.block = sherd_secret_alloc(SHERD_PAYLOAD_BYTES_MAX);

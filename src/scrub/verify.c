@@ -274,17 +274,18 @@ static enum sherd_err check_page_entry(void *arg, size_t index)
 static enum sherd_err check_pages(struct verify *verify, struct page *page)
 {
     struct sherd_anchor *anchor = verify->vault->anchor;
-    struct sherd_ref last;
-    bool started = false;
+    struct sherd_ref after;
     size_t seen = PAGE_MAX;
+    bool first = true;
 
     while (seen == PAGE_MAX) {
-        struct sherd_ref after = last = started ? last : (struct sherd_ref){{0}};
+        struct sherd_ref last;
 
         page->count = 0;
-        SHERD_TRY(anchor->ops->scan(anchor, started ? &after : NULL, PAGE_MAX, visit_key_entry, page, &last, &seen));
-        started = true;
+        SHERD_TRY(anchor->ops->scan(anchor, first ? NULL : &after, PAGE_MAX, visit_key_entry, page, &last, &seen));
         SHERD_TRY(sherd_pool_each(verify->vault->pool, page->count, check_page_entry, page));
+        after = last;
+        first = false;
     }
     return SHERD_OK;
 }
@@ -413,7 +414,8 @@ enum sherd_err sherd_vault_verify(struct sherd_vault *vault, const struct sherd_
     static const struct sherd_observer silent = {0};
     struct verify verify = {.vault = vault, .observer = observer != NULL ? observer : &silent};
 
-    SHERD_ENSURE(vault != NULL && out_stat != NULL, SHERD_ERR_INVALID, "an open vault is needed");
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(out_stat != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     if (pthread_mutex_init(&verify.lock, NULL) != 0)
         return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
     enum sherd_err err = measure(&verify);
