@@ -163,7 +163,7 @@ static bool chunks_seal(EVP_CIPHER_CTX *cipher, const struct derived *derived, s
 
 static bool chunks_open(EVP_CIPHER_CTX *cipher, const struct derived *derived, struct sherd_span chunks, uint8_t *out)
 {
-    bool done = cipher_begin(cipher, derived->key, false);
+    bool done = true;
 
     for (uint64_t index = 0; done; index++) {
         const size_t take = chunks.len < SHERD_AEAD_SEALED_CHUNK_SIZE ? chunks.len : SHERD_AEAD_SEALED_CHUNK_SIZE;
@@ -174,7 +174,6 @@ static bool chunks_open(EVP_CIPHER_CTX *cipher, const struct derived *derived, s
         chunks = sherd_span_of(chunks.data + take, chunks.len - take);
         out += SHERD_AEAD_CHUNK_SIZE;
     }
-    EVP_CIPHER_CTX_reset(cipher);
     return done;
 }
 
@@ -211,6 +210,7 @@ static enum sherd_err message_open(const struct input_key *key, struct sherd_spa
     struct sherd_span chunks;
     uint64_t plain_bytes = 0;
     uint8_t *out;
+    bool good;
 
     SHERD_TRY(sherd_aead_plain_bytes(sealed.len, &plain_bytes));
     SHERD_TRY(sherd_evp_lane(&lane));
@@ -219,7 +219,13 @@ static enum sherd_err message_open(const struct input_key *key, struct sherd_spa
 
     chunks = sherd_span_of(sealed.data + SHERD_AEAD_HEADER_SIZE, sealed.len - SHERD_AEAD_HEADER_SIZE);
     out = out_plain->data + out_plain->len;
-    if (!chunks_open(lane->cipher, &derived, chunks, out)) {
+    if (!cipher_begin(lane->cipher, derived.key, false)) {
+        EVP_CIPHER_CTX_reset(lane->cipher);
+        return sherd_evp_fail("AES-256-GCM"); /* no memory: nobody has tampered */
+    }
+    good = chunks_open(lane->cipher, &derived, chunks, out);
+    EVP_CIPHER_CTX_reset(lane->cipher);
+    if (!good) {
         sherd_wipe(out, (size_t)plain_bytes); /* the chunks before the bad one */
         return tampered();
     }

@@ -13,7 +13,6 @@
 #include "crypto/hash.h"
 
 #include "base/mem.h"
-#include "base/secret.h"
 #include "crypto/evp.h"
 #include <string.h>
 
@@ -156,6 +155,7 @@ enum sherd_err sherd_hmac(enum sherd_hash_alg alg, struct sherd_span key, const 
     return conclude(alg, used, SHERD_COUNT_OF(used), done);
 }
 
+/* Holds no byte of the key itself. Both contexts are only copied from once they are made. */
 struct sherd_hmac_key {
     enum sherd_hash_alg alg;
     EVP_MD_CTX *inner;
@@ -168,7 +168,7 @@ void sherd_hmac_key_free(struct sherd_hmac_key *key)
         return;
     EVP_MD_CTX_free(key->inner);
     EVP_MD_CTX_free(key->outer);
-    sherd_secret_free(key);
+    sherd_free(key);
 }
 
 enum sherd_err sherd_hmac_key_new(enum sherd_hash_alg alg, struct sherd_span key, struct sherd_hmac_key **out_key)
@@ -176,7 +176,7 @@ enum sherd_err sherd_hmac_key_new(enum sherd_hash_alg alg, struct sherd_span key
     SHERD_CLEANUP(sherd_hmac_key_freep) struct sherd_hmac_key *made = NULL;
 
     SHERD_TRY(sherd_crypto_gate());
-    made = sherd_secret_alloc(sizeof(*made));
+    made = sherd_alloc(sizeof(*made));
     if (made == NULL)
         return SHERD_ERR_NO_MEMORY;
     made->alg = alg;

@@ -60,6 +60,8 @@ static enum sherd_err selftest_locked(const char *broken)
     err = sherd_selftest_run(broken);
     testing = false;
     sherd_evp_lane_drop(); /* so that this thread, too, comes by the gate before it does anything */
+    if (err == SHERD_OK)
+        sherd_fail_restore(""); /* its tests of wrong tags and signatures are nobody's failure */
     return err;
 }
 
