@@ -267,6 +267,7 @@ static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sh
         else
             SHERD_TRY(add_update(pins, &changes[i], &bytes[i], list, dropped));
     }
+    sherd_store_ops_order(list->ops, list->count);
     SHERD_FAILPOINT("pin.before_commit");
     const enum sherd_err err = sherd_compartment_write(pins->compartment, list->ops, list->count);
     if (err == SHERD_ERR_CONFLICT)

@@ -29,7 +29,10 @@ static enum sherd_err commit_fragments(struct sherd_vault *vault, struct sherd_v
                                                   .name = versions[i].map.data,
                                                   .value = sherd_buf_span(&versions[i].fragment)};
     }
-    return op_count == 0 ? SHERD_OK : sherd_compartment_write(vault->secrets, ops, op_count);
+    if (op_count == 0)
+        return SHERD_OK;
+    sherd_store_ops_order(ops, op_count);
+    return sherd_compartment_write(vault->secrets, ops, op_count);
 }
 
 static enum sherd_err seal_maps(struct sherd_vault *vault, const struct sherd_version *versions, size_t count,
@@ -58,6 +61,7 @@ static enum sherd_err commit_maps(struct sherd_vault *vault, const struct sherd_
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf stored = {0};
 
     SHERD_TRY(seal_maps(vault, versions, count, &stored, ops));
+    sherd_store_ops_order(ops, count);
     return sherd_compartment_write(vault->assets.compartment, ops, count);
 }
 
@@ -87,18 +91,20 @@ static void take_back(struct sherd_vault *vault, const struct sherd_version *ver
     sherd_dropped_done(&stored);
 }
 
+/* The crash points of a put and of an update have names of their own. */
+#define COMMIT_POINT(versions, place) \
+    SHERD_FAILPOINT((versions)[0].change.version_expected != 0 ? "update." place : "put." place)
+
 static enum sherd_err commit_in_window(struct sherd_vault *vault, struct sherd_version *versions, size_t count,
                                        struct sherd_store_op *ops, struct sherd_dropped *dropped)
 {
-    const bool update = versions[0].change.version_expected != 0;
-
-    SHERD_FAILPOINT(update ? "update.before_secrets" : "put.before_secrets");
+    COMMIT_POINT(versions, "before_secrets");
     SHERD_TRY(commit_fragments(vault, versions, count, ops));
-    SHERD_FAILPOINT(update ? "update.after_secrets" : "put.after_secrets");
+    COMMIT_POINT(versions, "after_secrets");
     SHERD_TRY(commit_maps(vault, versions, count, ops));
-    SHERD_FAILPOINT(update ? "update.after_assets" : "put.after_assets");
+    COMMIT_POINT(versions, "after_assets");
     SHERD_TRY(commit_pins(vault, versions, count, dropped));
-    SHERD_FAILPOINT(update ? "update.after_pin" : "put.after_pin");
+    COMMIT_POINT(versions, "after_pin");
     return SHERD_OK;
 }
 

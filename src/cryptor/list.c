@@ -86,7 +86,7 @@ static enum sherd_err list_pages(struct page *page, struct sherd_cursor *cursor,
     size_t left = count_max;
 
     while (!cursor->ended && (count_max == 0 || left > 0)) {
-        bool ended;
+        bool ended = false;
 
         page->count_max = count_max == 0 || left > PAGE_MAX ? PAGE_MAX : left;
         enum sherd_err err = fill(page, cursor, &ended);

@@ -181,6 +181,20 @@ static int name_compare(struct sherd_ref a, struct sherd_ref b)
     return memcmp(a.bytes, b.bytes, sizeof(a.bytes)); /* not secret: names lie open in a store */
 }
 
+static int op_compare(const void *a, const void *b)
+{
+    const struct sherd_store_op *left = a;
+    const struct sherd_store_op *right = b;
+
+    return name_compare(left->name, right->name);
+}
+
+void sherd_store_ops_order(struct sherd_store_op *ops, size_t count)
+{
+    if (count > 1)
+        qsort(ops, count, sizeof(*ops), op_compare);
+}
+
 static bool is_entry_length(size_t bytes)
 {
     return bytes >= 1 && bytes <= SHERD_STORE_VALUE_BYTES_MAX;
