@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/secret.h"
 #include "cryptor/vault.h"
-#include "scrub/refs.h"
+#include "store/refs.h"
 
 /* Live fragments whose names are held at once. */
 #define PART_REFS_MAX ((uint64_t)4 << 20)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * @file scrub/refs.h
- * A set of names, to find what is referred to and what is not. Ordered once, then asked.
+ * @file store/refs.h
+ * A list of names that grows; ordered once, it can be asked whether it has one.
  */
-#ifndef SHERD_SCRUB_REFS_H
-#define SHERD_SCRUB_REFS_H
+#ifndef SHERD_STORE_REFS_H
+#define SHERD_STORE_REFS_H
 
 #include "base/macros.h"
 #include <sherd/provider/store.h>
@@ -19,9 +19,9 @@ struct sherd_refs {
 
 /** Add a name, in any order. @return SHERD_OK; SHERD_ERR_NO_MEMORY */
 SHERD_MUST_USE enum sherd_err sherd_refs_add(struct sherd_refs *refs, const struct sherd_ref *ref);
-/** Order the set. Nothing is added after that. */
+/** Order the list, to ask it. Nothing is added after that. */
 void sherd_refs_order(struct sherd_refs *refs);
-/** Whether the ordered set holds a name. */
+/** Whether the ordered list has a name. */
 bool sherd_refs_have(const struct sherd_refs *refs, const struct sherd_ref *ref);
 void sherd_refs_done(struct sherd_refs *refs);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A set of names as an ordered array: see refs.h. */
-#include "scrub/refs.h"
+/* A list of names: see refs.h. */
+#include "store/refs.h"
 #include "base/mem.h"
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 enum sherd_err sherd_refs_add(struct sherd_refs *refs, const struct sherd_ref *ref)
 {
     if (refs->count == refs->cap) {
-        const size_t cap = refs->cap == 0 ? 1024 : 2 * refs->cap;
+        const size_t cap = refs->cap == 0 ? 8 : 2 * refs->cap;
         struct sherd_ref *grown = sherd_realloc(refs->refs, cap * sizeof(*grown));
 
         if (grown == NULL)
