@@ -15,6 +15,7 @@
 
 #include "envelope/payload.h"
 #include "store/compartment.h"
+#include "store/refs.h"
 
 /** The key of one version of one record. It opens nothing without the shares in `assets` and `secrets`. */
 struct sherd_record_key {
@@ -36,20 +37,6 @@ struct sherd_pin_change {
     struct sherd_span idempotency_key; /**< empty for none; new records only */
     struct sherd_digest content_hash;  /**< SHA-256 of the contents; only with an idempotency key */
 };
-
-/**
- * Names of map entries whose versions have no keys any more; what they lead to is to be removed. Owned by who made it.
- */
-struct sherd_dropped {
-    struct sherd_ref *maps; /**< end with sherd_dropped_done() */
-    size_t count;
-    size_t cap;
-};
-
-/** Add a name. @return SHERD_OK; SHERD_ERR_NO_MEMORY */
-SHERD_MUST_USE enum sherd_err sherd_dropped_add(struct sherd_dropped *dropped, const struct sherd_ref *map);
-/** Free; all zero afterwards. */
-void sherd_dropped_done(struct sherd_dropped *dropped);
 
 /** One entry of `keys` in a scan. pin is NULL for other kinds, and where the entry did not verify. */
 struct sherd_anchor_entry {
@@ -98,7 +85,7 @@ struct sherd_anchor_ops {
      * @param[in,out] dropped  gets the map entries of the versions that are no longer kept
      */
     enum sherd_err (*pin_commit)(struct sherd_anchor *anchor, const struct sherd_pin_change *changes, size_t count,
-                                 struct sherd_dropped *dropped);
+                                 struct sherd_refs *dropped);
 
     /**
      * The pin of a version (0 for the current one), and its key unless out_key is NULL.
@@ -110,7 +97,7 @@ struct sherd_anchor_ops {
     /**
      * Destroy the keys and pins of all versions of a record. @param[in,out] dropped  gets the map entries that it had
      */
-    enum sherd_err (*pin_delete)(struct sherd_anchor *anchor, struct sherd_uuid record, struct sherd_dropped *dropped);
+    enum sherd_err (*pin_delete)(struct sherd_anchor *anchor, struct sherd_uuid record, struct sherd_refs *dropped);
 
     /**
      * Visit up to count_max entries of `keys`, of all kinds, in the order of their names, behind *after (from the first

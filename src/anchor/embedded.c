@@ -128,7 +128,7 @@ static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct
 }
 
 static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
-                                          size_t count, struct sherd_dropped *dropped)
+                                          size_t count, struct sherd_refs *dropped)
 {
     return sherd_pins_commit(&embedded_of(anchor)->pins, changes, count, dropped);
 }
@@ -147,7 +147,7 @@ static enum sherd_err embedded_pin_get(struct sherd_anchor *anchor, struct sherd
 }
 
 static enum sherd_err embedded_pin_delete(struct sherd_anchor *anchor, struct sherd_uuid record,
-                                          struct sherd_dropped *dropped)
+                                          struct sherd_refs *dropped)
 {
     return sherd_pins_delete(&embedded_of(anchor)->pins, record, dropped);
 }

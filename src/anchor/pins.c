@@ -17,27 +17,6 @@ static enum sherd_err tampered(void)
     return sherd_fail(SHERD_ERR_TAMPERED, "a pin in keys does not verify");
 }
 
-enum sherd_err sherd_dropped_add(struct sherd_dropped *dropped, const struct sherd_ref *map)
-{
-    if (dropped->count == dropped->cap) {
-        const size_t cap = dropped->cap == 0 ? 4 : 2 * dropped->cap;
-        struct sherd_ref *maps = sherd_realloc(dropped->maps, cap * sizeof(*maps));
-
-        if (maps == NULL)
-            return SHERD_ERR_NO_MEMORY;
-        dropped->maps = maps;
-        dropped->cap = cap;
-    }
-    dropped->maps[dropped->count++] = *map;
-    return SHERD_OK;
-}
-
-void sherd_dropped_done(struct sherd_dropped *dropped)
-{
-    sherd_free(dropped->maps);
-    *dropped = (struct sherd_dropped){0};
-}
-
 static enum sherd_err head_name(const struct sherd_pins *pins, const struct sherd_uuid *record,
                                 struct sherd_ref *out_name)
 {
@@ -204,7 +183,7 @@ static enum sherd_err add_new(const struct sherd_pins *pins, const struct sherd_
 
 /* Delete the entries of old versions from..to, and note their map entries. One that does not verify goes as well. */
 static enum sherd_err add_deletes(const struct sherd_pins *pins, const struct sherd_uuid *record, uint64_t from,
-                                  uint64_t to, struct op_list *list, struct sherd_dropped *dropped)
+                                  uint64_t to, struct op_list *list, struct sherd_refs *dropped)
 {
     for (uint64_t version = from; version <= to; version++) {
         struct sherd_store_op op = {.kind = SHERD_STORE_DELETE, .expect = SHERD_EXPECT_ANY};
@@ -212,7 +191,7 @@ static enum sherd_err add_deletes(const struct sherd_pins *pins, const struct sh
 
         const enum sherd_err err = read_old(pins, record, version, &old);
         if (err == SHERD_OK)
-            SHERD_TRY(sherd_dropped_add(dropped, &old.map));
+            SHERD_TRY(sherd_refs_add(dropped, &old.map));
         else if (err != SHERD_ERR_TAMPERED)
             return err;
         SHERD_TRY(old_name(pins, record, version, &op.name));
@@ -228,7 +207,7 @@ static uint64_t oldest_after(uint64_t oldest, uint64_t version, uint32_t kept)
 }
 
 static enum sherd_err add_update(const struct sherd_pins *pins, const struct sherd_pin_change *change,
-                                 struct change_bytes *bytes, struct op_list *list, struct sherd_dropped *dropped)
+                                 struct change_bytes *bytes, struct op_list *list, struct sherd_refs *dropped)
 {
     struct sherd_buf current = sherd_buf_borrow(bytes->current, sizeof(bytes->current));
     struct sherd_pin pin = change->pin;
@@ -248,7 +227,7 @@ static enum sherd_err add_update(const struct sherd_pins *pins, const struct she
     head.expected = sherd_buf_span(&current);
     SHERD_TRY(add_op(list, &head));
     if (before.version < pin.version_oldest) {
-        SHERD_TRY(sherd_dropped_add(dropped, &before.map));
+        SHERD_TRY(sherd_refs_add(dropped, &before.map));
         return add_deletes(pins, &pin.record, before.version_oldest, before.version - 1, list, dropped);
     }
     SHERD_TRY(old_name(pins, &pin.record, before.version, &old.name));
@@ -259,7 +238,7 @@ static enum sherd_err add_update(const struct sherd_pins *pins, const struct she
 }
 
 static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
-                                  struct change_bytes *bytes, struct op_list *list, struct sherd_dropped *dropped)
+                                  struct change_bytes *bytes, struct op_list *list, struct sherd_refs *dropped)
 {
     for (size_t i = 0; i < count; i++) {
         if (changes[i].version_expected == 0)
@@ -276,7 +255,7 @@ static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sh
 }
 
 enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
-                                 struct sherd_dropped *dropped)
+                                 struct sherd_refs *dropped)
 {
     struct op_list list = {.cap = SHERD_STORE_OPS_MAX};
     struct change_bytes *bytes = sherd_alloc_array(count, sizeof(*bytes));
@@ -295,7 +274,7 @@ enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct she
 /* Shrink a record with very many versions, oldest first, until the rest fits one write set. */
 static enum sherd_err delete_oldest(const struct sherd_pins *pins, struct op_list *list, struct sherd_span stored,
                                     const struct sherd_ref *name, const struct sherd_pin *pin,
-                                    struct sherd_dropped *dropped)
+                                    struct sherd_refs *dropped)
 {
     struct sherd_pin shrunk = *pin;
     uint8_t head[PIN_STORED_BYTES];
@@ -312,7 +291,7 @@ static enum sherd_err delete_oldest(const struct sherd_pins *pins, struct op_lis
 
 static enum sherd_err delete_whole(const struct sherd_pins *pins, struct op_list *list, struct sherd_span stored,
                                    const struct sherd_ref *name, const struct sherd_pin *pin,
-                                   struct sherd_dropped *dropped)
+                                   struct sherd_refs *dropped)
 {
     const struct sherd_store_op head = {
         .kind = SHERD_STORE_DELETE, .expect = SHERD_EXPECT_EQUALS, .name = *name, .expected = stored};
@@ -323,13 +302,13 @@ static enum sherd_err delete_whole(const struct sherd_pins *pins, struct op_list
     if (pin->has_idempotency)
         SHERD_TRY(add_op(list, &idempotency));
     SHERD_TRY(add_deletes(pins, &pin->record, pin->version_oldest, pin->version - 1, list, dropped));
-    SHERD_TRY(sherd_dropped_add(dropped, &pin->map));
+    SHERD_TRY(sherd_refs_add(dropped, &pin->map));
     return sherd_compartment_write(pins->compartment, list->ops, list->count);
 }
 
 /* One step of a deletion. @return SHERD_ERR_CONFLICT: the record changed meanwhile */
 static enum sherd_err delete_step(const struct sherd_pins *pins, const struct sherd_uuid *record, struct op_list *list,
-                                  struct sherd_dropped *dropped, bool *out_done)
+                                  struct sherd_refs *dropped, bool *out_done)
 {
     uint8_t block[PIN_STORED_BYTES];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
@@ -343,7 +322,7 @@ static enum sherd_err delete_step(const struct sherd_pins *pins, const struct sh
                      : delete_oldest(pins, list, sherd_buf_span(&stored), &name, &pin, dropped);
 }
 
-enum sherd_err sherd_pins_delete(const struct sherd_pins *pins, struct sherd_uuid record, struct sherd_dropped *dropped)
+enum sherd_err sherd_pins_delete(const struct sherd_pins *pins, struct sherd_uuid record, struct sherd_refs *dropped)
 {
     struct op_list list = {.cap = SHERD_STORE_OPS_MAX};
     bool done = false;

@@ -21,11 +21,11 @@ SHERD_MUST_USE enum sherd_err sherd_pins_get(const struct sherd_pins *pins, stru
 
 /** As sherd_anchor_ops.pin_commit. */
 SHERD_MUST_USE enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct sherd_pin_change *changes,
-                                                size_t count, struct sherd_dropped *dropped);
+                                                size_t count, struct sherd_refs *dropped);
 
 /** As sherd_anchor_ops.pin_delete. */
 SHERD_MUST_USE enum sherd_err sherd_pins_delete(const struct sherd_pins *pins, struct sherd_uuid record,
-                                                struct sherd_dropped *dropped);
+                                                struct sherd_refs *dropped);
 
 /**
  * Check an entry of the kinds that this file writes.

@@ -66,7 +66,7 @@ static enum sherd_err commit_maps(struct sherd_vault *vault, const struct sherd_
 }
 
 static enum sherd_err commit_pins(struct sherd_vault *vault, const struct sherd_version *versions, size_t count,
-                                  struct sherd_dropped *dropped)
+                                  struct sherd_refs *dropped)
 {
     struct sherd_pin_change *changes = sherd_alloc_array(count, sizeof(*changes));
 
@@ -82,13 +82,13 @@ static enum sherd_err commit_pins(struct sherd_vault *vault, const struct sherd_
 /* Take back what a refused commit has stored. What fails here stays until the next sweep. */
 static void take_back(struct sherd_vault *vault, const struct sherd_version *versions, size_t count)
 {
-    struct sherd_dropped stored = {0};
+    struct sherd_refs stored = {0};
 
     for (size_t i = 0; i < count; i++)
-        if (sherd_dropped_add(&stored, &versions[i].change.pin.map) != SHERD_OK)
+        if (sherd_refs_add(&stored, &versions[i].change.pin.map) != SHERD_OK)
             break;
     (void)sherd_version_drop(vault, &stored);
-    sherd_dropped_done(&stored);
+    sherd_refs_done(&stored);
 }
 
 /* The crash points of a put and of an update have names of their own. */
@@ -96,7 +96,7 @@ static void take_back(struct sherd_vault *vault, const struct sherd_version *ver
     SHERD_FAILPOINT((versions)[0].change.version_expected != 0 ? "update." place : "put." place)
 
 static enum sherd_err commit_in_window(struct sherd_vault *vault, struct sherd_version *versions, size_t count,
-                                       struct sherd_store_op *ops, struct sherd_dropped *dropped)
+                                       struct sherd_store_op *ops, struct sherd_refs *dropped)
 {
     COMMIT_POINT(versions, "before_secrets");
     SHERD_TRY(commit_fragments(vault, versions, count, ops));
@@ -109,7 +109,7 @@ static enum sherd_err commit_in_window(struct sherd_vault *vault, struct sherd_v
 }
 
 static enum sherd_err commit_with(struct sherd_vault *vault, struct sherd_version *versions, size_t count,
-                                  struct sherd_store_op *ops, struct sherd_dropped *dropped)
+                                  struct sherd_store_op *ops, struct sherd_refs *dropped)
 {
     SHERD_TRY(sherd_window_enter(vault->window, false));
     const enum sherd_err err = commit_in_window(vault, versions, count, ops, dropped);
@@ -125,7 +125,7 @@ static enum sherd_err commit_with(struct sherd_vault *vault, struct sherd_versio
 
 enum sherd_err sherd_version_commit(struct sherd_vault *vault, struct sherd_version *versions, size_t count)
 {
-    SHERD_CLEANUP(sherd_dropped_done) struct sherd_dropped dropped = {0};
+    SHERD_CLEANUP(sherd_refs_done) struct sherd_refs dropped = {0};
     struct sherd_store_op *ops = sherd_alloc_array(count, sizeof(*ops));
 
     if (ops == NULL)
@@ -175,13 +175,13 @@ static enum sherd_err drop_some(struct sherd_vault *vault, const struct remains 
     return count == 0 ? SHERD_OK : sherd_compartment_write(vault->assets.compartment, assets, count);
 }
 
-enum sherd_err sherd_version_drop(struct sherd_vault *vault, const struct sherd_dropped *dropped)
+enum sherd_err sherd_version_drop(struct sherd_vault *vault, const struct sherd_refs *dropped)
 {
     struct remains remains[DROP_MAX];
     size_t count = 0;
 
     for (size_t i = 0; i < dropped->count; i++) {
-        const enum sherd_err err = find_remains(vault, &dropped->maps[i], &remains[count]);
+        const enum sherd_err err = find_remains(vault, &dropped->refs[i], &remains[count]);
 
         if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_TAMPERED)
             continue; /* nothing there, or nothing that says where the fragment is: that is for the sweeper */

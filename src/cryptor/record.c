@@ -166,7 +166,7 @@ enum sherd_err sherd_record_get(struct sherd_vault *vault, struct sherd_uuid id,
 
 enum sherd_err sherd_record_delete(struct sherd_vault *vault, struct sherd_uuid id)
 {
-    SHERD_CLEANUP(sherd_dropped_done) struct sherd_dropped dropped = {0};
+    SHERD_CLEANUP(sherd_refs_done) struct sherd_refs dropped = {0};
 
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_TRY(sherd_vault_check_writable(vault));

@@ -69,7 +69,7 @@ SHERD_MUST_USE enum sherd_err sherd_version_commit(struct sherd_vault *vault, st
  * Remove map entries, and the fragments they lead to, of versions without keys. What is missing already is passed over.
  * A failure may be ignored where the change itself is done: what stays is for the sweeper.
  */
-enum sherd_err sherd_version_drop(struct sherd_vault *vault, const struct sherd_dropped *dropped);
+enum sherd_err sherd_version_drop(struct sherd_vault *vault, const struct sherd_refs *dropped);
 
 /** Wipe and free all that a version holds. */
 void sherd_version_done(struct sherd_version *version);
