@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which engine? Puts, gets and opening of one compartment, and of three, by engine; one JSON line a figure. Every figure
- * comes with the rate of the bare flush (write 1 KiB, fdatasync, on a preallocated file) of the same run.
+ * Which engine? Puts, gets and opening of one compartment, and of three, by engine; one JSON line a figure. Every
+ * figure comes with the rate of the bare flush (write 1 KiB, fdatasync, on a preallocated file) of the same run.
  *
  *     bench_engine DIR [ENTRIES [PEER]]      DIR: an empty folder on the disk to measure; ENTRIES: 1000000
  */
@@ -93,7 +93,8 @@ static void put_range(const struct peer *peer, void *handle, uint64_t first, siz
 
 static void report(const struct peer *peer, const char *figure, uint64_t entries, double rate)
 {
-    printf("{\"bench\":\"engine\",\"engine\":\"%s\",\"figure\":\"%s\",\"entries\":%llu,\"per_s\":%.0f,\"to_flush\":%.3f}\n",
+    printf("{\"bench\":\"engine\",\"engine\":\"%s\",\"figure\":\"%s\",\"entries\":%llu,\"per_s\":%.0f,"
+           "\"to_flush\":%.3f}\n",
            peer->name, figure, (unsigned long long)entries, rate, rate / flush_rate);
     (void)fflush(stdout);
 }

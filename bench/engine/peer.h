@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file bench/engine/peer.h
- * The few calls by which bench_engine drives a storage engine. Any failure ends the program: a benchmark has nothing to save.
+ * The few calls by which bench_engine drives a storage engine. Any failure ends the program: a benchmark has nothing to
+ * save.
  */
 #ifndef SHERD_BENCH_ENGINE_PEER_H
 #define SHERD_BENCH_ENGINE_PEER_H

@@ -5,15 +5,20 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/mem.h"
+#include "store/lmdb/name.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 /* What one transaction brings in at most. */
 #define PART_ITEMS 64U
 #define PART_BYTES ((size_t)512 << 10)
+
+/* A disk with less room than a transaction writes is full. */
+#define DISK_FULL_BYTES ((uint64_t)4 << 20)
 
 #define PAUSE_NS 1000000L
 #define WAIT_NS 200000L
@@ -40,8 +45,8 @@ static int compare_items(const void *a, const void *b, void *arg)
     const struct sherd_lmdb_index *index = arg;
     const uint32_t x = *(const uint32_t *)a;
     const uint32_t y = *(const uint32_t *)b;
-    const int order = memcmp(&sherd_lmdb_index_item(index, x)->name, &sherd_lmdb_index_item(index, y)->name,
-                             sizeof(struct sherd_ref));
+    const int order = sherd_lmdb_name_compare(&sherd_lmdb_index_item(index, x)->name,
+                                              &sherd_lmdb_index_item(index, y)->name);
 
     if (order != 0)
         return order;
@@ -60,8 +65,8 @@ static void drop_older(struct sorted *sorted)
     for (uint32_t i = 0; i < sorted->count; i++) {
         const uint32_t number = sorted->numbers[i];
 
-        if (kept > 0 && memcmp(&sorted_item(sorted, kept - 1)->name, &sorted_item(sorted, i)->name,
-                               sizeof(struct sherd_ref)) == 0)
+        if (kept > 0 &&
+            sherd_lmdb_name_compare(&sorted_item(sorted, kept - 1)->name, &sorted_item(sorted, i)->name) == 0)
             continue;
         sorted->numbers[kept++] = number;
     }
@@ -112,7 +117,7 @@ static int put_applied(MDB_txn *txn, MDB_dbi dbi, uint64_t generation)
     return mdb_put(txn, dbi, &key, &value, 0);
 }
 
-/* Fill a transaction with items from *at on; *at moves behind the last one. With the very last goes the word that all are in. */
+/* Fill a transaction with items from *at on; *at moves behind the last. With the last of all goes the word of that. */
 static int fill_txn(const struct sorted *sorted, MDB_txn *txn, MDB_dbi dbi, uint32_t *at)
 {
     const uint32_t end = sorted->count - *at < PART_ITEMS ? sorted->count : *at + PART_ITEMS;
@@ -136,6 +141,16 @@ static bool is_passing(int rc)
     return rc == ENOSPC || rc == EDQUOT || rc == ENOMEM || rc == MDB_MAP_FULL || rc == MDB_MAP_RESIZED;
 }
 
+/* LMDB says EIO where a write came out short, which is how a disk becomes full. */
+static int true_cause(const struct sherd_lmdb_applier *applier, int rc)
+{
+    struct statvfs fs;
+
+    if (rc != EIO || fstatvfs(applier->log->dir->fd, &fs) != 0)
+        return rc;
+    return (uint64_t)fs.f_bavail * fs.f_frsize < DISK_FULL_BYTES ? ENOSPC : rc;
+}
+
 static enum sherd_err apply_part(struct sherd_lmdb_applier *applier, const struct sorted *sorted, uint32_t *at)
 {
     uint32_t next = *at;
@@ -151,6 +166,7 @@ static enum sherd_err apply_part(struct sherd_lmdb_applier *applier, const struc
     if (rc == MDB_MAP_FULL)
         return sherd_lmdb_env_grow(applier->env); /* and the same part once more */
     if (rc != MDB_SUCCESS) {
+        rc = true_cause(applier, rc);
         if (!is_passing(rc))
             atomic_store(applier->failed, true);
         return sherd_lmdb_fail(rc, "apply the journal");

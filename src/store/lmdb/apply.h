@@ -34,7 +34,10 @@ void sherd_lmdb_applier_done(struct sherd_lmdb_applier *applier);
 /** Have the frozen journal applied in the background. Without a thread the next rotation does it. */
 void sherd_lmdb_applier_kick(struct sherd_lmdb_applier *applier);
 
-/** Return when a generation is in LMDB: apply it here, or wait for the one who does. @return SHERD_OK; IO; BUSY; NO_MEMORY */
+/**
+ * Return when a generation is in LMDB: apply it here, or wait for the one who does. @return SHERD_OK; IO; BUSY;
+ * NO_MEMORY
+ */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_applier_wait(struct sherd_lmdb_applier *applier, uint64_t generation);
 
 #endif

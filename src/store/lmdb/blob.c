@@ -37,8 +37,8 @@ static void writer_free(struct sherd_lmdb_blob_writer *writer)
 }
 
 /*
- * Make a file in tmp/ and lock it. Between the two, tidy of another process may take it for a dead writer's: then it has
- * no name any more, and the next try makes another.
+ * Make a file in tmp/ and lock it. Between the two, tidy of another process may take it for a dead writer's: then it
+ * has no name any more, and the next try makes another.
  */
 static enum sherd_err make_tmp(struct sherd_lmdb_blob_writer *writer)
 {
@@ -47,7 +47,8 @@ static enum sherd_err make_tmp(struct sherd_lmdb_blob_writer *writer)
 
     SHERD_TRY(sherd_random(random.bytes, sizeof random.bytes));
     sherd_lmdb_blob_name(random, writer->tmp_name);
-    writer->fd = openat(writer->dir->tmp_fd, writer->tmp_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    writer->fd = openat(writer->dir->tmp_fd, writer->tmp_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                        0600);
     if (writer->fd < 0)
         return sherd_fail_errno(SHERD_ERR_IO, "blob: make a file");
     if (flock(writer->fd, LOCK_EX | LOCK_NB) == 0 && fstat(writer->fd, &st) == 0 && st.st_nlink == 1)

@@ -54,7 +54,10 @@ SHERD_MUST_USE enum sherd_err sherd_lmdb_blob_tidy(const struct sherd_lmdb_dir *
 /** Write the file name of a blob. */
 void sherd_lmdb_blob_name(struct sherd_ref name, char out_text[static SHERD_LMDB_BLOB_NAME_SIZE]);
 
-/** Open the folder of blobs that begin with a byte; create: make it, durably. @return SHERD_OK; SHERD_ERR_NOT_FOUND (no detail); SHERD_ERR_IO */
+/**
+ * Open the folder of blobs that begin with a byte; create: make it, durably. @return SHERD_OK; SHERD_ERR_NOT_FOUND (no
+ * detail); SHERD_ERR_IO
+ */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_blob_folder(const struct sherd_lmdb_dir *dir, uint8_t first, bool create,
                                                      int *out_fd);
 

@@ -2,6 +2,7 @@
 /* The names of blobs: their folders, removal, walking, and what died writers left. See blob.h. */
 #include "base/mem.h"
 #include "store/lmdb/blob.h"
+#include "store/lmdb/name.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -105,7 +106,7 @@ static enum sherd_err add_name(struct name_list *list, struct sherd_ref name)
 
 static int compare_names(const void *a, const void *b)
 {
-    return memcmp(a, b, sizeof(struct sherd_ref));
+    return sherd_lmdb_name_compare(a, b);
 }
 
 static enum sherd_err read_names(DIR *stream, uint8_t first, const struct sherd_ref *after, struct name_list *list)

@@ -2,6 +2,7 @@
 /* The directory of a compartment. See dir.h. */
 #include "store/lmdb/dir.h"
 #include "base/mem.h"
+#include "store/fork.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -18,8 +19,8 @@
 #define FORMAT_BYTES_MAX 64
 
 /* Every file and folder that can lie in a new store; for undo. */
-static const char *const new_files[] = {"data.mdb", "lock.mdb", "lock", "state", "journal-0", "journal-1",
-                                        "journal-new", FORMAT_NAME};
+static const char *const new_files[] = {"data.mdb",  "lock.mdb",  "lock",        "state",
+                                        "journal-0", "journal-1", "journal-new", FORMAT_NAME};
 static const char *const new_folders[] = {"blobs", "tmp"};
 
 /* --- one opening a process ------------------------------------------------------------------------------------- */
@@ -27,16 +28,17 @@ static const char *const new_folders[] = {"blobs", "tmp"};
 struct opened {
     dev_t device;
     ino_t inode;
+    unsigned fork_count; /* a child may open what its parent has open */
     struct opened *next;
 };
 
 static pthread_mutex_t opened_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct opened *opened_first;
 
-static bool is_opened(dev_t device, ino_t inode)
+static bool is_opened(const struct opened *asked)
 {
     for (const struct opened *o = opened_first; o != NULL; o = o->next)
-        if (o->device == device && o->inode == inode)
+        if (o->device == asked->device && o->inode == asked->inode && o->fork_count == asked->fork_count)
             return true;
     return false;
 }
@@ -46,7 +48,7 @@ static enum sherd_err add_opened(struct opened *fresh)
     enum sherd_err err = SHERD_OK;
 
     (void)pthread_mutex_lock(&opened_mutex);
-    if (is_opened(fresh->device, fresh->inode)) {
+    if (is_opened(fresh)) {
         err = SHERD_ERR_BUSY;
     } else {
         fresh->next = opened_first;
@@ -64,6 +66,7 @@ static enum sherd_err register_dir(struct sherd_lmdb_dir *dir)
         return SHERD_ERR_NO_MEMORY;
     fresh->device = dir->device;
     fresh->inode = dir->inode;
+    fresh->fork_count = sherd_fork_count();
     if (add_opened(fresh) != SHERD_OK) {
         sherd_free(fresh);
         return sherd_fail(SHERD_ERR_BUSY, "store %s is open in this process already: share the open one", dir->path);
@@ -74,11 +77,12 @@ static enum sherd_err register_dir(struct sherd_lmdb_dir *dir)
 
 static void unregister_dir(const struct sherd_lmdb_dir *dir)
 {
+    const unsigned fork_count = sherd_fork_count();
     struct opened *gone = NULL;
 
     (void)pthread_mutex_lock(&opened_mutex);
     for (struct opened **o = &opened_first; *o != NULL; o = &(*o)->next) {
-        if ((*o)->device == dir->device && (*o)->inode == dir->inode) {
+        if ((*o)->device == dir->device && (*o)->inode == dir->inode && (*o)->fork_count == fork_count) {
             gone = *o;
             *o = gone->next;
             break;
@@ -102,8 +106,8 @@ static enum sherd_err parse_format(const char *path, const char *text)
     if (number < 1 || strcmp(end, "\n") != 0)
         return sherd_fail(SHERD_ERR_IO, "store %s: its format file is damaged: restore it from a backup", path);
     if (number != FORMAT_NUMBER)
-        return sherd_fail(SHERD_ERR_UNSUPPORTED, "store %s has format %ld, this program knows %ld: use a newer one", path,
-                          number, FORMAT_NUMBER);
+        return sherd_fail(SHERD_ERR_UNSUPPORTED, "store %s has format %ld, this program knows %ld: use a newer one",
+                          path, number, FORMAT_NUMBER);
     return SHERD_OK;
 }
 

@@ -27,8 +27,8 @@ struct sherd_lmdb_dir {
 /**
  * Make the directory with its folders (config->create) or open it and check its format.
  * @param[out] out_dir  SHERD_LMDB_DIR_NONE before; end it with sherd_lmdb_dir_close() also after a failure
- * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_CONFLICT: create, and something is there; SHERD_ERR_BUSY: open in this
- *         process; SHERD_ERR_UNSUPPORTED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_CONFLICT: create, and something is there; SHERD_ERR_BUSY: open in
+ *         this process; SHERD_ERR_UNSUPPORTED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_dir_open(const struct sherd_store_config *config,
                                                   struct sherd_lmdb_dir *out_dir);

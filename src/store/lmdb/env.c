@@ -8,8 +8,8 @@
 #include <time.h>
 
 /*
- * The map is address space, not memory and not disk, so it is made so large that it need never grow. Where address space
- * is limited (ulimit -v, some sanitizers and emulators) a smaller one is taken, and grown when it is full.
+ * The map is address space, not memory and not disk, so it is made so large that it need never grow. Where address
+ * space is limited (ulimit -v, some sanitizers and emulators) a smaller one is taken, and grown when it is full.
  */
 #define MAP_BYTES_MOST ((size_t)1 << 40)
 #define MAP_BYTES_LEAST ((size_t)64 << 20)
@@ -23,8 +23,7 @@ enum sherd_err sherd_lmdb_fail(int rc, const char *doing)
     switch (rc) {
     case MDB_SUCCESS: return SHERD_OK;
     case MDB_NOTFOUND: return SHERD_ERR_NOT_FOUND;
-    case MDB_READERS_FULL:
-        return sherd_fail(SHERD_ERR_BUSY, "lmdb: %s: too many readers at once: try again", doing);
+    case MDB_READERS_FULL: return sherd_fail(SHERD_ERR_BUSY, "lmdb: %s: too many readers at once: try again", doing);
     case MDB_MAP_FULL:
         return sherd_fail(SHERD_ERR_LIMIT, "lmdb: %s: the map is full: allow more address space (ulimit -v)", doing);
     case MDB_MAP_RESIZED:

@@ -24,8 +24,8 @@ struct sherd_lmdb_env {
     pthread_cond_t idle;            /**< reader_count has become 0 */
     struct sherd_lmdb_reader *pool; /**< reset transactions */
     size_t pool_count;
-    size_t reader_count;            /**< handed out */
-    bool resizing;                  /**< no reader may begin: the map moves */
+    size_t reader_count; /**< handed out */
+    bool resizing;       /**< no reader may begin: the map moves */
 };
 
 /** Open the environment in a directory. create: there is none yet. env is all zero before. */
@@ -34,7 +34,10 @@ SHERD_MUST_USE enum sherd_err sherd_lmdb_env_open(const struct sherd_lmdb_dir *d
 /** Close it; no reader may be out. An env that is all zero is accepted. */
 void sherd_lmdb_env_close(struct sherd_lmdb_env *env);
 
-/** A read transaction of the newest state. Give it back with sherd_lmdb_reader_end(). @return SHERD_OK; BUSY; IO; NO_MEMORY */
+/**
+ * A read transaction of the newest state. Give it back with sherd_lmdb_reader_end(). @return SHERD_OK; BUSY; IO;
+ * NO_MEMORY
+ */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_reader_begin(struct sherd_lmdb_env *env,
                                                       struct sherd_lmdb_reader **out_reader);
 void sherd_lmdb_reader_end(struct sherd_lmdb_env *env, struct sherd_lmdb_reader *reader);

@@ -8,7 +8,10 @@
 
 #include "store/lmdb/write.h"
 
-/** Ask the frame being built, the journals, then LMDB. @return SHERD_OK; SHERD_ERR_CONFLICT (no detail); IO; BUSY; NO_MEMORY */
+/**
+ * Ask the frame being built, the journals, then LMDB. @return SHERD_OK; SHERD_ERR_CONFLICT (no detail); IO; BUSY;
+ * NO_MEMORY
+ */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_expect(struct sherd_lmdb_writer *writer, const struct sherd_store_op *op);
 
 /** Ask a write transaction of LMDB alone. @return as above */

@@ -33,7 +33,7 @@ void sherd_lmdb_header_encode(const struct sherd_lmdb_header *header, uint8_t ou
 enum sherd_err sherd_lmdb_header_parse(const uint8_t page[static SHERD_LMDB_HEADER_BYTES],
                                        struct sherd_lmdb_header *out_header)
 {
-    if (memcmp(page, header_magic, sizeof header_magic) != 0)
+    if (!sherd_span_equal(sherd_span_of(page, sizeof header_magic), sherd_span_of(header_magic, sizeof header_magic)))
         return SHERD_ERR_IO;
     if (sherd_get_u32(page + 48) != sherd_crc32c(0, sherd_span_of(page, 48)))
         return SHERD_ERR_IO;
@@ -112,8 +112,8 @@ static enum sherd_err pad(struct sherd_buf *frame)
     return sherd_buf_append(frame, sherd_span_of(zeroes, (8 - frame->len % 8) % 8));
 }
 
-enum sherd_err sherd_lmdb_frame_seal(struct sherd_buf *frame, const struct sherd_lmdb_header *header,
-                                     uint64_t sequence, uint32_t op_count)
+enum sherd_err sherd_lmdb_frame_seal(struct sherd_buf *frame, const struct sherd_lmdb_header *header, uint64_t sequence,
+                                     uint32_t op_count)
 {
     struct sherd_span body;
     uint8_t *head;

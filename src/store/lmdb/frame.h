@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file store/lmdb/frame.h
- * The bytes of a journal: its header, its mark, its frames. Encoding and parsing alone; docs/format/engine.md sections 3, 4.
+ * The bytes of a journal: its header, its mark, its frames. Encoding and parsing alone; docs/format/engine.md sections
+ * 3, 4.
  */
 #ifndef SHERD_STORE_LMDB_FRAME_H
 #define SHERD_STORE_LMDB_FRAME_H
@@ -50,7 +51,9 @@ static inline size_t sherd_lmdb_op_bytes(const struct sherd_store_op *op)
     return SHERD_LMDB_OP_HEADER_BYTES + (op->kind == SHERD_STORE_PUT ? op->value.len : 0);
 }
 
-/** Append an operation to a frame being built, which begins with room for its header. @return SHERD_OK; NO_MEMORY; LIMIT */
+/**
+ * Append an operation to a frame being built, which begins with room for its header. @return SHERD_OK; NO_MEMORY; LIMIT
+ */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_op_encode(struct sherd_buf *frame, const struct sherd_store_op *op);
 /**
  * Take the next operation off a body.

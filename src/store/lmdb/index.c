@@ -2,6 +2,7 @@
 /* Items of a journal by name. See index.h. */
 #include "store/lmdb/index.h"
 #include "base/mem.h"
+#include "store/lmdb/name.h"
 #include <string.h>
 
 /* Names are random or pseudonyms, so two of their words, mixed a little, are a hash. */
@@ -85,7 +86,7 @@ const struct sherd_lmdb_item *sherd_lmdb_index_find(const struct sherd_lmdb_inde
     while (at != 0) {
         const struct sherd_lmdb_item *item = sherd_lmdb_index_item(index, at - 1);
 
-        if (at <= limit && memcmp(&item->name, name, sizeof *name) == 0)
+        if (at <= limit && sherd_lmdb_name_compare(&item->name, name) == 0)
             return item;
         at = item->next;
     }

@@ -3,9 +3,9 @@
  * @file store/lmdb/index.h
  * What a journal holds, by name: an append-only hash table whose chains lead from newer to older.
  *
- * Items are numbered as they come and never change. Who knows that the first n items count finds, for a name, the newest
- * item below n: so every n is a snapshot, and readers need no lock against the one writer. The writer's items become
- * visible to others when n is handed to them by other means (a mutex, as the log has).
+ * Items are numbered as they come and never change. Who knows that the first n items count finds, for a name, the
+ * newest item below n: so every n is a snapshot, and readers need no lock against the one writer. The writer's items
+ * become visible to others when n is handed to them by other means (a mutex, as the log has).
  */
 #ifndef SHERD_STORE_LMDB_INDEX_H
 #define SHERD_STORE_LMDB_INDEX_H
@@ -49,8 +49,7 @@ const struct sherd_lmdb_item *sherd_lmdb_index_find(const struct sherd_lmdb_inde
                                                     uint32_t limit);
 
 /** An item by its number, which is below a limit that the caller was given. */
-static inline const struct sherd_lmdb_item *sherd_lmdb_index_item(const struct sherd_lmdb_index *index,
-                                                                  uint32_t number)
+static inline const struct sherd_lmdb_item *sherd_lmdb_index_item(const struct sherd_lmdb_index *index, uint32_t number)
 {
     return &index->chunks[number / SHERD_LMDB_INDEX_CHUNK_ITEMS][number % SHERD_LMDB_INDEX_CHUNK_ITEMS];
 }

@@ -125,7 +125,7 @@ static enum sherd_err file_zero(int fd, uint64_t from, uint64_t to)
     return SHERD_OK;
 }
 
-static enum sherd_err file_bytes(int fd, uint64_t *out_bytes)
+enum sherd_err sherd_lmdb_file_bytes(int fd, uint64_t *out_bytes)
 {
     struct stat st;
 
@@ -143,7 +143,7 @@ static enum sherd_err load_header(struct sherd_lmdb_journal *journal, bool *out_
     enum sherd_err err;
     size_t got = 0;
 
-    SHERD_TRY(file_bytes(journal->fd, &journal->file_bytes));
+    SHERD_TRY(sherd_lmdb_file_bytes(journal->fd, &journal->file_bytes));
     SHERD_TRY(sherd_lmdb_file_read(journal->fd, 0, page, sizeof page, &got));
     err = got == sizeof page ? sherd_lmdb_header_parse(page, &journal->header) : SHERD_ERR_IO;
     *out_valid = err == SHERD_OK;
@@ -300,7 +300,8 @@ enum sherd_err sherd_lmdb_journal_begin(int dir_fd, uint64_t generation, uint64_
     }
     journal->header = header;
     journal->next_sequence = first_sequence;
-    if (begin_in(dir_fd, fd, fresh, &header) != SHERD_OK || file_bytes(fd, &journal->file_bytes) != SHERD_OK) {
+    if (begin_in(dir_fd, fd, fresh, &header) != SHERD_OK ||
+        sherd_lmdb_file_bytes(fd, &journal->file_bytes) != SHERD_OK) {
         sherd_lmdb_journal_unref(journal);
         return SHERD_ERR_IO;
     }
@@ -318,10 +319,12 @@ bool sherd_lmdb_journal_fits(const struct sherd_lmdb_journal *journal, size_t fr
 /* The step doubles from 128 KiB to 1 MiB, so that a small store stays small. */
 static enum sherd_err grow(struct sherd_lmdb_journal *journal, uint64_t need)
 {
-    uint64_t bytes = journal->file_bytes;
+    uint64_t bytes;
 
-    if (need <= bytes)
+    if (need <= journal->file_bytes)
         return SHERD_OK;
+    SHERD_TRY(sherd_lmdb_file_bytes(journal->fd, &journal->file_bytes)); /* another process may have made it longer */
+    bytes = journal->file_bytes;
     while (bytes < need) {
         const uint64_t step = bytes < GROW_BYTES_MOST ? bytes : GROW_BYTES_MOST;
 

@@ -39,15 +39,19 @@ struct sherd_lmdb_journal *sherd_lmdb_journal_ref(struct sherd_lmdb_journal *jou
 SHERD_MUST_USE enum sherd_err sherd_lmdb_journal_open(int dir_fd, uint64_t generation, bool read_only,
                                                       struct sherd_lmdb_journal **out_journal);
 
-/** Read and index frames that are known to be whole, up to end. Nothing is added on failure. @return SHERD_OK; IO; NO_MEMORY */
+/**
+ * Read and index frames that are known to be whole, up to end. Nothing is added on failure. @return SHERD_OK; IO;
+ * NO_MEMORY
+ */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_journal_extend(struct sherd_lmdb_journal *journal, uint64_t end);
 
 /**
- * Read and index the frames of a journal that another follows: those before last_sequence, the first of the next one. What a
- * writer that died may have left behind them does not count.
+ * Read and index the frames of a journal that another follows: those before last_sequence, the first of the next one.
+ * What a writer that died may have left behind them does not count.
  * @return SHERD_OK; SHERD_ERR_IO: damaged; SHERD_ERR_NO_MEMORY
  */
-SHERD_MUST_USE enum sherd_err sherd_lmdb_journal_scan_frozen(struct sherd_lmdb_journal *journal, uint64_t last_sequence);
+SHERD_MUST_USE enum sherd_err sherd_lmdb_journal_scan_frozen(struct sherd_lmdb_journal *journal,
+                                                             uint64_t last_sequence);
 
 /** Read and index frames up to the first broken one, which is where a crash ended it. @return as the one above */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_journal_scan(struct sherd_lmdb_journal *journal);
@@ -58,7 +62,9 @@ SHERD_MUST_USE enum sherd_err sherd_lmdb_journal_resembles(int dir_fd, uint64_t 
 /** Make both files of a new store: journal 1, which has generation 1, and an empty journal 0. */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_journal_make_first(int dir_fd);
 
-/** Begin a generation, durably: in the file of the one before the last, or in a new one if somebody still reads that. */
+/**
+ * Begin a generation, durably: in the file of the one before the last, or in a new one if somebody still reads that.
+ */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_journal_begin(int dir_fd, uint64_t generation, uint64_t first_sequence,
                                                        struct sherd_lmdb_journal **out_journal);
 
@@ -77,7 +83,10 @@ void sherd_lmdb_journal_add(struct sherd_lmdb_journal *journal, struct sherd_spa
 /** Write the mark: this is the end. Nothing else may be writing. Best effort. */
 void sherd_lmdb_journal_mark(struct sherd_lmdb_journal *journal);
 
-/** Append the value of an item. @return SHERD_OK; SHERD_ERR_NOT_FOUND: it is a deletion (no detail); LIMIT; IO; NO_MEMORY */
+/**
+ * Append the value of an item. @return SHERD_OK; SHERD_ERR_NOT_FOUND: it is a deletion (no detail); LIMIT; IO;
+ * NO_MEMORY
+ */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_journal_value(const struct sherd_lmdb_journal *journal,
                                                        const struct sherd_lmdb_item *item, struct sherd_buf *out_value);
 /** Read the value of an item that is a put into a block of item->bytes bytes. @return SHERD_OK; SHERD_ERR_IO */

@@ -14,4 +14,7 @@
 SHERD_MUST_USE enum sherd_err sherd_lmdb_file_read(int fd, uint64_t offset, uint8_t *block, size_t bytes,
                                                    size_t *out_got);
 
+/** How long the file is. @return SHERD_OK; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_lmdb_file_bytes(int fd, uint64_t *out_bytes);
+
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames of a journal, found again: after a crash, where the end must be found, and while others write, where it is known.
- * See journal.h and docs/format/engine.md section 5.
+ * Frames of a journal, found again: after a crash, where the end must be found, and while others write, where it is
+ * known. See journal.h and docs/format/engine.md section 5.
  */
 #include "base/mem.h"
 #include "store/lmdb/journal.h"
@@ -170,16 +170,22 @@ static enum sherd_err fail_damaged(const struct sherd_lmdb_journal *journal)
                       (unsigned long long)journal->next_sequence);
 }
 
-static uint64_t scan_limit(const struct sherd_lmdb_journal *journal)
+/* The file may have grown since it was opened, and what lies behind the most that it may have is not ours. */
+static enum sherd_err find_limit(struct sherd_lmdb_journal *journal, struct window *window)
 {
-    return journal->file_bytes < SHERD_LMDB_JOURNAL_BYTES_MAX ? journal->file_bytes : SHERD_LMDB_JOURNAL_BYTES_MAX;
+    SHERD_TRY(sherd_lmdb_file_bytes(journal->fd, &journal->file_bytes));
+    window->limit = journal->file_bytes;
+    if (window->limit > SHERD_LMDB_JOURNAL_BYTES_MAX)
+        window->limit = SHERD_LMDB_JOURNAL_BYTES_MAX;
+    return SHERD_OK;
 }
 
 enum sherd_err sherd_lmdb_journal_scan_frozen(struct sherd_lmdb_journal *journal, uint64_t last_sequence)
 {
-    SHERD_CLEANUP(window_done) struct window window = {.fd = journal->fd, .limit = scan_limit(journal)};
+    SHERD_CLEANUP(window_done) struct window window = {.fd = journal->fd};
     bool added = true;
 
+    SHERD_TRY(find_limit(journal, &window));
     while (added && journal->next_sequence < last_sequence)
         SHERD_TRY(add_next(journal, &window, &added));
     return journal->next_sequence == last_sequence ? SHERD_OK : fail_damaged(journal);
@@ -187,10 +193,11 @@ enum sherd_err sherd_lmdb_journal_scan_frozen(struct sherd_lmdb_journal *journal
 
 enum sherd_err sherd_lmdb_journal_scan(struct sherd_lmdb_journal *journal)
 {
-    SHERD_CLEANUP(window_done) struct window window = {.fd = journal->fd, .limit = scan_limit(journal)};
+    SHERD_CLEANUP(window_done) struct window window = {.fd = journal->fd};
     bool found = false;
     bool added = true;
 
+    SHERD_TRY(find_limit(journal, &window));
     while (added)
         SHERD_TRY(add_next(journal, &window, &added));
     if (journal->next_sequence < journal->marked)

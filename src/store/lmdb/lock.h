@@ -30,15 +30,15 @@ struct sherd_lmdb_lock {
 
 /**
  * Open the file; create: make it. lock stays where it is in memory until closed.
- * @return SHERD_OK; SHERD_ERR_DENIED: the medium or its permissions let nobody lock here; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK; SHERD_ERR_DENIED: the medium or its permissions let nobody lock here; SHERD_ERR_IO;
+ *         SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_lock_open(int dir_fd, bool create, struct sherd_lmdb_lock *lock);
 /** Close it, and so give back every range. SHERD_LMDB_LOCK_NONE is accepted. */
 void sherd_lmdb_lock_close(struct sherd_lmdb_lock *lock);
 
 /** Lock, convert or unlock a range, waiting as long as it takes. @return SHERD_OK; SHERD_ERR_IO */
-SHERD_MUST_USE enum sherd_err sherd_lmdb_lock_wait(int fd, enum sherd_lmdb_range range,
-                                                   enum sherd_lmdb_lock_kind kind);
+SHERD_MUST_USE enum sherd_err sherd_lmdb_lock_wait(int fd, enum sherd_lmdb_range range, enum sherd_lmdb_lock_kind kind);
 /** The same without waiting. @return SHERD_OK; SHERD_ERR_BUSY: another holds it (no detail); SHERD_ERR_IO */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_lock_try(int fd, enum sherd_lmdb_range range, enum sherd_lmdb_lock_kind kind);
 /** Unlock a range; cannot fail in any way that a caller could mend. */

@@ -25,9 +25,9 @@ struct sherd_lmdb_log {
     struct sherd_lmdb_env *env;
     struct sherd_lmdb_lock lock;
     struct sherd_lmdb_shared *shared;
-    bool alone;                       /**< nothing can be locked here: shared is private and never changes */
-    pthread_mutex_t mutex;            /**< over the members below */
-    uint64_t seen;                    /**< what was published when the journals were read last */
+    bool alone;            /**< nothing can be locked here: shared is private and never changes */
+    pthread_mutex_t mutex; /**< over the members below */
+    uint64_t seen;         /**< what was published when the journals were read last */
     struct sherd_lmdb_journal *active;
     struct sherd_lmdb_journal *frozen; /**< NULL if it is in LMDB */
 };
@@ -40,7 +40,9 @@ struct sherd_lmdb_view {
     uint32_t frozen_count;
 };
 
-/** Open the log of a store whose environment is open, and recover it if nobody else has it open. log is all zero before. */
+/**
+ * Open the log of a store whose environment is open, and recover it if nobody else has it open. log is all zero before.
+ */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_log_open(const struct sherd_lmdb_dir *dir, struct sherd_lmdb_env *env,
                                                   bool create, struct sherd_lmdb_log *log);
 /** Close it; a log whose open failed, or that is all zero, is accepted. */

@@ -2,6 +2,7 @@
 /* The items of both journals in order: a heap. See merge.h. */
 #include "store/lmdb/merge.h"
 #include "base/mem.h"
+#include "store/lmdb/name.h"
 #include <string.h>
 
 #define FROZEN UINT32_C(0x80000000)
@@ -16,7 +17,7 @@ static const struct sherd_lmdb_item *item_of(const struct sherd_lmdb_merge *merg
 /* By name; of equal names the newer first: that of the active journal, then that with the higher number. */
 static bool comes_before(const struct sherd_lmdb_merge *merge, uint32_t a, uint32_t b)
 {
-    const int order = memcmp(&item_of(merge, a)->name, &item_of(merge, b)->name, sizeof(struct sherd_ref));
+    const int order = sherd_lmdb_name_compare(&item_of(merge, a)->name, &item_of(merge, b)->name);
 
     if (order != 0)
         return order < 0;
@@ -45,8 +46,7 @@ static void add_items(struct sherd_lmdb_merge *merge, const struct sherd_lmdb_jo
                       uint32_t flag, const struct sherd_ref *after)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (after == NULL ||
-            memcmp(&sherd_lmdb_index_item(&journal->index, i)->name, after, sizeof(struct sherd_ref)) > 0)
+        if (after == NULL || sherd_lmdb_name_compare(&sherd_lmdb_index_item(&journal->index, i)->name, after) > 0)
             merge->heap[merge->heap_count++] = i | flag;
 }
 
@@ -87,7 +87,7 @@ void sherd_lmdb_merge_next(struct sherd_lmdb_merge *merge)
         const uint32_t code = pop(merge);
         const struct sherd_lmdb_item *item = item_of(merge, code);
 
-        if (before != NULL && memcmp(&before->name, &item->name, sizeof item->name) == 0)
+        if (before != NULL && sherd_lmdb_name_compare(&before->name, &item->name) == 0)
             continue; /* an older one of the same name */
         merge->item = item;
         merge->journal = code & FROZEN ? merge->view->frozen : merge->view->active;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file store/lmdb/merge.h
- * The items of a view in the order of their names, each name once, with its newest item. For walks: starting costs little
- * more than a look at every item, and each step the logarithm of their number.
+ * The items of a view in the order of their names, each name once, with its newest item. For walks: starting costs
+ * little more than a look at every item, and each step the logarithm of their number.
  */
 #ifndef SHERD_STORE_LMDB_MERGE_H
 #define SHERD_STORE_LMDB_MERGE_H
@@ -11,7 +11,7 @@
 
 struct sherd_lmdb_merge {
     const struct sherd_lmdb_view *view;
-    uint32_t *heap;     /**< numbers of items, the least first; the highest bit tells the frozen journal */
+    uint32_t *heap; /**< numbers of items, the least first; the highest bit tells the frozen journal */
     uint32_t heap_count;
     const struct sherd_lmdb_item *item;       /**< the current one; NULL at the end */
     const struct sherd_lmdb_journal *journal; /**< that it is in */

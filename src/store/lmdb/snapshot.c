@@ -4,8 +4,8 @@
 #include "base/mem.h"
 #include "store/lmdb/guard.h"
 #include "store/lmdb/merge.h"
+#include "store/lmdb/name.h"
 #include <sched.h>
-#include <string.h>
 
 #define BEGIN_TRIES 1000
 
@@ -118,7 +118,7 @@ static enum sherd_err cursor_start(struct walk *walk)
         return cursor_next(walk, MDB_FIRST);
     walk->name = *walk->after;
     SHERD_TRY(cursor_next(walk, MDB_SET_RANGE));
-    if (!walk->cursor_ended && memcmp(&walk->name, walk->after, sizeof walk->name) == 0)
+    if (!walk->cursor_ended && sherd_lmdb_name_compare(&walk->name, walk->after) == 0)
         return cursor_next(walk, MDB_NEXT);
     return SHERD_OK;
 }
@@ -140,7 +140,7 @@ static enum sherd_err walk_step(struct walk *walk, sherd_store_visit_fn *visit, 
     int order = walk->cursor_ended ? 1 : -1;
 
     if (item != NULL && !walk->cursor_ended)
-        order = memcmp(&walk->name, &item->name, sizeof item->name);
+        order = sherd_lmdb_name_compare(&walk->name, &item->name);
     if (order < 0) {
         SHERD_TRY(visit(arg, walk->name, sherd_buf_span(&walk->value)));
         return cursor_next(walk, MDB_NEXT);

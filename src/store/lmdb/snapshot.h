@@ -26,6 +26,7 @@ SHERD_MUST_USE enum sherd_err sherd_lmdb_snapshot_scan(const struct sherd_lmdb_s
                                                        const struct sherd_ref *after, sherd_store_visit_fn *visit,
                                                        void *arg);
 /** How many entries there are. */
-SHERD_MUST_USE enum sherd_err sherd_lmdb_snapshot_count(const struct sherd_lmdb_snapshot *snapshot, uint64_t *out_count);
+SHERD_MUST_USE enum sherd_err sherd_lmdb_snapshot_count(const struct sherd_lmdb_snapshot *snapshot,
+                                                        uint64_t *out_count);
 
 #endif

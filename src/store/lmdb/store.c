@@ -116,8 +116,8 @@ static enum sherd_err lmdb_get(struct sherd_snapshot *base, struct sherd_ref nam
     return sherd_lmdb_snapshot_get(snapshot, name, out_value);
 }
 
-static enum sherd_err lmdb_scan(struct sherd_snapshot *base, const struct sherd_ref *after,
-                                sherd_store_visit_fn *visit, void *arg)
+static enum sherd_err lmdb_scan(struct sherd_snapshot *base, const struct sherd_ref *after, sherd_store_visit_fn *visit,
+                                void *arg)
 {
     const struct sherd_lmdb_snapshot *snapshot = (const struct sherd_lmdb_snapshot *)base;
 

@@ -140,8 +140,7 @@ static size_t set_bytes(const struct sherd_store_set *set)
 
 static enum sherd_err check_op(const struct sherd_store_op *op)
 {
-    SHERD_ENSURE(op->kind == SHERD_STORE_DELETE ||
-                     (op->value.len >= 1 && op->value.len <= SHERD_STORE_VALUE_BYTES_MAX),
+    SHERD_ENSURE(op->kind == SHERD_STORE_DELETE || (op->value.len >= 1 && op->value.len <= SHERD_STORE_VALUE_BYTES_MAX),
                  SHERD_ERR_LIMIT, "store: a value must have 1 byte to 256 KiB");
     return SHERD_OK;
 }
@@ -286,8 +285,7 @@ static enum sherd_err write_sets(struct sherd_lmdb_writer *writer, struct sherd_
     return SHERD_OK;
 }
 
-enum sherd_err sherd_lmdb_write(struct sherd_lmdb_writer *writer, struct sherd_store_set *const *sets,
-                                size_t set_count)
+enum sherd_err sherd_lmdb_write(struct sherd_lmdb_writer *writer, struct sherd_store_set *const *sets, size_t set_count)
 {
     enum sherd_err err;
     size_t done = 0;
