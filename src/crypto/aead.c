@@ -32,12 +32,6 @@ struct derived {
 };
 _Static_assert(sizeof(struct derived) == 76, "HKDF writes the three fields in one run");
 
-/* An input key, in one of the two shapes that callers have; the other is NULL. */
-struct input_key {
-    const uint8_t *bytes;
-    const struct sherd_hmac_key *ready;
-};
-
 static void derived_wipe(struct derived *derived)
 {
     sherd_wipe(derived, sizeof(*derived));
@@ -48,21 +42,26 @@ static enum sherd_err tampered(void)
     return sherd_fail(SHERD_ERR_TAMPERED, "a sealed message does not verify");
 }
 
-static enum sherd_err derive(const struct input_key *key, struct sherd_span context,
+static enum sherd_err derive(struct sherd_span key, struct sherd_span context,
                              const uint8_t salt[static SHERD_AEAD_SALT_SIZE], struct derived *out_derived)
 {
     const struct sherd_span info[] = {{label, sizeof(label)}, {salt, SHERD_AEAD_SALT_SIZE}, context};
-    uint8_t *out = (uint8_t *)out_derived;
 
-    if (key->ready == NULL)
-        return sherd_hkdf_expand(SHERD_SHA512, sherd_span_of(key->bytes, SHERD_AEAD_KEY_SIZE), info,
-                                 SHERD_COUNT_OF(info), out, sizeof(*out_derived));
-    SHERD_ENSURE(sherd_hmac_key_alg(key->ready) == SHERD_SHA512, SHERD_ERR_INVALID, "a sealing key must be of SHA-512");
-    return sherd_hkdf_expand_with(key->ready, info, SHERD_COUNT_OF(info), out, sizeof(*out_derived));
+    return sherd_hkdf_expand(SHERD_SHA512, key, info, SHERD_COUNT_OF(info), (uint8_t *)out_derived,
+                             sizeof(*out_derived));
+}
+
+/* The key of a handle. @return SHERD_ERR_INVALID: it is not one for sealing */
+static enum sherd_err key_of(const struct sherd_hmac_key *key, struct sherd_span *out_key)
+{
+    *out_key = sherd_hmac_key_span(key);
+    SHERD_ENSURE(sherd_hmac_key_alg(key) == SHERD_SHA512 && out_key->len == SHERD_AEAD_KEY_SIZE, SHERD_ERR_INVALID,
+                 "a sealing key must be one of SHA-512, of 32 bytes");
+    return SHERD_OK;
 }
 
 /* The commitment is checked before the key is used for anything else. */
-static enum sherd_err derive_checked(const struct input_key *key, struct sherd_span context,
+static enum sherd_err derive_checked(struct sherd_span key, struct sherd_span context,
                                      const uint8_t header[static SHERD_AEAD_HEADER_SIZE], struct derived *out_derived)
 {
     SHERD_TRY(derive(key, context, header, out_derived));
@@ -177,7 +176,7 @@ static bool chunks_open(EVP_CIPHER_CTX *cipher, const struct derived *derived, s
     return done;
 }
 
-static enum sherd_err message_seal(const struct input_key *key, struct sherd_span context,
+static enum sherd_err message_seal(struct sherd_span key, struct sherd_span context,
                                    const uint8_t salt[static SHERD_AEAD_SALT_SIZE], struct sherd_span plain,
                                    struct sherd_buf *out_sealed)
 {
@@ -202,7 +201,7 @@ static enum sherd_err message_seal(const struct input_key *key, struct sherd_spa
     return SHERD_OK;
 }
 
-static enum sherd_err message_open(const struct input_key *key, struct sherd_span context, struct sherd_span sealed,
+static enum sherd_err message_open(struct sherd_span key, struct sherd_span context, struct sherd_span sealed,
                                    struct sherd_buf *out_plain)
 {
     SHERD_CLEANUP(derived_wipe) struct derived derived;
@@ -237,7 +236,7 @@ enum sherd_err sherd_aead_seal_salted(const uint8_t key[static SHERD_AEAD_KEY_SI
                                       const uint8_t salt[static SHERD_AEAD_SALT_SIZE], struct sherd_span plain,
                                       struct sherd_buf *out_sealed)
 {
-    return message_seal(&(const struct input_key){.bytes = key}, context, salt, plain, out_sealed);
+    return message_seal(sherd_span_of(key, SHERD_AEAD_KEY_SIZE), context, salt, plain, out_sealed);
 }
 
 enum sherd_err sherd_aead_seal(const uint8_t key[static SHERD_AEAD_KEY_SIZE], struct sherd_span context,
@@ -247,29 +246,31 @@ enum sherd_err sherd_aead_seal(const uint8_t key[static SHERD_AEAD_KEY_SIZE], st
 
     SHERD_TRY(sherd_crypto_gate());
     SHERD_TRY(sherd_random(salt, sizeof(salt)));
-    return message_seal(&(const struct input_key){.bytes = key}, context, salt, plain, out_sealed);
+    return message_seal(sherd_span_of(key, SHERD_AEAD_KEY_SIZE), context, salt, plain, out_sealed);
 }
 
 enum sherd_err sherd_aead_seal_with(const struct sherd_hmac_key *key, struct sherd_span context,
                                     struct sherd_span plain, struct sherd_buf *out_sealed)
 {
-    uint8_t salt[SHERD_AEAD_SALT_SIZE];
+    struct sherd_span bytes;
 
-    SHERD_TRY(sherd_crypto_gate());
-    SHERD_TRY(sherd_random(salt, sizeof(salt)));
-    return message_seal(&(const struct input_key){.ready = key}, context, salt, plain, out_sealed);
+    SHERD_TRY(key_of(key, &bytes));
+    return sherd_aead_seal(bytes.data, context, plain, out_sealed);
 }
 
 enum sherd_err sherd_aead_open(const uint8_t key[static SHERD_AEAD_KEY_SIZE], struct sherd_span context,
                                struct sherd_span sealed, struct sherd_buf *out_plain)
 {
-    return message_open(&(const struct input_key){.bytes = key}, context, sealed, out_plain);
+    return message_open(sherd_span_of(key, SHERD_AEAD_KEY_SIZE), context, sealed, out_plain);
 }
 
 enum sherd_err sherd_aead_open_with(const struct sherd_hmac_key *key, struct sherd_span context,
                                     struct sherd_span sealed, struct sherd_buf *out_plain)
 {
-    return message_open(&(const struct input_key){.ready = key}, context, sealed, out_plain);
+    struct sherd_span bytes;
+
+    SHERD_TRY(key_of(key, &bytes));
+    return sherd_aead_open(bytes.data, context, sealed, out_plain);
 }
 
 /* --- chunk by chunk --------------------------------------------------------------------------------------------- */
@@ -315,12 +316,12 @@ enum sherd_err sherd_aead_message_seal_begin(const uint8_t key[static SHERD_AEAD
                                              uint8_t *out_header, struct sherd_aead_message **out_message)
 {
     SHERD_CLEANUP(derived_wipe) struct derived derived;
-    const struct input_key input = {.bytes = key};
+    const struct sherd_span input = {key, SHERD_AEAD_KEY_SIZE};
     uint8_t salt[SHERD_AEAD_SALT_SIZE];
 
     SHERD_TRY(sherd_crypto_gate());
     SHERD_TRY(sherd_random(salt, sizeof(salt)));
-    SHERD_TRY(derive(&input, context, salt, &derived));
+    SHERD_TRY(derive(input, context, salt, &derived));
     SHERD_TRY(sherd_aead_message_raw(derived.key, derived.nonce, true, out_message));
     memcpy(out_header, salt, sizeof(salt));
     memcpy(out_header + sizeof(salt), derived.commitment, sizeof(derived.commitment));
@@ -331,11 +332,11 @@ enum sherd_err sherd_aead_message_open_begin(const uint8_t key[static SHERD_AEAD
                                              struct sherd_span header, struct sherd_aead_message **out_message)
 {
     SHERD_CLEANUP(derived_wipe) struct derived derived;
-    const struct input_key input = {.bytes = key};
+    const struct sherd_span input = {key, SHERD_AEAD_KEY_SIZE};
 
     if (header.len != SHERD_AEAD_HEADER_SIZE)
         return tampered();
-    SHERD_TRY(derive_checked(&input, context, header.data, &derived));
+    SHERD_TRY(derive_checked(input, context, header.data, &derived));
     return sherd_aead_message_raw(derived.key, derived.nonce, false, out_message);
 }
 

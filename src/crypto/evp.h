@@ -64,11 +64,8 @@ SHERD_MUST_USE bool sherd_evp_refresh(EVP_MD_CTX *ctx, enum sherd_hash_alg alg);
 /** A call of OpenSSL failed that only fails without memory or with a broken provider: empty its error queue, say so. */
 SHERD_MUST_USE enum sherd_err sherd_evp_fail(const char *what);
 
-/** HKDF-Expand with a ready key. See sherd_hkdf_expand(). */
-SHERD_MUST_USE enum sherd_err sherd_hkdf_expand_with(const struct sherd_hmac_key *prk, const struct sherd_span *info,
-                                                     size_t count, uint8_t *out, size_t out_bytes);
-
-/** The hash function of a ready key. */
+/** The hash function of a held key, and its bytes, borrowed. */
 enum sherd_hash_alg sherd_hmac_key_alg(const struct sherd_hmac_key *key);
+struct sherd_span sherd_hmac_key_span(const struct sherd_hmac_key *key);
 
 #endif

@@ -13,6 +13,7 @@
 #include "crypto/hash.h"
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include "crypto/evp.h"
 #include <string.h>
 
@@ -155,20 +156,19 @@ enum sherd_err sherd_hmac(enum sherd_hash_alg alg, struct sherd_span key, const 
     return conclude(alg, used, SHERD_COUNT_OF(used), done);
 }
 
-/* Holds no byte of the key itself. Both contexts are only copied from once they are made. */
+/*
+ * The key itself, or its hash where it is longer than a block, which is the same key to HMAC (FIPS 198-1, steps 1 and
+ * 2).
+ */
 struct sherd_hmac_key {
     enum sherd_hash_alg alg;
-    EVP_MD_CTX *inner;
-    EVP_MD_CTX *outer;
+    size_t bytes_used;
+    uint8_t bytes[BLOCK_MAX];
 };
 
 void sherd_hmac_key_free(struct sherd_hmac_key *key)
 {
-    if (key == NULL)
-        return;
-    EVP_MD_CTX_free(key->inner);
-    EVP_MD_CTX_free(key->outer);
-    sherd_free(key);
+    sherd_secret_free(key);
 }
 
 enum sherd_err sherd_hmac_key_new(enum sherd_hash_alg alg, struct sherd_span key, struct sherd_hmac_key **out_key)
@@ -176,15 +176,17 @@ enum sherd_err sherd_hmac_key_new(enum sherd_hash_alg alg, struct sherd_span key
     SHERD_CLEANUP(sherd_hmac_key_freep) struct sherd_hmac_key *made = NULL;
 
     SHERD_TRY(sherd_crypto_gate());
-    made = sherd_alloc(sizeof(*made));
+    made = sherd_secret_alloc(sizeof(*made));
     if (made == NULL)
         return SHERD_ERR_NO_MEMORY;
     made->alg = alg;
-    made->inner = EVP_MD_CTX_new();
-    made->outer = EVP_MD_CTX_new();
-    if (made->inner == NULL || made->outer == NULL || !sherd_evp_refresh(made->inner, alg) ||
-        !sherd_evp_refresh(made->outer, alg) || !key_load(alg, key, made->inner, made->outer))
-        return sherd_evp_fail("preparing a key");
+    if (key.len > shapes[alg].block) {
+        made->bytes_used = shapes[alg].size;
+        SHERD_TRY(sherd_hash(alg, &key, 1, made->bytes));
+    } else if (key.len > 0) {
+        made->bytes_used = key.len;
+        memcpy(made->bytes, key.data, key.len);
+    }
     *out_key = sherd_hmac_key_take(&made);
     return SHERD_OK;
 }
@@ -194,15 +196,15 @@ enum sherd_hash_alg sherd_hmac_key_alg(const struct sherd_hmac_key *key)
     return key->alg;
 }
 
+struct sherd_span sherd_hmac_key_span(const struct sherd_hmac_key *key)
+{
+    return sherd_span_of(key->bytes, key->bytes_used);
+}
+
 enum sherd_err sherd_hmac_with(const struct sherd_hmac_key *key, const struct sherd_span *parts, size_t count,
                                uint8_t *out)
 {
-    struct sherd_evp_lane *lane;
-    EVP_MD_CTX *work;
-
-    SHERD_TRY(sherd_evp_lane(&lane));
-    work = lane->hash[key->alg].work;
-    return conclude(key->alg, &work, 1, hmac_run(key->alg, work, key->inner, key->outer, parts, count, out));
+    return sherd_hmac(key->alg, sherd_hmac_key_span(key), parts, count, out);
 }
 
 /* --- HKDF --------------------------------------------------------------------------------------------------------- */
@@ -264,22 +266,6 @@ static enum sherd_err expand_check(enum sherd_hash_alg alg, size_t count, size_t
     SHERD_ENSURE(out_bytes <= HKDF_BLOCKS_MAX * shapes[alg].size, SHERD_ERR_INVALID,
                  "hkdf: more than 255 hash lengths asked for");
     return SHERD_OK;
-}
-
-enum sherd_err sherd_hkdf_expand_with(const struct sherd_hmac_key *prk, const struct sherd_span *info, size_t count,
-                                      uint8_t *out, size_t out_bytes)
-{
-    struct sherd_evp_lane *lane;
-    EVP_MD_CTX *work;
-    bool done;
-
-    SHERD_TRY(expand_check(prk->alg, count, out_bytes));
-    SHERD_TRY(sherd_evp_lane(&lane));
-    work = lane->hash[prk->alg].work;
-    done = expand_run(prk->alg, work, prk->inner, prk->outer, info, count, out, out_bytes);
-    if (!done)
-        sherd_wipe(out, out_bytes);
-    return conclude(prk->alg, &work, 1, done);
 }
 
 enum sherd_err sherd_hkdf_expand(enum sherd_hash_alg alg, struct sherd_span prk, const struct sherd_span *info,
