@@ -38,6 +38,35 @@ enum field {
 #define SPAN(object) sherd_span_of((object).bytes, sizeof((object).bytes))
 #define GET(tlv, field, object) SHERD_TRY(sherd_tlv_get((tlv), (field), (object).bytes, sizeof((object).bytes)))
 
+static enum sherd_err malformed(void)
+{
+    return sherd_fail(SHERD_ERR_TAMPERED, "a stored entry does not verify");
+}
+
+/* Versions of anything count from 1. */
+static enum sherd_err get_version(const struct sherd_tlv *tlv, unsigned tag, uint64_t max, uint64_t *out_version)
+{
+    uint64_t version;
+
+    SHERD_TRY(sherd_tlv_get_u64(tlv, tag, max, &version));
+    if (version == 0)
+        return malformed();
+    *out_version = version;
+    return SHERD_OK;
+}
+
+/* Times are kept to the minute, so that they join nothing. */
+static enum sherd_err get_time(const struct sherd_tlv *tlv, unsigned tag, uint64_t *out_time_s)
+{
+    uint64_t time_s;
+
+    SHERD_TRY(sherd_tlv_get_u64(tlv, tag, INT64_MAX, &time_s));
+    if (time_s % 60 != 0)
+        return malformed();
+    *out_time_s = time_s;
+    return SHERD_OK;
+}
+
 enum sherd_err sherd_map_encode(const struct sherd_map *map, uint8_t *block, size_t *out_bytes,
                                 enum sherd_kind *out_kind)
 {
@@ -77,12 +106,12 @@ enum sherd_err sherd_map_decode(struct sherd_span bytes, struct sherd_map *out_m
     GET(&tlv, FIELD_COLLECTION, map.collection);
     GET(&tlv, FIELD_ENTITY, map.entity);
     GET(&tlv, FIELD_RECORD, map.record);
-    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_VERSION, UINT64_MAX, &map.version));
+    SHERD_TRY(get_version(&tlv, FIELD_VERSION, UINT64_MAX, &map.version));
     GET(&tlv, FIELD_DATA, map.data);
     GET(&tlv, FIELD_SHARE, map.share);
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_CONTENT_BYTES, SHERD_CONTENT_BYTES_MAX, &map.content_bytes));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_FRAGMENT_BYTES, UINT64_MAX, &map.fragment_bytes));
-    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_CREATED, INT64_MAX, &map.created_s));
+    SHERD_TRY(get_time(&tlv, FIELD_CREATED, &map.created_s));
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_ENTITY_ID, map.entity_id, sizeof(map.entity_id)));
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_CONTENT_TYPE, map.content_type, sizeof(map.content_type)));
     map.attributes = tlv.value[FIELD_ATTRIBUTES];
@@ -127,15 +156,15 @@ enum sherd_err sherd_pin_decode(struct sherd_span bytes, struct sherd_pin *out_p
     GET(&tlv, FIELD_COLLECTION, pin.collection);
     GET(&tlv, FIELD_ENTITY, pin.entity);
     GET(&tlv, FIELD_RECORD, pin.record);
-    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_VERSION, UINT64_MAX, &pin.version));
-    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_VERSION_OLDEST, pin.version, &pin.version_oldest));
+    SHERD_TRY(get_version(&tlv, FIELD_VERSION, UINT64_MAX, &pin.version));
+    SHERD_TRY(get_version(&tlv, FIELD_VERSION_OLDEST, pin.version, &pin.version_oldest));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_FRAGMENT_BYTES, UINT64_MAX, &pin.fragment_bytes));
-    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_CREATED, INT64_MAX, &pin.created_s));
+    SHERD_TRY(get_time(&tlv, FIELD_CREATED, &pin.created_s));
     GET(&tlv, FIELD_DIGEST, pin.digest);
     GET(&tlv, FIELD_MAP, pin.map);
     GET(&tlv, FIELD_WRAPPED_KEY, pin.key);
-    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_OUTER_KEY_VERSION, UINT32_MAX, &pin.entity_key_version));
-    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_SECRETS_KEY_VERSION, UINT32_MAX, &pin.secrets_key_version));
+    SHERD_TRY(get_version(&tlv, FIELD_OUTER_KEY_VERSION, UINT32_MAX, &pin.entity_key_version));
+    SHERD_TRY(get_version(&tlv, FIELD_SECRETS_KEY_VERSION, UINT32_MAX, &pin.secrets_key_version));
     if (tlv.value[FIELD_IDEMPOTENCY].data != NULL) {
         pin.has_idempotency = true;
         GET(&tlv, FIELD_IDEMPOTENCY, pin.idempotency);
@@ -167,9 +196,9 @@ enum sherd_err sherd_entity_key_decode(struct sherd_span bytes, struct sherd_ent
     SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_ENTITY_ID), &tlv));
     GET(&tlv, FIELD_COLLECTION, entry.collection);
     GET(&tlv, FIELD_ENTITY, entry.entity);
-    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_VERSION, UINT32_MAX, &entry.version));
+    SHERD_TRY(get_version(&tlv, FIELD_VERSION, UINT32_MAX, &entry.version));
     GET(&tlv, FIELD_WRAPPED_KEY, entry.key);
-    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_OUTER_KEY_VERSION, UINT32_MAX, &entry.master_key_version));
+    SHERD_TRY(get_version(&tlv, FIELD_OUTER_KEY_VERSION, UINT32_MAX, &entry.master_key_version));
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_ENTITY_ID, entry.entity_id, sizeof(entry.entity_id)));
     *out_entry = entry;
     return SHERD_OK;
@@ -207,7 +236,8 @@ enum sherd_err sherd_collection_decode(struct sherd_span bytes, struct sherd_col
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_COLLECTION_NAME, entry.rules.name, sizeof(entry.rules.name)));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_VERSIONS_KEPT, UINT32_MAX, &versions_kept));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_EXACT_SIZES, 1, &exact_sizes));
-    SHERD_ENSURE(sherd_collection_name_valid(entry.rules.name), SHERD_ERR_TAMPERED, "a stored entry does not verify");
+    if (!sherd_collection_name_valid(entry.rules.name))
+        return malformed();
     entry.rules.versions_kept = (uint32_t)versions_kept;
     entry.rules.exact_sizes = exact_sizes == 1;
     *out_entry = entry;
