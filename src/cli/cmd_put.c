@@ -47,7 +47,7 @@ static enum sherd_err run(struct cli *cli)
     store.vault = vault;
     cli_signals_defer();
     cli_progress_begin(cli, "put");
-    SHERD_TRY(cli_store_fd(&store, fd, path != NULL ? path : "standard input", block, NULL, &bytes));
+    SHERD_TRY(cli_store_fd(&store, fd, cli_input_name(path), block, NULL, &bytes));
     (void)cli_progress_end();
     return tell(cli, &store, bytes);
 }

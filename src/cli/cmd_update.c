@@ -51,7 +51,7 @@ static enum sherd_err run(struct cli *cli)
     store.meta = meta_given ? &meta.meta : NULL;
     cli_signals_defer();
     cli_progress_begin(cli, "update");
-    SHERD_TRY(cli_store_fd(&store, fd, path != NULL ? path : "standard input", block, &version, &bytes));
+    SHERD_TRY(cli_store_fd(&store, fd, cli_input_name(path), block, &version, &bytes));
     (void)cli_progress_end();
     return tell(cli, &store, version, bytes);
 }

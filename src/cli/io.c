@@ -21,11 +21,12 @@ static enum sherd_err wait_readable(int fd)
 {
     struct pollfd wait = {.fd = fd, .events = POLLIN};
 
-    do {
-        if (cli_signal_caught() != 0)
-            return sherd_fail(SHERD_ERR_BUSY, "interrupted: nothing of this file was stored");
-    } while (poll(&wait, 1, 200) == 0);
-    return SHERD_OK;
+    while (cli_signal_caught() == 0) {
+        const int ready = poll(&wait, 1, 200);
+        if (ready > 0 || (ready < 0 && errno != EINTR))
+            return SHERD_OK; /* what is wrong with it, read() will say */
+    }
+    return sherd_fail(SHERD_ERR_BUSY, "interrupted: nothing of this file was stored");
 }
 
 enum sherd_err cli_read_full(int fd, const char *what, void *block, size_t size, size_t *out_bytes)
@@ -207,12 +208,22 @@ void cli_output_done(struct cli_output *output)
 
 /* ---- Contents --------------------------------------------------------------------------------------------------- */
 
+static bool is_stdin(const char *path)
+{
+    return path == NULL || strcmp(path, "-") == 0;
+}
+
+const char *cli_input_name(const char *path)
+{
+    return is_stdin(path) ? "standard input" : path;
+}
+
 enum sherd_err cli_input_open(const struct cli *cli, const char *path, int *out_fd)
 {
     struct stat st;
     int fd = -1;
 
-    if (path == NULL || strcmp(path, "-") == 0) {
+    if (is_stdin(path)) {
         uint64_t number = 0;
         SHERD_ENSURE(cli->passphrase_fd == NULL || !cli_parse_number(cli->passphrase_fd, 0, INT_MAX, &number) ||
                          number != STDIN_FILENO,
@@ -222,8 +233,7 @@ enum sherd_err cli_input_open(const struct cli *cli, const char *path, int *out_
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     }
     if (fd < 0)
-        return sherd_fail_errno(errno == ENOENT ? SHERD_ERR_NOT_FOUND : SHERD_ERR_IO, "%.160s",
-                                path != NULL ? path : "standard input");
+        return sherd_fail_errno(errno == ENOENT ? SHERD_ERR_NOT_FOUND : SHERD_ERR_IO, "%.160s", cli_input_name(path));
     if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
         (void)close(fd);
         return sherd_fail(SHERD_ERR_INVALID, "%.160s is a directory: `sherd import` stores all files below it", path);

@@ -88,6 +88,9 @@ SHERD_MUST_USE enum sherd_err cli_store_fd(struct cli_store *store, int fd, cons
  */
 SHERD_MUST_USE enum sherd_err cli_input_open(const struct cli *cli, const char *path, int *out_fd);
 
+/** What errors call that operand: the path, or "standard input". */
+const char *cli_input_name(const char *path);
+
 /** Copy the bytes begin..end of a record to fd. Shows progress. @param[in] block  CLI_BLOCK_BYTES of secret memory */
 SHERD_MUST_USE enum sherd_err cli_load_fd(struct sherd_reader *reader, uint64_t begin, uint64_t end, int fd,
                                           const char *what, uint8_t *block);

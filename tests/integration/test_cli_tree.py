@@ -150,7 +150,7 @@ def test_cli_import__that_is_ended_says_how_to_go_on(box):
     for i in range(3000):
         (tree / f"f{i:04}").write_bytes(b"x" * 3000)
     child = box.start("--vault", box.vault, "--key-file", box.key, "import", "tree", stdout=subprocess.PIPE,
-                      stderr=subprocess.PIPE)
+                      stderr=subprocess.PIPE, bufsize=0)
     first = child.stdout.readline()
     child.send_signal(signal.SIGTERM)
     rest, told = child.communicate(timeout=120)
