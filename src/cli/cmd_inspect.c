@@ -85,8 +85,9 @@ static void summary_text(const struct inspection *inspection, const char *compar
     if (hidden > 0)
         cli_print("... and %" PRIu64 " more\n", hidden);
     cli_format_size((double)inspection->bytes, bytes);
-    cli_print("%s: %" PRIu64 " entries, %" PRIu64 " blobs, %s; readable text found: ", compartment,
-              inspection->entry_count, inspection->blob_count, bytes);
+    cli_print("%s: %" PRIu64 " %s, %" PRIu64 " %s, %s; readable text found: ", compartment, inspection->entry_count,
+              inspection->entry_count == 1 ? "entry" : "entries", inspection->blob_count,
+              inspection->blob_count == 1 ? "blob" : "blobs", bytes);
     if (inspection->run_longest >= limit)
         cli_print("%zu characters in a row\n", inspection->run_longest);
     else
