@@ -6,12 +6,11 @@
  *     bench_engine DIR [ENTRIES [PEER]]      DIR: an empty folder on the disk to measure; ENTRIES: 1000000
  */
 #include "peer.h"
+#include "tools.h"
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FILL_BATCH 4096U
@@ -19,6 +18,7 @@
 #define BATCH_COUNT 600U
 #define GET_COUNT 200000U
 #define FLUSH_COUNT 2000U
+#define ROUNDS 15U /* of each figure; the median counts */
 
 #ifdef PEERS_MORE /* a prototype under study brings its table along */
 extern const struct peer PEERS_MORE;
@@ -33,33 +33,6 @@ static const struct peer *const peers[] = {
 };
 
 static double flush_rate;
-
-void die(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    (void)vfprintf(stderr, format, args);
-    va_end(args);
-    (void)fputc('\n', stderr);
-    exit(1);
-}
-
-static double now_s(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static uint64_t mix(uint64_t z)
-{
-    z += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
 
 /* The name of the n-th entry: without any order, and the same in every run. */
 static struct sherd_ref name_of(uint64_t n)
@@ -101,19 +74,11 @@ static void report(const struct peer *peer, const char *figure, uint64_t entries
 
 /* --- what is measured -------------------------------------------------------------------------------------------- */
 
-static int compare_doubles(const void *a, const void *b)
-{
-    const double x = *(const double *)a;
-    const double y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 static void measure_flush(const char *dir)
 {
     static uint8_t block[1 << 20];
+    double rates[ROUNDS];
     char path[512];
-    double start;
     int fd;
 
     (void)snprintf(path, sizeof path, "%s/flush", dir);
@@ -123,11 +88,15 @@ static void measure_flush(const char *dir)
             die("write %s", path);
     if (fd < 0 || fsync(fd) != 0)
         die("write %s", path);
-    start = now_s();
-    for (unsigned i = 0; i < FLUSH_COUNT; i++)
-        if (pwrite(fd, block, VALUE_BYTES, (off_t)(i * VALUE_BYTES)) < 0 || fdatasync(fd) != 0)
-            die("flush %s", path);
-    flush_rate = FLUSH_COUNT / (now_s() - start);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        const double start = now_s();
+
+        for (unsigned i = 0; i < FLUSH_COUNT / ROUNDS; i++)
+            if (pwrite(fd, block, VALUE_BYTES, (off_t)(i * VALUE_BYTES)) < 0 || fdatasync(fd) != 0)
+                die("flush %s", path);
+        rates[round] = FLUSH_COUNT / ROUNDS / (now_s() - start);
+    }
+    flush_rate = median(rates, ROUNDS);
     (void)close(fd);
     (void)unlink(path);
     printf("{\"bench\":\"engine\",\"figure\":\"bare flush\",\"per_s\":%.0f}\n", flush_rate);
@@ -137,34 +106,44 @@ static void measure_flush(const char *dir)
 static uint64_t measure_single(const struct peer *peer, void *handle, uint64_t entries)
 {
     static double times[SINGLE_COUNT];
-    const double start = now_s();
-    double before = start;
+    double rates[ROUNDS];
+    double before = now_s();
 
-    for (unsigned i = 0; i < SINGLE_COUNT; i++) {
-        double after;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        const double start = before;
 
-        put_range(peer, handle, entries + i, 1);
-        after = now_s();
-        times[i] = after - before;
-        before = after;
+        for (unsigned i = 0; i < SINGLE_COUNT / ROUNDS; i++) {
+            double after;
+
+            put_range(peer, handle, entries++, 1);
+            after = now_s();
+            times[round * (SINGLE_COUNT / ROUNDS) + i] = after - before;
+            before = after;
+        }
+        rates[round] = SINGLE_COUNT / ROUNDS / (before - start);
     }
-    report(peer, "puts, one a commit", entries, SINGLE_COUNT / (before - start));
-    qsort(times, SINGLE_COUNT, sizeof *times, compare_doubles);
+    report(peer, "puts, one a commit", entries, median(rates, ROUNDS));
+    (void)median(times, SINGLE_COUNT); /* sorts */
     printf("{\"bench\":\"engine\",\"engine\":\"%s\",\"figure\":\"p99 to p50 of a put\",\"entries\":%llu,\"ratio\":%.2f,"
            "\"p50_us\":%.0f}\n",
            peer->name, (unsigned long long)entries, times[SINGLE_COUNT * 99 / 100] / times[SINGLE_COUNT / 2],
            times[SINGLE_COUNT / 2] * 1e6);
-    return entries + SINGLE_COUNT;
+    return entries;
 }
 
 static uint64_t measure_batches(const struct peer *peer, void *handle, uint64_t entries)
 {
-    const double start = now_s();
+    double rates[ROUNDS];
 
-    for (unsigned i = 0; i < BATCH_COUNT; i++)
-        put_range(peer, handle, entries + i * 64, 64);
-    report(peer, "puts, 64 a commit", entries, BATCH_COUNT * 64 / (now_s() - start));
-    return entries + (uint64_t)BATCH_COUNT * 64;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        const double start = now_s();
+
+        for (unsigned i = 0; i < BATCH_COUNT / ROUNDS; i++, entries += 64)
+            put_range(peer, handle, entries, 64);
+        rates[round] = BATCH_COUNT / ROUNDS * 64 / (now_s() - start);
+    }
+    report(peer, "puts, 64 a commit", entries, median(rates, ROUNDS));
+    return entries;
 }
 
 static void measure_gets(const struct peer *peer, void *handle, uint64_t entries)
@@ -210,27 +189,36 @@ static void measure_open(const struct peer *peer, const char *path, uint64_t ent
     peer->close(handle);
 }
 
-/* A put as the vault has it: three compartments, one after the other. */
+/* So many commits of count entries into each of three compartments, one after the other: the median rate of entries. */
+static double rate_of_three(const struct peer *peer, void *const *handles, uint64_t *entries, unsigned commits,
+                            size_t count)
+{
+    double rates[ROUNDS];
+
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        const double start = now_s();
+
+        for (unsigned i = 0; i < commits / ROUNDS; i++, *entries += count)
+            for (int k = 0; k < 3; k++)
+                put_range(peer, handles[k], *entries, count);
+        rates[round] = (double)(commits / ROUNDS * count) / (now_s() - start);
+    }
+    return median(rates, ROUNDS);
+}
+
+/* A put as the vault has it. */
 static void measure_three(const struct peer *peer, const char *dir)
 {
+    uint64_t entries = 0;
     void *handles[3];
     char path[512];
-    double start;
 
     for (int i = 0; i < 3; i++) {
         (void)snprintf(path, sizeof path, "%s/%s-%d", dir, peer->name, i);
         handles[i] = peer->open(path, true);
     }
-    start = now_s();
-    for (unsigned i = 0; i < SINGLE_COUNT; i++)
-        for (int k = 0; k < 3; k++)
-            put_range(peer, handles[k], i, 1);
-    report(peer, "puts into three, one a commit", 0, SINGLE_COUNT / (now_s() - start));
-    start = now_s();
-    for (unsigned i = 0; i < BATCH_COUNT; i++)
-        for (int k = 0; k < 3; k++)
-            put_range(peer, handles[k], SINGLE_COUNT + i * 64, 64);
-    report(peer, "puts into three, 64 a commit", 0, BATCH_COUNT * 64 / (now_s() - start));
+    report(peer, "puts into three, one a commit", entries, rate_of_three(peer, handles, &entries, SINGLE_COUNT, 1));
+    report(peer, "puts into three, 64 a commit", entries, rate_of_three(peer, handles, &entries, BATCH_COUNT, 64));
     for (int i = 0; i < 3; i++)
         peer->close(handles[i]);
 }

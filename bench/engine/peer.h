@@ -25,7 +25,4 @@ struct peer {
 extern const struct peer peer_sherd; /**< our engine, through its table */
 extern const struct peer peer_lmdb;  /**< LMDB alone: one transaction a commit */
 
-/** End the program with a message. */
-__attribute__((noreturn, format(printf, 1, 2))) void die(const char *format, ...);
-
 #endif

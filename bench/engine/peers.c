@@ -2,6 +2,7 @@
 /* Our engine and plain LMDB behind the calls of peer.h. */
 #include "peer.h"
 #include "store/lmdb/lmdb.h"
+#include "tools.h"
 #include <lmdb.h>
 #include <string.h>
 #include <sys/stat.h>
