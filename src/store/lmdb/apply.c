@@ -13,12 +13,13 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
-/* What one transaction brings in at most. */
+/* What one transaction brings in at most: little in the background, much where somebody waits for the end. */
 #define PART_ITEMS 64U
 #define PART_BYTES ((size_t)512 << 10)
+#define HURRY_FACTOR 16U
 
 /* A disk with less room than a transaction writes is full. */
-#define DISK_FULL_BYTES ((uint64_t)4 << 20)
+#define DISK_FULL_BYTES ((uint64_t)16 << 20)
 
 #define PAUSE_NS 1000000L
 #define WAIT_NS 200000L
@@ -118,12 +119,13 @@ static int put_applied(MDB_txn *txn, MDB_dbi dbi, uint64_t generation)
 }
 
 /* Fill a transaction with items from *at on; *at moves behind the last. With the last of all goes the word of that. */
-static int fill_txn(const struct sorted *sorted, MDB_txn *txn, MDB_dbi dbi, uint32_t *at)
+static int fill_txn(const struct sorted *sorted, MDB_txn *txn, MDB_dbi dbi, uint32_t factor, uint32_t *at)
 {
-    const uint32_t end = sorted->count - *at < PART_ITEMS ? sorted->count : *at + PART_ITEMS;
+    const uint32_t items = PART_ITEMS * factor;
+    const uint32_t end = sorted->count - *at < items ? sorted->count : *at + items;
     size_t bytes = 0;
 
-    while (*at < end && bytes < PART_BYTES) {
+    while (*at < end && bytes < PART_BYTES * factor) {
         const struct sherd_lmdb_item *item = sorted_item(sorted, *at);
         const int rc = put_item(sorted, item, txn, dbi);
 
@@ -151,14 +153,16 @@ static int true_cause(const struct sherd_lmdb_applier *applier, int rc)
     return (uint64_t)fs.f_bavail * fs.f_frsize < DISK_FULL_BYTES ? ENOSPC : rc;
 }
 
-static enum sherd_err apply_part(struct sherd_lmdb_applier *applier, const struct sorted *sorted, uint32_t *at)
+static enum sherd_err apply_part(struct sherd_lmdb_applier *applier, const struct sorted *sorted, bool gently,
+                                 uint32_t *at)
 {
+    const uint32_t factor = gently && !atomic_load(&applier->hurry) ? 1 : HURRY_FACTOR;
     uint32_t next = *at;
     MDB_txn *txn = NULL;
     int rc;
 
     SHERD_TRY(sherd_lmdb_env_begin_write(applier->env, &txn));
-    rc = fill_txn(sorted, txn, applier->env->dbi, &next);
+    rc = fill_txn(sorted, txn, applier->env->dbi, factor, &next);
     if (rc != MDB_SUCCESS)
         mdb_txn_abort(txn);
     else
@@ -192,7 +196,7 @@ static enum sherd_err apply_sorted(struct sherd_lmdb_applier *applier, const str
 
     do {
         SHERD_FAILPOINT("lmdb.apply");
-        SHERD_TRY(apply_part(applier, sorted, &at));
+        SHERD_TRY(apply_part(applier, sorted, gently, &at));
         if (gently)
             pause_if_early(applier, at, sorted->count);
     } while (at < sorted->count);
