@@ -35,32 +35,14 @@ static enum sherd_err commit_fragments(struct sherd_vault *vault, struct sherd_v
     return sherd_compartment_write(vault->secrets, ops, op_count);
 }
 
-static enum sherd_err seal_maps(struct sherd_vault *vault, const struct sherd_version *versions, size_t count,
-                                struct sherd_buf *stored, struct sherd_store_op *ops)
-{
-    size_t offset = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        ops[i] = (struct sherd_store_op){
-            .kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT, .name = versions[i].change.pin.map};
-        SHERD_TRY(sherd_assets_map_seal(&vault->assets, &ops[i].name, &versions[i].map, stored));
-        ops[i].value.len = stored->len - offset;
-        offset = stored->len;
-    }
-    offset = 0;
-    for (size_t i = 0; i < count; i++) { /* the buffer does not move any more */
-        ops[i].value.data = stored->data + offset;
-        offset += ops[i].value.len;
-    }
-    return SHERD_OK;
-}
-
 static enum sherd_err commit_maps(struct sherd_vault *vault, const struct sherd_version *versions, size_t count,
                                   struct sherd_store_op *ops)
 {
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf stored = {0};
-
-    SHERD_TRY(seal_maps(vault, versions, count, &stored, ops));
+    for (size_t i = 0; i < count; i++)
+        ops[i] = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
+                                         .expect = SHERD_EXPECT_ABSENT,
+                                         .name = versions[i].change.pin.map,
+                                         .value = sherd_buf_span(&versions[i].map_entry)};
     sherd_store_ops_order(ops, count);
     return sherd_compartment_write(vault->assets.compartment, ops, count);
 }

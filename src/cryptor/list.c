@@ -41,9 +41,9 @@ static enum sherd_err visit_entry(void *arg, struct sherd_ref name, struct sherd
     struct sherd_map map;
 
     if (page->count == page->count_max)
-        return SHERD_ERR_LIMIT; /* the page is full; taken back in fill() */
-    if (!sherd_assets_is_map(&page->vault->assets, stored))
-        return SHERD_OK;
+        return SHERD_ERR_LIMIT;                             /* the page is full; taken back in fill() */
+    if (!sherd_assets_is_map(&page->vault->assets, stored)) /* or a map entry that was changed to look like none */
+        return sherd_assets_entry_check(&page->vault->assets, &name, stored);
     SHERD_TRY(sherd_assets_map_open(&page->vault->assets, &name, stored, &payload, &map));
     return add(page, name, &map);
 }

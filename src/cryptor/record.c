@@ -91,18 +91,34 @@ static void versions_done(struct sherd_version *versions, size_t count)
     sherd_free(versions);
 }
 
+/* A batch whose records are being sealed, by all threads. */
+struct batch {
+    struct sherd_vault *vault;
+    const struct sherd_batch_item *items;
+    struct sherd_version *versions;
+};
+
+static enum sherd_err seal_item(void *arg, size_t index)
+{
+    const struct batch *batch = arg;
+    const struct sherd_batch_item *item = &batch->items[index];
+    struct sherd_version *version = &batch->versions[index];
+
+    SHERD_ENSURE(item->content.len <= SHERD_BATCH_CONTENT_BYTES_MAX, SHERD_ERR_LIMIT,
+                 "contents in a batch have at most 64 KiB: put longer ones by themselves");
+    SHERD_ENSURE(item->meta == NULL || item->meta->idempotency_key.len == 0, SHERD_ERR_INVALID,
+                 "idempotency keys are not for batches");
+    SHERD_TRY(check_given(batch->vault, item->content));
+    SHERD_TRY(sherd_version_begin(batch->vault, item->meta, version));
+    return sherd_version_seal_inline(batch->vault, version, item->content);
+}
+
 static enum sherd_err put_batch(struct sherd_vault *vault, struct sherd_batch_item *items, size_t count,
                                 struct sherd_version *versions)
 {
-    for (size_t i = 0; i < count; i++) {
-        SHERD_ENSURE(items[i].content.len <= SHERD_BATCH_CONTENT_BYTES_MAX, SHERD_ERR_LIMIT,
-                     "contents in a batch have at most 64 KiB: put longer ones by themselves");
-        SHERD_ENSURE(items[i].meta == NULL || items[i].meta->idempotency_key.len == 0, SHERD_ERR_INVALID,
-                     "idempotency keys are not for batches");
-        SHERD_TRY(check_given(vault, items[i].content));
-        SHERD_TRY(sherd_version_begin(vault, items[i].meta, &versions[i]));
-        SHERD_TRY(sherd_version_seal_inline(vault, &versions[i], items[i].content));
-    }
+    struct batch batch = {vault, items, versions};
+
+    SHERD_TRY(sherd_pool_each(vault->pool, count, seal_item, &batch));
     SHERD_TRY(sherd_version_commit(vault, versions, count));
     for (size_t i = 0; i < count; i++)
         items[i].id = versions[i].map.record;

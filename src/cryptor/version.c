@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A version on its way in, up to the sealed fragment: see version.h. Making it durable: commit.c. */
+#include "cryptor/load.h"
 #include "cryptor/version.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -62,6 +63,7 @@ static enum sherd_err draw(struct sherd_vault *vault, struct sherd_uuid record, 
     struct sherd_anchor *anchor = vault->anchor;
     struct sherd_pin *pin = &version->change.pin;
     struct sherd_context context;
+    struct sherd_ref names[2];
 
     version->keys = sherd_secret_alloc(sizeof(*version->keys));
     if (version->keys == NULL)
@@ -76,8 +78,9 @@ static enum sherd_err draw(struct sherd_vault *vault, struct sherd_uuid record, 
     version->map.record = record;
     version->map.version = number;
     version->map.created_s = pin->created_s;
-    SHERD_TRY(sherd_random(version->map.data.bytes, sizeof(version->map.data.bytes)));
-    SHERD_TRY(sherd_random(pin->map.bytes, sizeof(pin->map.bytes)));
+    SHERD_TRY(sherd_random(names, sizeof(names)));
+    version->map.data = names[0];
+    pin->map = names[1];
     SHERD_TRY(sherd_random(&version->keys->in_assets, 2 * sizeof(struct sherd_share)));
     version->map.share = version->keys->in_assets;
     sherd_content_context(vault, pin, &context);
@@ -113,22 +116,12 @@ enum sherd_err sherd_version_begin(struct sherd_vault *vault, const struct sherd
 }
 
 /* Entity, content type and attributes as the current version has them. */
-static enum sherd_err inherit(struct sherd_vault *vault, const struct sherd_pin *pin, struct sherd_version *version)
+static enum sherd_err inherit(const struct sherd_map *map, struct sherd_version *version)
 {
-    SHERD_CLEANUP(sherd_secret_freep) uint8_t *block = sherd_secret_alloc(SHERD_PAYLOAD_BYTES_MAX);
-    struct sherd_map map;
-
-    if (block == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    struct sherd_buf payload = sherd_buf_borrow(block, SHERD_PAYLOAD_BYTES_MAX);
-    const enum sherd_err err = sherd_assets_map_get(&vault->assets, &pin->map, &payload, &map);
-    if (err == SHERD_ERR_NOT_FOUND)
-        return sherd_fail(SHERD_ERR_TAMPERED, "the record's map entry in assets is missing");
-    SHERD_TRY(err);
     version->attributes.max = SHERD_ATTRIBUTES_ENCODED_MAX;
-    SHERD_TRY(sherd_buf_append(&version->attributes, map.attributes));
-    memcpy(version->map.entity_id, map.entity_id, sizeof(map.entity_id));
-    memcpy(version->map.content_type, map.content_type, sizeof(map.content_type));
+    SHERD_TRY(sherd_buf_append(&version->attributes, map->attributes));
+    memcpy(version->map.entity_id, map->entity_id, sizeof(map->entity_id));
+    memcpy(version->map.content_type, map->content_type, sizeof(map->content_type));
     version->map.attributes = sherd_buf_span(&version->attributes);
     return SHERD_OK;
 }
@@ -136,23 +129,24 @@ static enum sherd_err inherit(struct sherd_vault *vault, const struct sherd_pin 
 enum sherd_err sherd_version_begin_update(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version_expected,
                                           const struct sherd_record_meta *meta, struct sherd_version *version)
 {
-    struct sherd_pin_view view;
+    SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded current = {0};
 
     SHERD_TRY(sherd_vault_check_writable(vault));
     SHERD_ENSURE(meta == NULL || (meta->collection == NULL && meta->entity == NULL && meta->idempotency_key.len == 0),
                  SHERD_ERR_INVALID, "an update cannot change collection or entity, and takes no idempotency key");
-    SHERD_TRY(vault->anchor->ops->pin_get(vault->anchor, id, 0, &view, NULL));
-    if (version_expected != 0 && version_expected != view.version_current)
+    SHERD_TRY(sherd_locate(vault, id, 0, &current));
+    const uint64_t version_current = current.view.version_current;
+    if (version_expected != 0 && version_expected != version_current)
         return sherd_fail(SHERD_ERR_CONFLICT, "version %llu of the record is current",
-                          (unsigned long long)view.version_current);
-    SHERD_TRY(sherd_vault_collection_by_id(vault, &view.pin.collection, &version->collection));
-    SHERD_TRY(inherit(vault, &view.pin, version));
+                          (unsigned long long)version_current);
+    SHERD_TRY(sherd_vault_collection_by_id(vault, &current.view.pin.collection, &version->collection));
+    SHERD_TRY(inherit(&current.map, version));
     if (meta != NULL) {
         sherd_buf_clear(&version->attributes);
         SHERD_TRY(take_description(meta, version));
     }
-    SHERD_TRY(draw(vault, id, view.version_current + 1, version));
-    version->change.version_expected = view.version_current;
+    SHERD_TRY(draw(vault, id, version_current + 1, version));
+    version->change.version_expected = version_current;
     return SHERD_OK;
 }
 
@@ -171,32 +165,42 @@ static enum sherd_err seal_padded(const struct sherd_version *version, const str
     return sherd_aead_seal(key->bytes, sherd_context_span(context), sherd_span_of(padded, padded_bytes), out_sealed);
 }
 
+enum sherd_err sherd_version_sealed(struct sherd_vault *vault, struct sherd_version *version, uint64_t content_bytes,
+                                    uint64_t fragment_bytes, const struct sherd_digest *digest)
+{
+    version->map.content_bytes = content_bytes;
+    version->map.fragment_bytes = fragment_bytes;
+    version->map.blob = version->blob != NULL;
+    version->change.pin.fragment_bytes = fragment_bytes;
+    version->change.pin.digest = *digest;
+    version->map_entry.max = SHERD_ENTRY_BYTES_MAX;
+    return sherd_assets_map_seal(&vault->assets, &version->change.pin.map, &version->map, &version->map_entry);
+}
+
 enum sherd_err sherd_version_seal_inline(struct sherd_vault *vault, struct sherd_version *version,
                                          struct sherd_span content)
 {
     const uint64_t padded_bytes = sherd_fragment_padded_bytes(content.len, version->collection.rules.exact_sizes);
-    struct sherd_pin *pin = &version->change.pin;
     uint8_t prefix[SHERD_FRAGMENT_PREFIX_SIZE];
     struct sherd_context context;
+    struct sherd_digest digest;
 
-    sherd_content_context(vault, pin, &context);
+    sherd_content_context(vault, &version->change.pin, &context);
     sherd_fragment_prefix_encode(&version->keys->in_secrets, prefix);
     version->fragment.max = SHERD_STORE_VALUE_BYTES_MAX;
     SHERD_TRY(sherd_buf_reserve(&version->fragment, (size_t)sherd_fragment_bytes(padded_bytes)));
     SHERD_TRY(sherd_buf_append(&version->fragment, sherd_span_of(prefix, sizeof(prefix))));
     SHERD_TRY(seal_padded(version, &context, content, (size_t)padded_bytes, &version->fragment));
 
-    version->map.content_bytes = content.len;
-    version->map.fragment_bytes = version->fragment.len;
-    version->map.blob = false;
-    pin->fragment_bytes = version->fragment.len;
-    return sherd_fragment_digest(sherd_buf_span(&version->fragment), &pin->digest);
+    SHERD_TRY(sherd_fragment_digest(sherd_buf_span(&version->fragment), &digest));
+    return sherd_version_sealed(vault, version, content.len, version->fragment.len, &digest);
 }
 
 void sherd_version_done(struct sherd_version *version)
 {
     sherd_blob_abort(version->blob);
     sherd_buf_done(&version->fragment);
+    sherd_buf_done(&version->map_entry);
     sherd_buf_done(&version->idempotency_key);
     sherd_buf_done(&version->attributes);
     sherd_secret_free(version->keys);

@@ -31,6 +31,7 @@ struct sherd_version {
     struct sherd_buf attributes; /* what map.attributes borrows, in ordinary memory; wiped */
     struct sherd_buf idempotency_key;
     struct sherd_version_keys *keys;
+    struct sherd_buf map_entry;     /* the map entry, sealed */
     struct sherd_buf fragment;      /* the fragment, where it is an entry */
     struct sherd_blob_writer *blob; /* the fragment, where it is a blob: finished, not yet committed */
 };
@@ -53,7 +54,12 @@ SHERD_MUST_USE enum sherd_err sherd_version_begin_update(struct sherd_vault *vau
                                                          const struct sherd_record_meta *meta,
                                                          struct sherd_version *version);
 
-/** Seal contents of at most SHERD_INLINE_BYTES_MAX bytes into version->fragment; fills in lengths and digest. */
+/** Note lengths and digest of the sealed fragment, and seal the map entry. The version is then ready for commit. */
+SHERD_MUST_USE enum sherd_err sherd_version_sealed(struct sherd_vault *vault, struct sherd_version *version,
+                                                   uint64_t content_bytes, uint64_t fragment_bytes,
+                                                   const struct sherd_digest *digest);
+
+/** Seal contents of at most SHERD_INLINE_BYTES_MAX bytes into version->fragment, and the map entry. */
 SHERD_MUST_USE enum sherd_err sherd_version_seal_inline(struct sherd_vault *vault, struct sherd_version *version,
                                                         struct sherd_span content);
 

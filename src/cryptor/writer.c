@@ -303,7 +303,7 @@ static enum sherd_err wait_for_slots(struct sherd_writer *writer)
 static enum sherd_err finish_blob(struct sherd_writer *writer)
 {
     struct sherd_version *version = &writer->version;
-    struct sherd_pin *pin = &version->change.pin;
+    struct sherd_digest digest;
     const uint64_t padded_bytes = sherd_fragment_padded_bytes(writer->content_bytes,
                                                               version->collection.rules.exact_sizes);
 
@@ -317,11 +317,9 @@ static enum sherd_err finish_blob(struct sherd_writer *writer)
         SHERD_TRY(ready_slot(writer));
     SHERD_TRY(submit_filled(writer, true));
     SHERD_TRY(wait_for_slots(writer));
-    version->map.content_bytes = writer->content_bytes;
-    version->map.fragment_bytes = sherd_fragment_bytes(padded_bytes);
-    version->map.blob = true;
-    pin->fragment_bytes = version->map.fragment_bytes;
-    return sherd_merkle_root(&writer->tree, &pin->digest);
+    SHERD_TRY(sherd_merkle_root(&writer->tree, &digest));
+    return sherd_version_sealed(writer->vault, version, writer->content_bytes, sherd_fragment_bytes(padded_bytes),
+                                &digest);
 }
 
 static enum sherd_err finish(struct sherd_writer *writer)
