@@ -66,7 +66,9 @@ void place_make(struct place *place)
 {
     struct sherd_buf key = sherd_buf_borrow(place->key, sizeof(place->key));
 
-    (void)snprintf(place->root, sizeof(place->root), "/tmp/sherd-fault-XXXXXX");
+    const char *base = getenv("SHERD_FAULT_DIR");
+
+    (void)snprintf(place->root, sizeof(place->root), "%s/sherd-fault-XXXXXX", base != NULL ? base : "/tmp");
     REQUIRE(mkdtemp(place->root) != NULL, "%s: %s", place->root, strerror(errno));
     (void)snprintf(place->vault, sizeof(place->vault), "%s/vault", place->root);
     REQUIRE_OK(sherd_key_file_new(&key));
@@ -110,7 +112,8 @@ int in_child(void (*run)(void *arg), void *arg)
     REQUIRE(child >= 0, "fork: %s", strerror(errno));
     if (child == 0) {
         run(arg);
-        exit(0); /* not _exit(): leaks are looked for at exit */
+        (void)fflush(NULL);
+        _exit(0); /* a search for leaks at every end would take longer than all else */
     }
     REQUIRE(waitpid(child, &status, 0) == child, "waitpid: %s", strerror(errno));
     return WIFSIGNALED(status) ? 256 + WTERMSIG(status) : WEXITSTATUS(status);

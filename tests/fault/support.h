@@ -93,8 +93,8 @@ void require_content(struct sherd_vault *vault, struct sherd_uuid id, uint64_t v
 struct sherd_verify_stat require_clean(struct sherd_vault *vault);
 
 /**
- * Require that the sweeper removes as much as a dry run and verify have announced, that a second sweep finds nothing, and
- * that the vault verifies before and after. @return what the first sweep removed
+ * Require that the sweeper removes as much as a dry run and verify have announced, that a second sweep finds nothing,
+ * and that the vault verifies before and after. @return what the first sweep removed
  */
 struct sherd_sweep_stat require_swept(struct sherd_vault *vault);
 

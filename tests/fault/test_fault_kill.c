@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SIGKILL at random instants. Threads of a child put, update, delete and put in batches, and say so in a pipe before and
- * after each call; the parent kills the child, and now and then looks at what is there:
+ * SIGKILL at random instants. Threads of a child put, update, delete and put in batches, and say so in a pipe before
+ * and after each call; the parent kills the child, and now and then looks at what is there:
  *
- *   - every record that was acknowledged is there, in its version, with exactly its bytes, and its kept versions as well;
+ *   - every record that was acknowledged is there, in its version, with exactly its bytes, and its kept versions as
+ *   well;
  *   - what was under way is as before or as after, a batch all or nothing;
  *   - nothing else is there: what was deleted does not come back;
  *   - the vault opens as it is, verifies, and a sweep removes what no record owns, and nothing else.
@@ -656,7 +657,7 @@ static void run_kills(void *arg)
     }
     fprintf(
         stderr,
-        "%lu kills, %llu acknowledged, under way %llu as before and %llu as after, swept %llu map entries, %llu fragments, "
+        "%lu kills, %llu acknowledged; under way %llu as before, %llu as after; swept %llu map entries, %llu fragments, "
         "%llu unfinished\n",
         run->kills, (unsigned long long)model->acknowledged, (unsigned long long)model->before,
         (unsigned long long)model->after, (unsigned long long)model->maps_swept,
