@@ -130,9 +130,8 @@ static enum sherd_err open_parent(int root_fd, char *path, int *out_fd, const ch
         fd = below;
         name = slash + 1;
     }
-    *out_fd = fd;
+    *out_fd = cli_fd_take(&fd);
     *out_name = name;
-    fd = -1;
     return SHERD_OK;
 }
 
@@ -224,8 +223,6 @@ static enum sherd_err write_page(struct export *export)
             SHERD_TRY(tell(export, &export->page[i], bytes));
         else
             note_failure(export, &export->page[i], err);
-        if (cli_signal_caught() != 0)
-            return sherd_fail(SHERD_ERR_BUSY, "interrupted: files that are listed are complete");
     }
     page_clear(export);
     return cli_flush(export->cli);

@@ -170,7 +170,7 @@ static enum sherd_err wait_for_commit(struct import *import, const struct cli_wa
 
 static enum sherd_err store_large(struct import *import, const struct cli_walk_item *item, int fd)
 {
-    struct cli_tree_meta tree;
+    struct cli_tree_meta tree = {0};
     struct cli_store store = {.vault = import->vault, .meta = &tree.meta};
     uint64_t bytes = 0;
 

@@ -131,7 +131,7 @@ static enum sherd_err begin_beside(const char *path, struct cli_output *out_outp
         return sherd_fail_errno(SHERD_ERR_IO, "%.120s", folder);
     SHERD_TRY(cli_output_begin(dir_fd, name, out_output));
     out_output->own_dir = true;
-    dir_fd = -1;
+    out_output->dir_fd = cli_fd_take(&dir_fd);
     return SHERD_OK;
 }
 

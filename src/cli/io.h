@@ -17,6 +17,15 @@ static inline void cli_fd_closep(int *fd)
         (void)close(*fd);
 }
 
+/** Hand a descriptor over: the cleanup closes it no more. */
+static inline int cli_fd_take(int *fd)
+{
+    const int taken = *fd;
+
+    *fd = -1;
+    return taken;
+}
+
 /**
  * Read until the block is full or the input ends.
  * @param[in]  what       names the input in the detail of an error

@@ -59,6 +59,13 @@ static enum sherd_err attribute_option(struct cli_meta *meta, const char *text, 
     return SHERD_OK;
 }
 
+static enum sherd_err key_option(struct cli_meta *meta, const char *text)
+{
+    SHERD_ENSURE(*text != '\0', SHERD_ERR_INVALID, "--idempotency-key: empty, which would protect nothing");
+    meta->meta.idempotency_key = sherd_span_str(text);
+    return SHERD_OK;
+}
+
 static enum sherd_err read_options(const struct cli *cli, bool may_remove, struct cli_meta *meta)
 {
     const struct cli_option *options = cli->command->options;
@@ -69,7 +76,7 @@ static enum sherd_err read_options(const struct cli *cli, bool may_remove, struc
         if (given->option == &options[CLI_OPT_TYPE])
             meta->meta.content_type = given->value;
         else if (given->option == &options[CLI_OPT_KEY])
-            meta->meta.idempotency_key = sherd_span_str(given->value);
+            SHERD_TRY(key_option(meta, given->value));
         else if (given->option == &options[CLI_OPT_ATTR])
             SHERD_TRY(attribute_option(meta, given->value, may_remove));
     }

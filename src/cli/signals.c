@@ -102,7 +102,8 @@ void cli_signals_install(bool json)
     install(SIGINT, on_end, 0);
     install(SIGTERM, on_end, 0);
     install(SIGHUP, on_end, 0);
-    install(SIGPIPE, SIG_IGN, 0);
+    install(SIGPIPE, SIG_IGN, 0); /* the write fails, and says so */
+    install(SIGXFSZ, SIG_IGN, 0);
 }
 
 void cli_signals_defer(void)

@@ -46,8 +46,9 @@ bool cli_range_parse(const char *text, struct cli_range *out_range)
         if (!take_number(&text, &range.last))
             return false;
     } else {
-        if (!take_number(&text, &range.first) || *text++ != '-')
+        if (!take_number(&text, &range.first) || *text != '-')
             return false;
+        text++;
         if (*text == '\0')
             range.to_end = true;
         else if (!take_number(&text, &range.last) || range.last < range.first)

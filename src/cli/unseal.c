@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 /* Room for the longest passphrase, its newline, and one byte that shows that there was more. */
-#define SECRET_BYTES (SHERD_PASSPHRASE_BYTES_MAX + 2)
+#define SECRET_BYTES ((size_t)SHERD_PASSPHRASE_BYTES_MAX + 2)
 
 static void warn_if_readable(const struct cli *cli, int fd, const char *what)
 {

@@ -14,7 +14,8 @@ def test_cli_usage__is_told(box):
     for args in [[], ["nonsense"], ["put", "a", "b"], ["get"], ["get", "no-uuid"], ["rm"], ["--nonsense", "ls"],
                  ["ls", "--nonsense"], ["ls", "-X"], ["ls", "--limit"], ["ls", "--limit", "0"], ["ls", "--limit", "1x"],
                  ["ls", "--limit", "-1"], ["ls", "--limit", "99999999999999999999999"], ["inspect"],
-                 ["collection", "create"], ["put", "-", "-a", "=x"], ["put", "-", "-a", "x"], ["ls", "--json=1"]]:
+                 ["collection", "create"], ["put", "-", "-a", "=x"], ["put", "-", "-a", "x"], ["ls", "--json=1"],
+                 ["put", "-", "--idempotency-key", ""]]:
         done = box.run("--vault", box.vault, "--key-file", box.key, *args, code=USAGE)
         box.one_line(done)
         assert done.stdout == b"", args

@@ -6,6 +6,7 @@ import hashlib
 import os
 import pty
 import random
+import resource
 import select
 import signal
 import struct
@@ -148,6 +149,30 @@ def test_cli_get__leaves_nothing_when_it_is_ended(box):
             assert not box.path("out").exists()
             hits += 1
     assert hits >= 6, hits
+
+
+def limited(size):
+    """For preexec_fn: no file may grow beyond size, as on a disk that is full."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_cli_get__leaves_nothing_when_the_disk_is_full(box):
+    box.init()
+    record = box.put(noise(5 << 20))
+    done = box.sherd("get", record, "-o", "out", code=FAILURE, preexec_fn=limited(1 << 20))
+    box.one_line(done, "out")
+    assert sorted(os.listdir(box.dir)) == ["my.key", "vault"]
+
+
+def test_cli_put__says_that_the_disk_is_full(box):
+    box.init()
+    record = box.put(b"before")
+    box.path("big").write_bytes(noise(5 << 20))
+    done = box.sherd("put", "big", code=FAILURE, preexec_fn=limited(2 << 20))
+    assert done.stdout == b"" and box.one_line(done)
+    assert box.text("ls") == record and box.get(record) == b"before"
+    assert "clean" in box.text("verify")
+    box.sherd("put", "big")
 
 
 def test_cli_get__ends_quietly_when_its_reader_is_gone(box):

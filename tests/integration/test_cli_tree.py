@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 
 from harness import CONFLICT, FAILURE, NOT_FOUND, OK, TAMPERED, USAGE, UUID, OneOf, main
 
@@ -162,6 +163,33 @@ def test_cli_import__that_is_ended_says_how_to_go_on(box):
     assert len(box.text("ls").split("\n")) == listed
     box.sherd("import", "tree", "--resume", "--quiet")
     assert len(box.text("ls").split("\n")) == 3000
+
+
+def test_cli_import__that_is_killed_loses_nothing_that_it_listed(box):
+    box.init()
+    tree = box.path("tree")
+    tree.mkdir()
+    for i in range(4000):
+        (tree / f"f{i:04}").write_bytes(b"%04d" % i * 500)
+    for i in range(20):
+        (tree / f"f{i:04}-long").write_bytes(b"%04d" % i * 50000)
+    for delay in [0, 0.05, 0.2]:
+        child = box.start("--vault", box.vault, "--key-file", box.key, "import", "tree", "--resume",
+                          stdout=subprocess.PIPE, bufsize=0)
+        lines = [child.stdout.readline()]
+        time.sleep(delay)
+        child.kill()
+        lines += child.communicate(timeout=60)[0].splitlines()
+        listed = [line.decode().strip() for line in lines if len(line.strip()) > 38]
+        for line in [*listed[:3], *listed[-3:]]:
+            name = line[38:]
+            assert box.get(line[:36]) == (tree / name).read_bytes(), line
+        stored = set(box.text("ls").split("\n"))
+        assert {line[:36] for line in listed} <= stored
+    box.sherd("sweep")
+    assert "clean" in box.text("verify")
+    box.sherd("import", "tree", "--resume", "--quiet")
+    assert len(box.text("ls").split("\n")) == 4020
 
 
 def test_cli_export__does_not_replace_files_unless_told(box):
