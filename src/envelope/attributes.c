@@ -16,17 +16,17 @@ static enum sherd_err check_given(const struct sherd_attribute *attributes, size
 {
     size_t total = 0;
 
-    SHERD_ENSURE(count <= SHERD_ATTRIBUTES_MAX, SHERD_ERR_LIMIT, "a record has at most 64 attributes");
+    SHERD_ENSURE(count <= SHERD_ATTRIBUTES_MAX, SHERD_ERR_INVALID, "a record has at most 64 attributes");
     for (size_t i = 0; i < count; i++) {
         const size_t name_bytes = attributes[i].name != NULL ? strlen(attributes[i].name) : 0;
 
         SHERD_ENSURE(name_bytes >= 1 && name_bytes <= SHERD_ATTRIBUTE_NAME_BYTES_MAX, SHERD_ERR_INVALID,
                      "an attribute's name has 1 to 63 bytes");
-        SHERD_ENSURE(attributes[i].value.len <= SHERD_ATTRIBUTES_BYTES_MAX, SHERD_ERR_LIMIT,
+        SHERD_ENSURE(attributes[i].value.len <= SHERD_ATTRIBUTES_BYTES_MAX, SHERD_ERR_INVALID,
                      "a record's attributes have at most 4096 bytes together");
         total += name_bytes + attributes[i].value.len;
     }
-    SHERD_ENSURE(total <= SHERD_ATTRIBUTES_BYTES_MAX, SHERD_ERR_LIMIT,
+    SHERD_ENSURE(total <= SHERD_ATTRIBUTES_BYTES_MAX, SHERD_ERR_INVALID,
                  "a record's attributes have at most 4096 bytes together");
     return SHERD_OK;
 }

@@ -14,7 +14,8 @@
 
 /**
  * Encode attributes given in any order.
- * @return SHERD_OK; SHERD_ERR_INVALID (a name is empty, too long or there twice); SHERD_ERR_LIMIT; SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK; SHERD_ERR_INVALID (a name is empty, too long or there twice, or a bound is passed);
+ *         SHERD_ERR_NO_MEMORY; SHERD_ERR_LIMIT (out_bytes has no room)
  */
 SHERD_MUST_USE enum sherd_err sherd_attributes_encode(const struct sherd_attribute *attributes, size_t count,
                                                       struct sherd_buf *out_bytes);

@@ -87,13 +87,13 @@ static void test_envelope_attributes_encode__holds_the_bounds_of_all_together(vo
 
     (void)state;
     assert_int_equal(encode_one("n", 4095), SHERD_OK);
-    assert_int_equal(encode_one("n", 4096), SHERD_ERR_LIMIT);
-    assert_int_equal(encode_one("n", 70000), SHERD_ERR_LIMIT);
+    assert_int_equal(encode_one("n", 4096), SHERD_ERR_INVALID);
+    assert_int_equal(encode_one("n", 70000), SHERD_ERR_INVALID);
     for (size_t i = 0; i < 65; i++) {
         (void)snprintf(names[i], sizeof(names[i]), "%02zu", i);
         many[i] = (struct sherd_attribute){.name = names[i], .value = sherd_span_of(value, 62)};
     }
-    assert_int_equal(sherd_attributes_encode(many, 65, &bytes), SHERD_ERR_LIMIT);
+    assert_int_equal(sherd_attributes_encode(many, 65, &bytes), SHERD_ERR_INVALID);
     assert_int_equal(bytes.len, 0);
     assert_int_equal(sherd_attributes_encode(many, 64, &bytes), SHERD_OK); /* 64 * (2 + 62) = 4096 */
     assert_int_equal(bytes.len, SHERD_ATTRIBUTES_ENCODED_MAX);
@@ -101,7 +101,7 @@ static void test_envelope_attributes_encode__holds_the_bounds_of_all_together(vo
     assert_int_equal(count, 64);
     sherd_buf_clear(&bytes);
     many[63].value.len = 63;
-    assert_int_equal(sherd_attributes_encode(many, 64, &bytes), SHERD_ERR_LIMIT);
+    assert_int_equal(sherd_attributes_encode(many, 64, &bytes), SHERD_ERR_INVALID);
     sherd_buf_done(&bytes);
 }
 
