@@ -22,8 +22,10 @@ trap 'rm -rf "$place"' EXIT
 cd "$place" || exit
 PATH=$bin:$PATH
 
+bold='' plain=''
+[ ! -t 1 ] || bold=$'\033[1m' plain=$'\033[0m'
 for line in "${session[@]}"; do
-    [ -z "$line" ] || printf '\033[1m$ %s\033[0m\n' "$line"
+    [ -z "$line" ] || printf '%s$ %s%s\n' "$bold" "$line" "$plain"
     eval "$line"
     [ -z "$line" ] || echo
 done 2>&1

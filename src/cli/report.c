@@ -58,11 +58,13 @@ static void report_json(enum sherd_err err, struct sherd_span what, const char *
 }
 
 /* What a person can do, where the detail does not say it. */
-static const char *advice(enum sherd_err err, const char *detail)
+static const char *advice(const struct cli *cli, enum sherd_err err, const char *detail)
 {
-    if (err == SHERD_ERR_TAMPERED && strstr(detail, "backup") == NULL)
-        return "; `sherd verify` shows how far it goes, a backup brings it back";
-    return "";
+    if (err != SHERD_ERR_TAMPERED || strstr(detail, "backup") != NULL)
+        return "";
+    if (cli->command != NULL && strcmp(cli->command->name, "verify") == 0)
+        return "; restore from a backup";
+    return "; run `sherd verify`, restore from a backup";
 }
 
 static void report(const struct cli *cli, enum sherd_err err, struct sherd_span what)
@@ -70,7 +72,7 @@ static void report(const struct cli *cli, enum sherd_err err, struct sherd_span 
     char detail[SHERD_FAIL_TEXT_SIZE + 80];
     const char *text = *sherd_err_detail() != '\0' ? sherd_err_detail() : sherd_err_name(err);
 
-    (void)snprintf(detail, sizeof(detail), "%s%s", text, advice(err, text));
+    (void)snprintf(detail, sizeof(detail), "%s%s", text, advice(cli, err, text));
     cli_progress_clear();
     (void)fflush(stdout); /* lines that are printed already come first where both go to one place */
     if (cli->json) {
