@@ -4,6 +4,7 @@
  * wrong.
  */
 #include "store/lmdb/frame.h"
+#include "store/lmdb/guard.h"
 #include "store/lmdb/lmdb.h"
 #include "store_lmdb.h"
 #include <signal.h>
@@ -372,6 +373,117 @@ static void test_store_lmdb_crash__needs_no_mark(void **state)
     test_free(whole);
 }
 
+/* --- damaged pages ----------------------------------------------------------------------------------------------- */
+
+#define ENTRIES 2500U
+#define FLIPS 300U
+
+static enum sherd_err count_entry(void *arg, struct sherd_ref name, struct sherd_span value)
+{
+    (void)name;
+    *(uint64_t *)arg += value.len;
+    return SHERD_OK;
+}
+
+/*
+ * Read all that can be read of a damaged store, and write to it. Any answer is one, but the process must not be killed.
+ */
+__attribute__((noreturn)) static void use_damaged(const char *path)
+{
+    const struct sherd_store_config config = {.path = path};
+    struct sherd_store *store = NULL;
+    struct sherd_snapshot *snapshot = NULL;
+    uint64_t bytes = 0;
+
+    (void)alarm(50);
+    if (sherd_lmdb_guard_install() != SHERD_OK)
+        _exit(1);
+    if (ops->open(&config, &store) != SHERD_OK || ops->snapshot_begin(store, &snapshot) != SHERD_OK)
+        _exit(0);
+    for (uint64_t i = 0; i < ENTRIES; i++) {
+        struct sherd_buf value = {.max = SHERD_STORE_VALUE_BYTES_MAX};
+        const enum sherd_err err = ops->get(snapshot, name_of(i), &value);
+
+        sherd_buf_done(&value);
+        if (err != SHERD_OK && err != SHERD_ERR_NOT_FOUND && err != SHERD_ERR_IO)
+            _exit(2);
+    }
+    if (ops->scan(snapshot, NULL, count_entry, &bytes) == SHERD_OK && bytes > (uint64_t)1 << 40)
+        _exit(3);
+    ops->snapshot_end(snapshot);
+    if (try_put(store, 1, "anew") != SHERD_OK)
+        _exit(4); /* the journal is not damaged */
+    _exit(0);
+}
+
+static void flip_in_file(const char *path, uint64_t random)
+{
+    const int fd = open(path, O_RDWR);
+    struct stat st;
+    uint8_t byte = 0;
+    off_t at;
+
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    at = (off_t)(random % (uint64_t)st.st_size);
+    if (random & 1) /* page headers and their tables of offsets tell most */
+        at = at / 4096 * 4096 + (off_t)(random / 7919 % 32);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= (uint8_t)(1U << (random / 104729 % 8));
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    assert_int_equal(close(fd), 0);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    uint8_t block[1 << 16];
+    FILE *in = fopen(from, "r");
+    FILE *out = fopen(to, "w");
+    size_t got;
+
+    assert_true(in != NULL && out != NULL);
+    while ((got = fread(block, 1, sizeof block, in)) > 0)
+        assert_int_equal(fwrite(block, 1, got, out), got);
+    assert_int_equal(fclose(in) | fclose(out), 0);
+}
+
+static void make_applied(void *state)
+{
+    struct sherd_store *store = scratch_create(state);
+    char text[700];
+
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\0';
+    for (uint64_t i = 0; i < ENTRIES; i++)
+        put_number(store, i, text + i % 600);
+    ops->close(store); /* more than a mebibyte waits: it is applied */
+}
+
+static void test_store_lmdb_crash__survives_damaged_pages(void **state)
+{
+    char data[128];
+    char copy[128];
+
+    make_applied(*state);
+    (void)snprintf(data, sizeof data, "%s/data.mdb", scratch_path(*state));
+    (void)snprintf(copy, sizeof copy, "%s-copy", scratch_path(*state));
+    copy_file(data, copy);
+    for (uint64_t i = 0; i < FLIPS; i++) {
+        int status = 0;
+        pid_t child;
+
+        copy_file(copy, data);
+        for (uint64_t k = 0; k < 1 + i % 20; k++)
+            flip_in_file(data, sherd_get_u64(name_of(i * 100 + k).bytes));
+        child = fork();
+        if (child == 0)
+            use_damaged(scratch_path(*state));
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 70);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +495,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_store_lmdb_crash__refuses_any_damage_after_a_close, scratch_setup,
                                         scratch_done),
         cmocka_unit_test_setup_teardown(test_store_lmdb_crash__needs_no_mark, scratch_setup, scratch_done),
+        cmocka_unit_test_setup_teardown(test_store_lmdb_crash__survives_damaged_pages, scratch_setup, scratch_done),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

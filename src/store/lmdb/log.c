@@ -237,6 +237,28 @@ void sherd_lmdb_log_publish(struct sherd_lmdb_log *log, struct sherd_span frame)
     (void)pthread_mutex_unlock(&log->mutex);
 }
 
+static enum sherd_err after_begin(void)
+{
+    SHERD_FAILPOINT("lmdb.rotate");
+    return SHERD_OK;
+}
+
+static enum sherd_err begin_next(const struct sherd_lmdb_log *log, const struct sherd_lmdb_journal *active,
+                                 struct sherd_lmdb_journal **out_next)
+{
+    struct sherd_lmdb_journal *next = NULL;
+    enum sherd_err err;
+
+    SHERD_TRY(sherd_lmdb_journal_begin(log->dir->fd, active->header.generation + 1, active->next_sequence, &next));
+    err = after_begin();
+    if (err != SHERD_OK) {
+        sherd_lmdb_journal_unref(next);
+        return err;
+    }
+    *out_next = next;
+    return SHERD_OK;
+}
+
 enum sherd_err sherd_lmdb_log_rotate(struct sherd_lmdb_log *log)
 {
     const struct sherd_lmdb_journal *active = log->active;
@@ -245,8 +267,7 @@ enum sherd_err sherd_lmdb_log_rotate(struct sherd_lmdb_log *log)
     (void)pthread_mutex_lock(&log->mutex);
     replace(&log->frozen, NULL); /* gives its file back, if no snapshot holds it */
     (void)pthread_mutex_unlock(&log->mutex);
-    SHERD_TRY(sherd_lmdb_journal_begin(log->dir->fd, active->header.generation + 1, active->next_sequence, &next));
-    SHERD_FAILPOINT("lmdb.rotate");
+    SHERD_TRY(begin_next(log, active, &next));
     (void)pthread_mutex_lock(&log->mutex);
     log->frozen = log->active;
     log->active = next;
