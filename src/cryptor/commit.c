@@ -96,9 +96,11 @@ static enum sherd_err commit_with(struct sherd_vault *vault, struct sherd_versio
     SHERD_TRY(sherd_window_enter(vault->window, false));
     const enum sherd_err err = commit_in_window(vault, versions, count, ops, dropped);
     sherd_window_leave(vault->window, false);
-    if (err == SHERD_ERR_CONFLICT) {
+    if (err == SHERD_ERR_CONFLICT || err == SHERD_ERR_NOT_FOUND) { /* another update, or a delete, was first */
         take_back(vault, versions, count);
-        return sherd_fail(err, "someone else wrote first: read the record again, then retry");
+        return err == SHERD_ERR_NOT_FOUND
+                   ? sherd_fail(err, "there is no such record")
+                   : sherd_fail(err, "someone else wrote first: read the record again, then retry");
     }
     SHERD_TRY(err);
     (void)sherd_version_drop(vault, dropped); /* what fails here is for the sweeper */

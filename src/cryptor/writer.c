@@ -211,7 +211,9 @@ static enum sherd_err submit_slot(struct sherd_writer *writer, struct sherd_span
     writer->next_chunk += source.len / SHERD_AEAD_CHUNK_SIZE;
     writer->next_fill++;
     writer->fill = 0;
+    (void)pthread_mutex_lock(&writer->lock); /* a thread that appends may be looking at this slot's state */
     slot->state = SLOT_QUEUED;
+    (void)pthread_mutex_unlock(&writer->lock);
     sherd_pool_submit(writer->vault->pool, &slot->job);
     return SHERD_OK;
 }
@@ -352,8 +354,12 @@ static enum sherd_err commit(struct sherd_writer *writer, struct sherd_uuid *out
     if (err != SHERD_ERR_NOT_FOUND)
         return err;
     err = sherd_version_commit(writer->vault, &writer->version, 1);
-    if (err == SHERD_ERR_CONFLICT && writer->version.change.idempotency_key.len > 0)
-        return made_before(writer, out_id); /* another put with the same key was faster */
+    if (err == SHERD_ERR_CONFLICT && writer->version.change.idempotency_key.len > 0) {
+        err = made_before(writer, out_id); /* another put with the same key was faster */
+        if (err == SHERD_ERR_NOT_FOUND)
+            err = sherd_fail(SHERD_ERR_CONFLICT, "a record with that idempotency key came and went meanwhile: retry");
+        return err;
+    }
     SHERD_TRY(err);
     *out_id = writer->version.map.record;
     return SHERD_OK;
