@@ -50,12 +50,21 @@ static enum sherd_err open_pin(const struct sherd_pins *pins, enum sherd_kind ki
     return sherd_pin_decode(tlv, out_pin);
 }
 
+/* Read an entry from a snapshot, or as it is now if that is NULL. */
+static enum sherd_err read_entry(const struct sherd_pins *pins, struct sherd_snapshot *snapshot,
+                                 const struct sherd_ref *name, struct sherd_buf *stored)
+{
+    return snapshot != NULL ? sherd_snapshot_get(snapshot, *name, stored)
+                            : sherd_compartment_get(pins->compartment, *name, stored);
+}
+
 /* Read the head of a record; stored gets its bytes as they lie in the store. */
-static enum sherd_err read_head(const struct sherd_pins *pins, const struct sherd_uuid *record,
-                                struct sherd_buf *stored, struct sherd_ref *out_name, struct sherd_pin *out_pin)
+static enum sherd_err read_head(const struct sherd_pins *pins, struct sherd_snapshot *snapshot,
+                                const struct sherd_uuid *record, struct sherd_buf *stored, struct sherd_ref *out_name,
+                                struct sherd_pin *out_pin)
 {
     SHERD_TRY(head_name(pins, record, out_name));
-    const enum sherd_err err = sherd_compartment_get(pins->compartment, *out_name, stored);
+    const enum sherd_err err = read_entry(pins, snapshot, out_name, stored);
     if (err == SHERD_ERR_NOT_FOUND)
         return sherd_fail(err, "there is no such record");
     if (err == SHERD_ERR_LIMIT)
@@ -65,15 +74,15 @@ static enum sherd_err read_head(const struct sherd_pins *pins, const struct sher
     return sherd_same(out_pin->record.bytes, record->bytes, 16) ? SHERD_OK : tampered();
 }
 
-static enum sherd_err read_old(const struct sherd_pins *pins, const struct sherd_uuid *record, uint64_t version,
-                               struct sherd_pin *out_pin)
+static enum sherd_err read_old(const struct sherd_pins *pins, struct sherd_snapshot *snapshot,
+                               const struct sherd_uuid *record, uint64_t version, struct sherd_pin *out_pin)
 {
     uint8_t block[PIN_STORED_BYTES];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
     struct sherd_ref name;
 
     SHERD_TRY(old_name(pins, record, version, &name));
-    const enum sherd_err err = sherd_compartment_get(pins->compartment, name, &stored);
+    const enum sherd_err err = read_entry(pins, snapshot, &name, &stored);
     if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_LIMIT)
         return tampered();
     SHERD_TRY(err);
@@ -83,23 +92,35 @@ static enum sherd_err read_old(const struct sherd_pins *pins, const struct sherd
     return SHERD_OK;
 }
 
-enum sherd_err sherd_pins_get(const struct sherd_pins *pins, struct sherd_uuid record, uint64_t version,
-                              struct sherd_pin_view *out_view)
+static enum sherd_err get_in(const struct sherd_pins *pins, struct sherd_snapshot *snapshot,
+                             const struct sherd_uuid *record, uint64_t version, struct sherd_pin_view *out_view)
 {
     uint8_t block[PIN_STORED_BYTES];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
     struct sherd_pin_view view;
     struct sherd_ref name;
 
-    SHERD_TRY(read_head(pins, &record, &stored, &name, &view.pin));
+    SHERD_TRY(read_head(pins, snapshot, record, &stored, &name, &view.pin));
     view.version_current = view.pin.version;
     view.version_oldest = view.pin.version_oldest;
     if (version != 0 && (version > view.version_current || version < view.version_oldest))
         return sherd_fail(SHERD_ERR_NOT_FOUND, "that version of the record is not kept");
     if (version != 0 && version != view.version_current)
-        SHERD_TRY(read_old(pins, &record, version, &view.pin));
+        SHERD_TRY(read_old(pins, snapshot, record, version, &view.pin));
     *out_view = view;
     return SHERD_OK;
+}
+
+/* Of one snapshot, in which the versions that the head promises are there: an update may drop the oldest meanwhile. */
+enum sherd_err sherd_pins_get(const struct sherd_pins *pins, struct sherd_uuid record, uint64_t version,
+                              struct sherd_pin_view *out_view)
+{
+    struct sherd_snapshot *snapshot;
+
+    SHERD_TRY(sherd_compartment_snapshot_begin(pins->compartment, &snapshot));
+    const enum sherd_err err = get_in(pins, snapshot, &record, version, out_view);
+    sherd_snapshot_end(snapshot);
+    return err;
 }
 
 /* What one change writes, as bytes, and the operations that write it. */
@@ -189,7 +210,7 @@ static enum sherd_err add_deletes(const struct sherd_pins *pins, const struct sh
         struct sherd_store_op op = {.kind = SHERD_STORE_DELETE, .expect = SHERD_EXPECT_ANY};
         struct sherd_pin old;
 
-        const enum sherd_err err = read_old(pins, record, version, &old);
+        const enum sherd_err err = read_old(pins, NULL, record, version, &old);
         if (err == SHERD_OK)
             SHERD_TRY(sherd_refs_add(dropped, &old.map));
         else if (err != SHERD_ERR_TAMPERED)
@@ -215,7 +236,7 @@ static enum sherd_err add_update(const struct sherd_pins *pins, const struct she
     struct sherd_store_op head = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_EQUALS};
     struct sherd_store_op old = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ANY};
 
-    SHERD_TRY(read_head(pins, &pin.record, &current, &head.name, &before));
+    SHERD_TRY(read_head(pins, NULL, &pin.record, &current, &head.name, &before));
     if (before.version != change->version_expected || pin.version != before.version + 1)
         return sherd_fail(SHERD_ERR_CONFLICT, "the record has a newer version: read it again, then retry");
     pin.version_oldest = oldest_after(before.version_oldest, pin.version, change->versions_kept);
@@ -316,7 +337,7 @@ static enum sherd_err delete_step(const struct sherd_pins *pins, const struct sh
     struct sherd_pin pin;
 
     list->count = 0;
-    SHERD_TRY(read_head(pins, record, &stored, &name, &pin));
+    SHERD_TRY(read_head(pins, NULL, record, &stored, &name, &pin));
     *out_done = pin.version - pin.version_oldest <= DELETES_MAX;
     return *out_done ? delete_whole(pins, list, sherd_buf_span(&stored), &name, &pin, dropped)
                      : delete_oldest(pins, list, sherd_buf_span(&stored), &name, &pin, dropped);
