@@ -1,100 +1,118 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listing: a page of map entries at a time, each shown only if its record's pin says that it is the current one. */
+/*
+ * Listing: a page of pins at a time, each then looked up as for a stat.
+ *
+ * Pins and not map entries, since the head of a record keeps its name for the record's whole life: a record that is
+ * updated meanwhile is neither passed over nor met twice, and one whose map entry was removed is a violation, not a gap.
+ */
 #include "base/bytes.h"
 #include "base/mem.h"
-#include "base/secret.h"
 #include "cryptor/load.h"
 
 /* Records that are gathered before the visitor sees them: while it runs, no snapshot is held. */
 #define PAGE_MAX 256U
+/* Entries of `keys` that are looked at for a page. */
+#define SCAN_MAX 512U
+
+struct listed {
+    struct sherd_ref name; /* of the record's head */
+    struct sherd_uuid id;
+};
 
 struct page {
     struct sherd_vault *vault;
     const struct sherd_uuid *collection; /* NULL for all */
-    uint8_t *block;                      /* secret memory for one payload */
     size_t count;
     size_t count_max;
-    struct sherd_ref names[PAGE_MAX];
-    struct sherd_record_info *infos[PAGE_MAX];
+    struct listed records[PAGE_MAX];
 };
 
-static enum sherd_err add(struct page *page, struct sherd_ref name, const struct sherd_map *map)
+static enum sherd_err gather(void *arg, const struct sherd_anchor_entry *entry)
 {
-    struct sherd_anchor *anchor = page->vault->anchor;
-    struct sherd_pin_view view;
+    struct page *page = arg;
 
-    if (page->collection != NULL && !sherd_same(page->collection, &map->collection, sizeof(map->collection)))
+    if (entry->status != SHERD_OK)
+        return sherd_fail(entry->status, "an entry of keys does not verify");
+    if (entry->kind != SHERD_KIND_PIN)
         return SHERD_OK;
-    const enum sherd_err err = anchor->ops->pin_get(anchor, map->record, 0, &view, NULL);
-    if (err == SHERD_ERR_NOT_FOUND || (err == SHERD_OK && !sherd_same(&view.pin.map, &name, sizeof(name))))
-        return SHERD_OK; /* what a crash left, or an older version */
-    SHERD_TRY(err);
-    SHERD_TRY(sherd_record_info_new(page->vault, &view, map, &page->infos[page->count]));
-    page->names[page->count++] = name;
+    if (page->collection != NULL && !sherd_same(page->collection, &entry->pin->collection, sizeof(*page->collection)))
+        return SHERD_OK;
+    if (page->count == page->count_max)
+        return SHERD_ERR_LIMIT; /* the page is full; taken back in fill() */
+    page->records[page->count++] = (struct listed){.name = entry->name, .id = entry->pin->record};
     return SHERD_OK;
 }
 
-static enum sherd_err visit_entry(void *arg, struct sherd_ref name, struct sherd_span stored)
+/* @param[in,out] after  where to begin, and where the next page begins; started says whether it is set */
+static enum sherd_err fill(struct page *page, struct sherd_ref *after, bool started, bool *out_ended)
 {
-    struct page *page = arg;
-    struct sherd_buf payload = sherd_buf_borrow(page->block, SHERD_PAYLOAD_BYTES_MAX);
-    struct sherd_map map;
+    struct sherd_anchor *anchor = page->vault->anchor;
+    struct sherd_ref last = *after;
+    size_t seen = 0;
 
-    if (page->count == page->count_max)
-        return SHERD_ERR_LIMIT;                             /* the page is full; taken back in fill() */
-    if (!sherd_assets_is_map(&page->vault->assets, stored)) /* or a map entry that was changed to look like none */
-        return sherd_assets_entry_check(&page->vault->assets, &name, stored);
-    SHERD_TRY(sherd_assets_map_open(&page->vault->assets, &name, stored, &payload, &map));
-    return add(page, name, &map);
+    const enum sherd_err err = anchor->ops->scan(anchor, started ? after : NULL, SCAN_MAX, gather, page, &last, &seen);
+    *out_ended = false;
+    if (err == SHERD_ERR_LIMIT && page->count == page->count_max) {
+        *after = page->records[page->count - 1].name;
+        return SHERD_OK;
+    }
+    SHERD_TRY(err);
+    *out_ended = seen < SCAN_MAX;
+    *after = last;
+    return SHERD_OK;
 }
 
-static enum sherd_err fill(struct page *page, const struct sherd_cursor *cursor, bool *out_ended)
+static void cursor_set(struct sherd_cursor *cursor, const struct sherd_ref *name)
 {
-    struct sherd_snapshot *snapshot;
-    struct sherd_ref after;
+    memcpy(cursor->bytes, name->bytes, sizeof(cursor->bytes));
+    cursor->started = true;
+}
 
-    memcpy(after.bytes, cursor->bytes, sizeof(after.bytes));
-    SHERD_TRY(sherd_compartment_snapshot_begin(page->vault->assets.compartment, &snapshot));
-    enum sherd_err err = sherd_snapshot_scan(snapshot, cursor->started ? &after : NULL, visit_entry, page);
-    sherd_snapshot_end(snapshot);
-    *out_ended = err == SHERD_OK;
-    if (err == SHERD_ERR_LIMIT && page->count == page->count_max)
-        err = SHERD_OK;
+/* Show one record as it is now. @param[out] out_shown  false if it was deleted meanwhile */
+static enum sherd_err show_one(struct sherd_vault *vault, const struct sherd_uuid *id, sherd_record_visit_fn *visit,
+                               void *arg, bool *out_shown)
+{
+    struct sherd_record_info *info = NULL;
+    enum sherd_err err = sherd_record_stat(vault, *id, 0, &info);
+
+    *out_shown = err == SHERD_OK;
+    if (err == SHERD_ERR_NOT_FOUND)
+        return SHERD_OK;
+    SHERD_TRY(err);
+    err = visit(arg, info);
+    sherd_record_info_free(info);
     return err;
 }
 
-static enum sherd_err show(struct page *page, struct sherd_cursor *cursor, sherd_record_visit_fn *visit, void *arg)
+static enum sherd_err show(struct page *page, struct sherd_cursor *cursor, sherd_record_visit_fn *visit, void *arg,
+                           size_t *shown)
 {
     for (size_t i = 0; i < page->count; i++) {
-        SHERD_TRY(visit(arg, page->infos[i]));
-        memcpy(cursor->bytes, page->names[i].bytes, sizeof(cursor->bytes));
-        cursor->started = true;
+        bool one;
+
+        SHERD_TRY(show_one(page->vault, &page->records[i].id, visit, arg, &one));
+        cursor_set(cursor, &page->records[i].name);
+        *shown += one;
     }
     return SHERD_OK;
-}
-
-static void page_clear(struct page *page)
-{
-    for (size_t i = 0; i < page->count; i++)
-        sherd_record_info_free(page->infos[i]);
-    page->count = 0;
 }
 
 static enum sherd_err list_pages(struct page *page, struct sherd_cursor *cursor, size_t count_max,
                                  sherd_record_visit_fn *visit, void *arg)
 {
-    size_t left = count_max;
+    size_t shown = 0;
 
-    while (!cursor->ended && (count_max == 0 || left > 0)) {
-        bool ended = false;
+    while (!cursor->ended && (count_max == 0 || shown < count_max)) {
+        const size_t left = count_max - shown;
+        struct sherd_ref after;
+        bool ended;
 
+        page->count = 0;
         page->count_max = count_max == 0 || left > PAGE_MAX ? PAGE_MAX : left;
-        enum sherd_err err = fill(page, cursor, &ended);
-        if (err == SHERD_OK)
-            err = show(page, cursor, visit, arg);
-        left -= page->count;
-        page_clear(page);
-        SHERD_TRY(err);
+        memcpy(after.bytes, cursor->bytes, sizeof(after.bytes));
+        SHERD_TRY(fill(page, &after, cursor->started, &ended));
+        SHERD_TRY(show(page, cursor, visit, arg, &shown));
+        cursor_set(cursor, &after);
         cursor->ended = ended;
     }
     return SHERD_OK;
@@ -114,10 +132,7 @@ enum sherd_err sherd_record_list(struct sherd_vault *vault, const char *collecti
         return SHERD_ERR_NO_MEMORY;
     page->vault = vault;
     page->collection = collection != NULL ? &only.id : NULL;
-    page->block = sherd_secret_alloc(SHERD_PAYLOAD_BYTES_MAX);
-    const enum sherd_err err = page->block != NULL ? list_pages(page, cursor, count_max, visit, arg)
-                                                   : SHERD_ERR_NO_MEMORY;
-    sherd_secret_free(page->block);
+    const enum sherd_err err = list_pages(page, cursor, count_max, visit, arg);
     sherd_free(page);
     return err;
 }
