@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every byte of every stored field of a set of records, in one compartment after the other: changed in three ways,
+ * with the value cut by one byte, made longer by one and emptied. Whatever is changed must be found by those calls that
+ * need it, must not disturb those that do not, and must never show in what is given out.
+ *
+ * Usage: test_tamper_bytes ATTACKER ROLE; one program run looks at one compartment, so that runs share the processors.
+ */
+#include "attack.h"
+#include "victim.h"
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Values up to this length are changed at each byte; of longer ones the head, the end and a sample in between. */
+#define WHOLE_BYTES_MAX 1200U
+#define HEAD_BYTES 96U
+#define END_BYTES 32U
+#define SAMPLE_COUNT 400U
+
+#define RECORDS_MAX 16
+
+enum {
+    KIND_COMPARTMENT = 1,
+    KIND_MAP = 2,
+    KIND_LONG_MAP = 3,
+    KIND_COLLECTION = 4,
+    KIND_PIN = 5,
+    KIND_OLD_PIN = 6,
+    KIND_ENTITY_KEY = 7,
+    KIND_COLLECTION_PIN = 8,
+    KIND_IDEMPOTENCY = 9,
+    KIND_PRINCIPAL = 10,
+    KIND_FRAGMENT = 128,
+};
+
+static const char *attacker_program;
+static const char *role_wanted;
+
+static struct victim victim;
+static struct attacker attacker;
+static struct record records[RECORDS_MAX];
+static size_t record_count;
+static struct things things;
+static size_t mutation_count;
+
+static struct sherd_record_meta idempotent(void)
+{
+    return (struct sherd_record_meta){.idempotency_key = sherd_span_str("a retry of Tuesday")};
+}
+
+static void put(const struct sherd_record_meta *meta, size_t len)
+{
+    victim_put(&victim, meta, 100 + (unsigned)record_count, len, &records[record_count]);
+    (void)attacker_look(&attacker, &things, (int)record_count, 1);
+    record_count++;
+}
+
+static void update(uint32_t kept, size_t len)
+{
+    struct record *record = &records[record_count - 1];
+
+    victim_update(&victim, record, 200 + (unsigned)record->versions, len, kept);
+    const size_t before = attacker_look(&attacker, &things, (int)record_count - 1, record->versions);
+    for (size_t i = before; i < things.count; i++)
+        if (things.at[i].kind == KIND_OLD_PIN)
+            things.at[i].version--;
+}
+
+/* A record of each shape. */
+static int make_vault(void **state)
+{
+    static uint8_t long_value[1500];
+    const struct sherd_attribute small[] = {{"author", sherd_span_str("N. N.")}, {"year", sherd_span_str("1984")}};
+    const struct sherd_attribute large[] = {{"abstract", sherd_span_of(long_value, sizeof(long_value))}};
+    const struct sherd_record_meta described = {
+        .entity = "patient 17", .content_type = "text/plain", .attributes = small, .attribute_count = 2};
+    const struct sherd_record_meta lengthy = {.attributes = large, .attribute_count = 1};
+    const struct sherd_record_meta in_all = {.collection = "all"};
+    const struct sherd_record_meta in_exact = {.collection = "exact"};
+    const struct sherd_record_meta retried = idempotent();
+
+    (void)state;
+    attacker_start(&attacker, attacker_program);
+    victim_new(&victim);
+    (void)attack(&attacker, "open %s", victim.dir);
+    victim_collection(&victim, "all", 0, false);
+    victim_collection(&victim, "exact", 1, true);
+    (void)attacker_look(&attacker, &things, -1, 0);
+
+    put(NULL, 0);
+    put(NULL, 14);
+    put(&described, 1000);
+    put(&in_all, 20);
+    update(0, 21);
+    update(0, 22);
+    put(&in_exact, 33);
+    put(&lengthy, 5);
+    put(&retried, 60);
+    put(NULL, 17000);
+    put(NULL, 100000);
+    return 0;
+}
+
+static int end_vault(void **state)
+{
+    (void)state;
+    attacker_stop(&attacker);
+    for (size_t i = 0; i < record_count; i++)
+        record_done(&records[i]);
+    victim_done(&victim);
+    return 0;
+}
+
+/* ---- What each call must say ------------------------------------------------------------------------------------- */
+
+static bool is_map(const struct thing *thing)
+{
+    return thing->kind == KIND_MAP || thing->kind == KIND_LONG_MAP;
+}
+
+static bool is_fragment(const struct thing *thing)
+{
+    return thing->role == SECRETS && thing->kind != KIND_COMPARTMENT;
+}
+
+static enum sherd_err wanted(bool needs_it)
+{
+    return needs_it ? SHERD_ERR_TAMPERED : SHERD_OK;
+}
+
+/* The version that the thing is part of, and the current one if that is another. */
+static void judge_record(const struct thing *thing)
+{
+    const struct record *record = &records[thing->record];
+    const bool current = thing->version == record->versions || thing->kind == KIND_PIN;
+    const bool is_pin = thing->kind == KIND_PIN || thing->kind == KIND_OLD_PIN;
+    const bool for_get = is_pin || is_map(thing) || is_fragment(thing);
+    const bool for_stat = is_pin || is_map(thing);
+    const uint64_t version = thing->kind == KIND_PIN ? record->versions : thing->version;
+
+    assert_int_equal(victim_get(&victim, record, version), wanted(for_get));
+    assert_int_equal(victim_read(&victim, record, version), wanted(for_get));
+    assert_int_equal(victim_stat(&victim, record, version), wanted(for_stat));
+    assert_int_equal(victim_get(&victim, record, 0), wanted(for_get && current));
+    assert_int_equal(victim_stat(&victim, record, 0), wanted(for_stat && current));
+    assert_int_equal(victim_verify(&victim, record), wanted(for_get));
+}
+
+/* Of what belongs to a record, every eighth change is also looked for in all of the vault: that takes longer. */
+static void judge(const struct thing *thing, size_t number)
+{
+    if (thing->record >= 0 && thing->kind != KIND_ENTITY_KEY && thing->kind != KIND_IDEMPOTENCY) {
+        judge_record(thing);
+        if (number % 8 != 0)
+            return;
+    }
+    const enum sherd_err listed = victim_list(&victim, records, record_count);
+    if (thing->kind == KIND_COLLECTION_PIN) /* an open vault remembers rules that it has met */
+        assert_true(listed == SHERD_OK || listed == SHERD_ERR_TAMPERED);
+    else
+        assert_int_equal(listed, wanted(thing->role == ASSETS || thing->kind == KIND_PIN));
+    assert_int_equal(victim_verify_all(&victim, NULL), SHERD_ERR_TAMPERED);
+}
+
+/* What an open vault remembers, a fresh one has to read. */
+static void judge_fresh(const struct thing *thing)
+{
+    victim_close(&victim);
+    if (thing->kind == KIND_COMPARTMENT) {
+        assert_int_equal(victim_open(&victim), SHERD_ERR_TAMPERED);
+        return;
+    }
+    assert_int_equal(victim_open(&victim), SHERD_OK);
+    if (thing->kind == KIND_ENTITY_KEY && thing->record >= 0)
+        assert_int_equal(victim_get(&victim, &records[thing->record], 0), SHERD_ERR_TAMPERED);
+    if (thing->kind == KIND_IDEMPOTENCY) {
+        const struct record *record = &records[thing->record];
+        const struct sherd_record_meta meta = idempotent();
+        struct sherd_uuid id;
+
+        assert_int_equal(sherd_record_put(victim.vault, &meta, sherd_span_of(record->content[0], record->len[0]), &id),
+                         SHERD_ERR_TAMPERED);
+    }
+    for (size_t i = 0; i < record_count; i++) {
+        const enum sherd_err err = victim_get(&victim, &records[i], 0);
+
+        if (err != SHERD_OK)
+            assert_int_equal(err, SHERD_ERR_TAMPERED);
+    }
+    if (thing->kind == KIND_COLLECTION || thing->kind == KIND_COLLECTION_PIN)
+        assert_int_equal(victim_list(&victim, records, record_count), SHERD_ERR_TAMPERED);
+}
+
+/* ---- Mutations --------------------------------------------------------------------------------------------------- */
+
+static bool needs_fresh(const struct thing *thing, size_t number)
+{
+    if (thing->kind == KIND_COMPARTMENT)
+        return true;
+    return (thing->kind == KIND_ENTITY_KEY || thing->kind == KIND_COLLECTION || thing->kind == KIND_COLLECTION_PIN ||
+            thing->kind == KIND_IDEMPOTENCY) &&
+           number % 16 == 0;
+}
+
+static void judge_and_undo(const struct thing *thing, size_t number)
+{
+    mutation_count++;
+    judge(thing, number);
+    if (needs_fresh(thing, number))
+        judge_fresh(thing);
+    (void)attack(&attacker, "undo");
+    if (mutation_count % 128 == 0 && !thing->blob) /* or every scan would sort thousands of changes */
+        (void)attack(&attacker, "settle %s", role_names[thing->role]);
+    if (victim.vault == NULL)
+        assert_int_equal(victim_open(&victim), SHERD_OK);
+}
+
+static bool looked_at(const struct thing *thing, size_t offset)
+{
+    if (thing->bytes <= WHOLE_BYTES_MAX || offset < HEAD_BYTES || offset + END_BYTES >= thing->bytes)
+        return true;
+    return (offset - HEAD_BYTES) % (thing->bytes / SAMPLE_COUNT) == 0;
+}
+
+static size_t planned(const struct thing *thing)
+{
+    size_t count = 3; /* cut, extended, emptied */
+
+    for (size_t offset = 0; offset < thing->bytes; offset++)
+        if (looked_at(thing, offset))
+            count += 3;
+    return count;
+}
+
+static void mutate(const struct thing *thing)
+{
+    static const unsigned masks[] = {0x01, 0x80, 0xff};
+    const char *place = place_of(thing);
+    char copy[64];
+    size_t number = 0;
+
+    (void)snprintf(copy, sizeof(copy), "%s", place);
+    for (size_t offset = 0; offset < thing->bytes; offset++) {
+        for (size_t i = 0; i < 3 && looked_at(thing, offset); i++) {
+            (void)attack(&attacker, "flip %s %zu %u", copy, offset, masks[i]);
+            judge_and_undo(thing, number++);
+        }
+    }
+    (void)attack(&attacker, "cut %s %zu", copy, thing->bytes - 1);
+    judge_and_undo(thing, 0);
+    (void)attack(&attacker, "extend %s 0", copy);
+    judge_and_undo(thing, 0);
+    (void)attack(&attacker, "cut %s %d", copy, thing->blob ? 0 : 1); /* an engine holds no entry of no bytes */
+    judge_and_undo(thing, 0);
+}
+
+static void test_tamper_bytes__all_is_well_before(void **state)
+{
+    struct sherd_verify_stat stat;
+
+    (void)state;
+    for (size_t i = 0; i < record_count; i++)
+        for (uint64_t version = records[i].oldest; version <= records[i].versions; version++) {
+            assert_int_equal(victim_get(&victim, &records[i], version), SHERD_OK);
+            assert_int_equal(victim_read(&victim, &records[i], version), SHERD_OK);
+            assert_int_equal(victim_stat(&victim, &records[i], version), SHERD_OK);
+        }
+    assert_int_equal(victim_list(&victim, records, record_count), SHERD_OK);
+    assert_int_equal(victim_verify_all(&victim, &stat), SHERD_OK);
+    assert_int_equal(stat.record_count, record_count);
+    assert_int_equal(stat.orphan_count, 0);
+}
+
+static void test_tamper_bytes__every_change_is_detected(void **state)
+{
+    const double start = now_s();
+    size_t planned_count = 0;
+
+    /* What the set of records gives at least in each compartment: 55,000 together. */
+    static const size_t least[ROLE_COUNT] = {1600, 21200, 10600, 22100};
+
+    (void)state;
+    for (size_t i = 0; i < things.count; i++)
+        if (strcmp(role_names[things.at[i].role], role_wanted) == 0)
+            planned_count += planned(&things.at[i]);
+    for (enum role role = IDENTITY; role < ROLE_COUNT; role++)
+        if (strcmp(role_names[role], role_wanted) == 0)
+            assert_true(planned_count >= least[role]);
+    for (size_t i = 0; i < things.count; i++)
+        if (strcmp(role_names[things.at[i].role], role_wanted) == 0)
+            mutate(&things.at[i]);
+    assert_int_equal(mutation_count, planned_count);
+    print_message("%s: %zu mutations, all detected, in %.1f s\n", role_wanted, mutation_count, now_s() - start);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tamper_bytes__all_is_well_before),
+        cmocka_unit_test(test_tamper_bytes__every_change_is_detected),
+        cmocka_unit_test(test_tamper_bytes__all_is_well_before),
+    };
+
+    if (argc != 3)
+        return 2;
+    attacker_program = argv[1];
+    role_wanted = argv[2];
+    return cmocka_run_group_tests(tests, make_vault, end_vault);
+}
