@@ -270,7 +270,9 @@ static enum sherd_err embedded_collection_check(struct sherd_anchor *anchor, con
     struct sherd_ref name;
 
     SHERD_TRY(collection_name(self, collection, &name));
-    SHERD_TRY(sherd_compartment_get(self->compartment, name, &stored));
+    const enum sherd_err err = sherd_compartment_get(self->compartment, name, &stored);
+    SHERD_ENSURE(err != SHERD_ERR_LIMIT, SHERD_ERR_TAMPERED, "a collection's rules do not verify");
+    SHERD_TRY(err);
     SHERD_TRY(check_collection_pin(self, &name, sherd_buf_span(&stored), &pinned_collection, &pinned));
     if (!sherd_same(&pinned_collection, collection, sizeof(*collection)) ||
         !sherd_same(&pinned, digest, sizeof(*digest)))

@@ -193,7 +193,9 @@ static enum sherd_err load(struct sherd_entities *entities, const struct sherd_r
 
     if (key == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(sherd_compartment_get(entities->compartment, *entity, &stored));
+    const enum sherd_err err = sherd_compartment_get(entities->compartment, *entity, &stored);
+    SHERD_ENSURE(err != SHERD_ERR_LIMIT, SHERD_ERR_TAMPERED, "an entity's key does not verify");
+    SHERD_TRY(err);
     SHERD_TRY(open_entry(entities, entity, sherd_buf_span(&stored), &entry));
     SHERD_TRY(unwrap_entity_key(entities, &entry, key));
     return insert(entities, &entry, key);
