@@ -214,8 +214,7 @@ def test_cli_put__that_is_ended_stores_nothing(box):
         child = box.start("--vault", box.vault, "--key-file", box.key, "put", "-", stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         child.stdin.write(b"y" * (3 << 20))
-        child.stdin.flush()
-        time.sleep(0.5)
+        child.stdin.flush()  # longer than a pipe holds: the program is well under way
         child.send_signal(number)
         told = child.stderr.read()
         assert child.wait(60) == -number and b"interrupted" in told, (child.returncode, told)

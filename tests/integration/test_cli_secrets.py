@@ -3,7 +3,6 @@
 """Secrets are where they belong and nowhere else: arguments, environment, errors, files, /proc."""
 import os
 import subprocess
-import time
 
 from harness import DENIED, USAGE, main
 
@@ -22,8 +21,7 @@ def test_cli_secrets__are_not_in_arguments_or_environment(box):
     where = sealed(box)
     child = box.start(*where, "put", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     child.stdin.write(CONTENT * 50000)
-    child.stdin.flush()
-    time.sleep(0.5)
+    child.stdin.flush()  # longer than a pipe holds: the program is well under way
     for name in ["cmdline", "environ", "status", "maps"]:
         try:
             with open(f"/proc/{child.pid}/{name}", "rb") as file:
@@ -39,9 +37,8 @@ def test_cli_secrets__are_out_of_reach_of_others_of_the_same_user(box):
     """Not dumpable: the files of /proc belong to root, and RLIMIT_CORE is 0."""
     where = sealed(box)
     child = box.start(*where, "put", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    child.stdin.write(CONTENT)
-    child.stdin.flush()
-    time.sleep(0.5)
+    child.stdin.write(CONTENT * 50000)
+    child.stdin.flush()  # longer than a pipe holds: the program is well under way
     with open(f"/proc/{child.pid}/limits", encoding="ascii") as file:
         core = [line.split() for line in file if line.startswith("Max core file size")][0]
     assert core[4:6] == ["0", "0"], core
