@@ -209,7 +209,9 @@ static enum sherd_err apply_view(struct sherd_lmdb_applier *applier, const struc
     struct sorted sorted = {0};
     uint64_t applied = 0;
     enum sherd_err err;
+    int dead = 0;
 
+    (void)mdb_reader_check(applier->env->mdb, &dead); /* readers that died would keep LMDB from using pages again */
     SHERD_TRY(sherd_lmdb_log_read_applied(applier->env, &applied));
     if (applied < generation) { /* else the one who did it died before it could say so */
         SHERD_TRY(sort_items(view->frozen, view->frozen_count, &sorted));
