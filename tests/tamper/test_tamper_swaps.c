@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is authentic, but elsewhere: fields and whole entries swapped between records, versions, collections, entities
+ * and compartments, one by one and in consistent sets.
+ *
+ * Usage: test_tamper_swaps ATTACKER
+ */
+#include "judge.h"
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define RECORDS 20
+
+static const char *attacker_program;
+static struct victim victim;
+static struct attacker attacker;
+static struct record records[RECORDS];
+static size_t record_count;
+static struct things things;
+static size_t swap_count;
+
+/* Twenty records of one length, so that whatever can be swapped at all can be swapped between any two. */
+static int make_vault(void **state)
+{
+    static const char *const collections[] = {"default", "all"};
+    static const char *const entities[] = {NULL, "patient 17", "patient 18"};
+
+    (void)state;
+    attacker_start(&attacker, attacker_program);
+    victim_new(&victim);
+    (void)attack(&attacker, "open %s", victim.dir);
+    victim_collection(&victim, "all", 0, false);
+    (void)attacker_look(&attacker, &things, -1, 0);
+    while (record_count < RECORDS) {
+        const struct sherd_record_meta meta = {.collection = collections[record_count % 2],
+                                               .entity = entities[record_count / 2 % 3]};
+
+        judge_put(&victim, &attacker, &things, records, &record_count, &meta, record_count < 17 ? 64 : 100000);
+    }
+    for (size_t i = 1; i < 8; i += 2) /* in "all" */
+        judge_update(&victim, &attacker, &things, records, i, 0, 64);
+    judge_update(&victim, &attacker, &things, records, 3, 0, 64);
+    judge_update(&victim, &attacker, &things, records, 17, 0, 100000);
+    return 0;
+}
+
+static int end_vault(void **state)
+{
+    (void)state;
+    attacker_stop(&attacker);
+    for (size_t i = 0; i < record_count; i++)
+        record_done(&records[i]);
+    victim_done(&victim);
+    return 0;
+}
+
+/* Journals grow with each swap and each undo: see test_tamper_bytes.c. */
+static void undo(void)
+{
+    (void)attack(&attacker, "undo");
+    if (++swap_count % 64 == 0)
+        for (enum role role = IDENTITY; role < ROLE_COUNT; role++)
+            (void)attack(&attacker, "settle %s", role_names[role]);
+}
+
+/* Both ends of a swap: parts by the calls that need them, other things by verify. */
+static void judge_two(const struct thing *one, const struct thing *two)
+{
+    if (is_part(one) && is_part(two) && one->record == two->record) {
+        const struct record *record = &records[one->record];
+
+        assert_int_equal(victim_get(&victim, record, one->version), SHERD_ERR_TAMPERED);
+        assert_int_equal(victim_get(&victim, record, two->version), SHERD_ERR_TAMPERED);
+        assert_int_equal(victim_verify(&victim, record), SHERD_ERR_TAMPERED);
+        return;
+    }
+    if (is_part(one))
+        judge_part(&victim, records, one);
+    if (is_part(two))
+        judge_part(&victim, records, two);
+    if (!is_part(one) || !is_part(two))
+        assert_int_equal(victim_verify_all(&victim, NULL), SHERD_ERR_TAMPERED);
+}
+
+static void report(const char *what, size_t count)
+{
+    assert_true(count > 0);
+    print_message("%s: %zu swaps, all detected\n", what, count);
+}
+
+static void test_tamper_swaps__all_is_well(void **state)
+{
+    (void)state;
+    judge_well(&victim, records, record_count);
+}
+
+static void test_tamper_swaps__any_two_things_of_a_compartment(void **state)
+{
+    const size_t before = swap_count;
+
+    (void)state;
+    for (size_t i = 0; i < things.count; i++)
+        for (size_t j = i + 1; j < things.count; j++) {
+            const struct thing *one = &things.at[i];
+            const struct thing *two = &things.at[j];
+
+            if (one->role != two->role || one->blob != two->blob)
+                continue;
+            (void)attack(&attacker, "swap %s %s", place_of(one), place_of(two));
+            judge_two(one, two);
+            undo();
+        }
+    report("two things of a compartment", swap_count - before);
+}
+
+/* The fields of a fragment, of its blob form alike, and those of an entry: offset and bytes. */
+static const size_t fragment_fields[][2] = {{8, 32}, {40, 24}, {64, 32}, {40, 56}, {8, 88}, {96, 16}, {96, 80}};
+static const size_t entry_fields[][2] = {{8, 24}, {32, 32}, {8, 56}, {64, 16}, {64, 192}};
+
+static void swap_fields(const struct thing *one, const struct thing *two, const size_t (*fields)[2], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        (void)attack(&attacker, "splice %s %s %zu %zu", place_of(one), place_of(two), fields[i][0], fields[i][1]);
+        judge_two(one, two);
+        undo();
+    }
+}
+
+static void test_tamper_swaps__fields_of_any_two_parts_of_a_kind(void **state)
+{
+    const size_t before = swap_count;
+
+    (void)state;
+    for (size_t i = 0; i < things.count; i++)
+        for (size_t j = i + 1; j < things.count; j++) {
+            const struct thing *one = &things.at[i];
+            const struct thing *two = &things.at[j];
+
+            if (!is_part(one) || !is_part(two) || one->role != two->role || one->bytes != two->bytes)
+                continue;
+            if (is_fragment(one))
+                swap_fields(one, two, fragment_fields, sizeof(fragment_fields) / sizeof(fragment_fields[0]));
+            else if ((i + j) % 3 == 0) /* of entries a third: the whole payload is one sealed text */
+                swap_fields(one, two, entry_fields, sizeof(entry_fields) / sizeof(entry_fields[0]));
+        }
+    report("fields", swap_count - before);
+}
+
+static void swap_part(size_t i, uint64_t version_i, size_t j, uint64_t version_j, unsigned kind)
+{
+    (void)attack(&attacker, "swap %s %s", place_of(part_of(&things, records, i, version_i, kind)),
+                 place_of(part_of(&things, records, j, version_j, kind)));
+}
+
+static void test_tamper_swaps__consistent_sets_of_any_two_records(void **state)
+{
+    static const unsigned kinds[] = {KIND_PIN, KIND_MAP, KIND_FRAGMENT};
+    const size_t before = swap_count;
+
+    (void)state;
+    for (size_t i = 0; i < record_count; i++)
+        for (size_t j = i + 1; j < record_count; j++) {
+            if (records[i].len[0] != records[j].len[0])
+                continue;
+            for (unsigned subset = 1; subset < 8; subset++) {
+                for (unsigned k = 0; k < 3; k++)
+                    if ((subset >> k & 1) != 0)
+                        swap_part(i, records[i].versions, j, records[j].versions, kinds[k]);
+                assert_int_equal(victim_get(&victim, &records[i], 0), SHERD_ERR_TAMPERED);
+                assert_int_equal(victim_get(&victim, &records[j], 0), SHERD_ERR_TAMPERED);
+                assert_int_equal(victim_verify(&victim, &records[i]), SHERD_ERR_TAMPERED);
+                undo();
+            }
+        }
+    report("consistent sets", swap_count - before);
+}
+
+static void test_tamper_swaps__an_old_version_under_the_new_name(void **state)
+{
+    static const unsigned kinds[] = {KIND_PIN, KIND_MAP, KIND_FRAGMENT};
+    const size_t before = swap_count;
+
+    (void)state;
+    for (size_t i = 0; i < record_count; i++)
+        for (uint64_t old = 1; old < records[i].versions; old++)
+            for (unsigned subset = 1; subset < 8; subset++)
+                for (unsigned way = 0; way < 2; way++) {
+                    for (unsigned k = 0; k < 3; k++)
+                        if ((subset >> k & 1) != 0)
+                            (void)attack(&attacker, "%s %s %s", way == 0 ? "copy" : "swap",
+                                         place_of(part_of(&things, records, i, old, kinds[k])),
+                                         place_of(part_of(&things, records, i, records[i].versions, kinds[k])));
+                    assert_int_equal(victim_get(&victim, &records[i], 0), SHERD_ERR_TAMPERED);
+                    assert_int_equal(victim_get(&victim, &records[i], old),
+                                     way == 1 || (subset & 1) != 0 ? SHERD_ERR_TAMPERED : SHERD_OK);
+                    assert_int_equal(victim_verify(&victim, &records[i]), SHERD_ERR_TAMPERED);
+                    assert_int_equal(victim_verify_all(&victim, NULL), SHERD_ERR_TAMPERED);
+                    undo();
+                }
+    report("old versions", swap_count - before);
+}
+
+/* An old pin is of another kind than a head: its header can be made a head's, the rest cannot. */
+static void test_tamper_swaps__an_old_pin_in_the_dress_of_a_head(void **state)
+{
+    const size_t before = swap_count;
+
+    (void)state;
+    for (size_t i = 0; i < record_count; i++)
+        for (uint64_t old = 1; old < records[i].versions; old++) {
+            const struct thing *head = part_of(&things, records, i, records[i].versions, KIND_PIN);
+
+            (void)attack(&attacker, "copy %s %s", place_of(part_of(&things, records, i, old, KIND_PIN)),
+                         place_of(head));
+            (void)attack(&attacker, "flip %s 1 %d", place_of(head), KIND_PIN ^ KIND_OLD_PIN);
+            judge_part(&victim, records, head);
+            undo();
+        }
+    report("old pins", swap_count - before);
+}
+
+/* Every kind of value in every other compartment, in the place of each kind that is there. */
+static void test_tamper_swaps__between_compartments(void **state)
+{
+    const size_t before = swap_count;
+    bool from_seen[ROLE_COUNT][256] = {{false}};
+
+    (void)state;
+    for (size_t i = 0; i < things.count; i++) {
+        const struct thing *from = &things.at[i];
+        bool to_seen[ROLE_COUNT][256] = {{false}};
+
+        if (from->blob || from_seen[from->role][from->kind])
+            continue;
+        from_seen[from->role][from->kind] = true;
+        for (size_t j = 0; j < things.count; j++) {
+            const struct thing *to = &things.at[j];
+
+            if (to->role == from->role || to->blob || to_seen[to->role][to->kind])
+                continue;
+            to_seen[to->role][to->kind] = true;
+            (void)attack(&attacker, "copy %s %s", place_of(from), place_of(to));
+            if (is_part(to))
+                judge_part(&victim, records, to);
+            assert_int_equal(victim_verify_all(&victim, NULL), SHERD_ERR_TAMPERED);
+            undo();
+        }
+    }
+    report("between compartments", swap_count - before);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tamper_swaps__all_is_well),
+        cmocka_unit_test(test_tamper_swaps__any_two_things_of_a_compartment),
+        cmocka_unit_test(test_tamper_swaps__fields_of_any_two_parts_of_a_kind),
+        cmocka_unit_test(test_tamper_swaps__consistent_sets_of_any_two_records),
+        cmocka_unit_test(test_tamper_swaps__an_old_version_under_the_new_name),
+        cmocka_unit_test(test_tamper_swaps__an_old_pin_in_the_dress_of_a_head),
+        cmocka_unit_test(test_tamper_swaps__between_compartments),
+        cmocka_unit_test(test_tamper_swaps__all_is_well),
+    };
+
+    if (argc != 2)
+        return 2;
+    attacker_program = argv[1];
+    return cmocka_run_group_tests(tests, make_vault, end_vault);
+}
