@@ -81,21 +81,30 @@ static enum sherd_err open_anchor(struct sherd_vault *vault, const struct sherd_
     return sherd_anchor_embedded(ring, keys, &vault->anchor);
 }
 
-/* Each compartment must say, in an entry that only this vault's anchor can make, whose it is. */
-static enum sherd_err check_compartment(struct sherd_vault *vault, enum sherd_role role,
-                                        struct sherd_compartment *compartment)
+enum sherd_err sherd_vault_check_owner(const struct sherd_vault *vault, enum sherd_role role,
+                                       struct sherd_compartment *compartment, struct sherd_ref *out_name)
 {
+    struct sherd_anchor *anchor = vault->anchor;
     uint8_t block[SHERD_ENTRY_BYTES_MAX];
     uint8_t ours_block[SHERD_ENTRY_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
     struct sherd_buf ours = sherd_buf_borrow(ours_block, sizeof(ours_block));
-    struct sherd_ref name;
 
-    SHERD_TRY(vault->anchor->ops->compartment_entry(vault->anchor, role, &name, &ours));
-    const enum sherd_err err = sherd_compartment_get(compartment, name, &stored);
+    SHERD_TRY(anchor->ops->compartment_entry(anchor, role, out_name, &ours));
+    const enum sherd_err err = sherd_compartment_get(compartment, *out_name, &stored);
     if (err != SHERD_OK && err != SHERD_ERR_NOT_FOUND && err != SHERD_ERR_LIMIT)
         return err;
-    return vault->anchor->ops->compartment_check(vault->anchor, role, sherd_buf_span(&stored));
+    return anchor->ops->compartment_check(anchor, role, sherd_buf_span(&stored));
+}
+
+static enum sherd_err check_owners(const struct sherd_vault *vault)
+{
+    struct sherd_ref name;
+
+    SHERD_TRY(sherd_vault_check_owner(vault, SHERD_KEYS, vault->keys, &name));
+    SHERD_TRY(sherd_vault_check_owner(vault, SHERD_IDENTITY, vault->identity, &name));
+    SHERD_TRY(sherd_vault_check_owner(vault, SHERD_ASSETS, vault->assets.compartment, &name));
+    return sherd_vault_check_owner(vault, SHERD_SECRETS, vault->secrets, &name);
 }
 
 static enum sherd_err open_stores(struct sherd_vault *vault)
@@ -107,10 +116,7 @@ static enum sherd_err open_stores(struct sherd_vault *vault)
     vault->anchor->ops->ids(vault->anchor, &vault->deployment, &vault->tenant);
     SHERD_TRY(vault->anchor->ops->lease(vault->anchor, SHERD_ASSETS, &vault->assets.keys));
     SHERD_TRY(vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys));
-    SHERD_TRY(check_compartment(vault, SHERD_KEYS, vault->keys));
-    SHERD_TRY(check_compartment(vault, SHERD_IDENTITY, vault->identity));
-    SHERD_TRY(check_compartment(vault, SHERD_ASSETS, vault->assets.compartment));
-    return check_compartment(vault, SHERD_SECRETS, vault->secrets);
+    return check_owners(vault);
 }
 
 static enum sherd_err open_parts(struct sherd_vault *vault, const char *path, const struct sherd_unseal *unseal_by,

@@ -49,6 +49,15 @@ SHERD_MUST_USE enum sherd_err sherd_vault_collection_by_id(struct sherd_vault *v
 /** Refuse a handle that is NULL, or that a fork has copied from its process. @return SHERD_OK; SHERD_ERR_INVALID */
 SHERD_MUST_USE enum sherd_err sherd_vault_check(const struct sherd_vault *vault);
 
+/**
+ * Check the entry by which a compartment says whose it is, and which only this vault's anchor can make.
+ * @param[out] out_name  the entry's name
+ * @return SHERD_OK; SHERD_ERR_TAMPERED: it is missing, changed or another vault's; SHERD_ERR_IO
+ */
+SHERD_MUST_USE enum sherd_err sherd_vault_check_owner(const struct sherd_vault *vault, enum sherd_role role,
+                                                      struct sherd_compartment *compartment,
+                                                      struct sherd_ref *out_name);
+
 /** Refuse a change where the vault is open for reading. @return SHERD_OK; SHERD_ERR_DENIED */
 SHERD_MUST_USE enum sherd_err sherd_vault_check_writable(const struct sherd_vault *vault);
 

@@ -349,27 +349,23 @@ static enum sherd_err scan_compartment(struct sherd_compartment *compartment, sh
     return err;
 }
 
-/*
- * The entry that says whose a compartment is. Those of compartments whose entries are all opened were seen there, but
- * for one that is missing.
- */
+static bool is_there(struct sherd_compartment *compartment, const struct sherd_ref *name)
+{
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+
+    return sherd_compartment_get(compartment, *name, &stored) != SHERD_ERR_NOT_FOUND;
+}
+
+/* The entry that says whose a compartment is. Where all entries are opened, only a missing one was not met already. */
 static enum sherd_err check_owner(struct verify *verify, enum sherd_role role, struct sherd_compartment *compartment)
 {
-    struct sherd_anchor *anchor = verify->vault->anchor;
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    uint8_t ours_block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_buf ours = sherd_buf_borrow(ours_block, sizeof(ours_block));
     struct sherd_ref name;
 
-    SHERD_TRY(anchor->ops->compartment_entry(anchor, role, &name, &ours));
-    enum sherd_err err = sherd_compartment_get(compartment, name, &stored);
-    const bool seen = err == SHERD_OK && role != SHERD_SECRETS;
-    if (err == SHERD_OK || err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_LIMIT)
-        err = anchor->ops->compartment_check(anchor, role, sherd_buf_span(&stored));
+    const enum sherd_err err = sherd_vault_check_owner(verify->vault, role, compartment, &name);
     if (err != SHERD_ERR_TAMPERED)
         return err;
-    if (!seen)
+    if (role == SHERD_SECRETS || !is_there(compartment, &name))
         find_entry(verify, SHERD_FINDING_ENTRY, sherd_role_name(role), &name);
     return SHERD_OK;
 }
