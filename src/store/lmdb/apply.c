@@ -13,14 +13,22 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
-/* What one transaction brings in at most: little in the background, much where somebody waits for the end. */
-#define PART_ITEMS 64U
-#define PART_BYTES ((size_t)512 << 10)
-#define HURRY_FACTOR 16U
+/*
+ * What one transaction brings in at most, times a factor. Each item dirties a page or two of its own, and a flush of
+ * them stands before the flushes of those who write meanwhile: so few while there is time, and many where somebody
+ * waits.
+ */
+#define PART_ITEMS 16U
+#define PART_BYTES ((size_t)128 << 10)
+#define FACTOR_EARLY 1U
+#define FACTOR_LATE 8U
+#define FACTOR_HURRY 64U
 
 /* A disk with less room than a transaction writes is full. */
 #define DISK_FULL_BYTES ((uint64_t)16 << 20)
 
+#define DUE_FROM_PERCENT 25U
+#define DUE_UNTIL_PERCENT 75U
 #define PAUSE_NS 1000000L
 #define WAIT_NS 200000L
 #define WAIT_MOST_NS (UINT64_C(120) * 1000000000)
@@ -153,10 +161,9 @@ static int true_cause(const struct sherd_lmdb_applier *applier, int rc)
     return (uint64_t)fs.f_bavail * fs.f_frsize < DISK_FULL_BYTES ? ENOSPC : rc;
 }
 
-static enum sherd_err apply_part(struct sherd_lmdb_applier *applier, const struct sorted *sorted, bool gently,
+static enum sherd_err apply_part(struct sherd_lmdb_applier *applier, const struct sorted *sorted, uint32_t factor,
                                  uint32_t *at)
 {
-    const uint32_t factor = gently && !atomic_load(&applier->hurry) ? 1 : HURRY_FACTOR;
     uint32_t next = *at;
     MDB_txn *txn = NULL;
     int rc;
@@ -179,15 +186,35 @@ static enum sherd_err apply_part(struct sherd_lmdb_applier *applier, const struc
     return SHERD_OK;
 }
 
-/* Be done by the time that the active journal is half full, and otherwise let others have the disk. */
-static void pause_if_early(const struct sherd_lmdb_applier *applier, uint32_t done, uint32_t count)
+/*
+ * How many items should be in by now: the first when the active journal is a quarter full, the last when it is three
+ * quarters full. So a burst of writes is not disturbed at all, and a steady stream evenly.
+ */
+static uint32_t count_due(const struct sherd_lmdb_applier *applier, uint32_t count)
 {
-    const uint64_t filled = sherd_lmdb_log_active_bytes(applier->log);
+    const uint64_t percent = sherd_lmdb_log_active_bytes(applier->log) * 100 / SHERD_LMDB_JOURNAL_BYTES_MAX;
 
-    if (atomic_load(&applier->hurry) || count == 0)
-        return;
-    if (SHERD_LMDB_JOURNAL_BYTES_MAX / count * done > 2 * filled)
+    if (percent <= DUE_FROM_PERCENT)
+        return 0;
+    if (percent >= DUE_UNTIL_PERCENT)
+        return count;
+    return (uint32_t)(count * (percent - DUE_FROM_PERCENT) / (DUE_UNTIL_PERCENT - DUE_FROM_PERCENT));
+}
+
+/* Wait until items are due, nobody writes, or somebody waits. @return the factor of the next part */
+static uint32_t wait_for_turn(const struct sherd_lmdb_applier *applier, const struct sorted *sorted, uint32_t done)
+{
+    while (!atomic_load(&applier->hurry)) {
+        const uint64_t before = sherd_lmdb_log_active_bytes(applier->log);
+        const uint32_t due = count_due(applier, sorted->count);
+
+        if (done < due)
+            return due - done > PART_ITEMS * FACTOR_LATE ? FACTOR_LATE : FACTOR_EARLY;
         nap(PAUSE_NS);
+        if (sherd_lmdb_log_active_bytes(applier->log) == before)
+            return FACTOR_EARLY;
+    }
+    return FACTOR_HURRY;
 }
 
 static enum sherd_err apply_sorted(struct sherd_lmdb_applier *applier, const struct sorted *sorted, bool gently)
@@ -195,10 +222,10 @@ static enum sherd_err apply_sorted(struct sherd_lmdb_applier *applier, const str
     uint32_t at = 0;
 
     do {
+        const uint32_t factor = gently ? wait_for_turn(applier, sorted, at) : FACTOR_HURRY;
+
         SHERD_FAILPOINT("lmdb.apply");
-        SHERD_TRY(apply_part(applier, sorted, gently, &at));
-        if (gently)
-            pause_if_early(applier, at, sorted->count);
+        SHERD_TRY(apply_part(applier, sorted, factor, &at));
     } while (at < sorted->count);
     return SHERD_OK;
 }
