@@ -183,6 +183,7 @@ struct scan {
     struct embedded *self;
     size_t count;
     size_t count_max;
+    bool full; /* ended by us, not by the visitor, whatever its code */
     struct sherd_ref last;
     sherd_anchor_visit_fn *visit;
     void *arg;
@@ -194,8 +195,9 @@ static enum sherd_err scan_one(void *arg, struct sherd_ref name, struct sherd_sp
     struct sherd_anchor_entry entry = {.name = name};
     struct sherd_pin pin;
 
-    if (scan->count == scan->count_max)
-        return SHERD_ERR_LIMIT; /* the page is full; taken back in embedded_scan() */
+    scan->full = scan->count == scan->count_max;
+    if (scan->full)
+        return SHERD_ERR_LIMIT; /* taken back in embedded_scan() */
     scan->count++;
     scan->last = name;
     entry.status = sherd_entry_kind(&scan->self->pins.keys, stored, &entry.kind);
@@ -219,7 +221,7 @@ static enum sherd_err embedded_scan(struct sherd_anchor *anchor, const struct sh
     SHERD_TRY(sherd_compartment_snapshot_begin(self->compartment, &snapshot));
     enum sherd_err err = sherd_snapshot_scan(snapshot, after, scan_one, &scan);
     sherd_snapshot_end(snapshot);
-    if (err == SHERD_ERR_LIMIT && scan.count == count_max)
+    if (scan.full)
         err = SHERD_OK;
     SHERD_TRY(err);
     *out_last = scan.last;
