@@ -7,6 +7,7 @@
 #include "crypto/init.h"
 #include "cryptor/files.h"
 #include "cryptor/vault.h"
+#include "store/memory/memory.h"
 #include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -233,6 +234,8 @@ enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *uns
     SHERD_TRY(sherd_crypto_init());
     if (options != NULL && options->engine != NULL)
         SHERD_TRY(sherd_store_engine(options->engine, &engine));
+    SHERD_ENSURE(engine != &sherd_store_memory, SHERD_ERR_UNSUPPORTED,
+                 "a vault in memory would end with the process: name an engine that keeps files");
     char *clean = sherd_strdup(path);
     if (clean == NULL)
         return SHERD_ERR_NO_MEMORY;
