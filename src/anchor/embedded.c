@@ -164,6 +164,17 @@ static enum sherd_err check_collection_pin(const struct embedded *self, const st
     return sherd_collection_pin_decode(tlv, out_collection, out_digest);
 }
 
+/* The compartment's own entry met in a scan: under another name than its own it does not open. */
+static enum sherd_err check_own_entry(struct embedded *self, const struct sherd_ref *name, struct sherd_span stored)
+{
+    uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
+    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_span tlv;
+
+    SHERD_TRY(sherd_entry_open(&self->pins.keys, SHERD_KIND_COMPARTMENT, name, stored, &payload, &tlv));
+    return embedded_compartment_check(&self->anchor, SHERD_KEYS, stored);
+}
+
 /* Check one entry of `keys`, of whatever kind. */
 static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref *name, struct sherd_span stored,
                                   enum sherd_kind kind, struct sherd_pin *out_pin)
@@ -172,7 +183,7 @@ static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref 
     struct sherd_digest digest;
 
     switch (kind) {
-    case SHERD_KIND_COMPARTMENT: return embedded_compartment_check(&self->anchor, SHERD_KEYS, stored);
+    case SHERD_KIND_COMPARTMENT: return check_own_entry(self, name, stored);
     case SHERD_KIND_ENTITY_KEY: return sherd_entities_check(self->entities, name, stored);
     case SHERD_KIND_COLLECTION_PIN: return check_collection_pin(self, name, stored, &collection, &digest);
     default: return sherd_pins_check(&self->pins, kind, name, stored, out_pin);

@@ -174,11 +174,15 @@ enum sherd_err sherd_assets_collection_by_id(const struct sherd_assets *assets, 
 enum sherd_err sherd_assets_entry_check(const struct sherd_assets *assets, const struct sherd_ref *name,
                                         struct sherd_span stored)
 {
+    uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
+    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
     struct sherd_collection_entry entry;
+    struct sherd_span tlv;
     enum sherd_kind kind;
 
     SHERD_TRY(sherd_entry_kind(&assets->keys, stored, &kind));
-    if (kind == SHERD_KIND_COMPARTMENT)
-        return assets->anchor->ops->compartment_check(assets->anchor, SHERD_ASSETS, stored);
-    return sherd_assets_collection_open(assets, name, stored, &entry);
+    if (kind != SHERD_KIND_COMPARTMENT)
+        return sherd_assets_collection_open(assets, name, stored, &entry);
+    SHERD_TRY(sherd_entry_open(&assets->keys, kind, name, stored, &payload, &tlv)); /* a copy elsewhere does not open */
+    return assets->anchor->ops->compartment_check(assets->anchor, SHERD_ASSETS, stored);
 }

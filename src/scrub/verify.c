@@ -334,9 +334,9 @@ static enum sherd_err check_identity(struct verify *verify, const struct sherd_r
     enum sherd_kind kind;
 
     SHERD_TRY(sherd_entry_kind(keys, stored, &kind));
+    SHERD_TRY(sherd_entry_open(keys, kind, name, stored, &payload, &tlv)); /* bound to its name: a copy does not open */
     if (kind == SHERD_KIND_COMPARTMENT)
         return verify->vault->anchor->ops->compartment_check(verify->vault->anchor, SHERD_IDENTITY, stored);
-    SHERD_TRY(sherd_entry_open(keys, SHERD_KIND_PRINCIPAL, name, stored, &payload, &tlv));
     return sherd_principal_decode(tlv, &tenant, principal);
 }
 
