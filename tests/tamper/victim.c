@@ -79,6 +79,8 @@ void tree_copy(const char *from, const char *to)
 
 static struct sherd_unseal unseal_of(const struct victim *victim)
 {
+    if (victim->passphrase != NULL)
+        return (struct sherd_unseal){.passphrase = sherd_span_str(victim->passphrase)};
     return (struct sherd_unseal){.key_file = sherd_buf_span(&victim->key_file)};
 }
 
@@ -98,7 +100,12 @@ void victim_close(struct victim *victim)
 
 void victim_new(struct victim *victim)
 {
-    *victim = (struct victim){0};
+    victim_new_with_passphrase(victim, NULL);
+}
+
+void victim_new_with_passphrase(struct victim *victim, const char *passphrase)
+{
+    *victim = (struct victim){.passphrase = passphrase};
     (void)snprintf(victim->root, sizeof(victim->root), "%s/sherd-tamper-XXXXXX",
                    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(victim->root));

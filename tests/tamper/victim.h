@@ -26,11 +26,14 @@ struct victim {
     char root[64];
     char dir[96];
     struct sherd_buf key_file;
+    const char *passphrase; /**< NULL: the key file unseals */
     struct sherd_vault *vault;
 };
 
 /** Make a vault under a key file, in memory if the machine has /dev/shm, and open it. */
 void victim_new(struct victim *victim);
+/** The same under a passphrase, which must outlive the victim. */
+void victim_new_with_passphrase(struct victim *victim, const char *passphrase);
 /** Close, and remove it all. */
 void victim_done(struct victim *victim);
 /** Open the vault, which must be closed. */
