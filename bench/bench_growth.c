@@ -7,6 +7,7 @@
 #include "common.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BENCH "growth"
 #define CONTENT_BYTES 128U
@@ -75,6 +76,22 @@ static double rate(struct bench *bench, unsigned (*once)(struct bench *bench))
     return (double)count / (bench_now_s() - start);
 }
 
+/* Bytes that the process has given to the disk so far, as the kernel counts pages that became dirty. */
+static double written_bytes(void)
+{
+    static const char field[] = "write_bytes: ";
+    char line[128];
+    double bytes = 0;
+    FILE *file = fopen("/proc/self/io", "re");
+
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        if (strncmp(line, field, strlen(field)) == 0)
+            bytes = strtod(line + strlen(field), NULL);
+    if (file != NULL)
+        (void)fclose(file);
+    return bytes;
+}
+
 /* The rates at one size: medians of rounds that take turns. */
 static void measure(struct bench *bench, unsigned rounds, double out_rates[static KINDS])
 {
@@ -105,6 +122,24 @@ static void report(uint64_t size, const double rates[static KINDS], const double
     }
 }
 
+/* Load up to a size, and say what the disk was given for each record. */
+static void load(struct bench *bench, uint64_t size)
+{
+    const double before = written_bytes();
+    const uint64_t count = bench->count;
+    char name[96];
+
+    while (bench->count < size)
+        put_batch(bench, LOAD_BATCH);
+    (void)snprintf(name, sizeof(name), "written to the disk for a record, up to %llu records",
+                   (unsigned long long)size);
+    bench_report(&(struct bench_figure){.bench = BENCH,
+                                        .name = name,
+                                        .unit = "byte/record",
+                                        .wanted = BENCH_NOTHING,
+                                        .value = (written_bytes() - before) / (double)(bench->count - count)});
+}
+
 int main(int argc, char **argv)
 {
     struct bench_options options = {.dir = "/var/tmp", .rounds = 3, .records = 1000000};
@@ -119,8 +154,7 @@ int main(int argc, char **argv)
     bench.vault = bench_vault(bench_path(bench_folder(&options, BENCH), "vault"), 0);
     bench_fill(bench.content, sizeof(bench.content), 1);
     for (uint64_t size = SIZE_FIRST; size <= bench.room; size *= 10) {
-        while (bench.count < size)
-            put_batch(&bench, LOAD_BATCH);
+        load(&bench, size);
         measure(&bench, options.rounds, rates);
         for (unsigned k = 0; k < KINDS && size == SIZE_FIRST; k++)
             first[k] = rates[k];

@@ -15,7 +15,7 @@ def read(lines):
     curves = {}
     for line in lines:
         figure = json.loads(line)
-        if figure.get("bench") != "growth":
+        if figure.get("bench") != "growth" or ", at " not in figure["name"]:
             continue
         kind, size = figure["name"].rsplit(", at ", 1)
         curves.setdefault(kind, []).append((int(size.split()[0]), figure["value"]))
