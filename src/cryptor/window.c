@@ -4,12 +4,12 @@
  *
  * Within a process the writers share one lock on one file description: the first takes it, the last gives it back.
  *
- * Nobody waits for ever. The kernel gives a shared lock to whoever asks while others share it, however long somebody has
- * waited to be alone, so there is a gate before the window: a lock on the directory that the file lies in, taken for the
- * moment of entering. Who wants to be alone holds the gate while the writers inside drain; writers that come meanwhile
- * wait there, and are in before the next who wants to be alone. A process whose writers never pause looks at the gate
- * now and then, and lets its hold drain when it is closed. Within a process, writers that waited for one who was alone
- * go before the next such one.
+ * Nobody waits for ever. The kernel gives a shared lock to whoever asks while others share it, however long somebody
+ * has waited to be alone, so there is a gate before the window: a lock on the directory that the file lies in, taken
+ * for the moment of entering. Who wants to be alone holds the gate while the writers inside drain; writers that come
+ * meanwhile wait there, and are in before the next who wants to be alone. A process whose writers never pause looks at
+ * the gate now and then, and lets its hold drain when it is closed. Within a process, writers that waited for one who
+ * was alone go before the next such one.
  */
 #include "cryptor/window.h"
 #include "base/mem.h"
@@ -150,7 +150,9 @@ static bool must_wait(const struct sherd_window *window)
     return window->draining || (window->admitted == 0 && window->waiting_alone > 0);
 }
 
-/* Whether somebody of another process holds the gate, which takes but a moment unless it waits for writers like ours. */
+/*
+ * Whether somebody of another process holds the gate, which takes but a moment unless it waits for writers like ours.
+ */
 static bool gate_is_closed(const struct sherd_window *window)
 {
     if (flock(window->gate_fd, LOCK_SH | LOCK_NB) != 0)
