@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tests of the sweeper: it removes what puts, updates and deletes left that did not get through, and nothing else, while
- * others work.
+ * Tests of the sweeper: it removes what puts, updates and deletes left that did not get through, and nothing else,
+ * while others work.
  */
 #include "base/failpoint.h"
 #include "vault.h"
