@@ -25,6 +25,7 @@ struct sweep {
     struct sherd_snapshot *secrets;
     struct sherd_refs blobs; /* all blobs there were before the instant */
     uint8_t *block;          /* secret memory for one payload */
+    struct sherd_ref owner;  /* name of the entry by which `secrets` says whose it is */
     unsigned first_byte;     /* the part of the names that is looked at: first_byte..last_byte */
     unsigned last_byte;
     struct sherd_refs live;   /* fragments of live map entries, in this part */
@@ -66,17 +67,13 @@ static enum sherd_err visit_fragment(void *arg, struct sherd_ref name, struct sh
 {
     struct sweep *sweep = arg;
 
+    (void)stored;
     if (name.bytes[0] < sweep->first_byte)
         return SHERD_OK;
     if (name.bytes[0] > sweep->last_byte)
         return SHERD_ERR_LIMIT; /* the part is done; taken back in sweep_part() */
-    /*
-     * The compartment's own entry is no fragment: its kind stands in its header, which is checked when a vault is
-     * opened.
-     */
-    if (stored.len == sherd_entry_bytes(sherd_kind_payload_bytes(SHERD_KIND_COMPARTMENT, SHERD_FOR_SECRETS)) &&
-        sweep->vault->anchor->ops->compartment_check(sweep->vault->anchor, SHERD_SECRETS, stored) == SHERD_OK)
-        return SHERD_OK;
+    if (sherd_same(&name, &sweep->owner, sizeof(name)))
+        return SHERD_OK; /* says whose the compartment is: no fragment, whether or not it verifies */
     return sherd_refs_have(&sweep->live, &name) ? SHERD_OK : sherd_refs_add(&sweep->doomed, &name);
 }
 
@@ -176,8 +173,18 @@ static enum sherd_err take_snapshots(struct sweep *sweep)
     return err;
 }
 
+static enum sherd_err find_owner(struct sweep *sweep)
+{
+    struct sherd_anchor *anchor = sweep->vault->anchor;
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+
+    return anchor->ops->compartment_entry(anchor, SHERD_SECRETS, &sweep->owner, &stored);
+}
+
 static enum sherd_err sweep_all(struct sweep *sweep)
 {
+    SHERD_TRY(find_owner(sweep));
     SHERD_TRY(sherd_compartment_blob_scan(sweep->vault->secrets, NULL, note_blob, &sweep->blobs));
     SHERD_TRY(take_snapshots(sweep));
     SHERD_TRY(sweep_parts(sweep));
