@@ -42,7 +42,7 @@ static void writer_free(struct sherd_lmdb_blob_writer *writer)
  */
 static enum sherd_err make_tmp(struct sherd_lmdb_blob_writer *writer)
 {
-    struct sherd_ref random;
+    struct sherd_ref random = {{0}};
     struct stat st;
 
     SHERD_TRY(sherd_random(random.bytes, sizeof random.bytes));

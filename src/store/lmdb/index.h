@@ -51,7 +51,11 @@ const struct sherd_lmdb_item *sherd_lmdb_index_find(const struct sherd_lmdb_inde
 /** An item by its number, which is below a limit that the caller was given. */
 static inline const struct sherd_lmdb_item *sherd_lmdb_index_item(const struct sherd_lmdb_index *index, uint32_t number)
 {
-    return &index->chunks[number / SHERD_LMDB_INDEX_CHUNK_ITEMS][number % SHERD_LMDB_INDEX_CHUNK_ITEMS];
+    const struct sherd_lmdb_item *chunk = index->chunks[number / SHERD_LMDB_INDEX_CHUNK_ITEMS];
+
+    if (chunk == NULL)
+        sherd_bug("journal: item %u of its index was never added", number);
+    return &chunk[number % SHERD_LMDB_INDEX_CHUNK_ITEMS];
 }
 
 #endif

@@ -27,15 +27,14 @@ static enum sherd_err map_state(struct sherd_lmdb_log *log, int fd)
 static enum sherd_err open_state(struct sherd_lmdb_log *log)
 {
     const int fd = openat(log->dir->fd, "state", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    enum sherd_err err = SHERD_OK;
+    enum sherd_err err;
 
     if (fd < 0)
         return sherd_fail_errno(SHERD_ERR_IO, "store: open its file state");
-    if (ftruncate(fd, SHARED_BYTES) != 0)
-        err = sherd_fail_errno(SHERD_ERR_IO, "store: size its file state");
-    else if (posix_fallocate(fd, 0, SHARED_BYTES) != 0) /* a hole on a full disk would be a fault later */
-        err = sherd_fail_errno(SHERD_ERR_IO, "store: size its file state");
-    if (err == SHERD_OK)
+    errno = posix_fallocate(fd, 0, SHARED_BYTES); /* a hole on a full disk would be a fault later */
+    if (errno != 0)
+        err = sherd_fail_errno(SHERD_ERR_IO, "store: make room for its file state");
+    else
         err = map_state(log, fd);
     (void)close(fd);
     return err;

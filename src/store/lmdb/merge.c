@@ -11,6 +11,8 @@ static const struct sherd_lmdb_item *item_of(const struct sherd_lmdb_merge *merg
 {
     const struct sherd_lmdb_journal *journal = code & FROZEN ? merge->view->frozen : merge->view->active;
 
+    if (journal == NULL)
+        sherd_bug("journal: an item of none");
     return sherd_lmdb_index_item(&journal->index, code & ~FROZEN);
 }
 
