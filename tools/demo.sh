@@ -31,6 +31,7 @@ for line in "${session[@]}"; do
 done 2>&1
 
 # The session shows failures on purpose, so its own exit codes say nothing: see that it came to its end.
+# shellcheck disable=SC2154 # the session assigns id
 sherd --key-file my.key get "$id" >/dev/null 2>&1
 if [ $? -ne 3 ]; then
     echo "demo: the changed byte was not caught" >&2

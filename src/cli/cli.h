@@ -215,10 +215,7 @@ void cli_signals_echo(int tty_fd, const struct termios *restore);
 
 /* ---- Progress: progress.c --------------------------------------------------------------------------------------- */
 
-/**
- * Begin to show progress on stderr, if it is a terminal and --quiet was not given. @param[in] unit_bytes  else
- * counts
- */
+/** Begin to show progress on stderr, if it is a terminal and --quiet was not given. */
 void cli_progress_begin(const struct cli *cli, const char *label);
 
 /** What is done of the total so far, in bytes; total 0 if unknown. Draws at most five times a second. */

@@ -3,7 +3,8 @@
  * Listing: a page of pins at a time, each then looked up as for a stat.
  *
  * Pins and not map entries, since the head of a record keeps its name for the record's whole life: a record that is
- * updated meanwhile is neither passed over nor met twice, and one whose map entry was removed is a violation, not a gap.
+ * updated meanwhile is neither passed over nor met twice, and one whose map entry was removed is a violation, not a
+ * gap.
  */
 #include "base/bytes.h"
 #include "base/mem.h"

@@ -190,7 +190,8 @@ static void run_helper(struct sherd_job *job)
 }
 
 /*
- * Wait for the helpers that have begun, and for no others: all threads may be busy with work that itself waits like this.
+ * Wait for the helpers that have begun, and for no others: all threads may be busy with work that itself waits like
+ * this.
  */
 static void wait_for_helpers(struct sherd_pool *pool, struct each *each, struct helper *helpers, size_t count)
 {

@@ -169,8 +169,10 @@ static enum sherd_err enter_shared(struct sherd_window *window)
     while (window->alone || window->taking || must_wait(window))
         (void)pthread_cond_wait(&window->changed, &window->lock);
     window->waiting_writers--;
-    if (window->admitted > 0 && --window->admitted == 0)
+    if (window->admitted > 0) {
+        window->admitted--;
         (void)pthread_cond_broadcast(&window->changed);
+    }
     if (window->writers == 0)
         err = take(window, LOCK_SH);
     if (err == SHERD_OK) {

@@ -94,8 +94,8 @@ SHERD_MUST_USE enum sherd_err sherd_snapshot_scan(struct sherd_snapshot *snapsho
 void sherd_snapshot_end(struct sherd_snapshot *snapshot);
 
 /**
- * Put the operations of a set, each on a name of its own, into the order of their names: so that what is stored says nothing
- * about the order in which its parts were made, which would join compartments.
+ * Put the operations of a set, each on a name of its own, into the order of their names: so that what is stored says
+ * nothing about the order in which its parts were made, which would join compartments.
  */
 void sherd_store_ops_order(struct sherd_store_op *ops, size_t count);
 
