@@ -76,10 +76,10 @@ static double rate(struct bench *bench, unsigned (*once)(struct bench *bench))
     return (double)count / (bench_now_s() - start);
 }
 
-/* Bytes that the process has given to the disk so far, as the kernel counts pages that became dirty. */
+/* Bytes that the process has written so far. */
 static double written_bytes(void)
 {
-    static const char field[] = "write_bytes: ";
+    static const char field[] = "wchar: ";
     char line[128];
     double bytes = 0;
     FILE *file = fopen("/proc/self/io", "re");
@@ -122,7 +122,7 @@ static void report(uint64_t size, const double rates[static KINDS], const double
     }
 }
 
-/* Load up to a size, and say what the disk was given for each record. */
+/* Load up to a size, and say how much was written for each record. */
 static void load(struct bench *bench, uint64_t size)
 {
     const double before = written_bytes();
@@ -131,8 +131,7 @@ static void load(struct bench *bench, uint64_t size)
 
     while (bench->count < size)
         put_batch(bench, LOAD_BATCH);
-    (void)snprintf(name, sizeof(name), "written to the disk for a record, up to %llu records",
-                   (unsigned long long)size);
+    (void)snprintf(name, sizeof(name), "written for a record, up to %llu records", (unsigned long long)size);
     bench_report(&(struct bench_figure){.bench = BENCH,
                                         .name = name,
                                         .unit = "byte/record",
