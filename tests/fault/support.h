@@ -26,6 +26,7 @@
             fprintf(stderr, "%s:%d: not so: %s; ", __FILE__, __LINE__, #cond); \
             fprintf(stderr, __VA_ARGS__);                                      \
             fprintf(stderr, "\n");                                             \
+            (void)fflush(stdout);                                              \
             _exit(FAULT_FOUND);                                                \
         }                                                                      \
     } while (0)
