@@ -26,6 +26,11 @@ enum {
     RING_LEDGER_SEED = 60,
 };
 
+static enum sherd_err tampered(void)
+{
+    return sherd_fail(SHERD_ERR_TAMPERED, "anchor/keyring does not verify: it was changed, or is another vault's");
+}
+
 static unsigned store_tag(size_t store, unsigned field)
 {
     return RING_STORE + 10U * (unsigned)store + field;
@@ -79,6 +84,13 @@ static enum sherd_err encode(const struct sherd_keyring *ring, uint8_t out[stati
     return SHERD_OK;
 }
 
+/* Versions of keys count from 1. */
+static enum sherd_err get_version(const struct sherd_tlv *tlv, unsigned tag, uint64_t *out_version)
+{
+    SHERD_TRY(sherd_tlv_get_u64(tlv, tag, UINT32_MAX, out_version));
+    return *out_version >= 1 ? SHERD_OK : tampered();
+}
+
 static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring)
 {
     uint64_t required = SHERD_TLV_BIT(RING_DEPLOYMENT) | SHERD_TLV_BIT(RING_TENANT) | SHERD_TLV_BIT(RING_CREATED) |
@@ -98,11 +110,11 @@ static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring
 
         SHERD_TRY(sherd_tlv_get(&tlv, store_tag(i, RING_STORE_ID), store->compartment.bytes, 16));
         SHERD_TRY(sherd_tlv_get(&tlv, store_tag(i, RING_STORE_NAME), store->name.bytes, SHERD_KEY_SIZE));
-        SHERD_TRY(sherd_tlv_get_u64(&tlv, store_tag(i, RING_STORE_VERSION), UINT32_MAX, &store->version));
+        SHERD_TRY(get_version(&tlv, store_tag(i, RING_STORE_VERSION), &store->version));
         SHERD_TRY(sherd_tlv_get(&tlv, store_tag(i, RING_STORE_KEY), store->key.bytes, SHERD_KEY_SIZE));
     }
     SHERD_TRY(sherd_tlv_get_text(&tlv, RING_MASTER_NAME, ring->master_name, sizeof(ring->master_name)));
-    SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_MASTER_VERSION, UINT32_MAX, &ring->master_version));
+    SHERD_TRY(get_version(&tlv, RING_MASTER_VERSION, &ring->master_version));
     SHERD_TRY(sherd_tlv_get(&tlv, RING_MASTER_KEY, ring->master.bytes, SHERD_KEY_SIZE));
     return sherd_tlv_get(&tlv, RING_LEDGER_SEED, ring->ledger_seed, SHERD_SIGN_SEED_SIZE);
 }
@@ -144,11 +156,6 @@ enum sherd_err sherd_keyring_seal(const struct sherd_keyring *keyring, const str
     return err;
 }
 
-static enum sherd_err tampered(void)
-{
-    return sherd_fail(SHERD_ERR_TAMPERED, "anchor/keyring does not verify: it was changed, or is another vault's");
-}
-
 static enum sherd_err open_into(struct sherd_span file, const struct sherd_root_key *root,
                                 const struct sherd_uuid *deployment, struct sherd_buf *plain,
                                 struct sherd_keyring *out_keyring)
@@ -157,10 +164,12 @@ static enum sherd_err open_into(struct sherd_span file, const struct sherd_root_
     const struct sherd_span sealed = {file.data + HEADER_SIZE, file.len - HEADER_SIZE};
 
     SHERD_TRY(sherd_aead_open(root->bytes, sherd_context_span(&context), sealed, plain));
-    const size_t len = sherd_get_u16(plain->data);
-    if (plain->len != PLAIN_SIZE || len > PLAIN_SIZE - 2)
+    const size_t len = plain->len == PLAIN_SIZE ? sherd_get_u16(plain->data) : PLAIN_SIZE;
+    if (len > PLAIN_SIZE - 2 || !sherd_padding_valid(sherd_span_of(plain->data + 2 + len, PLAIN_SIZE - 2 - len)))
         return tampered();
     out_keyring->generation = sherd_get_u32(file.data + 12);
+    if (out_keyring->generation == 0)
+        return tampered();
     SHERD_TRY(decode(sherd_span_of(plain->data + 2, len), out_keyring));
     return sherd_same(out_keyring->deployment.bytes, deployment->bytes, 16) ? SHERD_OK : tampered();
 }

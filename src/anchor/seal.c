@@ -52,6 +52,16 @@ static enum sherd_err denied(void)
                                         "anchor/seals was changed");
 }
 
+/* A passphrase has a hash, a key file none. */
+static bool hash_fits_kind(const struct seal_header *header)
+{
+    const struct sherd_pwhash_params *hash = &header->hash;
+
+    if (header->kind == SEAL_KEY_FILE)
+        return hash->alg == 0 && hash->cost == 0 && hash->block == 0 && hash->parallel == 0;
+    return header->kind == SEAL_PASSPHRASE;
+}
+
 static enum sherd_err decode_header(struct sherd_span file, struct seal_header *out_header)
 {
     struct seal_header header = {0};
@@ -70,8 +80,7 @@ static enum sherd_err decode_header(struct sherd_span file, struct seal_header *
     memcpy(header.deployment.bytes, file.data + 28, 16);
     memcpy(header.salt, file.data + 44, SALT_SIZE);
     encode_header(&header, again);
-    if (!sherd_same(again, file.data, HEADER_SIZE) || file.len != SHERD_SEAL_BYTES ||
-        (header.kind != SEAL_PASSPHRASE && header.kind != SEAL_KEY_FILE))
+    if (!sherd_same(again, file.data, HEADER_SIZE) || file.len != SHERD_SEAL_BYTES || !hash_fits_kind(&header))
         return denied();
     *out_header = header;
     return SHERD_OK;

@@ -116,12 +116,12 @@ enum sherd_err sherd_entry_kind(const struct sherd_entry_keys *keys, struct sher
     return SHERD_OK;
 }
 
-static bool all_zero(const uint8_t *bytes, size_t size)
+bool sherd_padding_valid(struct sherd_span padding)
 {
     uint8_t any = 0;
 
-    for (size_t i = 0; i < size; i++)
-        any |= bytes[i];
+    for (size_t i = 0; i < padding.len; i++)
+        any |= padding.data[i];
     return any == 0;
 }
 
@@ -141,7 +141,8 @@ enum sherd_err sherd_entry_open(const struct sherd_entry_keys *keys, enum sherd_
     SHERD_TRY(sherd_aead_open_with(keys->seal, sherd_context_span(&context), sealed, payload));
 
     const size_t tlv_bytes = sherd_get_u16(payload->data);
-    if (tlv_bytes + 2 > payload_bytes || !all_zero(payload->data + 2 + tlv_bytes, payload_bytes - 2 - tlv_bytes))
+    if (tlv_bytes + 2 > payload_bytes ||
+        !sherd_padding_valid(sherd_span_of(payload->data + 2 + tlv_bytes, payload_bytes - 2 - tlv_bytes)))
         return tampered();
     *out_tlv = sherd_span_of(payload->data + 2, tlv_bytes);
     return SHERD_OK;

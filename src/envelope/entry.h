@@ -83,4 +83,7 @@ SHERD_MUST_USE enum sherd_err sherd_entry_open(const struct sherd_entry_keys *ke
                                                const struct sherd_ref *name, struct sherd_span stored,
                                                struct sherd_buf *payload, struct sherd_span *out_tlv);
 
+/** Whether padding is nothing but zeros, without saying by its time where it is not. */
+bool sherd_padding_valid(struct sherd_span padding);
+
 #endif
