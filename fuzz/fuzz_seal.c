@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The seal of the root key. The first byte of an input says what the rest is:
+ *
+ *     0  a seal file as it might lie there
+ *     1  a header of 76 bytes, under which a root key is sealed by a known key file, so that all of its fields are met
+ *        by a seal whose tag is right
+ *     2  the text of a key file: there is one form of it, and it unseals what it sealed
+ *
+ * It is always opened by a key file: a passphrase costs a third of a second.
+ */
+#include "anchor/seal.h"
+#include "base/bytes.h"
+#include "crypto/hash.h"
+#include "crypto/init.h"
+#include "crypto/known.h"
+#include <stdlib.h>
+
+#define HEADER_SIZE 76U
+
+static const char key_text[] = "sherd-key-1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n";
+static const struct sherd_root_key root = {{0x70}};
+
+static void must(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static enum sherd_err open_by(struct sherd_span key_file, struct sherd_span file, struct sherd_root_key *out_root,
+                              struct sherd_uuid *out_deployment)
+{
+    const struct sherd_unseal unseal = {.key_file = key_file};
+
+    return sherd_seal_open(file, &unseal, out_root, out_deployment);
+}
+
+static void fuzz_file(struct sherd_span file)
+{
+    struct sherd_root_key opened;
+    struct sherd_uuid deployment;
+    char text[32];
+    const enum sherd_err err = open_by(sherd_span_str(key_text), file, &opened, &deployment);
+
+    must(err == SHERD_ERR_DENIED || err == SHERD_ERR_UNSUPPORTED); /* nobody without the key makes one that opens */
+    sherd_seal_describe(file, text);
+    must(memchr(text, 0, sizeof(text)) != NULL);
+}
+
+/* The key of the known key file, as docs/format/vault.md says. */
+static void derive(const uint8_t *salt, uint8_t key[static 32])
+{
+    uint8_t bytes[32];
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)i;
+    must(sherd_hkdf(SHERD_SHA512, sherd_span_of(bytes, 32), sherd_span_of(salt, 32), sherd_span_str("sherd key file 1"),
+                    key, 32) == SHERD_OK);
+}
+
+/* Whether a header is one of a key file, byte for byte. */
+static bool is_canonical(const uint8_t *header)
+{
+    static const uint8_t front[28] = {'S', 'H', 'R', 'D', 'S', 'E', 'A', 'L', 0, 1, 0, 1, 2};
+
+    return memcmp(header, front, sizeof(front)) == 0;
+}
+
+static void fuzz_header(struct sherd_span input)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
+    static const uint8_t aead_salt[SHERD_AEAD_SALT_SIZE] = {1};
+    struct sherd_root_key opened;
+    struct sherd_uuid deployment;
+    struct sherd_span header;
+    uint8_t key[32];
+
+    if (!sherd_span_take(&input, HEADER_SIZE, &header))
+        return;
+    derive(header.data + 44, key);
+    must(sherd_buf_append(&file, header) == SHERD_OK);
+    must(sherd_aead_seal_salted(key, header, aead_salt, sherd_span_of(root.bytes, 32), &file) == SHERD_OK);
+    must(file.len == SHERD_SEAL_BYTES);
+    const enum sherd_err err = open_by(sherd_span_str(key_text), sherd_buf_span(&file), &opened, &deployment);
+    must((err == SHERD_OK) == is_canonical(header.data));
+    if (err == SHERD_OK)
+        must(sherd_same(&opened, &root, sizeof(root)) && sherd_same(deployment.bytes, header.data + 28, 16));
+    else
+        must(err == SHERD_ERR_DENIED || err == SHERD_ERR_UNSUPPORTED);
+}
+
+static bool is_key_file(struct sherd_span text)
+{
+    if (text.len != SHERD_KEY_FILE_TEXT_BYTES || memcmp(text.data, "sherd-key-1:", 12) != 0 || text.data[76] != '\n')
+        return false;
+    for (size_t i = 12; i < 76; i++)
+        if (text.data[i] == 0 || strchr("0123456789abcdef", text.data[i]) == NULL)
+            return false;
+    return true;
+}
+
+static void fuzz_key_file(struct sherd_span text)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
+    const struct sherd_unseal unseal = {.key_file = text};
+    const struct sherd_uuid made_for = {{0xde}};
+    struct sherd_root_key opened;
+    struct sherd_uuid deployment;
+    uint8_t other[SHERD_KEY_FILE_TEXT_BYTES];
+    const enum sherd_err err = sherd_seal_make(&root, &made_for, &unseal, &file);
+
+    must(err == SHERD_OK || err == SHERD_ERR_INVALID);
+    must((err == SHERD_OK) == is_key_file(text));
+    if (err != SHERD_OK) {
+        must(file.len == 0);
+        return;
+    }
+    must(open_by(text, sherd_buf_span(&file), &opened, &deployment) == SHERD_OK);
+    must(sherd_same(&opened, &root, sizeof(root)) && sherd_same(&deployment, &made_for, sizeof(deployment)));
+    memcpy(other, text.data, sizeof(other));
+    other[12 + text.data[75] % 64] ^= '0' ^ '1'; /* another digit, or none at all */
+    must(open_by(sherd_span_of(other, sizeof(other)), sherd_buf_span(&file), &opened, &deployment) != SHERD_OK);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct sherd_span input = sherd_span_of(data, len);
+    struct sherd_span kind;
+
+    must(sherd_crypto_init() == SHERD_OK);
+    if (!sherd_span_take(&input, 1, &kind))
+        return 0;
+    switch (kind.data[0] % 3) {
+    case 0: fuzz_file(input); break;
+    case 1: fuzz_header(input); break;
+    default: fuzz_key_file(input); break;
+    }
+    return 0;
+}

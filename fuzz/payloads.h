@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file fuzz/payloads.h
+ * Decoding and encoding again, for each kind of payload.
+ */
+#ifndef SHERD_FUZZ_PAYLOADS_H
+#define SHERD_FUZZ_PAYLOADS_H
+
+#include "envelope/payload.h"
+
+/**
+ * Decode a payload's TLV as one kind, and encode what was decoded.
+ * @param[out] block  SHERD_TLV_BYTES_MAX bytes
+ * @return as the decoder; SHERD_ERR_TAMPERED for a kind that does not exist
+ */
+static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv, uint8_t *block, size_t *out_bytes)
+{
+    union {
+        struct sherd_map map;
+        struct sherd_pin pin;
+        struct sherd_entity_key_entry entity_key;
+        struct sherd_collection_entry collection;
+        struct sherd_idempotency_entry idempotency;
+        struct sherd_compartment_entry compartment;
+    } entry;
+    enum sherd_kind map_kind;
+    struct sherd_uuid id;
+    struct sherd_digest digest;
+    char name[64];
+
+    switch (kind) {
+    case SHERD_KIND_MAP:
+    case SHERD_KIND_LONG_MAP:
+        SHERD_TRY(sherd_map_decode(tlv, &entry.map));
+        return sherd_map_encode(&entry.map, block, out_bytes, &map_kind);
+    case SHERD_KIND_PIN:
+    case SHERD_KIND_OLD_PIN:
+        SHERD_TRY(sherd_pin_decode(tlv, &entry.pin));
+        return sherd_pin_encode(&entry.pin, block, out_bytes);
+    case SHERD_KIND_ENTITY_KEY:
+        SHERD_TRY(sherd_entity_key_decode(tlv, &entry.entity_key));
+        return sherd_entity_key_encode(&entry.entity_key, block, out_bytes);
+    case SHERD_KIND_COLLECTION:
+        SHERD_TRY(sherd_collection_decode(tlv, &entry.collection));
+        return sherd_collection_encode(&entry.collection, block, out_bytes);
+    case SHERD_KIND_COLLECTION_PIN:
+        SHERD_TRY(sherd_collection_pin_decode(tlv, &id, &digest));
+        return sherd_collection_pin_encode(&id, &digest, block, out_bytes);
+    case SHERD_KIND_IDEMPOTENCY:
+        SHERD_TRY(sherd_idempotency_decode(tlv, &entry.idempotency));
+        return sherd_idempotency_encode(&entry.idempotency, block, out_bytes);
+    case SHERD_KIND_COMPARTMENT:
+        SHERD_TRY(sherd_compartment_decode(tlv, &entry.compartment));
+        return sherd_compartment_encode(&entry.compartment, block, out_bytes);
+    case SHERD_KIND_PRINCIPAL:
+        SHERD_TRY(sherd_principal_decode(tlv, &id, name));
+        return sherd_principal_encode(&id, name, block, out_bytes);
+    }
+    return SHERD_ERR_TAMPERED;
+}
+
+#endif

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the seeds of the fuzz targets whose inputs are bytes that no person would type: fuzz/corpus/<target>/<name>.
+
+seeds.py [FOLDER]; without one, into the corpus beside this file. The bytes follow docs/format/.
+"""
+import struct
+import sys
+from pathlib import Path
+
+
+def item(tag, value):
+    return struct.pack(">BH", tag, len(value)) + value
+
+
+def number(tag, value):
+    return item(tag, struct.pack(">Q", value))
+
+
+def attribute(name, value):
+    return bytes([len(name)]) + name + struct.pack(">H", len(value)) + value
+
+
+COLLECTION = item(3, b"\xc0" * 16)
+ENTITY = item(4, b"\xe0" * 16)
+RECORD = item(5, b"\x4d" * 16)
+TIME = number(12, 1699999980)
+DIGEST = item(13, b"\xd1" * 32)
+WRAPPED = item(14, b"\x33" * 104)
+ATTRIBUTES = attribute(b"a", b"x") + attribute(b"bb", b"")
+MANY_ATTRIBUTES = b"".join(attribute(b"%02d" % i, b"v" * 62) for i in range(64))
+
+
+def a_map(attributes, content_type=b"text/plain", blob=1):
+    return (COLLECTION + ENTITY + RECORD + number(6, 7) + item(8, b"\xd0" * 16) + item(9, b"\x51" * 32) +
+            number(10, 100000) + number(11, 102496) + TIME + item(21, b"pat") +
+            (item(22, content_type) if content_type else b"") + (item(23, attributes) if attributes else b"") +
+            number(26, blob))
+
+
+def a_pin(version=7, oldest=5, idempotency=True):
+    return (COLLECTION + ENTITY + RECORD + number(6, version) + number(7, oldest) + number(11, 102496) + TIME + DIGEST +
+            WRAPPED + number(15, 1) + number(16, 1) + (item(17, b"\x1d" * 16) if idempotency else b"") +
+            item(27, b"\xa1" * 16))
+
+
+ENTITY_KEY = COLLECTION + ENTITY + number(6, 1) + WRAPPED + number(15, 1)
+
+# kind, compartment (1 to 4), payload bytes, TLV
+PAYLOADS = {
+    "compartment": (1, 3, 192, item(1, b"\x7e" * 16) + item(2, b"\xcc" * 16)),
+    "map": (2, 2, 384, a_map(ATTRIBUTES)),
+    "map-bare": (2, 2, 384, a_map(b"", b"", 0)),
+    "map-long": (3, 2, 5120, a_map(MANY_ATTRIBUTES)),
+    "collection": (4, 2, 192, COLLECTION + item(18, b"logs.v1") + number(19, 3) + number(20, 1)),
+    "pin": (5, 4, 320, a_pin()),
+    "pin-first": (5, 4, 320, a_pin(1, 1, False)),
+    "pin-oldest-above": (5, 4, 320, a_pin(7, 8)),
+    "old-pin": (6, 4, 320, a_pin(3, 1)),
+    "entity-key": (7, 4, 320, ENTITY_KEY + item(21, b"pat")),
+    "entity-key-default": (7, 4, 320, ENTITY_KEY),
+    "collection-pin": (8, 4, 192, COLLECTION + DIGEST),
+    "idempotency": (9, 4, 192, COLLECTION + RECORD + item(24, b"\x3a" * 32)),
+    "principal": (10, 1, 192, item(1, b"\x7e" * 16) + item(25, b"owner")),
+}
+
+
+def mask(*tags):
+    return struct.pack(">Q", sum(1 << tag for tag in tags))
+
+
+def tlv_seeds():
+    yield "two-items", mask(1, 63) + mask() + item(1, b"abc") + item(63, b"z")
+    yield "optional", mask(1) + mask(2, 3) + item(1, b"a") + item(3, b"b" * 300)
+    yield "nothing", mask() + mask(1)
+    yield "descending", mask(1, 2) + mask() + item(2, b"a") + item(1, b"a")
+    yield "empty-value", mask(1) + mask(2) + item(1, b"a") + item(2, b"")
+    yield "cut", mask(1) + mask() + item(1, b"abcdef")[:-1]
+    yield "numbers", mask(1, 2) + mask() + number(1, 0) + number(2, 2**64 - 1)
+
+
+def entry_seeds():
+    for name, (kind, compartment, size, tlv) in PAYLOADS.items():
+        framed = struct.pack(">H", len(tlv)) + tlv
+        yield name, bytes([1, compartment - 1, kind]) + framed
+        stored = bytes([1, kind, 0, 1, 0, 0, 0, 1]) + b"\x99" * (size + 72)
+        yield "stored-" + name, bytes([0, compartment - 1]) + stored
+    pin = PAYLOADS["pin"][3]
+    yield "padding-not-zero", bytes([1, 3, 5]) + (struct.pack(">H", len(pin)) + pin).ljust(319, b"\0") + b"\1"
+    yield "length-past-the-end", bytes([1, 3, 5]) + struct.pack(">H", 319) + pin
+    yield "stored-of-another-length", bytes([0, 3, 1, 5, 0, 1, 0, 0, 0, 1]) + b"\x99" * 391
+
+
+def fragment_seeds():
+    head = bytes([1, 128, 0, 1, 0, 0, 0, 0]) + b"\x5e" * 32 + b"\x5a" * 56
+    yield "head", head
+    yield "empty", head + b"\x77" * 16
+    yield "short", head + b"\x77" * 1000
+    yield "full-chunk", head + b"\x77" * 16400
+    yield "two-chunks", head + b"\x77" * 16417
+    yield "cut-head", head[:95]
+    yield "other-suite", bytes([1, 128, 0, 2]) + head[4:]
+
+
+def attribute_seeds():
+    yield "none", b""
+    yield "two", ATTRIBUTES
+    yield "most", MANY_ATTRIBUTES
+    yield "twice", attribute(b"a", b"") * 2
+    yield "descending", attribute(b"b", b"1") + attribute(b"a", b"1")
+    yield "prefix", attribute(b"a", b"1") + attribute(b"ab", b"2") + attribute(b"b", b"3")
+    yield "zero-in-name", attribute(b"a\0", b"")
+    yield "cut", attribute(b"a", b"xyz")[:-1]
+
+
+def marker_seeds():
+    yield "lmdb", b"sherd vault\nformat 1\nengine lmdb\n"
+    yield "longest", b"sherd vault\nformat 1\nengine abcdefghijklmno\n"
+    yield "future", b"sherd vault\nformat 2\ncipher rot13\n"
+    yield "leading-zero", b"sherd vault\nformat 01\nengine lmdb\n"
+    yield "more", b"sherd vault\nformat 1\nengine lmdb\nmore\n"
+    yield "no-newline", b"sherd vault\nformat 1\nengine lmdb"
+
+
+def seal_header(kind=2, algorithm=0, cost=0, block=0, parallel=0, form=1, suite=1):
+    return (b"SHRDSEAL" + struct.pack(">HHBBHIII", form, suite, kind, algorithm, 0, cost, block, parallel) +
+            b"\xde" * 16 + b"\x5a" * 32)
+
+
+def seal_seeds():
+    yield "file-key", b"\0" + seal_header() + b"\x99" * 104
+    yield "file-scrypt", b"\0" + seal_header(1, 1, 17, 8, 1) + b"\x99" * 104
+    yield "file-argon2id", b"\0" + seal_header(1, 2, 262144, 3, 4) + b"\x99" * 104
+    yield "file-short", b"\0" + seal_header() + b"\x99" * 103
+    yield "header", b"\1" + seal_header()
+    yield "header-scrypt", b"\1" + seal_header(1, 1, 17, 8, 1)
+    yield "header-cost", b"\1" + seal_header(2, 1, 17, 8, 1)
+    yield "header-kind", b"\1" + seal_header(3)
+    yield "header-future", b"\1" + seal_header(form=2)
+    yield "header-suite", b"\1" + seal_header(suite=2)
+    yield "key", b"\2sherd-key-1:" + b"0123456789abcdef" * 4 + b"\n"
+    yield "key-upper", b"\2sherd-key-1:" + b"0123456789ABCDEF" * 4 + b"\n"
+    yield "key-no-newline", b"\2sherd-key-1:" + b"0123456789abcdef" * 4
+    yield "key-future", b"\2sherd-key-2:" + b"0123456789abcdef" * 4 + b"\n"
+
+
+def keyring_tlv(version=1):
+    tlv = item(1, b"\xde" * 16) + item(2, b"\x7e" * 16) + number(3, 1699999980)
+    for store in range(4):
+        base = 10 + 10 * store
+        tlv += (item(base, bytes([0xc0 + store]) * 16) + item(base + 1, bytes([0x40 + store]) * 32) +
+                number(base + 2, version) + item(base + 3, bytes([0x60 + store]) * 32))
+    return tlv + item(50, b"default") + number(51, 1) + item(52, b"\x33" * 32) + item(60, b"\x44" * 32)
+
+
+def keyring_seeds():
+    header = b"SHRDRING" + struct.pack(">HHI", 1, 1, 1)
+    framed = struct.pack(">H", len(keyring_tlv())) + keyring_tlv()
+    yield "file", b"\0" + header + b"\x99" * 1096
+    yield "file-short", b"\0" + header + b"\x99" * 1095
+    yield "file-future", b"\0" + b"SHRDRING" + struct.pack(">HHI", 2, 1, 1) + b"\x99" * 500
+    yield "contents", b"\1" + header + framed
+    yield "contents-padding", b"\1" + header + framed.ljust(1023, b"\0") + b"\1"
+    yield "contents-version-0", b"\1" + header + struct.pack(">H", len(keyring_tlv(0))) + keyring_tlv(0)
+    yield "contents-of-another", b"\1" + header + framed.replace(b"\xde" * 16, b"\xdf" * 16)
+    yield "contents-long", b"\1" + header + b"\xff\xff" + framed[2:]
+
+
+TARGETS = {
+    "tlv": tlv_seeds(),
+    "payload": ((name, bytes([kind]) + tlv) for name, (kind, _, _, tlv) in PAYLOADS.items()),
+    "entry": entry_seeds(),
+    "fragment": fragment_seeds(),
+    "attributes": attribute_seeds(),
+    "marker": marker_seeds(),
+    "seal": seal_seeds(),
+    "keyring": keyring_seeds(),
+}
+
+
+def main():
+    corpus = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parent / "corpus")
+    for target, seeds in TARGETS.items():
+        folder = corpus / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in seeds:
+            (folder / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
