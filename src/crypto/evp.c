@@ -8,6 +8,7 @@
 #include "crypto/evp.h"
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include <openssl/err.h>
 #include <pthread.h>
 
@@ -25,6 +26,7 @@ static void lane_free(struct sherd_evp_lane *lane)
         EVP_MD_CTX_free(lane->hash[i].outer);
     }
     EVP_CIPHER_CTX_free(lane->cipher);
+    sherd_secret_free(lane->random);
     sherd_free(lane);
 }
 

@@ -40,6 +40,9 @@ struct sherd_evp_hash {
 struct sherd_evp_lane {
     struct sherd_evp_hash hash[SHERD_EVP_HASHES];
     EVP_CIPHER_CTX *cipher; /**< reset between calls: it then holds no key */
+    uint8_t *random;        /**< secret memory: bytes of the generator, the first random_left not yet used */
+    size_t random_left;
+    unsigned fork_count; /**< sherd_fork_count() when they were drawn: a child draws its own */
 };
 
 /**

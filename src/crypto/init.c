@@ -6,8 +6,10 @@
 #include "crypto/init.h"
 
 #include "base/failpoint.h"
+#include "base/fork.h"
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/secret.h"
 #include "crypto/evp.h"
 #include "crypto/selftest.h"
 #include <openssl/err.h>
@@ -15,6 +17,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 enum state {
     STATE_UNTRIED,
@@ -30,9 +33,11 @@ static char failure[SHERD_FAIL_TEXT_SIZE]; /* written before the state becomes S
 static _Thread_local bool testing;
 
 #define DRBG_BYTES_MAX ((size_t)1 << 20)
+/* Bytes that a thread draws ahead: a call of the generator takes 0.4 us for 16 bytes as for 512, and a put makes nine. */
+#define AHEAD_BYTES ((size_t)512)
 
 /* OpenSSL's DRBG of this thread: seeded by the kernel, reseeded by itself, also in a child after fork(). */
-static enum sherd_err drbg_fill(uint8_t *block, size_t size)
+static enum sherd_err draw(uint8_t *block, size_t size)
 {
     for (size_t done = 0; done < size;) {
         const size_t take = size - done < DRBG_BYTES_MAX ? size - done : DRBG_BYTES_MAX;
@@ -44,6 +49,37 @@ static enum sherd_err drbg_fill(uint8_t *block, size_t size)
         }
         done += take;
     }
+    return SHERD_OK;
+}
+
+/* Bytes for this thread alone. What was drawn before a fork belongs to the parent: its memory is not even there. */
+static enum sherd_err draw_ahead(struct sherd_evp_lane *lane)
+{
+    if (lane->random == NULL || sherd_fork_passed(lane->fork_count)) {
+        lane->random_left = 0;
+        lane->fork_count = sherd_fork_count();
+        lane->random = sherd_secret_alloc(AHEAD_BYTES);
+    }
+    if (lane->random == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    lane->random_left = 0;
+    SHERD_TRY(draw(lane->random, AHEAD_BYTES));
+    lane->random_left = AHEAD_BYTES;
+    return SHERD_OK;
+}
+
+static enum sherd_err drbg_fill(uint8_t *block, size_t size)
+{
+    struct sherd_evp_lane *lane;
+
+    if (size > AHEAD_BYTES / 2)
+        return draw(block, size);
+    SHERD_TRY(sherd_evp_lane(&lane));
+    if (lane->random_left < size || sherd_fork_passed(lane->fork_count))
+        SHERD_TRY(draw_ahead(lane));
+    lane->random_left -= size;
+    memcpy(block, lane->random + lane->random_left, size);
+    sherd_wipe(lane->random + lane->random_left, size);
     return SHERD_OK;
 }
 
@@ -68,6 +104,7 @@ static enum sherd_err selftest_locked(const char *broken)
 static enum sherd_err init_checks(void)
 {
     SHERD_FAILPOINT("crypto.selftest");
+    SHERD_TRY(sherd_fork_watch());
     return selftest_locked(NULL);
 }
 

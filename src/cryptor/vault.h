@@ -10,7 +10,7 @@
 #include "assets/assets.h"
 #include "cryptor/pool.h"
 #include "cryptor/window.h"
-#include "store/fork.h"
+#include "base/fork.h"
 #include <pthread.h>
 #include <sherd/sherd.h>
 

@@ -2,7 +2,7 @@
 /* The checked, counted, group-committing face of a storage engine. See compartment.h. */
 #include "store/compartment.h"
 #include "base/mem.h"
-#include "store/fork.h"
+#include "base/fork.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of the list of engines, of roles, and of the count of forks. */
 #include "store/compartment.h"
-#include "store/fork.h"
+#include "base/fork.h"
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>

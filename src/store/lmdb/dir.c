@@ -2,7 +2,7 @@
 /* The directory of a compartment. See dir.h. */
 #include "store/lmdb/dir.h"
 #include "base/mem.h"
-#include "store/fork.h"
+#include "base/fork.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of the embedded engine: what ties its parts together. */
 #include "base/mem.h"
-#include "store/fork.h"
+#include "base/fork.h"
 #include "store/lmdb/blob.h"
 #include "store/lmdb/lmdb.h"
 #include "store/lmdb/snapshot.h"

@@ -4,7 +4,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "store/fork.h"
+#include "base/fork.h"
 #include "store/memory/tree.h"
 #include <pthread.h>
 #include <string.h>

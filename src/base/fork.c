@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Counts forks. See fork.h. */
-#include "store/fork.h"
+#include "base/fork.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,7 +25,7 @@ enum sherd_err sherd_fork_watch(void)
     if (watch_errno == 0)
         return SHERD_OK;
     errno = watch_errno;
-    return sherd_fail_errno(SHERD_ERR_NO_MEMORY, "store: no fork handler");
+    return sherd_fail_errno(SHERD_ERR_NO_MEMORY, "no fork handler");
 }
 
 unsigned sherd_fork_count(void)
@@ -37,5 +37,5 @@ enum sherd_err sherd_fork_check(unsigned then)
 {
     if (!sherd_fork_passed(then))
         return SHERD_OK;
-    return sherd_fail(SHERD_ERR_INVALID, "store: opened before a fork; the child must open its own");
+    return sherd_fail(SHERD_ERR_INVALID, "opened before a fork; the child must open its own");
 }
