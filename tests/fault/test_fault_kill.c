@@ -657,8 +657,8 @@ static void run_kills(void *arg)
     }
     fprintf(
         stderr,
-        "%lu kills, %llu acknowledged; under way %llu as before, %llu as after; swept %llu map entries, %llu fragments, "
-        "%llu unfinished\n",
+        "%lu kills, %llu acknowledged; under way %llu as before, %llu as after; swept %llu map entries, %llu fragments,"
+        " %llu unfinished\n",
         run->kills, (unsigned long long)model->acknowledged, (unsigned long long)model->before,
         (unsigned long long)model->after, (unsigned long long)model->maps_swept,
         (unsigned long long)model->fragments_swept, (unsigned long long)model->unfinished_swept);
