@@ -28,6 +28,8 @@ enum sherd_err sherd_assets_map_open(const struct sherd_assets *assets, const st
     if (kind != SHERD_KIND_MAP && kind != SHERD_KIND_LONG_MAP)
         return tampered();
     SHERD_TRY(sherd_entry_open(&assets->keys, kind, name, stored, payload, &tlv));
+    if (kind != sherd_map_kind(tlv.len))
+        return tampered();
     return sherd_map_decode(tlv, out_map);
 }
 

@@ -67,6 +67,12 @@ static enum sherd_err get_time(const struct sherd_tlv *tlv, unsigned tag, uint64
     return SHERD_OK;
 }
 
+enum sherd_kind sherd_map_kind(size_t tlv_bytes)
+{
+    return tlv_bytes + 2 <= sherd_kind_payload_bytes(SHERD_KIND_MAP, SHERD_FOR_ASSETS) ? SHERD_KIND_MAP
+                                                                                       : SHERD_KIND_LONG_MAP;
+}
+
 enum sherd_err sherd_map_encode(const struct sherd_map *map, uint8_t *block, size_t *out_bytes,
                                 enum sherd_kind *out_kind)
 {
@@ -86,8 +92,7 @@ enum sherd_err sherd_map_encode(const struct sherd_map *map, uint8_t *block, siz
     sherd_tlv_put(&writer, FIELD_ATTRIBUTES, map->attributes);
     sherd_tlv_put_u64(&writer, FIELD_PLACEMENT, map->blob ? 1 : 0);
     SHERD_TRY(sherd_tlv_end(&writer, out_bytes));
-    const size_t short_bytes = sherd_kind_payload_bytes(SHERD_KIND_MAP, SHERD_FOR_ASSETS);
-    *out_kind = *out_bytes + 2 <= short_bytes ? SHERD_KIND_MAP : SHERD_KIND_LONG_MAP;
+    *out_kind = sherd_map_kind(*out_bytes);
     return SHERD_OK;
 }
 

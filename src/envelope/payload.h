@@ -100,6 +100,8 @@ struct sherd_compartment_entry {
  */
 SHERD_MUST_USE enum sherd_err sherd_map_encode(const struct sherd_map *map, uint8_t *block, size_t *out_bytes,
                                                enum sherd_kind *out_kind);
+/** The one kind of map entry that a TLV of that length has: the long one only where it does not fit the other. */
+enum sherd_kind sherd_map_kind(size_t tlv_bytes);
 /** Decode, strictly. @return SHERD_OK; SHERD_ERR_TAMPERED */
 SHERD_MUST_USE enum sherd_err sherd_map_decode(struct sherd_span tlv, struct sherd_map *out_map);
 
