@@ -11,23 +11,23 @@
 /* Versions whose remains are removed in one write set. */
 #define DROP_MAX 256U
 
-static enum sherd_err commit_fragments(struct sherd_vault *vault, struct sherd_version *versions, size_t count,
+static enum sherd_err commit_fragments(struct sherd_vault *vault, struct sherd_version *const *versions, size_t count,
                                        struct sherd_store_op *ops)
 {
     size_t op_count = 0;
 
     for (size_t i = 0; i < count; i++) {
-        if (versions[i].map.blob) {
-            struct sherd_blob_writer *blob = versions[i].blob;
+        if (versions[i]->map.blob) {
+            struct sherd_blob_writer *blob = versions[i]->blob;
 
-            versions[i].blob = NULL; /* consumed, also on failure */
-            SHERD_TRY(sherd_compartment_blob_commit(vault->secrets, blob, versions[i].map.data));
+            versions[i]->blob = NULL; /* consumed, also on failure */
+            SHERD_TRY(sherd_compartment_blob_commit(vault->secrets, blob, versions[i]->map.data));
             continue;
         }
         ops[op_count++] = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
                                                   .expect = SHERD_EXPECT_ABSENT,
-                                                  .name = versions[i].map.data,
-                                                  .value = sherd_buf_span(&versions[i].fragment)};
+                                                  .name = versions[i]->map.data,
+                                                  .value = sherd_buf_span(&versions[i]->fragment)};
     }
     if (op_count == 0)
         return SHERD_OK;
@@ -35,19 +35,19 @@ static enum sherd_err commit_fragments(struct sherd_vault *vault, struct sherd_v
     return sherd_compartment_write(vault->secrets, ops, op_count);
 }
 
-static enum sherd_err commit_maps(struct sherd_vault *vault, const struct sherd_version *versions, size_t count,
+static enum sherd_err commit_maps(struct sherd_vault *vault, struct sherd_version *const *versions, size_t count,
                                   struct sherd_store_op *ops)
 {
     for (size_t i = 0; i < count; i++)
         ops[i] = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
                                          .expect = SHERD_EXPECT_ABSENT,
-                                         .name = versions[i].change.pin.map,
-                                         .value = sherd_buf_span(&versions[i].map_entry)};
+                                         .name = versions[i]->change.pin.map,
+                                         .value = sherd_buf_span(&versions[i]->map_entry)};
     sherd_store_ops_order(ops, count);
     return sherd_compartment_write(vault->assets.compartment, ops, count);
 }
 
-static enum sherd_err commit_pins(struct sherd_vault *vault, const struct sherd_version *versions, size_t count,
+static enum sherd_err commit_pins(struct sherd_vault *vault, struct sherd_version *const *versions, size_t count,
                                   struct sherd_refs *dropped)
 {
     struct sherd_pin_change *changes = sherd_alloc_array(count, sizeof(*changes));
@@ -55,19 +55,19 @@ static enum sherd_err commit_pins(struct sherd_vault *vault, const struct sherd_
     if (changes == NULL)
         return SHERD_ERR_NO_MEMORY;
     for (size_t i = 0; i < count; i++)
-        changes[i] = versions[i].change;
+        changes[i] = versions[i]->change;
     const enum sherd_err err = vault->anchor->ops->pin_commit(vault->anchor, changes, count, dropped);
     sherd_free(changes);
     return err;
 }
 
 /* Take back what a refused commit has stored. What fails here stays until the next sweep. */
-static void take_back(struct sherd_vault *vault, const struct sherd_version *versions, size_t count)
+static void take_back(struct sherd_vault *vault, struct sherd_version *const *versions, size_t count)
 {
     struct sherd_refs stored = {0};
 
     for (size_t i = 0; i < count; i++)
-        if (sherd_refs_add(&stored, &versions[i].change.pin.map) != SHERD_OK)
+        if (sherd_refs_add(&stored, &versions[i]->change.pin.map) != SHERD_OK)
             break;
     (void)sherd_version_drop(vault, &stored);
     sherd_refs_done(&stored);
@@ -75,9 +75,9 @@ static void take_back(struct sherd_vault *vault, const struct sherd_version *ver
 
 /* The crash points of a put and of an update have names of their own. */
 #define COMMIT_POINT(versions, place) \
-    SHERD_FAILPOINT((versions)[0].change.version_expected != 0 ? "update." place : "put." place)
+    SHERD_FAILPOINT((versions)[0]->change.version_expected != 0 ? "update." place : "put." place)
 
-static enum sherd_err commit_in_window(struct sherd_vault *vault, struct sherd_version *versions, size_t count,
+static enum sherd_err commit_in_window(struct sherd_vault *vault, struct sherd_version *const *versions, size_t count,
                                        struct sherd_store_op *ops, struct sherd_refs *dropped)
 {
     COMMIT_POINT(versions, "before_secrets");
@@ -90,7 +90,7 @@ static enum sherd_err commit_in_window(struct sherd_vault *vault, struct sherd_v
     return SHERD_OK;
 }
 
-static enum sherd_err commit_with(struct sherd_vault *vault, struct sherd_version *versions, size_t count,
+static enum sherd_err commit_with(struct sherd_vault *vault, struct sherd_version *const *versions, size_t count,
                                   struct sherd_store_op *ops, struct sherd_refs *dropped)
 {
     SHERD_TRY(sherd_window_enter(vault->window, false));
@@ -107,7 +107,7 @@ static enum sherd_err commit_with(struct sherd_vault *vault, struct sherd_versio
     return SHERD_OK;
 }
 
-enum sherd_err sherd_version_commit(struct sherd_vault *vault, struct sherd_version *versions, size_t count)
+static enum sherd_err commit_group(struct sherd_vault *vault, struct sherd_version *const *versions, size_t count)
 {
     SHERD_CLEANUP(sherd_refs_done) struct sherd_refs dropped = {0};
     struct sherd_store_op *ops = sherd_alloc_array(count, sizeof(*ops));
@@ -116,6 +116,26 @@ enum sherd_err sherd_version_commit(struct sherd_vault *vault, struct sherd_vers
         return SHERD_ERR_NO_MEMORY;
     const enum sherd_err err = commit_with(vault, versions, count, ops, &dropped);
     sherd_free(ops);
+    return err;
+}
+
+/* A new record under names that nobody else can hold: its commit is refused only where every other would be. */
+static bool may_share(const struct sherd_version *version)
+{
+    return version->change.version_expected == 0 && version->change.idempotency_key.len == 0 && !version->map.blob;
+}
+
+enum sherd_err sherd_version_commit(struct sherd_vault *vault, struct sherd_version *versions, size_t count)
+{
+    if (count == 1 && may_share(versions))
+        return sherd_queue_commit(vault->queue, vault, versions, commit_group);
+    struct sherd_version **group = sherd_alloc_array(count, sizeof(struct sherd_version *));
+    if (group == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        group[i] = &versions[i];
+    const enum sherd_err err = commit_group(vault, group, count);
+    sherd_free(group);
     return err;
 }
 
@@ -130,7 +150,7 @@ static enum sherd_err find_remains(struct sherd_vault *vault, const struct sherd
                                    struct remains *out_remains)
 {
     SHERD_CLEANUP(sherd_secret_freep) uint8_t *block = sherd_secret_alloc(SHERD_PAYLOAD_BYTES_MAX);
-    struct sherd_map map;
+    SHERD_CLEANUP(sherd_map_wipe) struct sherd_map map = {0};
 
     if (block == NULL)
         return SHERD_ERR_NO_MEMORY;

@@ -136,6 +136,7 @@ static enum sherd_err open_parts(struct sherd_vault *vault, const char *path, co
     sherd_free(window);
     SHERD_TRY(err);
     SHERD_TRY(sherd_pool_new(options->threads > 0 ? options->threads : default_threads(), &vault->pool));
+    SHERD_TRY(sherd_queue_new(&vault->queue));
     vault->read_only = options->read_only || (access(path, W_OK) != 0 && (errno == EROFS || errno == EACCES));
     SHERD_TRY(open_anchor(vault, unseal_by));
     return open_stores(vault);
@@ -176,6 +177,7 @@ void sherd_vault_close(struct sherd_vault *vault)
     if (vault == NULL || sherd_fork_passed(vault->fork_count))
         return; /* in a child of the process that opened it there is nothing to close */
     sherd_pool_free(vault->pool);
+    sherd_queue_free(vault->queue);
     sherd_compartment_close(vault->secrets);
     sherd_compartment_close(vault->assets.compartment);
     sherd_compartment_close(vault->identity);

@@ -9,6 +9,7 @@
 #include "anchor/anchor.h"
 #include "assets/assets.h"
 #include "cryptor/pool.h"
+#include "cryptor/queue.h"
 #include "cryptor/window.h"
 #include "base/fork.h"
 #include <pthread.h>
@@ -33,6 +34,7 @@ struct sherd_vault {
     struct sherd_entry_keys identity_keys;
     struct sherd_window *window;
     struct sherd_pool *pool;
+    struct sherd_queue *queue;
     pthread_mutex_t collections_lock;
     struct sherd_collection_entry collections[SHERD_COLLECTIONS_CACHED_MAX];
     size_t collection_count;

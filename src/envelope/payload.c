@@ -103,7 +103,7 @@ enum sherd_err sherd_map_decode(struct sherd_span bytes, struct sherd_map *out_m
                               BIT(FIELD_FRAGMENT_BYTES) | BIT(FIELD_CREATED) | BIT(FIELD_PLACEMENT);
     const uint64_t optional = BIT(FIELD_ENTITY_ID) | BIT(FIELD_CONTENT_TYPE) | BIT(FIELD_ATTRIBUTES);
     struct sherd_tlv tlv;
-    struct sherd_map map;
+    SHERD_CLEANUP(sherd_map_wipe) struct sherd_map map = {0};
     uint64_t placement;
     size_t attribute_count;
 
@@ -196,7 +196,7 @@ enum sherd_err sherd_entity_key_decode(struct sherd_span bytes, struct sherd_ent
     const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_VERSION) | BIT(FIELD_WRAPPED_KEY) |
                               BIT(FIELD_OUTER_KEY_VERSION);
     struct sherd_tlv tlv;
-    struct sherd_entity_key_entry entry;
+    SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {0};
 
     SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_ENTITY_ID), &tlv));
     GET(&tlv, FIELD_COLLECTION, entry.collection);

@@ -8,6 +8,7 @@
 #ifndef SHERD_ENVELOPE_PAYLOAD_H
 #define SHERD_ENVELOPE_PAYLOAD_H
 
+#include "base/mem.h"
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "envelope/entry.h"
@@ -43,6 +44,12 @@ struct sherd_map {
     struct sherd_span attributes; /**< encoded; borrowed */
 };
 
+/** For SHERD_CLEANUP: what a map entry says is not to be left on a stack. */
+static inline void sherd_map_wipe(struct sherd_map *map)
+{
+    sherd_wipe(map, sizeof(*map));
+}
+
 /** Pin: the anchor's word on one version of a record, and its wrapped record key. */
 struct sherd_pin {
     struct sherd_uuid collection;
@@ -70,6 +77,12 @@ struct sherd_entity_key_entry {
     uint64_t master_key_version;
     char entity_id[SHERD_ENTITY_BYTES_MAX + 1];
 };
+
+/** For SHERD_CLEANUP: as sherd_map_wipe(). */
+static inline void sherd_entity_key_entry_wipe(struct sherd_entity_key_entry *entry)
+{
+    sherd_wipe(entry, sizeof(*entry));
+}
 
 /** A collection's rules and id. */
 struct sherd_collection_entry {
