@@ -38,12 +38,13 @@ struct sherd_pin_change {
     struct sherd_digest content_hash;  /**< SHA-256 of the contents; only with an idempotency key */
 };
 
-/** One entry of `keys` in a scan. pin is NULL for other kinds, and where the entry did not verify. */
+/** One entry of `keys` in a scan. Pointers are NULL for other kinds, and where the entry did not verify. */
 struct sherd_anchor_entry {
     struct sherd_ref name;
     enum sherd_kind kind;
     enum sherd_err status; /**< SHERD_OK, or SHERD_ERR_TAMPERED: the entry does not verify */
     const struct sherd_pin *pin;
+    const struct sherd_uuid *collection; /**< whose collection pin it is */
 };
 
 typedef enum sherd_err sherd_anchor_visit_fn(void *arg, const struct sherd_anchor_entry *entry);

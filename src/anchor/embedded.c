@@ -177,15 +177,14 @@ static enum sherd_err check_own_entry(struct embedded *self, const struct sherd_
 
 /* Check one entry of `keys`, of whatever kind. */
 static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref *name, struct sherd_span stored,
-                                  enum sherd_kind kind, struct sherd_pin *out_pin)
+                                  enum sherd_kind kind, struct sherd_pin *out_pin, struct sherd_uuid *out_collection)
 {
-    struct sherd_uuid collection;
     struct sherd_digest digest;
 
     switch (kind) {
     case SHERD_KIND_COMPARTMENT: return check_own_entry(self, name, stored);
     case SHERD_KIND_ENTITY_KEY: return sherd_entities_check(self->entities, name, stored);
-    case SHERD_KIND_COLLECTION_PIN: return check_collection_pin(self, name, stored, &collection, &digest);
+    case SHERD_KIND_COLLECTION_PIN: return check_collection_pin(self, name, stored, out_collection, &digest);
     default: return sherd_pins_check(&self->pins, kind, name, stored, out_pin);
     }
 }
@@ -205,6 +204,7 @@ static enum sherd_err scan_one(void *arg, struct sherd_ref name, struct sherd_sp
     struct scan *scan = arg;
     struct sherd_anchor_entry entry = {.name = name};
     struct sherd_pin pin;
+    struct sherd_uuid collection;
 
     scan->full = scan->count == scan->count_max;
     if (scan->full)
@@ -213,11 +213,13 @@ static enum sherd_err scan_one(void *arg, struct sherd_ref name, struct sherd_sp
     scan->last = name;
     entry.status = sherd_entry_kind(&scan->self->pins.keys, stored, &entry.kind);
     if (entry.status == SHERD_OK)
-        entry.status = check_entry(scan->self, &name, stored, entry.kind, &pin);
+        entry.status = check_entry(scan->self, &name, stored, entry.kind, &pin, &collection);
     if (entry.status != SHERD_OK && entry.status != SHERD_ERR_TAMPERED)
         return entry.status;
     if (entry.status == SHERD_OK && (entry.kind == SHERD_KIND_PIN || entry.kind == SHERD_KIND_OLD_PIN))
         entry.pin = &pin;
+    if (entry.status == SHERD_OK && entry.kind == SHERD_KIND_COLLECTION_PIN)
+        entry.collection = &collection;
     return scan->visit(scan->arg, &entry);
 }
 

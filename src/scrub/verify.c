@@ -261,6 +261,8 @@ struct page {
     struct verify *verify;
     size_t count;
     struct sherd_pin pins[PAGE_MAX];
+    size_t collection_count;
+    struct sherd_uuid collections[PAGE_MAX];
 };
 
 static enum sherd_err visit_key_entry(void *arg, const struct sherd_anchor_entry *entry)
@@ -271,6 +273,8 @@ static enum sherd_err visit_key_entry(void *arg, const struct sherd_anchor_entry
         find_entry(page->verify, SHERD_FINDING_PIN, "keys", &entry->name);
     else if (entry->pin != NULL)
         page->pins[page->count++] = *entry->pin;
+    if (entry->collection != NULL)
+        page->collections[page->collection_count++] = *entry->collection;
     if (entry->kind == SHERD_KIND_PIN && entry->status == SHERD_OK)
         page->verify->stat.record_count++;
     return SHERD_OK;
@@ -281,6 +285,23 @@ static enum sherd_err check_page_entry(void *arg, size_t index)
     struct page *page = arg;
 
     return check_version(page->verify, &page->pins[index]);
+}
+
+/* Each collection that is pinned must be there, under its id and under its name. Entries that are there are met later. */
+static enum sherd_err check_collections(struct verify *verify, const struct page *page)
+{
+    for (size_t i = 0; i < page->collection_count; i++) {
+        struct sherd_collection_entry entry;
+        const enum sherd_err err = sherd_assets_collection_by_id(&verify->vault->assets, &page->collections[i], &entry);
+
+        if (err == SHERD_ERR_TAMPERED)
+            find(verify, (struct sherd_finding){.kind = SHERD_FINDING_ENTRY,
+                                                .compartment = "assets",
+                                                .text = "a collection is missing or does not verify"});
+        else
+            SHERD_TRY(err);
+    }
+    return SHERD_OK;
 }
 
 static enum sherd_err check_pages(struct verify *verify, struct page *page)
@@ -294,7 +315,9 @@ static enum sherd_err check_pages(struct verify *verify, struct page *page)
         struct sherd_ref last;
 
         page->count = 0;
+        page->collection_count = 0;
         SHERD_TRY(anchor->ops->scan(anchor, first ? NULL : &after, PAGE_MAX, visit_key_entry, page, &last, &seen));
+        SHERD_TRY(check_collections(verify, page));
         SHERD_TRY(sherd_pool_each(verify->vault->pool, page->count, check_page_entry, page));
         after = last;
         first = false;
