@@ -329,8 +329,27 @@ static void test_scrub_verify__reports_entries_of_other_kinds(void **state)
 static void test_scrub_verify__reports_a_collection(void **state)
 {
     struct vault_test *test = *state;
+    struct report report = {0};
+    struct sherd_verify_stat stat;
 
     damage_kind(test->vault->assets.compartment, SHERD_KIND_COLLECTION);
+    assert_err(SHERD_ERR_TAMPERED, verify(test, NULL, &report, &stat));
+    assert_int_equal(report.count, 2); /* the entry, and the collection whose pin finds it not */
+    for (size_t i = 0; i < report.count; i++) {
+        assert_int_equal(report.findings[i].kind, SHERD_FINDING_ENTRY);
+        assert_string_equal(report.compartments[i], "assets");
+    }
+}
+
+static void test_scrub_verify__reports_a_collection_that_is_gone(void **state)
+{
+    struct vault_test *test = *state;
+    const struct sherd_assets *assets = &test->vault->assets;
+    struct sherd_ref name;
+
+    vault_collection(test, "gone", 3, false);
+    assert_ok(sherd_entry_name(&assets->keys, "collection", sherd_span_str("gone"), sherd_span_of(NULL, 0), &name));
+    remove_entry(assets->compartment, name);
     assert_one_finding(test, NULL, 0, SHERD_FINDING_ENTRY, "assets");
 }
 
@@ -368,6 +387,7 @@ int main(void)
         vault_test_of(test_scrub_verify__reports_a_pin),
         vault_test_of(test_scrub_verify__reports_entries_of_other_kinds),
         vault_test_of(test_scrub_verify__reports_a_collection),
+        vault_test_of(test_scrub_verify__reports_a_collection_that_is_gone),
         vault_test_of(test_scrub_verify__goes_on_after_a_finding),
     };
 
