@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How the program ends before its time. Everything that a handler does is async-signal-safe: unlinkat, tcsetattr,
- * write,
- * _exit, sigaction, raise. Handlers may run on any thread, so they never wait for the main one.
+ * write, _exit, sigaction, raise. Handlers may run on any thread, so they never wait for the main one.
  */
 #include "cli/cli.h"
+#include "store/lmdb/lmdb.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,7 +67,8 @@ static void on_end(int number)
 /* A page of a mapped file that cannot be read, or an offset in it that leads nowhere. */
 static void on_damage(int number)
 {
-    (void)number;
+    if (number != SIGFPE)
+        sherd_lmdb_guard_fault(); /* if it was in reading a store, that read fails and the program goes on */
     tidy();
     if (write(STDERR_FILENO, damage_line, strlen(damage_line)) < 0) {
         /* nobody is there to be told; the exit code says it */
@@ -96,8 +97,8 @@ void cli_signals_install(bool json)
         damage_line = "{\"error\": {\"code\": \"SHERD_ERR_TAMPERED\", \"exit\": 3, \"what\": \"sherd\", "
                       "\"detail\": \"" DAMAGE_TEXT "\"}}\n";
     (void)sigaltstack(&alternate, NULL);
-    install(SIGBUS, on_damage, SA_ONSTACK);
-    install(SIGSEGV, on_damage, SA_ONSTACK);
+    install(SIGBUS, on_damage, SA_ONSTACK | SA_NODEFER);
+    install(SIGSEGV, on_damage, SA_ONSTACK | SA_NODEFER);
     install(SIGFPE, on_damage, SA_ONSTACK);
     install(SIGINT, on_end, 0);
     install(SIGTERM, on_end, 0);

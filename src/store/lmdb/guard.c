@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Damaged pages survived. See guard.h. */
 #include "store/lmdb/guard.h"
+#include "store/lmdb/lmdb.h"
 #include <setjmp.h>
 #include <sherd/provider/store.h>
-#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
-#define EXIT_DAMAGED 70
+/* What the command says of tampering, too. */
+#define EXIT_DAMAGED 3
 
 /* Where the guarded call of this thread began; NULL outside of one. */
 static _Thread_local sigjmp_buf *guarded;
@@ -37,24 +38,10 @@ void sherd_lmdb_guard_env(MDB_env *env)
     (void)mdb_env_set_assert(env, failed_assertion);
 }
 
-static void faulted(int signal_number, siginfo_t *info, void *context)
+void sherd_lmdb_guard_fault(void)
 {
-    (void)signal_number;
-    (void)info;
-    (void)context;
     if (guarded != NULL)
         siglongjmp(*guarded, 1);
-    end_process();
-}
-
-enum sherd_err sherd_lmdb_guard_install(void)
-{
-    struct sigaction action = {.sa_sigaction = faulted, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
-
-    (void)sigemptyset(&action.sa_mask);
-    if (sigaction(SIGSEGV, &action, NULL) != 0 || sigaction(SIGBUS, &action, NULL) != 0)
-        return sherd_fail_errno(SHERD_ERR_IO, "cannot handle faults");
-    return SHERD_OK;
 }
 
 static enum sherd_err append_value(const MDB_val *found, struct sherd_buf *out_value)

@@ -4,8 +4,8 @@
  * What LMDB does not survive by itself: pages that something has damaged.
  *
  * LMDB 0.9 has no page checksums. A damaged page can fail one of its assertions, or send it to an address that is not
- * there. Reading calls go through here: a failed assertion, and, in a program that asked for it with
- * sherd_lmdb_guard_install(), a fault in reading, end the call with MDB_CORRUPTED and not the process.
+ * there. Reading calls go through here: a failed assertion, and, in a program whose handler of faults asks
+ * sherd_lmdb_guard_fault() (lmdb.h), a fault in reading, end the call with MDB_CORRUPTED and not the process.
  */
 #ifndef SHERD_STORE_LMDB_GUARD_H
 #define SHERD_STORE_LMDB_GUARD_H
@@ -16,13 +16,6 @@
 
 /** Most bytes a key of the environment has. */
 #define SHERD_LMDB_KEY_BYTES_MAX 16U
-
-/**
- * Let faults (SIGSEGV, SIGBUS) in reading of a store end the call with SHERD_ERR_IO, and any other with a message and
- * exit code 70. For programs, which own their signal handlers: a library may not take them. Call once, at start.
- * @return SHERD_OK; SHERD_ERR_IO
- */
-SHERD_MUST_USE enum sherd_err sherd_lmdb_guard_install(void);
 
 /** Make the assertions of an environment come here. */
 void sherd_lmdb_guard_env(MDB_env *env);

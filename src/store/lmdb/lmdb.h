@@ -11,4 +11,11 @@
 /** The table of the engine; its handles are made by its open. The format is docs/format/engine.md. */
 extern const struct sherd_store_ops sherd_store_lmdb;
 
+/**
+ * For a program's own handler of SIGSEGV and SIGBUS, which a library may not take: if the fault arose while this thread
+ * read a store, it does not return, and the read ends with SHERD_ERR_IO. Otherwise it returns. Set the handler with
+ * SA_NODEFER. Async-signal-safe.
+ */
+void sherd_lmdb_guard_fault(void);
+
 #endif
