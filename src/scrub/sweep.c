@@ -6,17 +6,22 @@
  * put is between its first fragment and its pin (cryptor/window.h), and at that instant the snapshots of `assets` and
  * `secrets` are taken. Whatever they hold was pinned by then or never will be: names are random and never used twice.
  *
+ * What a map entry that somebody removed has led to must not be taken for an orphan: before anything is removed, every pin
+ * must find its map entry, and what is pinned since the instant is left alone.
+ *
  * Names are looked at in parts, by their first byte, so that memory stays bounded however many records there are.
  */
 #include "base/mem.h"
 #include "base/bytes.h"
 #include "base/secret.h"
-#include "cryptor/vault.h"
+#include "cryptor/load.h"
 #include "store/refs.h"
 
 /* Live fragments whose names are held at once. */
 #define PART_REFS_MAX ((uint64_t)4 << 20)
 #define DELETES_MAX 1024U
+/* Entries of `keys` that are looked at in one go. */
+#define PAGE_MAX 512U
 
 struct sweep {
     struct sherd_vault *vault;
@@ -28,6 +33,7 @@ struct sweep {
     struct sherd_ref owner;  /* name of the entry by which `secrets` says whose it is */
     unsigned first_byte;     /* the part of the names that is looked at: first_byte..last_byte */
     unsigned last_byte;
+    struct sherd_refs late;   /* fragments whose pins and map entries are newer than the instant */
     struct sherd_refs live;   /* fragments of live map entries, in this part */
     struct sherd_refs doomed; /* to be deleted, in the compartment that is being scanned */
     struct sherd_sweep_stat stat;
@@ -49,7 +55,7 @@ static enum sherd_err visit_map(void *arg, struct sherd_ref name, struct sherd_s
 {
     struct sweep *sweep = arg;
     struct sherd_buf payload = sherd_buf_borrow(sweep->block, SHERD_PAYLOAD_BYTES_MAX);
-    struct sherd_map map;
+    SHERD_CLEANUP(sherd_map_wipe) struct sherd_map map = {0};
     bool live;
 
     if (!sherd_assets_is_map(&sweep->vault->assets, stored))
@@ -74,7 +80,9 @@ static enum sherd_err visit_fragment(void *arg, struct sherd_ref name, struct sh
         return SHERD_ERR_LIMIT; /* the part is done; taken back in sweep_part() */
     if (sherd_same(&name, &sweep->owner, sizeof(name)))
         return SHERD_OK; /* says whose the compartment is: no fragment, whether or not it verifies */
-    return sherd_refs_have(&sweep->live, &name) ? SHERD_OK : sherd_refs_add(&sweep->doomed, &name);
+    if (sherd_refs_have(&sweep->live, &name) || sherd_refs_have(&sweep->late, &name))
+        return SHERD_OK;
+    return sherd_refs_add(&sweep->doomed, &name);
 }
 
 static enum sherd_err delete_entries(struct sweep *sweep, struct sherd_compartment *compartment)
@@ -101,7 +109,7 @@ static enum sherd_err sweep_blobs(struct sweep *sweep)
         const struct sherd_ref *name = &sweep->blobs.refs[i];
 
         if (name->bytes[0] < sweep->first_byte || name->bytes[0] > sweep->last_byte ||
-            sherd_refs_have(&sweep->live, name))
+            sherd_refs_have(&sweep->live, name) || sherd_refs_have(&sweep->late, name))
             continue;
         sweep->stat.fragment_count++;
         if (!sweep->dry_run)
@@ -173,6 +181,90 @@ static enum sherd_err take_snapshots(struct sweep *sweep)
     return err;
 }
 
+/* A page of pins: gathered in a scan, looked up after it. */
+struct pin_page {
+    size_t count;
+    struct {
+        struct sherd_uuid record;
+        uint64_t version;
+        struct sherd_ref map;
+    } pins[PAGE_MAX];
+};
+
+static enum sherd_err visit_pin(void *arg, const struct sherd_anchor_entry *entry)
+{
+    struct pin_page *page = arg;
+
+    if (entry->status != SHERD_OK)
+        return sherd_fail(entry->status, "an entry of keys does not verify");
+    if (entry->pin == NULL)
+        return SHERD_OK;
+    page->pins[page->count].record = entry->pin->record;
+    page->pins[page->count].version = entry->pin->version;
+    page->pins[page->count++].map = entry->pin->map;
+    return SHERD_OK;
+}
+
+/* A pin whose map entry is not in the snapshot: it is newer, or it is gone by now, or the map entry was removed. */
+static enum sherd_err look_up(struct sweep *sweep, struct sherd_uuid record, uint64_t version)
+{
+    SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded loaded = {0};
+
+    const enum sherd_err err = sherd_locate(sweep->vault, record, version, &loaded);
+    if (err == SHERD_ERR_NOT_FOUND)
+        return SHERD_OK;
+    SHERD_TRY(err);
+    return sherd_refs_add(&sweep->late, &loaded.map.data);
+}
+
+static enum sherd_err check_page(struct sweep *sweep, const struct pin_page *page)
+{
+    for (size_t i = 0; i < page->count; i++) {
+        struct sherd_buf stored = sherd_buf_borrow(sweep->block, SHERD_PAYLOAD_BYTES_MAX);
+
+        const enum sherd_err err = sherd_snapshot_get(sweep->assets, page->pins[i].map, &stored);
+        if (err == SHERD_ERR_NOT_FOUND)
+            SHERD_TRY(look_up(sweep, page->pins[i].record, page->pins[i].version));
+        else if (err != SHERD_ERR_LIMIT) /* what does not fit does not verify, and ends the sweep when it is met */
+            SHERD_TRY(err);
+    }
+    return SHERD_OK;
+}
+
+static enum sherd_err check_pages(struct sweep *sweep, struct pin_page *page)
+{
+    struct sherd_anchor *anchor = sweep->vault->anchor;
+    struct sherd_ref after;
+    size_t seen = PAGE_MAX;
+    bool first = true;
+
+    while (seen == PAGE_MAX) {
+        struct sherd_ref last;
+
+        page->count = 0;
+        SHERD_TRY(anchor->ops->scan(anchor, first ? NULL : &after, PAGE_MAX, visit_pin, page, &last, &seen));
+        SHERD_TRY(check_page(sweep, page));
+        after = last;
+        first = false;
+    }
+    sherd_refs_order(&sweep->late);
+    return SHERD_OK;
+}
+
+/* Whether each pin finds its map entry; otherwise what it led to would look like an orphan. */
+static enum sherd_err check_pins(struct sweep *sweep)
+{
+    struct pin_page *page = sherd_alloc(sizeof(*page));
+
+    if (page == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    const enum sherd_err err = check_pages(sweep, page);
+    sherd_free(page);
+    if (err == SHERD_ERR_TAMPERED)
+        return sherd_fail(err, "something does not verify or was removed, so nothing is swept: run `sherd verify`");
+    return err;
+}
+
 static enum sherd_err find_owner(struct sweep *sweep)
 {
     struct sherd_anchor *anchor = sweep->vault->anchor;
@@ -187,6 +279,8 @@ static enum sherd_err sweep_all(struct sweep *sweep)
     SHERD_TRY(find_owner(sweep));
     SHERD_TRY(sherd_compartment_blob_scan(sweep->vault->secrets, NULL, note_blob, &sweep->blobs));
     SHERD_TRY(take_snapshots(sweep));
+    if (!sweep->dry_run)
+        SHERD_TRY(check_pins(sweep));
     SHERD_TRY(sweep_parts(sweep));
     return sweep->dry_run ? SHERD_OK : sherd_compartment_tidy(sweep->vault->secrets, &sweep->stat.unfinished_count);
 }
@@ -204,6 +298,7 @@ enum sherd_err sherd_vault_sweep(struct sherd_vault *vault, bool dry_run, struct
     sherd_snapshot_end(sweep.secrets);
     sherd_snapshot_end(sweep.assets);
     sherd_refs_done(&sweep.blobs);
+    sherd_refs_done(&sweep.late);
     sherd_refs_done(&sweep.live);
     sherd_refs_done(&sweep.doomed);
     sherd_secret_free(sweep.block);
