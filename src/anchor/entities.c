@@ -176,8 +176,11 @@ static enum sherd_err open_entry(const struct sherd_entities *entities, const st
     struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
     struct sherd_span tlv;
 
-    SHERD_TRY(sherd_entry_open(&entities->keys, SHERD_KIND_ENTITY_KEY, entity, stored, &payload, &tlv));
-    SHERD_TRY(sherd_entity_key_decode(tlv, out_entry));
+    enum sherd_err err = sherd_entry_open(&entities->keys, SHERD_KIND_ENTITY_KEY, entity, stored, &payload, &tlv);
+    if (err == SHERD_OK)
+        err = sherd_entity_key_decode(tlv, out_entry);
+    sherd_buf_clear(&payload);
+    SHERD_TRY(err);
     SHERD_ENSURE(sherd_same(out_entry->entity.bytes, entity->bytes, sizeof(entity->bytes)), SHERD_ERR_TAMPERED,
                  "an entity's key does not verify");
     return SHERD_OK;
@@ -188,7 +191,7 @@ static enum sherd_err load(struct sherd_entities *entities, const struct sherd_r
 {
     uint8_t block[SHERD_ENTRY_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_entity_key_entry entry;
+    SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {0};
     SHERD_CLEANUP(sherd_secret_freep) struct entity_key *key = sherd_secret_alloc(sizeof(*key));
 
     if (key == NULL)
@@ -208,9 +211,12 @@ static enum sherd_err store_entry(const struct sherd_entities *entities, const s
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
     size_t tlv_bytes;
 
-    SHERD_TRY(sherd_entity_key_encode(entry, tlv, &tlv_bytes));
-    SHERD_TRY(sherd_entry_seal(&entities->keys, SHERD_KIND_ENTITY_KEY, &entry->entity, sherd_span_of(tlv, tlv_bytes),
-                               &stored));
+    enum sherd_err err = sherd_entity_key_encode(entry, tlv, &tlv_bytes);
+    if (err == SHERD_OK)
+        err = sherd_entry_seal(&entities->keys, SHERD_KIND_ENTITY_KEY, &entry->entity, sherd_span_of(tlv, tlv_bytes),
+                               &stored);
+    sherd_wipe(tlv, sizeof(tlv));
+    SHERD_TRY(err);
     const struct sherd_store_op op = {.kind = SHERD_STORE_PUT,
                                       .expect = SHERD_EXPECT_ABSENT,
                                       .name = entry->entity,
@@ -221,10 +227,11 @@ static enum sherd_err store_entry(const struct sherd_entities *entities, const s
 static enum sherd_err create(struct sherd_entities *entities, const struct sherd_uuid *collection,
                              const char *entity_id, const struct sherd_ref *entity)
 {
-    struct sherd_entity_key_entry entry = {.collection = *collection,
-                                           .entity = *entity,
-                                           .version = 1,
-                                           .master_key_version = entities->ring->master_version};
+    SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {
+        .collection = *collection,
+        .entity = *entity,
+        .version = 1,
+        .master_key_version = entities->ring->master_version};
     SHERD_CLEANUP(sherd_secret_freep) struct entity_key *key = sherd_secret_alloc(sizeof(*key));
 
     if (key == NULL)
@@ -341,7 +348,7 @@ enum sherd_err sherd_entities_unwrap(struct sherd_entities *entities, const stru
 enum sherd_err sherd_entities_check(struct sherd_entities *entities, const struct sherd_ref *name,
                                     struct sherd_span stored)
 {
-    struct sherd_entity_key_entry entry;
+    SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {0};
     struct sherd_ref derived;
     SHERD_CLEANUP(sherd_secret_freep) struct entity_key *key = sherd_secret_alloc(sizeof(*key));
 

@@ -9,8 +9,11 @@ enum sherd_err sherd_assets_map_seal(const struct sherd_assets *assets, const st
     size_t tlv_bytes;
     enum sherd_kind kind;
 
-    SHERD_TRY(sherd_map_encode(map, tlv, &tlv_bytes, &kind));
-    return sherd_entry_seal(&assets->keys, kind, name, sherd_span_of(tlv, tlv_bytes), out_stored);
+    enum sherd_err err = sherd_map_encode(map, tlv, &tlv_bytes, &kind);
+    if (err == SHERD_OK)
+        err = sherd_entry_seal(&assets->keys, kind, name, sherd_span_of(tlv, tlv_bytes), out_stored);
+    sherd_wipe(tlv, sizeof(tlv));
+    return err;
 }
 
 static enum sherd_err tampered(void)

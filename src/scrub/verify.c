@@ -330,7 +330,7 @@ static enum sherd_err visit_asset(void *arg, struct sherd_ref name, struct sherd
     struct verify *verify = arg;
     const struct sherd_assets *assets = &verify->vault->assets;
     SHERD_CLEANUP(sherd_secret_freep) uint8_t *block = sherd_secret_alloc(SHERD_PAYLOAD_BYTES_MAX);
-    struct sherd_map map;
+    SHERD_CLEANUP(sherd_map_wipe) struct sherd_map map = {0};
     enum sherd_err err;
 
     if (block == NULL)
