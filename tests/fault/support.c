@@ -6,6 +6,7 @@
 #include <ftw.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -104,17 +105,28 @@ struct sherd_vault *place_open(const struct place *place)
 
 /* --- children ---------------------------------------------------------------------------------------------------- */
 
-int in_child(void (*run)(void *arg), void *arg)
+pid_t fork_child(void)
 {
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
-    int status = 0;
+    const pid_t parent = getpid();
 
     (void)fflush(NULL);
     const pid_t child = fork();
     REQUIRE(child >= 0, "fork: %s", strerror(errno));
+    if (child != 0)
+        return child;
+    REQUIRE(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent, "the parent is gone");
+    for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+        (void)signal(crashes[i], SIG_DFL); /* cmocka would go on with the next test */
+    return 0;
+}
+
+int in_child(void (*run)(void *arg), void *arg)
+{
+    int status = 0;
+
+    const pid_t child = fork_child();
     if (child == 0) {
-        for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
-            (void)signal(crashes[i], SIG_DFL); /* cmocka would go on with the next test */
         run(arg);
         (void)fflush(NULL);
         _exit(0); /* a search for leaks at every end would take longer than all else */

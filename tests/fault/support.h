@@ -69,6 +69,9 @@ struct sherd_unseal place_unseal(const struct place *place);
 /** Open the vault of a place; it must succeed. */
 struct sherd_vault *place_open(const struct place *place);
 
+/** As fork(), but it cannot fail, and the child ends with the thread that started it. */
+pid_t fork_child(void);
+
 /**
  * Run a function in a child, as a process that never had a vault open.
  * @return the status that the child ended with, below 256; or 256 + the number of the signal that ended it

@@ -592,8 +592,7 @@ static void kill_one(const struct place *place, struct model *model, uint64_t *r
     int ends[2];
 
     REQUIRE(pipe2(ends, O_CLOEXEC) == 0 && fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0, "no pipe");
-    const pid_t child = fork();
-    REQUIRE(child >= 0, "fork: %s", strerror(errno));
+    const pid_t child = fork_child();
     if (child == 0)
         child_run(place, model, ends[1], seed);
     (void)close(ends[1]);
@@ -682,9 +681,7 @@ static void test_fault_kill__loses_nothing_acknowledged(void **state)
     for (unsigned i = 0; i < RUNNERS; i++) {
         struct run run = {.kills = (kills + RUNNERS - 1) / RUNNERS, .seed = seed + i};
 
-        (void)fflush(NULL);
-        runners[i] = fork();
-        assert_true(runners[i] >= 0);
+        runners[i] = fork_child();
         if (runners[i] == 0) {
             run_kills(&run);
             _exit(0);

@@ -466,9 +466,7 @@ static void test_fault_states__two_processes_lose_no_update(void **state)
         REQUIRE_OK(sherd_record_put(vault, NULL, sherd_span_of(zero, sizeof(zero)), &counters[i]));
     sherd_vault_close(vault);
     for (size_t i = 0; i < 2; i++) {
-        (void)fflush(NULL);
-        children[i] = fork();
-        assert_true(children[i] >= 0);
+        children[i] = fork_child();
         if (children[i] == 0) {
             run_process(NULL);
             _exit(0);
