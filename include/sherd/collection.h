@@ -30,7 +30,10 @@ struct sherd_collection {
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_collection_create(struct sherd_vault *vault,
                                                                 const struct sherd_collection *collection);
 
-/** The rules of a collection. @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_TAMPERED; SHERD_ERR_IO */
+/**
+ * The rules of a collection.
+ * @return SHERD_OK; SHERD_ERR_INVALID (no name of a collection); SHERD_ERR_NOT_FOUND; SHERD_ERR_TAMPERED; SHERD_ERR_IO
+ */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_collection_get(struct sherd_vault *vault, const char *name,
                                                              struct sherd_collection *out_collection);
 

@@ -26,7 +26,7 @@ struct sherd_finding {
     const char *compartment; /**< "identity", "assets", "secrets", "keys" */
     bool has_record;         /**< id and version are known */
     struct sherd_uuid id;
-    uint64_t version;
+    uint64_t version; /**< 0 if unknown */
     const char *text; /**< one line for a person */
 };
 
@@ -96,7 +96,8 @@ typedef enum sherd_err sherd_inspect_fn(void *arg, const struct sherd_inspect_en
  * Show what one compartment alone gives to a thief. Needs no passphrase and no key, and uses none.
  * @param[in] path         the vault's directory
  * @param[in] compartment  "identity", "assets", "secrets" or "keys"
- * @return SHERD_OK; SHERD_ERR_INVALID (no such compartment); SHERD_ERR_NOT_FOUND; the visitor's code; SHERD_ERR_IO
+ * @return SHERD_OK; SHERD_ERR_INVALID (no such compartment); SHERD_ERR_NOT_FOUND; SHERD_ERR_BUSY (this process has the
+ *         vault open); the visitor's code; SHERD_ERR_IO
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_compartment_inspect(const char *path, const char *compartment,
                                                                   sherd_inspect_fn *visit, void *arg);

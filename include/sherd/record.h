@@ -102,6 +102,7 @@ SHERD_API void sherd_record_info_free(struct sherd_record_info *info);
  * @param[in]  content  0 bytes or more; for what does not fit memory see sherd_writer_begin()
  * @param[out] out_id   the record's name
  * @return SHERD_OK: durable; SHERD_ERR_INVALID (meta breaks a bound); SHERD_ERR_NOT_FOUND (no such collection);
+ *         SHERD_ERR_DENIED (the vault is open for reading only);
  *         SHERD_ERR_CONFLICT (the idempotency key was used with other contents); SHERD_ERR_IO (whether it was stored is
  *         not known: retry with an idempotency key); SHERD_ERR_NO_MEMORY
  */
@@ -122,7 +123,7 @@ struct sherd_batch_item {
 /**
  * Store many small records with shared commits: all or none.
  * @param[in,out] items  1..SHERD_BATCH_ITEMS_MAX; their ids are written on SHERD_OK
- * @return as sherd_record_put()
+ * @return as sherd_record_put(); SHERD_ERR_LIMIT (contents longer than a batch takes)
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_put_batch(struct sherd_vault *vault,
                                                                struct sherd_batch_item *items, size_t count);
@@ -144,7 +145,8 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_get(struct sherd_vault *vau
  * @param[in]  meta              NULL: content type and attributes as they are. Otherwise they are replaced; collection
  *                               and entity must be NULL, they cannot change
  * @param[out] out_version       the new version; NULL if not wanted
- * @return as sherd_record_put(); SHERD_ERR_NOT_FOUND; SHERD_ERR_CONFLICT (another version is current)
+ * @return as sherd_record_put(); SHERD_ERR_NOT_FOUND; SHERD_ERR_CONFLICT (another version is current; with
+ *         version_expected 0: others kept writing first)
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_update(struct sherd_vault *vault, struct sherd_uuid id,
                                                             uint64_t version_expected,
@@ -153,7 +155,7 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_update(struct sherd_vault *
 
 /**
  * Delete a record with all its versions: the keys first, so that what is left elsewhere is noise.
- * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_IO
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_DENIED (the vault is open for reading only); SHERD_ERR_IO
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_delete(struct sherd_vault *vault, struct sherd_uuid id);
 

@@ -8,7 +8,7 @@
  *
  * @code
  * struct sherd_buf plain = {.max = 1 << 20};
- * if (sherd_record_get(vault, id, &plain) == SHERD_OK)
+ * if (sherd_record_get(vault, id, 0, &plain) == SHERD_OK)
  *     fwrite(plain.data, 1, plain.len, stdout);
  * sherd_buf_done(&plain);
  * @endcode

@@ -103,7 +103,8 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_init(const char *path, const
  * @param[in]  unseal     what opens it
  * @param[in]  options    NULL for defaults
  * @param[out] out_vault  close with sherd_vault_close()
- * @return SHERD_OK; SHERD_ERR_NOT_FOUND (no vault there); SHERD_ERR_DENIED (wrong passphrase or key, or a changed
+ * @return SHERD_OK; SHERD_ERR_INVALID (not exactly one way to unseal, or a malformed key file);
+ *         SHERD_ERR_NOT_FOUND (no vault there); SHERD_ERR_DENIED (wrong passphrase or key, or a changed
  *         seal); SHERD_ERR_TAMPERED (keyring or a compartment does not verify, or is another vault's);
  *         SHERD_ERR_UNSUPPORTED (a format of the future); SHERD_ERR_BUSY (this process has it open already);
  *         SHERD_ERR_IO; SHERD_ERR_NO_MEMORY

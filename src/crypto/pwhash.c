@@ -38,8 +38,9 @@ static bool bounds_hold(const struct sherd_pwhash_params *params)
     if (!within(params->parallel, 1, 16))
         return false;
     if (params->alg == SHERD_PWHASH_SCRYPT)
-        return within(params->cost, 14, 24) && within(params->block, 8, 32);
-    return params->alg == SHERD_PWHASH_ARGON2ID && within(params->cost, 64 * 1024, 4096 * 1024) &&
+        return within(params->cost, 14, 20) && within(params->block, 8, 32) &&
+               ((uint64_t)128 * params->block << params->cost) <= SHERD_PWHASH_BYTES_MAX;
+    return params->alg == SHERD_PWHASH_ARGON2ID && within(params->cost, 64 * 1024, SHERD_PWHASH_BYTES_MAX / 1024) &&
            within(params->block, 1, 64);
 }
 

@@ -10,6 +10,11 @@
 #include <sherd/span.h>
 #include <stdbool.h>
 
+/**
+ * Most memory that a hash may take: costs are read before anything is authenticated, and must not be a weapon. 1 GiB.
+ */
+#define SHERD_PWHASH_BYTES_MAX ((uint64_t)1 << 30)
+
 enum sherd_pwhash_alg {
     SHERD_PWHASH_SCRYPT = 1,
     SHERD_PWHASH_ARGON2ID = 2,
@@ -18,7 +23,7 @@ enum sherd_pwhash_alg {
 /** Algorithm and cost, as they are stored beside what they protect (and authenticated by it). */
 struct sherd_pwhash_params {
     enum sherd_pwhash_alg alg;
-    uint32_t cost;     /**< scrypt: log2 of N, 14..24; Argon2id: memory in KiB, 65536..4194304 */
+    uint32_t cost;     /**< scrypt: log2 of N, 14..20; Argon2id: memory in KiB, 65536..1048576 */
     uint32_t block;    /**< scrypt: r, 8..32; Argon2id: passes, 1..64 */
     uint32_t parallel; /**< p, 1..16; Argon2id: lanes, 1..16 */
 };

@@ -7,6 +7,8 @@
 #include "cryptor/version.h"
 #include "cryptor/writer.h"
 
+#define UPDATE_ATTEMPTS_MAX 32U
+
 /* Long contents, or such with an idempotency key, go the way of a stream, without a copy of the bulk. */
 static enum sherd_err write_through(struct sherd_writer *writer, struct sherd_span content, struct sherd_uuid *out_id,
                                     uint64_t *out_version)
@@ -57,9 +59,9 @@ enum sherd_err sherd_record_put(struct sherd_vault *vault, const struct sherd_re
     return write_through(writer, content, out_id, NULL);
 }
 
-static enum sherd_err update_small(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version_expected,
-                                   const struct sherd_record_meta *meta, struct sherd_span content,
-                                   uint64_t *out_version)
+static enum sherd_err update_once(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version_expected,
+                                  const struct sherd_record_meta *meta, struct sherd_span content,
+                                  uint64_t *out_version)
 {
     SHERD_CLEANUP(sherd_version_done) struct sherd_version version = {0};
 
@@ -69,6 +71,18 @@ static enum sherd_err update_small(struct sherd_vault *vault, struct sherd_uuid 
     if (out_version != NULL)
         *out_version = version.map.version;
     return SHERD_OK;
+}
+
+/* Who does not mind which version is current tries again when another update was first. */
+static enum sherd_err update_small(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version_expected,
+                                   const struct sherd_record_meta *meta, struct sherd_span content,
+                                   uint64_t *out_version)
+{
+    enum sherd_err err = update_once(vault, id, version_expected, meta, content, out_version);
+
+    for (unsigned i = 1; i < UPDATE_ATTEMPTS_MAX && err == SHERD_ERR_CONFLICT && version_expected == 0; i++)
+        err = update_once(vault, id, version_expected, meta, content, out_version);
+    return err;
 }
 
 enum sherd_err sherd_record_update(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version_expected,

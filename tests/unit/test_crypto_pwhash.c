@@ -92,6 +92,7 @@ static void test_crypto_pwhash__refuses_parameters_out_of_bounds(void **state)
     static const struct sherd_pwhash_params bad[] = {
         {SHERD_PWHASH_SCRYPT, 13, 8, 1},      {SHERD_PWHASH_SCRYPT, 25, 8, 1},
         {SHERD_PWHASH_SCRYPT, 64, 8, 1},      {SHERD_PWHASH_SCRYPT, UINT32_MAX, 8, 1},
+        {SHERD_PWHASH_SCRYPT, 20, 9, 1},      {SHERD_PWHASH_ARGON2ID, 1048577, 3, 4},
         {SHERD_PWHASH_SCRYPT, 14, 7, 1},      {SHERD_PWHASH_SCRYPT, 14, 33, 1},
         {SHERD_PWHASH_SCRYPT, 14, 8, 0},      {SHERD_PWHASH_SCRYPT, 14, 8, 17},
         {SHERD_PWHASH_ARGON2ID, 65535, 3, 4}, {SHERD_PWHASH_ARGON2ID, 4194305, 3, 4},
