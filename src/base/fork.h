@@ -2,7 +2,8 @@
 /**
  * @file base/fork.h
  * Whether this process is a fork of the one that opened a handle. Such a child has copies of handles whose locks, files
- * and threads belong to its parent: using them would corrupt a store, or repeat what must be random, so every use is an error or begins anew.
+ * and threads belong to its parent: using them would corrupt a store, or repeat what must be random, so every use is an
+ * error or begins anew.
  *
  * A child is told by a counter that a fork handler advances, which costs a use of a handle one load of memory. Children
  * made by a bare clone system call are not told.

@@ -33,7 +33,9 @@ static char failure[SHERD_FAIL_TEXT_SIZE]; /* written before the state becomes S
 static _Thread_local bool testing;
 
 #define DRBG_BYTES_MAX ((size_t)1 << 20)
-/* Bytes that a thread draws ahead: a call of the generator takes 0.4 us for 16 bytes as for 512, and a put makes nine. */
+/*
+ * Bytes that a thread draws ahead: a call of the generator takes 0.4 us for 16 bytes as for 512, and a put makes nine.
+ */
 #define AHEAD_BYTES ((size_t)512)
 
 /* OpenSSL's DRBG of this thread: seeded by the kernel, reseeded by itself, also in a child after fork(). */

@@ -3,9 +3,9 @@
  * @file cryptor/queue.h
  * Puts of several threads that become durable together.
  *
- * Each put needs three flushes one after the other. Compartments share a flush between the writers that wait for it, but
- * threads that are spread over three compartments seldom wait for the same one. Here they wait once, before the first:
- * whoever comes first leads, and takes all that wait through the three together. Nobody waits for a timer.
+ * Each put needs three flushes one after the other. Compartments share a flush between the writers that wait for it,
+ * but threads that are spread over three compartments seldom wait for the same one. Here they wait once, before the
+ * first: whoever comes first leads, and takes all that wait through the three together. Nobody waits for a timer.
  */
 #ifndef SHERD_CRYPTOR_QUEUE_H
 #define SHERD_CRYPTOR_QUEUE_H

@@ -6,8 +6,8 @@
  * put is between its first fragment and its pin (cryptor/window.h), and at that instant the snapshots of `assets` and
  * `secrets` are taken. Whatever they hold was pinned by then or never will be: names are random and never used twice.
  *
- * What a map entry that somebody removed has led to must not be taken for an orphan: before anything is removed, every pin
- * must find its map entry, and what is pinned since the instant is left alone.
+ * What a map entry that somebody removed has led to must not be taken for an orphan: before anything is removed, every
+ * pin must find its map entry, and what is pinned since the instant is left alone.
  *
  * Names are looked at in parts, by their first byte, so that memory stays bounded however many records there are.
  */

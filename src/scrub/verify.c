@@ -287,7 +287,9 @@ static enum sherd_err check_page_entry(void *arg, size_t index)
     return check_version(page->verify, &page->pins[index]);
 }
 
-/* Each collection that is pinned must be there, under its id and under its name. Entries that are there are met later. */
+/*
+ * Each collection that is pinned must be there, under its id and under its name. Entries that are there are met later.
+ */
 static enum sherd_err check_collections(struct verify *verify, const struct page *page)
 {
     for (size_t i = 0; i < page->collection_count; i++) {
