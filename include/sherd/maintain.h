@@ -36,15 +36,12 @@ struct sherd_verify_stat {
     uint64_t version_count; /**< versions that were checked */
     uint64_t content_bytes; /**< that were decrypted and hashed */
     uint64_t finding_count; /**< violations */
-    uint64_t orphan_count;  /**< fragments without a record, as an unfinished put leaves them: sweep removes them */
+    uint64_t orphan_count;  /**< map entries and fragments without a record: sweep removes them */
 };
 
 typedef void sherd_finding_fn(void *arg, const struct sherd_finding *finding);
 
-/**
- * Progress: done and total in bytes or, where bytes are not known, in records; total 0 if unknown. @return false to
- * stop
- */
+/** Progress: done and total, in bytes; total 0 if unknown. @return false to stop */
 typedef bool sherd_progress_fn(void *arg, uint64_t done, uint64_t total);
 
 /** Functions that a long call reports to; each may be NULL. They are called by one thread at a time. */

@@ -104,7 +104,8 @@ SHERD_API void sherd_record_info_free(struct sherd_record_info *info);
  * @return SHERD_OK: durable; SHERD_ERR_INVALID (meta breaks a bound); SHERD_ERR_NOT_FOUND (no such collection);
  *         SHERD_ERR_DENIED (the vault is open for reading only);
  *         SHERD_ERR_CONFLICT (the idempotency key was used with other contents); SHERD_ERR_IO (whether it was stored is
- *         not known: retry with an idempotency key); SHERD_ERR_NO_MEMORY
+ *         not known: retry with an idempotency key); SHERD_ERR_NO_MEMORY (as SHERD_ERR_IO, where memory ended while it
+ *         was stored: the vault then writes no more until it is opened anew)
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_put(struct sherd_vault *vault,
                                                          const struct sherd_record_meta *meta,

@@ -6,6 +6,7 @@
 #include "cryptor/load.h"
 #include "cryptor/version.h"
 #include "cryptor/writer.h"
+#include <stdio.h>
 
 #define UPDATE_ATTEMPTS_MAX 32U
 
@@ -204,8 +205,12 @@ enum sherd_err sherd_record_delete(struct sherd_vault *vault, struct sherd_uuid 
     SHERD_TRY(vault->anchor->ops->pin_delete(vault->anchor, id, &dropped));
     SHERD_FAILPOINT("delete.after_pin");
     const enum sherd_err err = sherd_version_drop(vault, &dropped);
-    if (err == SHERD_ERR_IO)
-        return sherd_fail(err, "the record is deleted, but not all that it left could be removed: run `sherd sweep`");
+    if (err == SHERD_ERR_IO) {
+        char cause[SHERD_FAIL_TEXT_SIZE];
+
+        (void)snprintf(cause, sizeof(cause), "%s", sherd_err_detail());
+        return sherd_fail(err, "the record is deleted, but not all that it left: run `sherd sweep`; %s", cause);
+    }
     SHERD_TRY(err);
     SHERD_FAILPOINT("delete.after_assets");
     return SHERD_OK;

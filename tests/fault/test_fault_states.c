@@ -319,6 +319,10 @@ static void test_fault_states__missing_parts_are_named(void **state)
         {"secrets/format", "secrets"},
         {"keys/format", "keys"},
         {"secrets/blobs", "secrets"},
+        {"identity/data.mdb", "identity"},
+        {"assets/data.mdb", "assets"},
+        {"secrets/data.mdb", "secrets"},
+        {"keys/data.mdb", "keys"},
     };
     const struct sherd_unseal unseal = place_unseal(&place);
     char away[128];

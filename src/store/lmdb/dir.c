@@ -121,11 +121,27 @@ static enum sherd_err check_format(const struct sherd_lmdb_dir *dir)
         return sherd_fail(SHERD_ERR_NOT_FOUND, "no store in %s", dir->path);
     if (fd < 0)
         return sherd_fail_errno(SHERD_ERR_IO, "store %s: open its format file", dir->path);
-    got = read(fd, text, FORMAT_BYTES_MAX);
+    do
+        got = read(fd, text, FORMAT_BYTES_MAX);
+    while (got < 0 && errno == EINTR);
     (void)close(fd);
     if (got < 0)
         return sherd_fail_errno(SHERD_ERR_IO, "store %s: read its format file", dir->path);
     return parse_format(dir->path, text);
+}
+
+/* A store that was finished has its entries: LMDB would make a file that is missing, or empty, anew. */
+static enum sherd_err check_entries(const struct sherd_lmdb_dir *dir)
+{
+    struct stat st = {0};
+
+    if (fstatat(dir->fd, "data.mdb", &st, AT_SYMLINK_NOFOLLOW) != 0 && errno != ENOENT)
+        return sherd_fail_errno(SHERD_ERR_IO, "store %s: look at its data.mdb", dir->path);
+    if (st.st_size == 0)
+        return sherd_fail(SHERD_ERR_IO,
+                          "store %s is not whole: its data.mdb is missing or empty: restore it from a backup",
+                          dir->path);
+    return SHERD_OK;
 }
 
 static enum sherd_err write_format(const struct sherd_lmdb_dir *dir)
@@ -228,8 +244,10 @@ enum sherd_err sherd_lmdb_dir_open(const struct sherd_store_config *config, stru
     if (config->create)
         SHERD_TRY(make_dir(config->path));
     SHERD_TRY(open_dir_fd(out_dir));
-    if (!config->create)
+    if (!config->create) {
         SHERD_TRY(check_format(out_dir));
+        SHERD_TRY(check_entries(out_dir));
+    }
     SHERD_TRY(open_folder(out_dir, "blobs", config->create, &out_dir->blobs_fd));
     return open_folder(out_dir, "tmp", config->create, &out_dir->tmp_fd);
 }
