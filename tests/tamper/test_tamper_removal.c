@@ -236,6 +236,21 @@ static void test_tamper_removal__of_a_compartments_own_entry_is_detected(void **
     judge_well(&scene->victim, scene->records, scene->count);
 }
 
+/* What the attacker removes from one store must not make the sweeper remove the rest from another. */
+static void test_tamper_removal__of_parts_does_not_misuse_the_sweeper(void **state)
+{
+    struct scene *scene = *state;
+    struct sherd_sweep_stat stat;
+
+    for (size_t i = 0; i < scene->count; i++) {
+        (void)attack(&scene->attacker, "delete %s",
+                     place_of(part_of(&scene->things, scene->records, i, scene->records[i].versions, KIND_MAP)));
+        assert_int_equal(sherd_vault_sweep(scene->victim.vault, false, &stat), SHERD_ERR_TAMPERED);
+        (void)attack(&scene->attacker, "undo");
+    }
+    judge_well(&scene->victim, scene->records, scene->count);
+}
+
 /* ---- Put back ---------------------------------------------------------------------------------------------------- */
 
 struct kept {
@@ -516,6 +531,7 @@ int main(int argc, char **argv)
         CASE(test_tamper_removal__of_an_entity_key_is_detected),
         CASE(test_tamper_removal__of_a_collection_is_detected),
         CASE(test_tamper_removal__of_a_compartments_own_entry_is_detected),
+        CASE(test_tamper_removal__of_parts_does_not_misuse_the_sweeper),
         CASE(test_tamper_rollback__of_an_updated_record_gives_the_new_version),
         CASE(test_tamper_rollback__under_the_new_names_is_detected),
         CASE(test_tamper_rollback__of_a_deleted_record_leaves_it_deleted),

@@ -275,10 +275,10 @@ static void add_windows(uint64_t *words, size_t *count, const uint8_t *bytes, si
 }
 
 /*
- * No eight bytes in a row lie twice anywhere, in one compartment or in two, names included. Left out is what overlaps the
- * first eight bytes of an entry or fragment: its header (docs/format/envelope.md sections 2 and 3), the same for all of
- * a kind, which says nothing but the kind and the version of a key. Of two compartments, only the one kind that each has
- * one of, the compartment's own entry, has the same header.
+ * No eight bytes in a row lie twice anywhere, in one compartment or in two, names included. Left out is what overlaps
+ * the first eight bytes of an entry or fragment: its header (docs/format/envelope.md sections 2 and 3), the same for all
+ * of a kind, which says nothing but the kind and the version of a key. Of two compartments, only the one kind that each
+ * has one of, the compartment's own entry, has the same header.
  */
 static void test_tamper_thief__finds_no_eight_bytes_twice(void **state)
 {
