@@ -30,7 +30,7 @@ struct thing {
     bool blob;
     struct sherd_ref name;
     size_t bytes;
-    unsigned kind;    /**< the second byte of an entry: 0 for a blob */
+    unsigned kind;    /**< by the second byte of an entry, as judge.h names it; 0 for a blob */
     int record;       /**< number of the record that brought it; -1 for none */
     uint64_t version; /**< of that record */
 };

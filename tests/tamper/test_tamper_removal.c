@@ -474,11 +474,12 @@ static void test_tamper_foreign__inventions_are_found(void **state)
         uint8_t kind;
         size_t bytes;
     } made[] = {
-        {IDENTITY, 1, 272}, {IDENTITY, 10, 272}, {IDENTITY, 10, 8}, {IDENTITY, 0, 1},  {ASSETS, 1, 272},
-        {ASSETS, 2, 464},   {ASSETS, 3, 5200},   {ASSETS, 4, 272},  {ASSETS, 2, 463},  {ASSETS, 0, 1},
-        {ASSETS, 5, 400},   {ASSETS, 9, 262144}, {KEYS, 1, 272},    {KEYS, 5, 400},    {KEYS, 6, 400},
-        {KEYS, 7, 400},     {KEYS, 8, 272},      {KEYS, 9, 272},    {KEYS, 255, 400},  {KEYS, 0, 1},
-        {KEYS, 5, 262144},  {SECRETS, 128, 112}, {SECRETS, 1, 272}, {SECRETS, 128, 1}, {SECRETS, 128, 262144},
+        {IDENTITY, 1, 272}, {IDENTITY, 33, 272}, {IDENTITY, 34, 272},    {SECRETS, 35, 272}, {IDENTITY, 10, 272},
+        {IDENTITY, 10, 8},  {IDENTITY, 0, 1},    {ASSETS, 1, 272},       {ASSETS, 2, 464},   {ASSETS, 3, 5200},
+        {ASSETS, 4, 272},   {ASSETS, 2, 463},    {ASSETS, 0, 1},         {ASSETS, 5, 400},   {ASSETS, 9, 262144},
+        {KEYS, 1, 272},     {KEYS, 5, 400},      {KEYS, 6, 400},         {KEYS, 7, 400},     {KEYS, 8, 272},
+        {KEYS, 9, 272},     {KEYS, 255, 400},    {KEYS, 0, 1},           {KEYS, 5, 262144},  {SECRETS, 128, 112},
+        {SECRETS, 1, 272},  {SECRETS, 128, 1},   {SECRETS, 128, 262144},
     };
     struct scene *scene = *state;
 

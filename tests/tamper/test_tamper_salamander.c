@@ -2,8 +2,8 @@
 /*
  * The invisible salamander: one ciphertext that AES-GCM opens under two keys. Plain GCM does not commit to its key, so
  * whoever can give out keys could show two readers two contents of one fragment. Here a fragment is made that is
- * accepted, by AES-GCM alone, under the message keys of two different records; it is put in the place of each, with every
- * commitment that the attacker could write.
+ * accepted, by AES-GCM alone, under the message keys of two different records; it is put in the place of each, with
+ * every commitment that the attacker could write.
  *
  * The one who makes it is stronger than any attacker of a store: it is given the two records' content keys.
  *
@@ -27,7 +27,7 @@
 
 static const char *attacker_program;
 
-/* ---- GF(2^128) of NIST SP 800-38D, section 6.3: the first bit of a block is the coefficient of x^0 ---------------- */
+/* ---- GF(2^128) of NIST SP 800-38D, section 6.3: the first bit of a block is the coefficient of x^0 --------------- */
 
 struct element {
     uint64_t high;
