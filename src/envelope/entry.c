@@ -5,6 +5,9 @@
 #include "base/secret.h"
 #include "crypto/aead.h"
 
+/* Numbers of the compartments' own entries: this and the compartment. */
+#define COMPARTMENT_NUMBERS 32U
+
 #define BIT(purpose) (1U << (purpose))
 #define EVERYWHERE (BIT(SHERD_FOR_IDENTITY) | BIT(SHERD_FOR_ASSETS) | BIT(SHERD_FOR_SECRETS) | BIT(SHERD_FOR_KEYS))
 
@@ -53,11 +56,23 @@ enum sherd_err sherd_entry_name(const struct sherd_entry_keys *keys, const char 
     return SHERD_OK;
 }
 
+/* The one kind that every compartment has differs in its number: no two compartments have eight bytes in common. */
+static uint8_t kind_number(enum sherd_kind kind, enum sherd_purpose compartment)
+{
+    return (uint8_t)(kind == SHERD_KIND_COMPARTMENT ? COMPARTMENT_NUMBERS + (unsigned)compartment : (unsigned)kind);
+}
+
+static enum sherd_kind kind_of_number(uint8_t number, enum sherd_purpose compartment)
+{
+    return number == kind_number(SHERD_KIND_COMPARTMENT, compartment) ? SHERD_KIND_COMPARTMENT
+                                                                      : (enum sherd_kind)number;
+}
+
 static void put_header(const struct sherd_entry_keys *keys, enum sherd_kind kind,
                        uint8_t out[static SHERD_ENTRY_HEADER_SIZE])
 {
     out[0] = SHERD_FORMAT;
-    out[1] = (uint8_t)kind;
+    out[1] = kind_number(kind, keys->compartment);
     sherd_put_u16(out + 2, SHERD_SUITE);
     sherd_put_u32(out + 4, keys->version);
 }
@@ -105,7 +120,7 @@ enum sherd_err sherd_entry_kind(const struct sherd_entry_keys *keys, struct sher
 
     if (stored.len < SHERD_ENTRY_HEADER_SIZE)
         return tampered();
-    const enum sherd_kind kind = stored.data[1];
+    const enum sherd_kind kind = kind_of_number(stored.data[1], keys->compartment);
     const size_t payload_bytes = sherd_kind_payload_bytes(kind, keys->compartment);
     if (payload_bytes == 0 || stored.len != sherd_entry_bytes(payload_bytes))
         return tampered();
