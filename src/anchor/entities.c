@@ -14,7 +14,7 @@ struct entity_key {
     uint8_t bytes[SHERD_KEY_SIZE];
 };
 
-/* One cached entity: the key that wraps its record keys, made ready. */
+/* One cached entity: the key that wraps its record keys. */
 struct slot {
     struct sherd_ref entity;
     uint64_t version;
