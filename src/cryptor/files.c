@@ -2,119 +2,11 @@
 /* The plain files of a vault: see files.h. */
 #include "cryptor/files.h"
 #include "base/bytes.h"
-#include "base/mem.h"
 #include "envelope/context.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define MARKER_HEAD "sherd vault\nformat "
 #define MARKER_BYTES_MAX 128U
-
-char *sherd_path_join(const char *dir, const char *name)
-{
-    const size_t size = strlen(dir) + strlen(name) + 2;
-    char *path = sherd_alloc(size);
-
-    if (path != NULL)
-        (void)snprintf(path, size, "%s%s%s", dir, name[0] != 0 ? "/" : "", name);
-    return path;
-}
-
-static void path_freep(char **path)
-{
-    sherd_free(*path);
-}
-
-static void fd_closep(const int *fd)
-{
-    if (*fd >= 0)
-        (void)close(*fd);
-}
-
-static enum sherd_err read_all(int fd, const char *path, struct sherd_buf *out_bytes)
-{
-    for (;;) {
-        uint8_t block[4096];
-        const ssize_t got = read(fd, block, sizeof(block));
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be read", path);
-        if (got == 0)
-            return SHERD_OK;
-        SHERD_TRY(sherd_buf_append(out_bytes, sherd_span_of(block, (size_t)got)));
-    }
-}
-
-enum sherd_err sherd_file_read(const char *dir, const char *name, struct sherd_buf *out_bytes)
-{
-    SHERD_CLEANUP(path_freep) char *path = sherd_path_join(dir, name);
-
-    if (path == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    SHERD_CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return sherd_fail_errno(errno == ENOENT || errno == ENOTDIR ? SHERD_ERR_NOT_FOUND : SHERD_ERR_IO,
-                                "%s cannot be opened", path);
-    return read_all(fd, path, out_bytes);
-}
-
-static enum sherd_err write_all(int fd, const char *path, struct sherd_span bytes)
-{
-    while (bytes.len > 0) {
-        const ssize_t put = write(fd, bytes.data, bytes.len);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be written", path);
-        bytes.data += put;
-        bytes.len -= (size_t)put;
-    }
-    return SHERD_OK;
-}
-
-enum sherd_err sherd_file_write_new(const char *dir, const char *name, struct sherd_span bytes)
-{
-    SHERD_CLEANUP(path_freep) char *path = sherd_path_join(dir, name);
-
-    if (path == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    SHERD_CLEANUP(fd_closep) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
-    if (fd < 0)
-        return sherd_fail_errno(errno == EEXIST ? SHERD_ERR_CONFLICT : SHERD_ERR_IO, "%s cannot be made", path);
-    SHERD_TRY(write_all(fd, path, bytes));
-    if (fsync(fd) != 0)
-        return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be made durable", path);
-    return SHERD_OK;
-}
-
-enum sherd_err sherd_dir_sync(const char *dir, const char *name)
-{
-    SHERD_CLEANUP(path_freep) char *path = sherd_path_join(dir, name);
-
-    if (path == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    SHERD_CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0)
-        return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be made durable", path);
-    return SHERD_OK;
-}
-
-enum sherd_err sherd_dir_make(const char *dir, const char *name)
-{
-    SHERD_CLEANUP(path_freep) char *path = sherd_path_join(dir, name);
-
-    if (path == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    if (mkdir(path, 0700) != 0)
-        return sherd_fail_errno(errno == EEXIST ? SHERD_ERR_CONFLICT : SHERD_ERR_IO, "%s cannot be made", path);
-    return SHERD_OK;
-}
 
 enum sherd_err sherd_marker_write(const char *vault, const char *engine)
 {

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file base/file.h
+ * Small files that are read and written whole, durably: what a vault has beside its stores.
+ */
+#ifndef SHERD_BASE_FILE_H
+#define SHERD_BASE_FILE_H
+
+#include "base/macros.h"
+#include <sherd/span.h>
+#include <stdbool.h>
+
+/** dir/name as one path. @return NULL (detail set) if there is no memory; free with sherd_free() */
+char *sherd_path_join(const char *dir, const char *name) __attribute__((malloc, warn_unused_result));
+
+/** Read a whole file of at most buf->max bytes. @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_LIMIT; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_file_read(const char *dir, const char *name, struct sherd_buf *out_bytes);
+
+/** Write a new file, for its owner alone, and make it durable; its directory entry is not yet. */
+SHERD_MUST_USE enum sherd_err sherd_file_write_new(const char *dir, const char *name, struct sherd_span bytes);
+
+/** As sherd_file_write_new(), over a file of that name if there is one. */
+SHERD_MUST_USE enum sherd_err sherd_file_write(const char *dir, const char *name, struct sherd_span bytes);
+
+/** Give a file another name, over the one that has it; its directory must be made durable after. */
+SHERD_MUST_USE enum sherd_err sherd_file_rename(const char *dir, const char *from, const char *to);
+
+/** Remove a file. One that does not exist is no error. */
+SHERD_MUST_USE enum sherd_err sherd_file_remove(const char *dir, const char *name);
+
+/** Make a directory's entries durable. name may be "" for dir itself. */
+SHERD_MUST_USE enum sherd_err sherd_dir_sync(const char *dir, const char *name);
+
+/** Make a directory for its owner alone. @return SHERD_OK; SHERD_ERR_CONFLICT: it exists; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_dir_make(const char *dir, const char *name);
+
+/** A lock that processes, and handles within one, take in turn: an empty file. */
+struct sherd_file_lock {
+    int fd;
+};
+
+/** Wait for the lock. The file is made if it is missing. @return SHERD_OK; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_file_lock_take(const char *dir, const char *name, struct sherd_file_lock *out_lock);
+/** Give it back. */
+void sherd_file_lock_leave(struct sherd_file_lock *lock);
+
+/**
+ * A number that all processes which have one vault open share: whoever changes something that others hold in memory
+ * raises it. Reading costs one system call of some 200 ns. It is a hint and protects nothing.
+ */
+struct sherd_notice {
+    int fd; /**< below 0: there is none, and the number is always 0 */
+    bool read_only;
+};
+
+/** Open; the file is made if it is missing and may be written. @return SHERD_OK; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_notice_open(const char *dir, const char *name, bool read_only,
+                                                struct sherd_notice *out_notice);
+void sherd_notice_close(struct sherd_notice *notice);
+/** The number now. What cannot be read is another number each time: then nothing that was held is trusted. */
+uint64_t sherd_notice_number(const struct sherd_notice *notice);
+/** Raise it. The caller holds the lock that guards what it changed. @return SHERD_OK; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_notice_raise(const struct sherd_notice *notice);
+
+#endif
