@@ -7,6 +7,7 @@
 #ifndef SHERD_COLLECTION_H
 #define SHERD_COLLECTION_H
 
+#include <sherd/keys.h>
 #include <sherd/vault.h>
 
 #ifdef __cplusplus
@@ -21,6 +22,12 @@ struct sherd_collection {
     char name[SHERD_COLLECTION_NAME_BYTES_MAX + 1];
     uint32_t versions_kept; /**< versions of a record that are kept, the current one included; 0 for all */
     bool exact_sizes;       /**< contents are stored in their own length: the store learns it. Default: size classes */
+    /**
+     * The keys of its entities are derived from the master key and not random. Such an entity has no key of its own to
+     * destroy before the erase epoch ends.
+     */
+    bool derived_entity_keys;
+    char master_key[SHERD_MASTER_NAME_SIZE]; /**< name of the master key of its entities; "" for "default" */
 };
 
 /**

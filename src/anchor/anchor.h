@@ -76,8 +76,8 @@ struct sherd_anchor_ops {
      * @param[out] out_pin  collection, entity, record, version and the wrapped key are filled in, the rest is zero
      * @param[out] out_key  in secret memory of the caller's
      */
-    enum sherd_err (*key_new)(struct sherd_anchor *anchor, const struct sherd_uuid *collection, const char *entity_id,
-                              struct sherd_uuid record, uint64_t version, struct sherd_pin *out_pin,
+    enum sherd_err (*key_new)(struct sherd_anchor *anchor, const struct sherd_collection_entry *collection,
+                              const char *entity_id, struct sherd_uuid record, uint64_t version, struct sherd_pin *out_pin,
                               struct sherd_record_key *out_key);
 
     /**
@@ -90,7 +90,8 @@ struct sherd_anchor_ops {
 
     /**
      * The pin of a version (0 for the current one), and its key unless out_key is NULL.
-     * SHERD_ERR_NOT_FOUND: no such record or version, on the anchor's word; SHERD_ERR_TAMPERED.
+     * SHERD_ERR_NOT_FOUND: no such record or version, on the anchor's word, or its entity was erased;
+     * SHERD_ERR_TAMPERED.
      */
     enum sherd_err (*pin_get)(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
                               struct sherd_pin_view *out_view, struct sherd_record_key *out_key);

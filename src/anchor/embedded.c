@@ -7,11 +7,22 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
+#include <stdio.h>
 #include <string.h>
+
+/* What of the keyring stays as it is for as long as the vault is open; in secret memory. */
+struct fixed {
+    struct sherd_uuid deployment;
+    struct sherd_uuid tenant;
+    struct sherd_keyring_store stores[4];
+};
 
 struct embedded {
     struct sherd_anchor anchor; /* first: the table's view of it */
-    struct sherd_keyring *ring;
+    struct fixed *fixed;
+    struct sherd_home *home;
+    struct sherd_ring *ring;
+    struct sherd_masters *masters;
     struct sherd_compartment *compartment;
     struct sherd_hmac_key *name[4];
     struct sherd_hmac_key *seal[4];
@@ -26,9 +37,9 @@ static struct embedded *embedded_of(struct sherd_anchor *anchor)
 
 static struct sherd_entry_keys keys_of(const struct embedded *self, enum sherd_role role)
 {
-    const struct sherd_entry_keys keys = {.deployment = self->ring->deployment,
+    const struct sherd_entry_keys keys = {.deployment = self->fixed->deployment,
                                           .compartment = (enum sherd_purpose)role,
-                                          .version = (uint32_t)self->ring->stores[role - 1].version,
+                                          .version = (uint32_t)self->fixed->stores[role - 1].version,
                                           .name = self->name[role - 1],
                                           .seal = self->seal[role - 1]};
 
@@ -42,19 +53,22 @@ static void embedded_free(struct sherd_anchor *anchor)
     if (self == NULL)
         return;
     sherd_entities_free(self->entities);
+    sherd_masters_free(self->masters);
+    sherd_ring_free(self->ring);
     for (size_t i = 0; i < SHERD_COUNT_OF(self->name); i++) {
         sherd_hmac_key_free(self->name[i]);
         sherd_hmac_key_free(self->seal[i]);
     }
     sherd_compartment_close(self->compartment);
-    sherd_secret_free(self->ring);
+    sherd_home_free(self->home);
+    sherd_secret_free(self->fixed);
     sherd_free(self);
 }
 
 static void embedded_ids(struct sherd_anchor *anchor, struct sherd_uuid *out_deployment, struct sherd_uuid *out_tenant)
 {
-    *out_deployment = embedded_of(anchor)->ring->deployment;
-    *out_tenant = embedded_of(anchor)->ring->tenant;
+    *out_deployment = embedded_of(anchor)->fixed->deployment;
+    *out_tenant = embedded_of(anchor)->fixed->tenant;
 }
 
 static enum sherd_err embedded_lease(struct sherd_anchor *anchor, enum sherd_role role,
@@ -76,8 +90,8 @@ static enum sherd_err embedded_compartment_entry(struct sherd_anchor *anchor, en
 {
     const struct embedded *self = embedded_of(anchor);
     const struct sherd_entry_keys keys = keys_of(self, role);
-    const struct sherd_compartment_entry entry = {.tenant = self->ring->tenant,
-                                                  .compartment = self->ring->stores[role - 1].compartment};
+    const struct sherd_compartment_entry entry = {.tenant = self->fixed->tenant,
+                                                  .compartment = self->fixed->stores[role - 1].compartment};
     uint8_t tlv[SHERD_TLV_BYTES_MAX];
     size_t tlv_bytes;
 
@@ -102,8 +116,8 @@ static enum sherd_err embedded_compartment_check(struct sherd_anchor *anchor, en
     if (err == SHERD_OK)
         err = sherd_compartment_decode(tlv, &entry);
     if (err == SHERD_OK &&
-        (!sherd_same(&entry.tenant, &self->ring->tenant, sizeof(entry.tenant)) ||
-         !sherd_same(&entry.compartment, &self->ring->stores[role - 1].compartment, sizeof(entry.compartment))))
+        (!sherd_same(&entry.tenant, &self->fixed->tenant, sizeof(entry.tenant)) ||
+         !sherd_same(&entry.compartment, &self->fixed->stores[role - 1].compartment, sizeof(entry.compartment))))
         err = SHERD_ERR_TAMPERED;
     if (err == SHERD_ERR_TAMPERED)
         return sherd_fail(err,
@@ -113,12 +127,12 @@ static enum sherd_err embedded_compartment_check(struct sherd_anchor *anchor, en
     return err;
 }
 
-static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct sherd_collection_entry *collection,
                                        const char *entity_id, struct sherd_uuid record, uint64_t version,
                                        struct sherd_pin *out_pin, struct sherd_record_key *out_key)
 {
     struct embedded *self = embedded_of(anchor);
-    struct sherd_pin pin = {.collection = *collection, .record = record, .version = version};
+    struct sherd_pin pin = {.collection = collection->id, .record = record, .version = version};
 
     SHERD_TRY(sherd_entities_ensure(self->entities, collection, entity_id, &pin.entity));
     SHERD_TRY(sherd_random(out_key->bytes, sizeof(out_key->bytes)));
@@ -140,8 +154,8 @@ static enum sherd_err embedded_pin_get(struct sherd_anchor *anchor, struct sherd
     struct sherd_pin_view view;
 
     SHERD_TRY(sherd_pins_get(&self->pins, record, version, &view));
-    if (out_key != NULL)
-        SHERD_TRY(sherd_entities_unwrap(self->entities, &view.pin, out_key));
+    SHERD_TRY(out_key != NULL ? sherd_entities_unwrap(self->entities, &view.pin, out_key)
+                              : sherd_entities_live(self->entities, &view.pin.entity));
     *out_view = view;
     return SHERD_OK;
 }
@@ -183,7 +197,10 @@ static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref 
 
     switch (kind) {
     case SHERD_KIND_COMPARTMENT: return check_own_entry(self, name, stored);
-    case SHERD_KIND_ENTITY_KEY: return sherd_entities_check(self->entities, name, stored);
+    case SHERD_KIND_ENTITY_KEY:
+    case SHERD_KIND_OLD_ENTITY_KEY:
+    case SHERD_KIND_ENTITY_LOOKUP: return sherd_entities_check(self->entities, kind, name, stored);
+    case SHERD_KIND_KEYRING_PIN: return sherd_ring_check(self->ring, name, stored);
     case SHERD_KIND_COLLECTION_PIN: return check_collection_pin(self, name, stored, out_collection, &digest);
     default: return sherd_pins_check(&self->pins, kind, name, stored, out_pin);
     }
@@ -311,11 +328,18 @@ static const struct sherd_anchor_ops embedded_ops = {
     .collection_check = embedded_collection_check,
 };
 
-static enum sherd_err ready_keys(struct embedded *self)
+/* Names and seals, and what of the keyring they come from. */
+static enum sherd_err ready_keys(struct embedded *self, const struct sherd_keyring *ring)
 {
+    self->fixed = sherd_secret_alloc(sizeof(*self->fixed));
+    if (self->fixed == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    self->fixed->deployment = ring->deployment;
+    self->fixed->tenant = ring->tenant;
     for (size_t i = 0; i < SHERD_COUNT_OF(self->name); i++) {
-        const struct sherd_keyring_store *store = &self->ring->stores[i];
+        struct sherd_keyring_store *store = &self->fixed->stores[i];
 
+        *store = ring->stores[i];
         SHERD_TRY(sherd_hmac_key_new(SHERD_SHA256, sherd_span_of(store->name.bytes, sizeof(store->name.bytes)),
                                      &self->name[i]));
         SHERD_TRY(sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(store->key.bytes, sizeof(store->key.bytes)),
@@ -323,25 +347,90 @@ static enum sherd_err ready_keys(struct embedded *self)
     }
     self->pins.keys = keys_of(self, SHERD_KEYS);
     self->pins.compartment = self->compartment;
-    return sherd_entities_new(self->ring, &self->pins.keys, self->compartment, &self->entities);
+    return SHERD_OK;
 }
 
-enum sherd_err sherd_anchor_embedded(struct sherd_keyring *ring, struct sherd_compartment *keys,
-                                     struct sherd_anchor **out_anchor)
+static enum sherd_err ready_ring(struct embedded *self, bool fresh)
+{
+    struct sherd_keyring *first = sherd_secret_alloc(sizeof(*first));
+
+    if (first == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    enum sherd_err err = sherd_home_read(self->home, NULL, false, first, NULL);
+    if (err == SHERD_OK)
+        err = ready_keys(self, first);
+    if (err != SHERD_OK) {
+        sherd_secret_free(first);
+        return err;
+    }
+    return sherd_ring_new(self->home, first, &self->pins.keys, self->compartment, fresh, &self->ring);
+}
+
+static enum sherd_err ready_masters(struct embedded *self, const struct sherd_anchor_parts *parts)
+{
+    struct sherd_places places = {.read_only = parts->read_only};
+
+    for (size_t i = 0; i < SHERD_COUNT_OF(places.roles); i++) {
+        const enum sherd_role role = (enum sherd_role)(i + 1);
+
+        places.roles[i].compartment = role == SHERD_KEYS ? self->compartment : parts->others[i];
+        places.roles[i].keys = keys_of(self, role);
+    }
+    return sherd_masters_new(self->ring, &places, &self->masters);
+}
+
+static enum sherd_err ready_entities(struct embedded *self)
+{
+    const struct sherd_entities_parts parts = {.home = self->home,
+                                               .ring = self->ring,
+                                               .masters = self->masters,
+                                               .at = {.deployment = self->fixed->deployment,
+                                                      .tenant = self->fixed->tenant,
+                                                      .secrets = &self->fixed->stores[SHERD_SECRETS - 1],
+                                                      .keys = self->pins.keys,
+                                                      .compartment = self->compartment}};
+
+    return sherd_entities_new(&parts, &self->entities);
+}
+
+/* The keys that every vault has are made with it. */
+static enum sherd_err make_first(struct embedded *self)
+{
+    const struct sherd_master_options wraps = {.name = SHERD_MASTER_DEFAULT};
+    const struct sherd_master_options hashes = {.name = SHERD_MASTER_HASH};
+
+    SHERD_TRY(sherd_epoch_make(self->home));
+    SHERD_TRY(sherd_masters_activate(self->masters, &wraps, NULL));
+    return sherd_masters_activate(self->masters, &hashes, NULL);
+}
+
+static enum sherd_err ready(struct embedded *self, const struct sherd_anchor_parts *parts)
+{
+    SHERD_TRY(ready_ring(self, parts->fresh));
+    SHERD_TRY(ready_masters(self, parts));
+    SHERD_TRY(ready_entities(self));
+    return parts->fresh ? make_first(self) : SHERD_OK;
+}
+
+enum sherd_err sherd_anchor_embedded(const struct sherd_anchor_parts *parts, struct sherd_anchor **out_anchor)
 {
     struct embedded *self = sherd_alloc(sizeof(*self));
 
     if (self == NULL) {
-        sherd_compartment_close(keys);
-        sherd_secret_free(ring);
+        sherd_compartment_close(parts->keys);
+        sherd_home_free(parts->home);
         return SHERD_ERR_NO_MEMORY;
     }
     self->anchor.ops = &embedded_ops;
-    self->ring = ring;
-    self->compartment = keys;
-    const enum sherd_err err = ready_keys(self);
+    self->home = parts->home;
+    self->compartment = parts->keys;
+    const enum sherd_err err = ready(self, parts);
     if (err != SHERD_OK) {
+        char detail[SHERD_FAIL_TEXT_SIZE];
+
+        (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
         embedded_free(&self->anchor);
+        sherd_fail_restore(detail);
         return err;
     }
     *out_anchor = &self->anchor;

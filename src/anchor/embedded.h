@@ -7,14 +7,23 @@
 #define SHERD_ANCHOR_EMBEDDED_H
 
 #include "anchor/anchor.h"
-#include "anchor/keyring.h"
+#include "anchor/home.h"
+
+/** What the anchor is made of. */
+struct sherd_anchor_parts {
+    struct sherd_home *home;        /**< the anchor owns it from now on, also on failure */
+    struct sherd_compartment *keys; /**< likewise */
+    struct sherd_compartment *others[3]; /**< identity, assets, secrets: only as places of key stores; borrowed, or NULL */
+    bool fresh;                     /**< the vault is being made */
+    bool read_only;
+};
 
 /**
- * An anchor over an opened keyring and the `keys` compartment.
- * @param[in]  ring  in secret memory; the anchor owns it from now on, also on failure
- * @param[in]  keys  the compartment; the anchor owns it from now on, also on failure
+ * An anchor over an unsealed home and the `keys` compartment.
+ * @return SHERD_OK; SHERD_ERR_TAMPERED: the keyring is not the one that is pinned, or does not verify; SHERD_ERR_IO;
+ *         SHERD_ERR_NO_MEMORY
  */
-SHERD_MUST_USE enum sherd_err sherd_anchor_embedded(struct sherd_keyring *ring, struct sherd_compartment *keys,
+SHERD_MUST_USE enum sherd_err sherd_anchor_embedded(const struct sherd_anchor_parts *parts,
                                                     struct sherd_anchor **out_anchor);
 
 #endif

@@ -1,46 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Entity keys: see entities.h. Keys and contexts are those of docs/format/envelope.md section 4. */
-#include "anchor/entities.h"
+/* Entities: see entities.h. Three direct-mapped caches: ids, newest versions, keys that wrap. */
+#include "anchor/entities_inside.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
 #include <pthread.h>
 
-#define TWO_KEYS_SIZE ((size_t)2 * SHERD_KEY_SIZE)
 #define LABEL_ENTITY "entity"
+#define CACHED SHERD_ENTITIES_CACHED_MAX
 
-struct entity_key {
-    uint8_t bytes[SHERD_KEY_SIZE];
+/* An id, by the name of its lookup entry. */
+struct id_slot {
+    struct sherd_entities_stamp stamp;
+    struct sherd_ref name;
+    struct sherd_ref entity;
 };
 
-/* One cached entity: the key that wraps its record keys. */
-struct slot {
+/* The newest version of an entity's key. */
+struct head_slot {
+    struct sherd_entities_stamp stamp;
     struct sherd_ref entity;
     uint64_t version;
-    struct sherd_hmac_key *wrapping; /* NULL: empty */
+    bool erased;
 };
 
-/* A direct-mapped cache: an entity has one slot, and takes it from whoever is in it. */
+/* The key that wraps record keys, of one version of an entity's key in one epoch. */
+struct key_slot {
+    struct sherd_entities_stamp stamp;
+    struct sherd_ref entity;
+    uint64_t version;
+    uint64_t epoch;
+    struct sherd_hmac_key *wrapping;
+};
+
 struct sherd_entities {
-    const struct sherd_keyring *ring;
-    struct sherd_entry_keys keys;
-    struct sherd_compartment *compartment;
-    pthread_rwlock_t lock; /* guards slots; held for reading while a slot's key is used */
-    struct slot slots[SHERD_ENTITIES_CACHED_MAX];
+    struct sherd_entities_parts parts;
+    pthread_rwlock_t lock; /* guards all below; held for reading while a key is used */
+    struct sherd_entities_stamp hash_stamp;
+    struct sherd_ref hash_kid;
+    struct sherd_hmac_key *hash; /* hashes ids */
+    struct sherd_entities_stamp epochs_stamp;
+    struct sherd_epoch_set *epochs; /* secret memory */
+    struct id_slot ids[CACHED];
+    struct head_slot heads[CACHED];
+    struct key_slot keys[CACHED];
 };
 
-enum sherd_err sherd_entities_new(const struct sherd_keyring *ring, const struct sherd_entry_keys *keys,
-                                  struct sherd_compartment *compartment, struct sherd_entities **out_entities)
+enum sherd_err sherd_entities_new(const struct sherd_entities_parts *parts, struct sherd_entities **out_entities)
 {
     struct sherd_entities *entities = sherd_alloc(sizeof(*entities));
 
     if (entities == NULL)
         return SHERD_ERR_NO_MEMORY;
-    entities->ring = ring;
-    entities->keys = *keys;
-    entities->compartment = compartment;
+    entities->parts = *parts;
+    entities->epochs = sherd_secret_alloc(sizeof(*entities->epochs));
+    if (entities->epochs == NULL) {
+        sherd_free(entities);
+        return SHERD_ERR_NO_MEMORY;
+    }
     if (pthread_rwlock_init(&entities->lock, NULL) != 0) {
+        sherd_secret_free(entities->epochs);
         sherd_free(entities);
         return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
     }
@@ -48,278 +69,527 @@ enum sherd_err sherd_entities_new(const struct sherd_keyring *ring, const struct
     return SHERD_OK;
 }
 
+const struct sherd_entities_parts *sherd_entities_parts(const struct sherd_entities *entities)
+{
+    return &entities->parts;
+}
+
 void sherd_entities_free(struct sherd_entities *entities)
 {
     if (entities == NULL)
         return;
-    for (size_t i = 0; i < SHERD_COUNT_OF(entities->slots); i++)
-        sherd_hmac_key_free(entities->slots[i].wrapping);
+    for (size_t i = 0; i < CACHED; i++)
+        sherd_hmac_key_free(entities->keys[i].wrapping);
+    sherd_hmac_key_free(entities->hash);
+    sherd_secret_free(entities->epochs);
     (void)pthread_rwlock_destroy(&entities->lock);
     sherd_free(entities);
 }
 
-/* Refs are pseudonyms, so their bytes spread evenly. */
-static struct slot *slot_of(struct sherd_entities *entities, const struct sherd_ref *entity)
+/* --- what is held, and how long ------------------------------------------------------------------------------------ */
+
+struct sherd_entities_stamp sherd_entities_now(const struct sherd_entities *entities)
 {
-    return &entities->slots[sherd_get_u32(entity->bytes) % SHERD_COUNT_OF(entities->slots)];
+    const struct sherd_entities_stamp now = {.number = sherd_ring_number(entities->parts.ring),
+                              .time_ms = sherd_clock()->monotonic_ns() / 1000000U + 1};
+
+    return now;
 }
 
-static bool slot_holds(const struct slot *slot, const struct sherd_ref *entity)
+static bool holds(const struct sherd_entities_stamp *stamp, const struct sherd_entities_stamp *now)
 {
-    return slot->wrapping != NULL && sherd_same(slot->entity.bytes, entity->bytes, sizeof(entity->bytes));
+    return stamp->time_ms != 0 && stamp->number == now->number &&
+           now->time_ms - stamp->time_ms < SHERD_ENTITIES_LIFETIME_MS;
 }
 
-static const struct sherd_keyring_store *secrets_store(const struct sherd_entities *entities)
+/* Refs are random and names pseudonyms, so their bytes spread evenly. */
+static size_t slot_of(const struct sherd_ref *ref)
 {
-    return &entities->ring->stores[SHERD_SECRETS - 1];
+    return sherd_get_u32(ref->bytes) % CACHED;
 }
 
-/* The scope of an entity's own keys: no record, the entity key's version. */
-static struct sherd_scope entity_scope(const struct sherd_entities *entities, const struct sherd_uuid *collection,
-                                       const struct sherd_ref *entity, uint64_t version)
+static size_t key_slot_of(const struct sherd_ref *entity, uint64_t version, uint64_t epoch)
 {
-    const struct sherd_scope scope = {.deployment = entities->ring->deployment,
-                                      .tenant = entities->ring->tenant,
-                                      .collection = *collection,
-                                      .entity = *entity,
-                                      .version = version};
-
-    return scope;
+    return (sherd_get_u32(entity->bytes) + version + epoch) % CACHED;
 }
 
-static struct sherd_scope pin_scope(const struct sherd_entities *entities, const struct sherd_pin *pin)
-{
-    const struct sherd_scope scope = {.deployment = entities->ring->deployment,
-                                      .tenant = entities->ring->tenant,
-                                      .collection = pin->collection,
-                                      .entity = pin->entity,
-                                      .record = pin->record,
-                                      .version = pin->version};
+/* --- epochs and the hash key --------------------------------------------------------------------------------------- */
 
-    return scope;
+const struct sherd_epoch_key *sherd_entities_epoch_key(const struct sherd_epoch_set *set, uint64_t number)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (set->numbers[i] == number)
+            return &set->keys[i];
+    return NULL;
 }
 
-static enum sherd_err entity_name(const struct sherd_entities *entities, const struct sherd_uuid *collection,
-                                  const char *entity_id, struct sherd_ref *out_entity)
+/* The epochs as they are now, into secret memory of the caller's. */
+enum sherd_err sherd_entities_epochs(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                                 struct sherd_epoch_set *out_set)
 {
-    return sherd_entry_name(&entities->keys, LABEL_ENTITY, sherd_span_of(collection->bytes, 16),
-                            sherd_span_str(entity_id), out_entity);
-}
-
-static enum sherd_err wrap_entity_key(const struct sherd_entities *entities, const struct entity_key *key,
-                                      struct sherd_entity_key_entry *entry)
-{
-    const struct sherd_scope scope = entity_scope(entities, &entry->collection, &entry->entity, entry->version);
-    struct sherd_buf wrapped = sherd_buf_borrow(entry->key.bytes, sizeof(entry->key.bytes));
-    struct sherd_context context;
-
-    sherd_context_of_scope(&scope, SHERD_FOR_ENTITY_KEY, 0, entry->master_key_version, &context);
-    return sherd_aead_seal(entities->ring->master.bytes, sherd_context_span(&context),
-                           sherd_span_of(key->bytes, sizeof(key->bytes)), &wrapped);
-}
-
-static enum sherd_err unwrap_entity_key(const struct sherd_entities *entities,
-                                        const struct sherd_entity_key_entry *entry, struct entity_key *out_key)
-{
-    const struct sherd_scope scope = entity_scope(entities, &entry->collection, &entry->entity, entry->version);
-    struct sherd_buf key = sherd_buf_borrow(out_key->bytes, sizeof(out_key->bytes));
-    struct sherd_context context;
-
-    SHERD_ENSURE(entry->master_key_version == entities->ring->master_version, SHERD_ERR_TAMPERED,
-                 "an entity's key does not verify");
-    sherd_context_of_scope(&scope, SHERD_FOR_ENTITY_KEY, 0, entry->master_key_version, &context);
-    return sherd_aead_open(entities->ring->master.bytes, sherd_context_span(&context),
-                           sherd_span_of(entry->key.bytes, sizeof(entry->key.bytes)), &key);
-}
-
-/* wrapping key = HKDF( entity key || store key of secrets ; context ) */
-static enum sherd_err derive_wrapping_key(const struct sherd_entities *entities,
-                                          const struct sherd_entity_key_entry *entry, const struct entity_key *key,
-                                          struct sherd_hmac_key **out_wrapping)
-{
-    const struct sherd_keyring_store *secrets = secrets_store(entities);
-    const struct sherd_scope scope = entity_scope(entities, &entry->collection, &entry->entity, entry->version);
-    struct sherd_context context;
-    SHERD_CLEANUP(sherd_secret_freep) uint8_t *block = sherd_secret_alloc(TWO_KEYS_SIZE + SHERD_KEY_SIZE);
-
-    if (block == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    uint8_t *derived = block + TWO_KEYS_SIZE;
-    memcpy(block, key->bytes, SHERD_KEY_SIZE);
-    memcpy(block + SHERD_KEY_SIZE, secrets->key.bytes, SHERD_KEY_SIZE);
-    sherd_context_of_scope(&scope, SHERD_FOR_WRAPPING_KEY, (uint32_t)secrets->version, entry->version, &context);
-    SHERD_TRY(sherd_hkdf(SHERD_SHA512, sherd_span_of(block, TWO_KEYS_SIZE), sherd_span_of(NULL, 0),
-                         sherd_context_span(&context), derived, SHERD_KEY_SIZE));
-    return sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(derived, SHERD_KEY_SIZE), out_wrapping);
-}
-
-static enum sherd_err insert(struct sherd_entities *entities, const struct sherd_entity_key_entry *entry,
-                             const struct entity_key *key)
-{
-    struct sherd_hmac_key *wrapping;
-
-    SHERD_TRY(derive_wrapping_key(entities, entry, key, &wrapping));
+    (void)pthread_rwlock_rdlock(&entities->lock);
+    const bool held = holds(&entities->epochs_stamp, now);
+    if (held)
+        memcpy(out_set, entities->epochs, sizeof(*out_set));
+    (void)pthread_rwlock_unlock(&entities->lock);
+    if (held)
+        return SHERD_OK;
+    SHERD_TRY(sherd_epoch_read(entities->parts.home, out_set));
     (void)pthread_rwlock_wrlock(&entities->lock);
-    struct slot *slot = slot_of(entities, &entry->entity);
-    sherd_hmac_key_free(slot->wrapping);
-    slot->entity = entry->entity;
-    slot->version = entry->version;
-    slot->wrapping = wrapping;
+    memcpy(entities->epochs, out_set, sizeof(*out_set));
+    entities->epochs_stamp = *now;
     (void)pthread_rwlock_unlock(&entities->lock);
     return SHERD_OK;
 }
 
-static enum sherd_err open_entry(const struct sherd_entities *entities, const struct sherd_ref *entity,
-                                 struct sherd_span stored, struct sherd_entity_key_entry *out_entry)
+static enum sherd_err hmac_of_master(struct sherd_entities *entities, const struct sherd_ref *kid,
+                                     struct sherd_hmac_key **out_key)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_master_key *master = sherd_secret_alloc(sizeof(*master));
+
+    if (master == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_masters_key(entities->parts.masters, kid, master));
+    return sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(master->bytes, sizeof(master->bytes)), out_key);
+}
+
+/* Hold the hash key that serves now. */
+static enum sherd_err refresh_hash(struct sherd_entities *entities, const struct sherd_entities_stamp *now)
+{
+    struct sherd_hmac_key *hash = NULL;
+    struct sherd_ref kid;
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_master_key *master = sherd_secret_alloc(sizeof(*master));
+
+    if (master == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_masters_active(entities->parts.masters, SHERD_MASTER_HASH, &kid, master));
+    SHERD_TRY(sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(master->bytes, sizeof(master->bytes)), &hash));
+    (void)pthread_rwlock_wrlock(&entities->lock);
+    sherd_hmac_key_free(entities->hash);
+    entities->hash = hash;
+    entities->hash_kid = kid;
+    entities->hash_stamp = *now;
+    (void)pthread_rwlock_unlock(&entities->lock);
+    return SHERD_OK;
+}
+
+/* The name of an id's lookup entry: HMAC-SHA-512 over a TLV, cut to 16 bytes. */
+static enum sherd_err id_name(const struct sherd_hmac_key *hash, const struct sherd_uuid *collection,
+                              const char *entity_id, struct sherd_ref *out_name)
+{
+    uint8_t bytes[256];
+    uint8_t mac[SHERD_SHA512_SIZE];
+    struct sherd_span named = {bytes, 0};
+    struct sherd_tlv_writer writer = sherd_tlv_writer(bytes, sizeof(bytes));
+
+    SHERD_ENSURE(strlen(entity_id) <= SHERD_ENTITY_BYTES_MAX, SHERD_ERR_INVALID,
+                 "an entity's id has at most 128 bytes");
+    sherd_tlv_put(&writer, 1, sherd_span_str(LABEL_ENTITY));
+    sherd_tlv_put(&writer, 2, sherd_span_of(collection->bytes, sizeof(collection->bytes)));
+    sherd_tlv_put(&writer, 3, sherd_span_str(entity_id));
+    SHERD_TRY(sherd_tlv_end(&writer, &named.len));
+    SHERD_TRY(sherd_hmac_with(hash, &named, 1, mac));
+    memcpy(out_name->bytes, mac, sizeof(out_name->bytes));
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_entities_id_name(struct sherd_entities *entities, const struct sherd_ref *kid,
+                                    const struct sherd_uuid *collection, const char *entity_id,
+                                    struct sherd_ref *out_name)
+{
+    SHERD_CLEANUP(sherd_hmac_key_freep) struct sherd_hmac_key *hash = NULL;
+
+    SHERD_TRY(hmac_of_master(entities, kid, &hash));
+    return id_name(hash, collection, entity_id, out_name);
+}
+
+/* --- lookup entries ------------------------------------------------------------------------------------------------ */
+
+static enum sherd_err open_lookup(const struct sherd_entities *entities, const struct sherd_ref *name,
+                                  struct sherd_span stored, struct sherd_entity_lookup *out_lookup)
 {
     uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
     struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
     struct sherd_span tlv;
 
-    enum sherd_err err = sherd_entry_open(&entities->keys, SHERD_KIND_ENTITY_KEY, entity, stored, &payload, &tlv);
-    if (err == SHERD_OK)
-        err = sherd_entity_key_decode(tlv, out_entry);
-    sherd_buf_clear(&payload);
+    SHERD_TRY(sherd_entry_open(&entities->parts.at.keys, SHERD_KIND_ENTITY_LOOKUP, name, stored, &payload, &tlv));
+    return sherd_entity_lookup_decode(tlv, out_lookup);
+}
+
+enum sherd_err sherd_entities_lookup_read(const struct sherd_entities *entities, const struct sherd_ref *name,
+                                  struct sherd_entity_lookup *out_lookup)
+{
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    const enum sherd_err err = sherd_compartment_get(entities->parts.at.compartment, *name, &stored);
+
+    SHERD_ENSURE(err != SHERD_ERR_LIMIT, SHERD_ERR_TAMPERED, "the entry of an entity's id does not verify");
     SHERD_TRY(err);
-    SHERD_ENSURE(sherd_same(out_entry->entity.bytes, entity->bytes, sizeof(entity->bytes)), SHERD_ERR_TAMPERED,
-                 "an entity's key does not verify");
+    return open_lookup(entities, name, sherd_buf_span(&stored), out_lookup);
+}
+
+enum sherd_err sherd_entities_lookup_op(const struct sherd_entities *entities, const struct sherd_ref *name,
+                                const struct sherd_entity_lookup *lookup, struct sherd_entities_room *room,
+                                struct sherd_store_op *out_op)
+{
+    uint8_t tlv[SHERD_TLV_BYTES_MAX];
+    size_t tlv_bytes;
+
+    room->stored = sherd_buf_borrow(room->block, sizeof(room->block));
+    SHERD_TRY(sherd_entity_lookup_encode(lookup, tlv, &tlv_bytes));
+    SHERD_TRY(sherd_entry_seal(&entities->parts.at.keys, SHERD_KIND_ENTITY_LOOKUP, name, sherd_span_of(tlv, tlv_bytes),
+                               &room->stored));
+    *out_op = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
+                                      .expect = SHERD_EXPECT_ABSENT,
+                                      .name = *name,
+                                      .value = sherd_buf_span(&room->stored)};
     return SHERD_OK;
 }
 
-/* Read an entity's key from the store into the cache. */
-static enum sherd_err load(struct sherd_entities *entities, const struct sherd_ref *entity)
+/* An entity's entry in a write set: the newest version in place of what expected says; no expected, and it is new. */
+enum sherd_err sherd_entities_op(const struct sherd_entities *entities, enum sherd_kind kind,
+                                const struct sherd_ref *name, const struct sherd_entity_key_entry *entry,
+                                struct sherd_span expected, struct sherd_entities_room *room, struct sherd_store_op *out_op)
 {
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
-    SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {0};
-    SHERD_CLEANUP(sherd_secret_freep) struct entity_key *key = sherd_secret_alloc(sizeof(*key));
-
-    if (key == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    const enum sherd_err err = sherd_compartment_get(entities->compartment, *entity, &stored);
-    SHERD_ENSURE(err != SHERD_ERR_LIMIT, SHERD_ERR_TAMPERED, "an entity's key does not verify");
-    SHERD_TRY(err);
-    SHERD_TRY(open_entry(entities, entity, sherd_buf_span(&stored), &entry));
-    SHERD_TRY(unwrap_entity_key(entities, &entry, key));
-    return insert(entities, &entry, key);
+    room->stored = sherd_buf_borrow(room->block, sizeof(room->block));
+    SHERD_TRY(sherd_entity_key_store(&entities->parts.at, kind, name, entry, &room->stored));
+    *out_op = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
+                                      .expect = expected.len > 0 ? SHERD_EXPECT_EQUALS : SHERD_EXPECT_ABSENT,
+                                      .name = *name,
+                                      .value = sherd_buf_span(&room->stored),
+                                      .expected = expected};
+    return SHERD_OK;
 }
 
-static enum sherd_err store_entry(const struct sherd_entities *entities, const struct sherd_entity_key_entry *entry)
+/* --- finding ------------------------------------------------------------------------------------------------------- */
+
+static void hold_id(struct sherd_entities *entities, const struct sherd_entities_stamp *now, const struct sherd_ref *name,
+                    const struct sherd_ref *entity)
 {
-    uint8_t tlv[SHERD_TLV_BYTES_MAX];
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
-    size_t tlv_bytes;
+    struct id_slot *slot = &entities->ids[slot_of(name)];
 
-    enum sherd_err err = sherd_entity_key_encode(entry, tlv, &tlv_bytes);
-    if (err == SHERD_OK)
-        err = sherd_entry_seal(&entities->keys, SHERD_KIND_ENTITY_KEY, &entry->entity, sherd_span_of(tlv, tlv_bytes),
-                               &stored);
-    sherd_wipe(tlv, sizeof(tlv));
-    SHERD_TRY(err);
-    const struct sherd_store_op op = {.kind = SHERD_STORE_PUT,
-                                      .expect = SHERD_EXPECT_ABSENT,
-                                      .name = entry->entity,
-                                      .value = sherd_buf_span(&stored)};
-    return sherd_compartment_write(entities->compartment, &op, 1);
-}
-
-static enum sherd_err create(struct sherd_entities *entities, const struct sherd_uuid *collection,
-                             const char *entity_id, const struct sherd_ref *entity)
-{
-    SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {
-        .collection = *collection,
-        .entity = *entity,
-        .version = 1,
-        .master_key_version = entities->ring->master_version};
-    SHERD_CLEANUP(sherd_secret_freep) struct entity_key *key = sherd_secret_alloc(sizeof(*key));
-
-    if (key == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    SHERD_ENSURE(strlen(entity_id) <= SHERD_ENTITY_BYTES_MAX, SHERD_ERR_INVALID,
-                 "an entity's id has at most 128 bytes");
-    memcpy(entry.entity_id, entity_id, strlen(entity_id));
-    SHERD_TRY(sherd_random(key->bytes, sizeof(key->bytes)));
-    SHERD_TRY(wrap_entity_key(entities, key, &entry));
-    SHERD_TRY(store_entry(entities, &entry));
-    return insert(entities, &entry, key);
-}
-
-static bool cached(struct sherd_entities *entities, const struct sherd_ref *entity)
-{
-    (void)pthread_rwlock_rdlock(&entities->lock);
-    const bool held = slot_holds(slot_of(entities, entity), entity);
+    (void)pthread_rwlock_wrlock(&entities->lock);
+    *slot = (struct id_slot){.stamp = *now, .name = *name, .entity = *entity};
     (void)pthread_rwlock_unlock(&entities->lock);
-    return held;
 }
 
-enum sherd_err sherd_entities_ensure(struct sherd_entities *entities, const struct sherd_uuid *collection,
-                                     const char *entity_id, struct sherd_ref *out_entity)
+/* The name under the hash key that serves now, and the entity if it is held. @return SHERD_ERR_BUSY: no key is held */
+static enum sherd_err find_held(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                                const struct sherd_uuid *collection, const char *entity_id, struct sherd_ref *out_name,
+                                bool *out_held, struct sherd_ref *out_entity)
 {
+    enum sherd_err err = SHERD_ERR_BUSY;
+
+    *out_held = false;
+    (void)pthread_rwlock_rdlock(&entities->lock);
+    if (holds(&entities->hash_stamp, now)) {
+        err = id_name(entities->hash, collection, entity_id, out_name);
+        if (err == SHERD_OK) {
+            const struct id_slot *slot = &entities->ids[slot_of(out_name)];
+
+            *out_held = holds(&slot->stamp, now) && sherd_same_ref(&slot->name, out_name);
+            if (*out_held)
+                *out_entity = slot->entity;
+        }
+    }
+    (void)pthread_rwlock_unlock(&entities->lock);
+    return err;
+}
+
+/* An id that was hashed under an older key: its entity is found under that, and gets an entry under the newest. */
+static enum sherd_err find_older(struct sherd_entities *entities, const struct sherd_uuid *collection,
+                                 const char *entity_id, struct sherd_entity_lookup *out_lookup)
+{
+    struct sherd_refs kids = {0};
+    enum sherd_err err = sherd_masters_kids(entities->parts.masters, SHERD_MASTER_HASH, &kids);
+    bool found = false;
+
+    for (size_t i = 1; i < kids.count && err == SHERD_OK && !found; i++) {
+        struct sherd_ref name;
+
+        err = sherd_entities_id_name(entities, &kids.refs[i], collection, entity_id, &name);
+        if (err == SHERD_OK)
+            err = sherd_entities_lookup_read(entities, &name, out_lookup);
+        found = err == SHERD_OK;
+        if (err == SHERD_ERR_NOT_FOUND)
+            err = SHERD_OK;
+    }
+    sherd_refs_done(&kids);
+    SHERD_TRY(err);
+    return found ? SHERD_OK : SHERD_ERR_NOT_FOUND;
+}
+
+/* Find an entity by its id. @param[out] out_name  where its lookup entry is, or would be */
+static enum sherd_err find(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                           const struct sherd_uuid *collection, const char *entity_id, struct sherd_ref *out_name,
+                           struct sherd_ref *out_entity)
+{
+    struct sherd_entity_lookup lookup;
+    bool held;
+
+    enum sherd_err err = find_held(entities, now, collection, entity_id, out_name, &held, out_entity);
+    if (err == SHERD_ERR_BUSY) {
+        SHERD_TRY(refresh_hash(entities, now));
+        err = find_held(entities, now, collection, entity_id, out_name, &held, out_entity);
+    }
+    if (err == SHERD_ERR_BUSY) /* the hash key was changed again meanwhile */
+        return sherd_fail(SHERD_ERR_CONFLICT, "the hash key is being changed: try again");
+    SHERD_TRY(err);
+    if (held)
+        return SHERD_OK;
+    err = sherd_entities_lookup_read(entities, out_name, &lookup);
+    if (err == SHERD_ERR_NOT_FOUND)
+        err = find_older(entities, collection, entity_id, &lookup);
+    SHERD_TRY(err);
+    hold_id(entities, now, out_name, &lookup.entity);
+    *out_entity = lookup.entity;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_entities_find(struct sherd_entities *entities, const struct sherd_uuid *collection,
+                                   const char *entity_id, struct sherd_ref *out_entity)
+{
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+    struct sherd_ref name;
     struct sherd_ref entity;
 
-    SHERD_TRY(entity_name(entities, collection, entity_id, &entity));
-    if (!cached(entities, &entity)) {
-        enum sherd_err err = load(entities, &entity);
-
-        if (err == SHERD_ERR_NOT_FOUND)
-            err = create(entities, collection, entity_id, &entity);
-        if (err == SHERD_ERR_CONFLICT) /* another thread or process was faster */
-            err = load(entities, &entity);
-        SHERD_TRY(err);
-    }
+    const enum sherd_err err = find(entities, &now, collection, entity_id, &name, &entity);
+    if (err == SHERD_ERR_NOT_FOUND)
+        return sherd_fail(err, "there is no such entity");
+    SHERD_TRY(err);
     *out_entity = entity;
     return SHERD_OK;
 }
 
-/* A key that a pin needs and that is not there any more was removed by hand: say what it is. */
-static enum sherd_err load_for_pin(struct sherd_entities *entities, const struct sherd_ref *entity)
-{
-    const enum sherd_err err = load(entities, entity);
+/* --- making -------------------------------------------------------------------------------------------------------- */
 
-    return err == SHERD_ERR_NOT_FOUND ? sherd_fail(SHERD_ERR_TAMPERED, "an entity's key is missing") : err;
+/* A fresh key for an entry that has all its other fields. */
+static enum sherd_err fresh_key(struct sherd_entities *entities, const struct sherd_master_key *master,
+                                const struct sherd_epoch_key *epoch, struct sherd_entity_key_entry *entry)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_entity_key *key = sherd_secret_alloc(sizeof(*key));
+
+    if (key == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_random(key->bytes, sizeof(key->bytes)));
+    return sherd_entity_key_wrap(&entities->parts.at, master, epoch, key, entry);
+}
+
+/* Master key and epoch that serve now: the entry says which they are. Both go to secret memory of the caller's. */
+static enum sherd_err serving(struct sherd_entities *entities, const struct sherd_entities_stamp *now, const char *master_name,
+                              struct sherd_master_key *out_master, struct sherd_epoch_set *out_epochs,
+                              struct sherd_entity_key_entry *entry)
+{
+    SHERD_TRY(sherd_masters_active(entities->parts.masters, master_name, &entry->master, out_master));
+    SHERD_TRY(sherd_entities_epochs(entities, now, out_epochs));
+    entry->epoch = out_epochs->numbers[out_epochs->count - 1];
+    return SHERD_OK;
+}
+
+static const char *master_of(const struct sherd_collection *rules)
+{
+    return rules->master_key[0] != 0 ? rules->master_key : SHERD_MASTER_DEFAULT;
+}
+
+static enum sherd_err create(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                             const struct sherd_collection_entry *collection, const char *entity_id,
+                             const struct sherd_ref *name, struct sherd_ref *out_entity)
+{
+    SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {
+        .collection = collection->id, .version = 1, .version_oldest = 1, .derived = collection->rules.derived_entity_keys};
+    struct sherd_entity_lookup lookup = {.collection = collection->id};
+    struct sherd_store_op ops[2];
+    struct sherd_entities_room rooms[2];
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_entities_hand *hand = sherd_secret_alloc(sizeof(*hand));
+
+    if (hand == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    memcpy(entry.entity_id, entity_id, strlen(entity_id));
+    SHERD_TRY(sherd_random(entry.entity.bytes, sizeof(entry.entity.bytes)));
+    SHERD_TRY(serving(entities, now, master_of(&collection->rules), &hand->master, &hand->epochs, &entry));
+    if (!entry.derived)
+        SHERD_TRY(fresh_key(entities, &hand->master, sherd_entities_epoch_key(&hand->epochs, entry.epoch), &entry));
+    lookup.entity = entry.entity;
+    (void)pthread_rwlock_rdlock(&entities->lock);
+    lookup.hash = entities->hash_kid;
+    (void)pthread_rwlock_unlock(&entities->lock);
+    SHERD_TRY(sherd_entities_lookup_op(entities, name, &lookup, &rooms[0], &ops[0]));
+    SHERD_TRY(sherd_entities_op(entities, SHERD_KIND_ENTITY_KEY, &entry.entity, &entry, sherd_span_of(NULL, 0), &rooms[1],
+                        &ops[1]));
+    SHERD_TRY(sherd_compartment_write(entities->parts.at.compartment, ops, SHERD_COUNT_OF(ops)));
+    hold_id(entities, now, name, &entry.entity);
+    *out_entity = entry.entity;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_entities_ensure(struct sherd_entities *entities, const struct sherd_collection_entry *collection,
+                                     const char *entity_id, struct sherd_ref *out_entity)
+{
+    enum sherd_err err = SHERD_ERR_CONFLICT;
+
+    for (unsigned tries = 0; tries < SHERD_ENTITIES_TRIES_MAX && err == SHERD_ERR_CONFLICT; tries++) {
+        const struct sherd_entities_stamp now = sherd_entities_now(entities);
+        struct sherd_ref name;
+
+        err = find(entities, &now, &collection->id, entity_id, &name, out_entity);
+        if (err == SHERD_ERR_NOT_FOUND) /* CONFLICT: another thread or process was faster */
+            err = create(entities, &now, collection, entity_id, &name, out_entity);
+    }
+    return err;
+}
+
+/* --- keys that wrap ------------------------------------------------------------------------------------------------ */
+
+enum sherd_err sherd_entities_erased(void)
+{
+    return sherd_fail(SHERD_ERR_NOT_FOUND, "the entity was erased");
+}
+
+/* The newest entry of an entity. What a pin needs and is not there any more was removed by hand. */
+static enum sherd_err read_head(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                                const struct sherd_ref *entity, struct sherd_entity_stored *out_stored)
+{
+    const enum sherd_err err = sherd_entity_key_read(&entities->parts.at, entity, 0, out_stored);
+    struct head_slot *slot = &entities->heads[slot_of(entity)];
+
+    if (err == SHERD_ERR_NOT_FOUND)
+        return sherd_fail(SHERD_ERR_TAMPERED, "an entity's key is missing");
+    SHERD_TRY(err);
+    (void)pthread_rwlock_wrlock(&entities->lock);
+    *slot = (struct head_slot){.stamp = *now,
+                               .entity = *entity,
+                               .version = out_stored->entry.version,
+                               .erased = out_stored->entry.state == SHERD_ENTITY_ERASED};
+    (void)pthread_rwlock_unlock(&entities->lock);
+    return SHERD_OK;
+}
+
+/* Unwrap the key of an entry. */
+enum sherd_err sherd_entities_unwrap_entry(struct sherd_entities *entities, const struct sherd_entity_key_entry *entry,
+                                   struct sherd_entities_hand *hand)
+{
+    const struct sherd_epoch_key *epoch = sherd_entities_epoch_key(&hand->epochs, entry->epoch);
+
+    SHERD_ENSURE(epoch != NULL || entry->derived, SHERD_ERR_TAMPERED,
+                 "an entity's key is of an erase epoch that has ended");
+    SHERD_TRY(sherd_masters_key(entities->parts.masters, &entry->master, &hand->master));
+    return sherd_entity_key_unwrap(&entities->parts.at, &hand->master, epoch, entry, &hand->key);
+}
+
+static enum sherd_err read_version(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                                   const struct sherd_ref *entity, uint64_t version,
+                                   struct sherd_entity_stored *out_stored)
+{
+    SHERD_TRY(read_head(entities, now, entity, out_stored));
+    if (out_stored->entry.state == SHERD_ENTITY_ERASED)
+        return sherd_entities_erased();
+    if (version == out_stored->entry.version)
+        return SHERD_OK;
+    const enum sherd_err err = sherd_entity_key_read(&entities->parts.at, entity, version, out_stored);
+    return err == SHERD_ERR_NOT_FOUND ? sherd_fail(SHERD_ERR_TAMPERED, "a version of an entity's key is missing") : err;
+}
+
+/* Load the key that wraps record keys under a version of an entity's key in an epoch. */
+static enum sherd_err load(struct sherd_entities *entities, const struct sherd_entities_stamp *now, const struct sherd_ref *entity,
+                           uint64_t version, uint64_t epoch)
+{
+    SHERD_CLEANUP(sherd_entity_stored_wipe) struct sherd_entity_stored stored = {.entry = {.version = 0}};
+    struct key_slot *slot = &entities->keys[key_slot_of(entity, version, epoch)];
+    struct sherd_hmac_key *wrapping;
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_entities_hand *hand = sherd_secret_alloc(sizeof(*hand));
+
+    if (hand == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(read_version(entities, now, entity, version, &stored));
+    SHERD_TRY(sherd_entities_epochs(entities, now, &hand->epochs));
+    const struct sherd_epoch_key *key = sherd_entities_epoch_key(&hand->epochs, epoch);
+    SHERD_ENSURE(key != NULL, SHERD_ERR_TAMPERED, "a record's key is of an erase epoch that has ended");
+    SHERD_TRY(sherd_entities_unwrap_entry(entities, &stored.entry, hand));
+    SHERD_TRY(sherd_entity_key_wrapping(&entities->parts.at, &stored.entry, &hand->key, epoch, key, &wrapping));
+    (void)pthread_rwlock_wrlock(&entities->lock);
+    sherd_hmac_key_free(slot->wrapping);
+    *slot = (struct key_slot){
+        .stamp = *now, .entity = *entity, .version = version, .epoch = epoch, .wrapping = wrapping};
+    (void)pthread_rwlock_unlock(&entities->lock);
+    return SHERD_OK;
 }
 
 /*
- * Hold an entity's slot for reading, loading it first where it must; the caller unlocks on SHERD_OK. Another entity may
- * take the slot between loading and locking, so it is tried again.
+ * Hold the key of a pin for reading, loading it first where it must; the caller unlocks on SHERD_OK. Another may take
+ * the slot between loading and locking, so it is tried again.
  */
-static enum sherd_err acquire(struct sherd_entities *entities, const struct sherd_ref *entity,
-                              const struct slot **out_slot)
+static enum sherd_err acquire(struct sherd_entities *entities, const struct sherd_pin *pin,
+                              const struct sherd_hmac_key **out_wrapping)
 {
-    for (;;) {
+    for (unsigned tries = 0; tries < SHERD_ENTITIES_TRIES_MAX; tries++) {
+        const struct sherd_entities_stamp now = sherd_entities_now(entities);
+        const struct key_slot *slot =
+            &entities->keys[key_slot_of(&pin->entity, pin->entity_key_version, pin->epoch)];
+
         (void)pthread_rwlock_rdlock(&entities->lock);
-        const struct slot *slot = slot_of(entities, entity);
-        if (slot_holds(slot, entity)) {
-            *out_slot = slot;
+        if (holds(&slot->stamp, &now) && sherd_same_ref(&slot->entity, &pin->entity) &&
+            slot->version == pin->entity_key_version && slot->epoch == pin->epoch) {
+            *out_wrapping = slot->wrapping;
             return SHERD_OK;
         }
         (void)pthread_rwlock_unlock(&entities->lock);
-        SHERD_TRY(load_for_pin(entities, entity));
+        SHERD_TRY(load(entities, &now, &pin->entity, pin->entity_key_version, pin->epoch));
     }
+    return sherd_fail(SHERD_ERR_BUSY, "an entity's key is changed again and again: try later");
 }
 
-static void record_key_context(const struct sherd_entities *entities, const struct sherd_pin *pin,
-                               struct sherd_context *out_context)
+/* Which version of an entity's key is the newest. @return SHERD_OK; SHERD_ERR_NOT_FOUND: it was erased; ... */
+static enum sherd_err newest(struct sherd_entities *entities, const struct sherd_entities_stamp *now, const struct sherd_ref *entity,
+                             uint64_t *out_version)
 {
-    const struct sherd_scope scope = pin_scope(entities, pin);
+    const struct head_slot *slot = &entities->heads[slot_of(entity)];
 
-    sherd_context_of_scope(&scope, SHERD_FOR_RECORD_KEY, (uint32_t)pin->secrets_key_version, pin->entity_key_version,
-                           out_context);
+    (void)pthread_rwlock_rdlock(&entities->lock);
+    const bool held = holds(&slot->stamp, now) && sherd_same_ref(&slot->entity, entity);
+    const bool gone = slot->erased;
+    const uint64_t version = slot->version;
+    (void)pthread_rwlock_unlock(&entities->lock);
+    if (held) {
+        *out_version = version;
+        return gone ? sherd_entities_erased() : SHERD_OK;
+    }
+    SHERD_CLEANUP(sherd_entity_stored_wipe) struct sherd_entity_stored stored = {.entry = {.version = 0}};
+    SHERD_TRY(read_head(entities, now, entity, &stored));
+    *out_version = stored.entry.version;
+    return stored.entry.state == SHERD_ENTITY_ERASED ? sherd_entities_erased() : SHERD_OK;
+}
+
+static enum sherd_err newest_epoch(struct sherd_entities *entities, const struct sherd_entities_stamp *now, uint64_t *out_epoch)
+{
+    (void)pthread_rwlock_rdlock(&entities->lock);
+    const bool held = holds(&entities->epochs_stamp, now);
+    if (held)
+        *out_epoch = entities->epochs->numbers[entities->epochs->count - 1];
+    (void)pthread_rwlock_unlock(&entities->lock);
+    if (held)
+        return SHERD_OK;
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_epoch_set *set = sherd_secret_alloc(sizeof(*set));
+    if (set == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_entities_epochs(entities, now, set));
+    *out_epoch = set->numbers[set->count - 1];
+    return SHERD_OK;
 }
 
 enum sherd_err sherd_entities_wrap(struct sherd_entities *entities, const struct sherd_record_key *key,
                                    struct sherd_pin *pin)
 {
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
     struct sherd_buf wrapped = sherd_buf_borrow(pin->key.bytes, sizeof(pin->key.bytes));
     struct sherd_context context;
-    const struct slot *slot;
+    const struct sherd_hmac_key *wrapping;
 
-    SHERD_TRY(acquire(entities, &pin->entity, &slot));
-    pin->entity_key_version = slot->version;
-    pin->secrets_key_version = secrets_store(entities)->version;
-    record_key_context(entities, pin, &context);
-    const enum sherd_err err = sherd_aead_seal_with(slot->wrapping, sherd_context_span(&context),
+    SHERD_TRY(newest(entities, &now, &pin->entity, &pin->entity_key_version));
+    SHERD_TRY(newest_epoch(entities, &now, &pin->epoch));
+    pin->secrets_key_version = entities->parts.at.secrets->version;
+    SHERD_TRY(acquire(entities, pin, &wrapping));
+    sherd_entity_key_pin_context(&entities->parts.at, pin, &context);
+    const enum sherd_err err = sherd_aead_seal_with(wrapping, sherd_context_span(&context),
                                                     sherd_span_of(key->bytes, sizeof(key->bytes)), &wrapped);
     (void)pthread_rwlock_unlock(&entities->lock);
     return err;
@@ -330,33 +600,93 @@ enum sherd_err sherd_entities_unwrap(struct sherd_entities *entities, const stru
 {
     struct sherd_buf key = sherd_buf_borrow(out_key->bytes, sizeof(out_key->bytes));
     struct sherd_context context;
-    const struct slot *slot;
-    enum sherd_err err;
+    const struct sherd_hmac_key *wrapping;
 
-    SHERD_TRY(acquire(entities, &pin->entity, &slot));
-    if (pin->entity_key_version != slot->version || pin->secrets_key_version != secrets_store(entities)->version) {
-        err = sherd_fail(SHERD_ERR_TAMPERED, "a record's key does not verify");
-    } else {
-        record_key_context(entities, pin, &context);
-        err = sherd_aead_open_with(slot->wrapping, sherd_context_span(&context),
-                                   sherd_span_of(pin->key.bytes, sizeof(pin->key.bytes)), &key);
-    }
+    SHERD_ENSURE(pin->secrets_key_version == entities->parts.at.secrets->version, SHERD_ERR_TAMPERED,
+                 "a record's key does not verify");
+    SHERD_TRY(acquire(entities, pin, &wrapping));
+    sherd_entity_key_pin_context(&entities->parts.at, pin, &context);
+    const enum sherd_err err = sherd_aead_open_with(wrapping, sherd_context_span(&context),
+                                                    sherd_span_of(pin->key.bytes, sizeof(pin->key.bytes)), &key);
     (void)pthread_rwlock_unlock(&entities->lock);
     return err;
 }
 
-enum sherd_err sherd_entities_check(struct sherd_entities *entities, const struct sherd_ref *name,
+enum sherd_err sherd_entities_live(struct sherd_entities *entities, const struct sherd_ref *entity)
+{
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+    uint64_t version;
+
+    return newest(entities, &now, entity, &version);
+}
+
+enum sherd_err sherd_entities_up_to_date(struct sherd_entities *entities, const struct sherd_pin *pin,
+                                         bool *out_up_to_date)
+{
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+    uint64_t version;
+    uint64_t epoch;
+
+    SHERD_TRY(newest(entities, &now, &pin->entity, &version));
+    SHERD_TRY(newest_epoch(entities, &now, &epoch));
+    *out_up_to_date = pin->entity_key_version == version && pin->epoch == epoch &&
+                      pin->secrets_key_version == entities->parts.at.secrets->version;
+    return SHERD_OK;
+}
+
+/* --- checking ------------------------------------------------------------------------------------------------------ */
+
+/* An entity that is there must be found by its id, under one of the hash keys. */
+static enum sherd_err check_found(struct sherd_entities *entities, const struct sherd_entity_key_entry *entry)
+{
+    struct sherd_ref entity;
+
+    const enum sherd_err err = sherd_entities_find(entities, &entry->collection, entry->entity_id, &entity);
+    if (err == SHERD_ERR_NOT_FOUND || (err == SHERD_OK && !sherd_same_ref(&entity, &entry->entity)))
+        return sherd_fail(SHERD_ERR_TAMPERED, "an entity is not found by its id: an entry was removed or changed");
+    return err;
+}
+
+static enum sherd_err check_key(struct sherd_entities *entities, const struct sherd_entity_key_entry *entry)
+{
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_entities_hand *hand = sherd_secret_alloc(sizeof(*hand));
+
+    if (hand == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_entities_epochs(entities, &now, &hand->epochs));
+    return sherd_entities_unwrap_entry(entities, entry, hand);
+}
+
+/* A lookup entry must lead to an entity that is there, and lie where that entity's id says. */
+static enum sherd_err check_lookup(struct sherd_entities *entities, const struct sherd_ref *name,
+                                   struct sherd_span stored)
+{
+    SHERD_CLEANUP(sherd_entity_stored_wipe) struct sherd_entity_stored head = {.entry = {.version = 0}};
+    struct sherd_entity_lookup lookup;
+    struct sherd_ref expected;
+
+    SHERD_TRY(open_lookup(entities, name, stored, &lookup));
+    enum sherd_err err = sherd_entity_key_read(&entities->parts.at, &lookup.entity, 0, &head);
+    if (err == SHERD_OK && head.entry.state == SHERD_ENTITY_LIVE) {
+        SHERD_TRY(sherd_entities_id_name(entities, &lookup.hash, &head.entry.collection, head.entry.entity_id, &expected));
+        if (sherd_same_ref(&expected, name))
+            return SHERD_OK;
+    }
+    SHERD_TRY(err == SHERD_ERR_NOT_FOUND ? SHERD_OK : err);
+    return sherd_fail(SHERD_ERR_TAMPERED, "the entry of an entity's id leads to no such entity");
+}
+
+enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_kind kind, const struct sherd_ref *name,
                                     struct sherd_span stored)
 {
     SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {0};
-    struct sherd_ref derived;
-    SHERD_CLEANUP(sherd_secret_freep) struct entity_key *key = sherd_secret_alloc(sizeof(*key));
 
-    if (key == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(open_entry(entities, name, stored, &entry));
-    SHERD_TRY(entity_name(entities, &entry.collection, entry.entity_id, &derived));
-    SHERD_ENSURE(sherd_same(derived.bytes, name->bytes, sizeof(derived.bytes)), SHERD_ERR_TAMPERED,
-                 "an entity's key does not verify");
-    return unwrap_entity_key(entities, &entry, key);
+    if (kind == SHERD_KIND_ENTITY_LOOKUP)
+        return check_lookup(entities, name, stored);
+    SHERD_TRY(sherd_entity_key_open(&entities->parts.at, kind, name, stored, &entry));
+    if (entry.state == SHERD_ENTITY_ERASED)
+        return SHERD_OK;
+    SHERD_TRY(check_key(entities, &entry));
+    return kind == SHERD_KIND_ENTITY_KEY ? check_found(entities, &entry) : SHERD_OK;
 }

@@ -1,50 +1,102 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/entities.h
- * Entities: each has a random key, wrapped by the master key and kept in `keys`; it wraps the record keys of what is
- * about it, together with the store key of `secrets`. Unwrapped keys are cached, bounded, in secret memory.
+ * Entities: whose data it is. Each has a key of its own, random and wrapped by a master key, or derived from one where
+ * the collection says so; it wraps the record keys of what is about it, together with the store key of `secrets` and
+ * the key of the erase epoch. An entity's id is looked up by a keyed hash and lies nowhere in clear.
+ *
+ * Unwrapped keys are cached: bounded, in secret memory, for SHERD_ENTITIES_LIFETIME_MS at most, and no longer than
+ * until anybody who has the vault open tells of a change (anchor/ring.h).
  */
 #ifndef SHERD_ANCHOR_ENTITIES_H
 #define SHERD_ANCHOR_ENTITIES_H
 
 #include "anchor/anchor.h"
-#include "anchor/keyring.h"
+#include "anchor/entity_key.h"
+#include "anchor/masters.h"
 
-/** Most entities whose keys are held unwrapped. */
+/** Most keys that are held unwrapped, and for how long. */
 #define SHERD_ENTITIES_CACHED_MAX 1024U
+#define SHERD_ENTITIES_LIFETIME_MS ((uint64_t)300000)
 
 struct sherd_entities;
 
-/**
- * @param[in] ring  in secret memory; borrowed, must outlive the result
- * @param[in] keys  keys of the `keys` compartment; copied
- * @param[in] compartment  `keys`; borrowed
- */
-SHERD_MUST_USE enum sherd_err sherd_entities_new(const struct sherd_keyring *ring, const struct sherd_entry_keys *keys,
-                                                 struct sherd_compartment *compartment,
+/** What entities stand on. All is borrowed and must outlive them. */
+struct sherd_entities_parts {
+    const struct sherd_home *home;
+    struct sherd_ring *ring;
+    struct sherd_masters *masters;
+    struct sherd_entity_keys at; /**< copied */
+};
+
+SHERD_MUST_USE enum sherd_err sherd_entities_new(const struct sherd_entities_parts *parts,
                                                  struct sherd_entities **out_entities);
 /** Wipe and free. NULL is accepted. */
 void sherd_entities_free(struct sherd_entities *entities);
 SHERD_DEFINE_OWNED(sherd_entities);
 
 /**
- * The ref of an entity; its key is made, durably, where the entity is new.
- * @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ * The ref of an entity; it and its key are made, durably, where the id is new.
+ * @return SHERD_OK; SHERD_ERR_INVALID: the id is too long; SHERD_ERR_TAMPERED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_entities_ensure(struct sherd_entities *entities,
-                                                    const struct sherd_uuid *collection, const char *entity_id,
-                                                    struct sherd_ref *out_entity);
+                                                    const struct sherd_collection_entry *collection,
+                                                    const char *entity_id, struct sherd_ref *out_entity);
 
-/** Wrap a record key: fills in the pin's wrapped key and key versions from its scope fields. */
+/** The ref of an entity. @return as sherd_entities_ensure(); SHERD_ERR_NOT_FOUND: there is none of that id */
+SHERD_MUST_USE enum sherd_err sherd_entities_find(struct sherd_entities *entities, const struct sherd_uuid *collection,
+                                                  const char *entity_id, struct sherd_ref *out_entity);
+
+/**
+ * Wrap a record key under the newest version of its entity's key and the newest epoch: fills in the pin's wrapped key,
+ * key versions and epoch. @return SHERD_OK; SHERD_ERR_NOT_FOUND: the entity was erased; SHERD_ERR_TAMPERED; ...
+ */
 SHERD_MUST_USE enum sherd_err sherd_entities_wrap(struct sherd_entities *entities, const struct sherd_record_key *key,
                                                   struct sherd_pin *pin);
 
-/** Unwrap the record key of a pin. @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY */
+/**
+ * Unwrap the record key of a pin.
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND: the entity was erased; SHERD_ERR_TAMPERED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ */
 SHERD_MUST_USE enum sherd_err sherd_entities_unwrap(struct sherd_entities *entities, const struct sherd_pin *pin,
                                                     struct sherd_record_key *out_key);
 
-/** Check a stored entity entry: that it opens, and its key unwraps. @return SHERD_OK; SHERD_ERR_TAMPERED */
-SHERD_MUST_USE enum sherd_err sherd_entities_check(struct sherd_entities *entities, const struct sherd_ref *name,
-                                                   struct sherd_span stored);
+/** Whether an entity is there: SHERD_OK; SHERD_ERR_NOT_FOUND: it was erased; as sherd_entities_unwrap() */
+SHERD_MUST_USE enum sherd_err sherd_entities_live(struct sherd_entities *entities, const struct sherd_ref *entity);
+
+/**
+ * Destroy an entity's keys and its id: what is about it is gone from then on. Durable on return, and told to all who
+ * have the vault open. @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_TAMPERED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_entities_erase(struct sherd_entities *entities, const struct sherd_uuid *collection,
+                                                   const char *entity_id);
+
+/** What a walk over `keys` does with an entity: see sherd_entities_renew(). */
+struct sherd_entities_renewal {
+    bool fresh_key; /**< give it a new version of its key; else its key is wrapped anew if that is not up to date */
+};
+
+/**
+ * Bring an entity up to date: all versions of its key under the master key and epoch that serve now, its id under the
+ * hash key that serves now. Others go on with a version that they hold until they are told (sherd_ring_tell()).
+ * @param[out] out_changed  something was written
+ * @return SHERD_OK, also if it was erased; SHERD_ERR_CONFLICT: it is changed by another at this moment; SHERD_ERR_LIMIT:
+ *         too many versions are still needed; SHERD_ERR_TAMPERED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_entities_renew(struct sherd_entities *entities, const struct sherd_ref *entity,
+                                                   const struct sherd_entities_renewal *renewal, bool *out_changed);
+
+/**
+ * Destroy the older versions of an entity's key, which no pin may need any more. @return as sherd_entities_renew()
+ */
+SHERD_MUST_USE enum sherd_err sherd_entities_trim(struct sherd_entities *entities, const struct sherd_ref *entity);
+
+/** Whether a pin's key is wrapped as it would be wrapped now. @return as sherd_entities_live() */
+SHERD_MUST_USE enum sherd_err sherd_entities_up_to_date(struct sherd_entities *entities, const struct sherd_pin *pin,
+                                                        bool *out_up_to_date);
+
+/** Check a stored entry of the kinds that this file writes. @return SHERD_OK; SHERD_ERR_TAMPERED; ... */
+SHERD_MUST_USE enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_kind kind,
+                                                   const struct sherd_ref *name, struct sherd_span stored);
 
 #endif

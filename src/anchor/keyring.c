@@ -3,27 +3,55 @@
 #include "anchor/keyring.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
+#include "envelope/tlv.h"
 #include <stdio.h>
 
 #define MAGIC "SHRDRING"
 #define HEADER_SIZE 16U
-#define PLAIN_SIZE 1024U
+/* The sealed part is padded to a multiple of this, so that its length does not count the keys. */
+#define PAD_SIZE ((size_t)4096)
+#define LENGTH_SIZE ((size_t)4)
+#define PLAIN_SIZE_MAX ((size_t)64 << 10)
+/* Longest TLV of one master key, and of one protection key. */
+#define ITEM_SIZE_MAX ((size_t)2560)
 
 enum {
     RING_DEPLOYMENT = 1,
     RING_TENANT = 2,
     RING_CREATED = 3,
+    RING_FIPS = 4,
     RING_STORE = 10, /* plus ten for each role, plus: */
     RING_STORE_ID = 0,
     RING_STORE_NAME = 1,
     RING_STORE_VERSION = 2,
     RING_STORE_KEY = 3,
-    RING_MASTER_NAME = 50,
-    RING_MASTER_VERSION = 51,
-    RING_MASTER_KEY = 52,
+    RING_PROTECTIONS = 50,
+    RING_MASTERS = 51,
     RING_LEDGER_SEED = 60,
+};
+
+enum {
+    PROTECTION_VERSION = 1,
+    PROTECTION_OUTSIDE = 2,
+    PROTECTION_KEY = 3,
+    PROTECTION_CREATED = 4,
+};
+
+enum {
+    MASTER_KID = 1,
+    MASTER_NAME = 2,
+    MASTER_VERSION = 3,
+    MASTER_STATE = 4,
+    MASTER_GENERATOR = 5,
+    MASTER_STORE = 6,
+    MASTER_ARGS = 7,
+    MASTER_OUTSIDE_ID = 8,
+    MASTER_CREATED = 9,
+    MASTER_PROTECTION = 10,
+    MASTER_KEPT = 11,
 };
 
 static enum sherd_err tampered(void)
@@ -53,20 +81,81 @@ enum sherd_err sherd_keyring_generate(struct sherd_keyring *out_keyring)
     SHERD_TRY(sherd_uuid_new(&out_keyring->tenant));
     for (size_t i = 0; i < SHERD_COUNT_OF(out_keyring->stores); i++)
         SHERD_TRY(generate_store(&out_keyring->stores[i]));
-    (void)snprintf(out_keyring->master_name, sizeof(out_keyring->master_name), "default");
-    out_keyring->master_version = 1;
-    SHERD_TRY(sherd_random(out_keyring->master.bytes, sizeof(out_keyring->master.bytes)));
+    SHERD_TRY(sherd_protections_rotate(&out_keyring->protections, NULL, out_keyring->created_s));
     return sherd_random(out_keyring->ledger_seed, sizeof(out_keyring->ledger_seed));
 }
 
-static enum sherd_err encode(const struct sherd_keyring *ring, uint8_t out[static PLAIN_SIZE])
+/* --- encoding ------------------------------------------------------------------------------------------------------ */
+
+/* A list is items, each behind its length in 2 bytes. */
+static enum sherd_err list_add(struct sherd_buf *list, struct sherd_span item)
 {
-    struct sherd_tlv_writer writer = sherd_tlv_writer(out + 2, PLAIN_SIZE - 2);
+    uint8_t length[2];
+
+    sherd_put_u16(length, (uint16_t)item.len);
+    SHERD_TRY(sherd_buf_append(list, sherd_span_of(length, sizeof(length))));
+    return sherd_buf_append(list, item);
+}
+
+static enum sherd_err encode_protection(const struct sherd_protection_version *protection, uint8_t *block,
+                                        struct sherd_buf *list)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, ITEM_SIZE_MAX);
     size_t len;
+
+    sherd_tlv_put_u64(&writer, PROTECTION_VERSION, protection->version);
+    sherd_tlv_put_u64(&writer, PROTECTION_OUTSIDE, protection->outside);
+    if (!protection->outside)
+        sherd_tlv_put(&writer, PROTECTION_KEY, sherd_span_of(protection->key, sizeof(protection->key)));
+    sherd_tlv_put_u64(&writer, PROTECTION_CREATED, protection->created_s);
+    SHERD_TRY(sherd_tlv_end(&writer, &len));
+    return list_add(list, sherd_span_of(block, len));
+}
+
+static enum sherd_err encode_master(const struct sherd_master *master, uint8_t *block, struct sherd_buf *list)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, ITEM_SIZE_MAX);
+    size_t len;
+
+    sherd_tlv_put(&writer, MASTER_KID, sherd_span_of(master->kid.bytes, sizeof(master->kid.bytes)));
+    sherd_tlv_put(&writer, MASTER_NAME, sherd_span_str(master->name));
+    sherd_tlv_put_u64(&writer, MASTER_VERSION, master->version);
+    sherd_tlv_put_u64(&writer, MASTER_STATE, master->state);
+    sherd_tlv_put(&writer, MASTER_GENERATOR, sherd_span_str(master->generator));
+    sherd_tlv_put(&writer, MASTER_STORE, sherd_span_str(master->store));
+    sherd_tlv_put(&writer, MASTER_ARGS, sherd_span_str(master->args));
+    sherd_tlv_put(&writer, MASTER_OUTSIDE_ID, sherd_span_str(master->outside_id));
+    sherd_tlv_put_u64(&writer, MASTER_CREATED, master->created_s);
+    sherd_tlv_put_u64(&writer, MASTER_PROTECTION, master->protection);
+    sherd_tlv_put(&writer, MASTER_KEPT, sherd_span_of(master->kept, master->kept_bytes));
+    SHERD_TRY(sherd_tlv_end(&writer, &len));
+    return list_add(list, sherd_span_of(block, len));
+}
+
+/* Lists are gathered behind one another in block; out_lists says where each lies. */
+static enum sherd_err encode_lists(const struct sherd_keyring *ring, uint8_t *block, size_t size,
+                                   struct sherd_span out_lists[2])
+{
+    struct sherd_buf list = sherd_buf_borrow(block + ITEM_SIZE_MAX, size - ITEM_SIZE_MAX);
+
+    for (size_t i = 0; i < ring->protections.count; i++)
+        SHERD_TRY(encode_protection(&ring->protections.list[i], block, &list));
+    out_lists[0] = sherd_buf_span(&list);
+    for (size_t i = 0; i < ring->master_count; i++)
+        SHERD_TRY(encode_master(&ring->masters[i], block, &list));
+    out_lists[1] = sherd_span_of(list.data + out_lists[0].len, list.len - out_lists[0].len);
+    return SHERD_OK;
+}
+
+static enum sherd_err encode(const struct sherd_keyring *ring, const struct sherd_span lists[2], uint8_t *out,
+                             size_t size, size_t *out_bytes)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(out, size);
 
     sherd_tlv_put(&writer, RING_DEPLOYMENT, sherd_span_of(ring->deployment.bytes, 16));
     sherd_tlv_put(&writer, RING_TENANT, sherd_span_of(ring->tenant.bytes, 16));
     sherd_tlv_put_u64(&writer, RING_CREATED, ring->created_s);
+    sherd_tlv_put_u64(&writer, RING_FIPS, ring->fips);
     for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++) {
         const struct sherd_keyring_store *store = &ring->stores[i];
 
@@ -75,14 +164,13 @@ static enum sherd_err encode(const struct sherd_keyring *ring, uint8_t out[stati
         sherd_tlv_put_u64(&writer, store_tag(i, RING_STORE_VERSION), store->version);
         sherd_tlv_put(&writer, store_tag(i, RING_STORE_KEY), sherd_span_of(store->key.bytes, SHERD_KEY_SIZE));
     }
-    sherd_tlv_put(&writer, RING_MASTER_NAME, sherd_span_str(ring->master_name));
-    sherd_tlv_put_u64(&writer, RING_MASTER_VERSION, ring->master_version);
-    sherd_tlv_put(&writer, RING_MASTER_KEY, sherd_span_of(ring->master.bytes, SHERD_KEY_SIZE));
+    sherd_tlv_put(&writer, RING_PROTECTIONS, lists[0]);
+    sherd_tlv_put(&writer, RING_MASTERS, lists[1]);
     sherd_tlv_put(&writer, RING_LEDGER_SEED, sherd_span_of(ring->ledger_seed, SHERD_SIGN_SEED_SIZE));
-    SHERD_TRY(sherd_tlv_end(&writer, &len));
-    sherd_put_u16(out, (uint16_t)len);
-    return SHERD_OK;
+    return sherd_tlv_end(&writer, out_bytes);
 }
+
+/* --- decoding ------------------------------------------------------------------------------------------------------ */
 
 /* Versions of keys count from 1. */
 static enum sherd_err get_version(const struct sherd_tlv *tlv, unsigned tag, uint64_t *out_version)
@@ -91,20 +179,130 @@ static enum sherd_err get_version(const struct sherd_tlv *tlv, unsigned tag, uin
     return *out_version >= 1 ? SHERD_OK : tampered();
 }
 
+static enum sherd_err get_flag(const struct sherd_tlv *tlv, unsigned tag, bool *out_flag)
+{
+    uint64_t value;
+
+    SHERD_TRY(sherd_tlv_get_u64(tlv, tag, 1, &value));
+    *out_flag = value == 1;
+    return SHERD_OK;
+}
+
+/* The next item off the front of a list. */
+static enum sherd_err list_next(struct sherd_span *list, struct sherd_span *out_item)
+{
+    if (list->len < 2 || list->len - 2 < sherd_get_u16(list->data))
+        return tampered();
+    *out_item = sherd_span_of(list->data + 2, sherd_get_u16(list->data));
+    list->data += 2 + out_item->len;
+    list->len -= 2 + out_item->len;
+    return SHERD_OK;
+}
+
+static enum sherd_err decode_protection(struct sherd_span item, struct sherd_protection_version *out)
+{
+    const uint64_t required =
+        SHERD_TLV_BIT(PROTECTION_VERSION) | SHERD_TLV_BIT(PROTECTION_OUTSIDE) | SHERD_TLV_BIT(PROTECTION_CREATED);
+    struct sherd_tlv tlv;
+
+    SHERD_TRY(sherd_tlv_parse(item, required, SHERD_TLV_BIT(PROTECTION_KEY), &tlv));
+    SHERD_TRY(get_version(&tlv, PROTECTION_VERSION, &out->version));
+    SHERD_TRY(get_flag(&tlv, PROTECTION_OUTSIDE, &out->outside));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, PROTECTION_CREATED, INT64_MAX, &out->created_s));
+    if (out->outside != (tlv.value[PROTECTION_KEY].data == NULL))
+        return tampered();
+    out->loaded = !out->outside;
+    return out->outside ? SHERD_OK : sherd_tlv_get(&tlv, PROTECTION_KEY, out->key, sizeof(out->key));
+}
+
+static enum sherd_err decode_protections(struct sherd_span list, struct sherd_protections *set)
+{
+    while (list.len > 0) {
+        struct sherd_protection_version *version = &set->list[set->count];
+        struct sherd_span item;
+
+        if (set->count == SHERD_PROTECTION_VERSIONS_MAX)
+            return tampered();
+        SHERD_TRY(list_next(&list, &item));
+        SHERD_TRY(decode_protection(item, version));
+        if (set->count > 0 && (version[-1].version >= version->version || version[-1].outside > version->outside))
+            return tampered();
+        set->count++;
+    }
+    return set->count > 0 ? SHERD_OK : tampered();
+}
+
+static enum sherd_err decode_master(struct sherd_span item, struct sherd_master *out)
+{
+    const uint64_t required = SHERD_TLV_BIT(MASTER_KID) | SHERD_TLV_BIT(MASTER_NAME) | SHERD_TLV_BIT(MASTER_VERSION) |
+                              SHERD_TLV_BIT(MASTER_STATE) | SHERD_TLV_BIT(MASTER_GENERATOR) |
+                              SHERD_TLV_BIT(MASTER_STORE) | SHERD_TLV_BIT(MASTER_CREATED) |
+                              SHERD_TLV_BIT(MASTER_PROTECTION);
+    const uint64_t optional =
+        SHERD_TLV_BIT(MASTER_ARGS) | SHERD_TLV_BIT(MASTER_OUTSIDE_ID) | SHERD_TLV_BIT(MASTER_KEPT);
+    struct sherd_tlv tlv;
+    uint64_t state;
+
+    SHERD_TRY(sherd_tlv_parse(item, required, optional, &tlv));
+    SHERD_TRY(sherd_tlv_get(&tlv, MASTER_KID, out->kid.bytes, sizeof(out->kid.bytes)));
+    SHERD_TRY(sherd_tlv_get_text(&tlv, MASTER_NAME, out->name, sizeof(out->name)));
+    SHERD_TRY(get_version(&tlv, MASTER_VERSION, &out->version));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, MASTER_STATE, SHERD_MASTER_RETIRED, &state));
+    SHERD_TRY(sherd_tlv_get_text(&tlv, MASTER_GENERATOR, out->generator, sizeof(out->generator)));
+    SHERD_TRY(sherd_tlv_get_text(&tlv, MASTER_STORE, out->store, sizeof(out->store)));
+    SHERD_TRY(sherd_tlv_get_text(&tlv, MASTER_ARGS, out->args, sizeof(out->args)));
+    SHERD_TRY(sherd_tlv_get_text(&tlv, MASTER_OUTSIDE_ID, out->outside_id, sizeof(out->outside_id)));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, MASTER_CREATED, INT64_MAX, &out->created_s));
+    SHERD_TRY(get_version(&tlv, MASTER_PROTECTION, &out->protection));
+    const struct sherd_span kept = tlv.value[MASTER_KEPT];
+    if (kept.len > sizeof(out->kept) || state < SHERD_MASTER_ACTIVE || !sherd_master_name_valid(out->name))
+        return tampered();
+    out->state = (enum sherd_master_state)state;
+    out->kept_bytes = (uint16_t)kept.len;
+    if (kept.len > 0)
+        memcpy(out->kept, kept.data, kept.len);
+    return SHERD_OK;
+}
+
+/* Which comes first: by name, then by version. */
+static int order(const struct sherd_master *a, const struct sherd_master *b)
+{
+    const int by_name = strcmp(a->name, b->name);
+
+    return by_name != 0 ? by_name : (a->version > b->version) - (a->version < b->version);
+}
+
+static enum sherd_err decode_masters(struct sherd_span list, struct sherd_keyring *ring)
+{
+    while (list.len > 0) {
+        struct sherd_master *master = &ring->masters[ring->master_count];
+        struct sherd_span item;
+
+        if (ring->master_count == SHERD_MASTERS_MAX)
+            return tampered();
+        SHERD_TRY(list_next(&list, &item));
+        SHERD_TRY(decode_master(item, master));
+        if (ring->master_count > 0 && order(&master[-1], master) >= 0)
+            return tampered();
+        ring->master_count++;
+    }
+    return SHERD_OK;
+}
+
 static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring)
 {
     uint64_t required = SHERD_TLV_BIT(RING_DEPLOYMENT) | SHERD_TLV_BIT(RING_TENANT) | SHERD_TLV_BIT(RING_CREATED) |
-                        SHERD_TLV_BIT(RING_MASTER_NAME) | SHERD_TLV_BIT(RING_MASTER_VERSION) |
-                        SHERD_TLV_BIT(RING_MASTER_KEY) | SHERD_TLV_BIT(RING_LEDGER_SEED);
+                        SHERD_TLV_BIT(RING_FIPS) | SHERD_TLV_BIT(RING_PROTECTIONS) | SHERD_TLV_BIT(RING_LEDGER_SEED);
     struct sherd_tlv tlv;
 
     for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++)
         for (unsigned field = RING_STORE_ID; field <= RING_STORE_KEY; field++)
             required |= SHERD_TLV_BIT(store_tag(i, field));
-    SHERD_TRY(sherd_tlv_parse(bytes, required, 0, &tlv));
+    SHERD_TRY(sherd_tlv_parse(bytes, required, SHERD_TLV_BIT(RING_MASTERS), &tlv));
     SHERD_TRY(sherd_tlv_get(&tlv, RING_DEPLOYMENT, ring->deployment.bytes, 16));
     SHERD_TRY(sherd_tlv_get(&tlv, RING_TENANT, ring->tenant.bytes, 16));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_CREATED, INT64_MAX, &ring->created_s));
+    SHERD_TRY(get_flag(&tlv, RING_FIPS, &ring->fips));
     for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++) {
         struct sherd_keyring_store *store = &ring->stores[i];
 
@@ -113,11 +311,12 @@ static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring
         SHERD_TRY(get_version(&tlv, store_tag(i, RING_STORE_VERSION), &store->version));
         SHERD_TRY(sherd_tlv_get(&tlv, store_tag(i, RING_STORE_KEY), store->key.bytes, SHERD_KEY_SIZE));
     }
-    SHERD_TRY(sherd_tlv_get_text(&tlv, RING_MASTER_NAME, ring->master_name, sizeof(ring->master_name)));
-    SHERD_TRY(get_version(&tlv, RING_MASTER_VERSION, &ring->master_version));
-    SHERD_TRY(sherd_tlv_get(&tlv, RING_MASTER_KEY, ring->master.bytes, SHERD_KEY_SIZE));
+    SHERD_TRY(decode_protections(tlv.value[RING_PROTECTIONS], &ring->protections));
+    SHERD_TRY(decode_masters(tlv.value[RING_MASTERS], ring));
     return sherd_tlv_get(&tlv, RING_LEDGER_SEED, ring->ledger_seed, SHERD_SIGN_SEED_SIZE);
 }
+
+/* --- the file ------------------------------------------------------------------------------------------------------ */
 
 static void put_header(uint32_t generation, uint8_t out[static HEADER_SIZE])
 {
@@ -137,23 +336,35 @@ static struct sherd_context ring_context(const struct sherd_uuid *deployment, co
     return context;
 }
 
+/* Blocks of secret memory: the plaintext, then room for lists. */
+static enum sherd_err seal_with(const struct sherd_keyring *keyring, const struct sherd_root_key *root, uint8_t *plain,
+                                uint8_t *lists_block, struct sherd_buf *out_file)
+{
+    uint8_t header[HEADER_SIZE];
+    struct sherd_span lists[2];
+    size_t len;
+
+    SHERD_TRY(encode_lists(keyring, lists_block, PLAIN_SIZE_MAX, lists));
+    SHERD_TRY(encode(keyring, lists, plain + LENGTH_SIZE, PLAIN_SIZE_MAX - LENGTH_SIZE, &len));
+    sherd_put_u32(plain, (uint32_t)len);
+    const size_t padded = (LENGTH_SIZE + len + PAD_SIZE - 1) / PAD_SIZE * PAD_SIZE;
+    put_header(keyring->generation, header);
+    const struct sherd_context context = ring_context(&keyring->deployment, header);
+    SHERD_TRY(sherd_buf_append(out_file, sherd_span_of(header, sizeof(header))));
+    return sherd_aead_seal(root->bytes, sherd_context_span(&context), sherd_span_of(plain, padded), out_file);
+}
+
 enum sherd_err sherd_keyring_seal(const struct sherd_keyring *keyring, const struct sherd_root_key *root,
                                   struct sherd_buf *out_file)
 {
-    uint8_t header[HEADER_SIZE];
-    uint8_t *plain = sherd_secret_alloc(PLAIN_SIZE);
+    SHERD_CLEANUP(sherd_secret_freep) uint8_t *blocks = sherd_secret_alloc(2 * PLAIN_SIZE_MAX);
 
-    if (plain == NULL)
+    if (blocks == NULL)
         return SHERD_ERR_NO_MEMORY;
-    put_header(keyring->generation, header);
-    const struct sherd_context context = ring_context(&keyring->deployment, header);
-    enum sherd_err err = encode(keyring, plain);
-    if (err == SHERD_OK)
-        err = sherd_buf_append(out_file, sherd_span_of(header, sizeof(header)));
-    if (err == SHERD_OK)
-        err = sherd_aead_seal(root->bytes, sherd_context_span(&context), sherd_span_of(plain, PLAIN_SIZE), out_file);
-    sherd_secret_free(plain);
-    return err;
+    const enum sherd_err err = seal_with(keyring, root, blocks, blocks + PLAIN_SIZE_MAX, out_file);
+    return err == SHERD_ERR_LIMIT
+               ? sherd_fail(err, "the keyring is full: destroy versions of master keys that nothing refers to")
+               : err;
 }
 
 static enum sherd_err open_into(struct sherd_span file, const struct sherd_root_key *root,
@@ -164,13 +375,18 @@ static enum sherd_err open_into(struct sherd_span file, const struct sherd_root_
     const struct sherd_span sealed = {file.data + HEADER_SIZE, file.len - HEADER_SIZE};
 
     SHERD_TRY(sherd_aead_open(root->bytes, sherd_context_span(&context), sealed, plain));
-    const size_t len = plain->len == PLAIN_SIZE ? sherd_get_u16(plain->data) : PLAIN_SIZE;
-    if (len > PLAIN_SIZE - 2 || !sherd_padding_valid(sherd_span_of(plain->data + 2 + len, PLAIN_SIZE - 2 - len)))
+    if (plain->len < PAD_SIZE || plain->len % PAD_SIZE != 0)
         return tampered();
+    const size_t room = plain->len - LENGTH_SIZE;
+    const size_t len = sherd_get_u32(plain->data);
+    if (len > room || room - len >= PAD_SIZE ||
+        !sherd_padding_valid(sherd_span_of(plain->data + LENGTH_SIZE + len, room - len)))
+        return tampered();
+    memset(out_keyring, 0, sizeof(*out_keyring));
     out_keyring->generation = sherd_get_u32(file.data + 12);
     if (out_keyring->generation == 0)
         return tampered();
-    SHERD_TRY(decode(sherd_span_of(plain->data + 2, len), out_keyring));
+    SHERD_TRY(decode(sherd_span_of(plain->data + LENGTH_SIZE, len), out_keyring));
     return sherd_same(out_keyring->deployment.bytes, deployment->bytes, 16) ? SHERD_OK : tampered();
 }
 
@@ -182,14 +398,38 @@ enum sherd_err sherd_keyring_open(struct sherd_span file, const struct sherd_roo
     if (sherd_get_u16(file.data + 8) != SHERD_FORMAT || sherd_get_u16(file.data + 10) != SHERD_SUITE)
         return sherd_fail(SHERD_ERR_UNSUPPORTED, "the keyring has a format that this version of sherd does not know: "
                                                  "use a newer sherd");
-    if (file.len != SHERD_KEYRING_BYTES)
+    if (file.len > SHERD_KEYRING_BYTES_MAX)
         return tampered();
 
-    uint8_t *block = sherd_secret_alloc(PLAIN_SIZE);
+    SHERD_CLEANUP(sherd_secret_freep) uint8_t *block = sherd_secret_alloc(file.len);
     if (block == NULL)
         return SHERD_ERR_NO_MEMORY;
-    struct sherd_buf plain = sherd_buf_borrow(block, PLAIN_SIZE);
+    struct sherd_buf plain = sherd_buf_borrow(block, file.len);
     const enum sherd_err err = open_into(file, root, deployment, &plain, out_keyring);
-    sherd_secret_free(block);
-    return err == SHERD_ERR_TAMPERED ? tampered() : err;
+    return err == SHERD_ERR_TAMPERED || err == SHERD_ERR_LIMIT ? tampered() : err;
+}
+
+/* --- looking up ---------------------------------------------------------------------------------------------------- */
+
+const struct sherd_master *sherd_keyring_master(const struct sherd_keyring *keyring, const struct sherd_ref *kid)
+{
+    for (size_t i = 0; i < keyring->master_count; i++)
+        if (sherd_same(&keyring->masters[i].kid, kid, sizeof(*kid)))
+            return &keyring->masters[i];
+    return NULL;
+}
+
+const struct sherd_master *sherd_keyring_active(const struct sherd_keyring *keyring, const char *name)
+{
+    for (size_t i = keyring->master_count; i-- > 0;)
+        if (keyring->masters[i].state == SHERD_MASTER_ACTIVE && strcmp(keyring->masters[i].name, name) == 0)
+            return &keyring->masters[i];
+    return NULL;
+}
+
+bool sherd_master_name_valid(const char *name)
+{
+    const size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
+
+    return len > 0 && len < SHERD_MASTER_NAME_SIZE && name[len] == 0;
 }

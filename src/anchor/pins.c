@@ -9,7 +9,7 @@
 /* Old versions that one write set deletes at most. */
 #define DELETES_MAX 4000U
 
-#define PIN_STORED_BYTES 400U
+#define PIN_STORED_BYTES 432U
 #define SMALL_STORED_BYTES 272U
 
 static enum sherd_err tampered(void)

@@ -14,6 +14,9 @@ struct sherd_root_key {
     uint8_t bytes[SHERD_KEY_SIZE];
 };
 
+/** Most seals of one vault. */
+#define SHERD_SEALS_MAX 99U
+
 #define SHERD_SEAL_BYTES 180U
 /** Most bytes of a file that could be a seal: more is not read. */
 #define SHERD_SEAL_FILE_BYTES_MAX 4096U

@@ -101,6 +101,21 @@ enum sherd_err sherd_file_write(const char *dir, const char *name, struct sherd_
     return write_file(dir, name, O_TRUNC, bytes);
 }
 
+enum sherd_err sherd_file_overwrite(const char *dir, const char *name, size_t offset, struct sherd_span bytes)
+{
+    SHERD_CLEANUP(path_freep) char *path = sherd_path_join(dir, name);
+
+    if (path == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_CLEANUP(fd_closep) int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0 || lseek(fd, (off_t)offset, SEEK_SET) < 0)
+        return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be written", path);
+    SHERD_TRY(write_all(fd, path, bytes));
+    if (fsync(fd) != 0)
+        return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be made durable", path);
+    return SHERD_OK;
+}
+
 enum sherd_err sherd_file_rename(const char *dir, const char *from, const char *to)
 {
     SHERD_CLEANUP(path_freep) char *old = sherd_path_join(dir, from);
@@ -109,7 +124,7 @@ enum sherd_err sherd_file_rename(const char *dir, const char *from, const char *
     if (old == NULL || path == NULL)
         return SHERD_ERR_NO_MEMORY;
     if (rename(old, path) != 0)
-        return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be replaced", path);
+        return sherd_fail_errno(errno == ENOENT ? SHERD_ERR_NOT_FOUND : SHERD_ERR_IO, "%s cannot be replaced", path);
     return SHERD_OK;
 }
 

@@ -22,7 +22,14 @@ SHERD_MUST_USE enum sherd_err sherd_file_write_new(const char *dir, const char *
 /** As sherd_file_write_new(), over a file of that name if there is one. */
 SHERD_MUST_USE enum sherd_err sherd_file_write(const char *dir, const char *name, struct sherd_span bytes);
 
-/** Give a file another name, over the one that has it; its directory must be made durable after. */
+/** Write over a part of a file in place, durably. @return SHERD_OK; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_file_overwrite(const char *dir, const char *name, size_t offset,
+                                                   struct sherd_span bytes);
+
+/**
+ * Give a file another name, over the one that has it; its directory must be made durable after. @return SHERD_OK;
+ * SHERD_ERR_NOT_FOUND; SHERD_ERR_IO
+ */
 SHERD_MUST_USE enum sherd_err sherd_file_rename(const char *dir, const char *from, const char *to);
 
 /** Remove a file. One that does not exist is no error. */

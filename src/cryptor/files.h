@@ -10,8 +10,6 @@
 
 #define SHERD_MARKER_FILE "sherd.vault"
 #define SHERD_WINDOW_FILE "window.lock"
-#define SHERD_KEYRING_FILE "anchor/keyring"
-#define SHERD_SEAL_FILE "anchor/seals/1"
 
 /** Longest name of an engine, with the final zero byte. */
 #define SHERD_ENGINE_NAME_SIZE 16U

@@ -33,26 +33,6 @@ static enum sherd_err make_compartment(const char *dir, enum sherd_role role, co
     return err;
 }
 
-static enum sherd_err write_seal_and_ring(const char *dir, const struct sherd_keyring *ring,
-                                          const struct sherd_unseal *unseal)
-{
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf seal = {.max = SHERD_SEAL_BYTES};
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf sealed_ring = {.max = SHERD_KEYRING_BYTES};
-    SHERD_CLEANUP(sherd_secret_freep) struct sherd_root_key *root = sherd_secret_alloc(sizeof(*root));
-
-    if (root == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(sherd_random(root->bytes, sizeof(root->bytes)));
-    SHERD_TRY(sherd_seal_make(root, &ring->deployment, unseal, &seal));
-    SHERD_TRY(sherd_keyring_seal(ring, root, &sealed_ring));
-    SHERD_TRY(sherd_dir_make(dir, "anchor"));
-    SHERD_TRY(sherd_dir_make(dir, "anchor/seals"));
-    SHERD_TRY(sherd_file_write_new(dir, SHERD_SEAL_FILE, sherd_buf_span(&seal)));
-    SHERD_TRY(sherd_file_write_new(dir, SHERD_KEYRING_FILE, sherd_buf_span(&sealed_ring)));
-    SHERD_TRY(sherd_dir_sync(dir, "anchor/seals"));
-    return sherd_dir_sync(dir, "anchor");
-}
-
 /* The entry by which a compartment says whose it is. */
 static enum sherd_err write_identity_of(struct sherd_anchor *anchor, enum sherd_role role,
                                         struct sherd_compartment *compartment)
@@ -104,7 +84,20 @@ static enum sherd_err fill(struct sherd_anchor *anchor, struct sherd_compartment
     return write_default_collection(anchor, compartments[1]);
 }
 
-static enum sherd_err make_stores(const char *dir, const struct sherd_store_ops *engine, struct sherd_keyring **ring)
+/* Stores and anchor, filled. The anchor owns home, and ends compartments[3]. */
+static enum sherd_err make_anchor(struct sherd_home *home, struct sherd_compartment *compartments[4],
+                                  struct sherd_anchor **out_anchor)
+{
+    const struct sherd_anchor_parts parts = {.home = home,
+                                             .keys = compartments[3],
+                                             .others = {compartments[0], compartments[1], compartments[2]},
+                                             .fresh = true};
+
+    compartments[3] = NULL;
+    return sherd_anchor_embedded(&parts, out_anchor);
+}
+
+static enum sherd_err make_stores(const char *dir, const struct sherd_store_ops *engine, struct sherd_home *home)
 {
     struct sherd_compartment *compartments[4] = {NULL};
     struct sherd_anchor *anchor = NULL;
@@ -113,13 +106,13 @@ static enum sherd_err make_stores(const char *dir, const struct sherd_store_ops 
     for (size_t i = 0; i < SHERD_COUNT_OF(roles) && err == SHERD_OK; i++)
         err = make_compartment(dir, roles[i], engine, &compartments[i]);
     if (err == SHERD_OK) {
-        struct sherd_keyring *given = *ring;
+        struct sherd_compartment *const all[4] = {compartments[0], compartments[1], compartments[2], compartments[3]};
 
-        *ring = NULL;
-        err = sherd_anchor_embedded(given, compartments[3], &anchor);
+        err = make_anchor(home, compartments, &anchor);
         if (err == SHERD_OK)
-            err = fill(anchor, compartments);
-        compartments[3] = NULL; /* ended by the anchor */
+            err = fill(anchor, all);
+    } else {
+        sherd_home_free(home);
     }
     if (anchor != NULL)
         anchor->ops->free(anchor);
@@ -128,19 +121,22 @@ static enum sherd_err make_stores(const char *dir, const struct sherd_store_ops 
     return err;
 }
 
-static enum sherd_err make_in(const char *dir, const struct sherd_store_ops *engine, const struct sherd_unseal *unseal)
+static enum sherd_err make_home(const char *dir, const struct sherd_unseal *unseal, struct sherd_home **out_home)
 {
-    struct sherd_keyring *ring = sherd_secret_alloc(sizeof(*ring));
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_keyring *ring = sherd_secret_alloc(sizeof(*ring));
 
     if (ring == NULL)
         return SHERD_ERR_NO_MEMORY;
-    enum sherd_err err = sherd_keyring_generate(ring);
-    if (err == SHERD_OK)
-        err = write_seal_and_ring(dir, ring, unseal);
-    if (err == SHERD_OK)
-        err = make_stores(dir, engine, &ring);
-    sherd_secret_free(ring);
-    SHERD_TRY(err);
+    SHERD_TRY(sherd_keyring_generate(ring));
+    return sherd_home_make(dir, ring, unseal, out_home);
+}
+
+static enum sherd_err make_in(const char *dir, const struct sherd_store_ops *engine, const struct sherd_unseal *unseal)
+{
+    struct sherd_home *home;
+
+    SHERD_TRY(make_home(dir, unseal, &home));
+    SHERD_TRY(make_stores(dir, engine, home));
     SHERD_TRY(sherd_file_write_new(dir, SHERD_WINDOW_FILE, sherd_span_of(NULL, 0)));
     SHERD_TRY(sherd_marker_write(dir, engine->name));
     return sherd_dir_sync(dir, "");

@@ -46,39 +46,22 @@ static enum sherd_err open_compartment(struct sherd_vault *vault, enum sherd_rol
     return half_copied(err, vault->path, sherd_role_name(role));
 }
 
-static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unseal *unseal_by,
-                             struct sherd_keyring *out_ring)
+static enum sherd_err open_anchor(struct sherd_vault *vault, struct sherd_home *home)
 {
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf seal = {.max = SHERD_SEAL_FILE_BYTES_MAX};
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf ring = {.max = SHERD_KEYRING_BYTES + 1U};
-    SHERD_CLEANUP(sherd_secret_freep) struct sherd_root_key *root = sherd_secret_alloc(sizeof(*root));
-    struct sherd_uuid deployment;
-
-    if (root == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(half_copied(sherd_file_read(vault->path, SHERD_SEAL_FILE, &seal), vault->path, SHERD_SEAL_FILE));
-    SHERD_TRY(half_copied(sherd_file_read(vault->path, SHERD_KEYRING_FILE, &ring), vault->path, SHERD_KEYRING_FILE));
-    SHERD_TRY(sherd_seal_open(sherd_buf_span(&seal), unseal_by, root, &deployment));
-    sherd_seal_describe(sherd_buf_span(&seal), vault->seal);
-    return sherd_keyring_open(sherd_buf_span(&ring), root, &deployment, out_ring);
-}
-
-static enum sherd_err open_anchor(struct sherd_vault *vault, const struct sherd_unseal *unseal_by)
-{
-    struct sherd_keyring *ring = sherd_secret_alloc(sizeof(*ring));
     struct sherd_compartment *keys = NULL;
+    const enum sherd_err err = open_compartment(vault, SHERD_KEYS, &keys);
 
-    if (ring == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    enum sherd_err err = unseal(vault, unseal_by, ring);
-    if (err == SHERD_OK)
-        err = open_compartment(vault, SHERD_KEYS, &keys);
     if (err != SHERD_OK) {
-        sherd_secret_free(ring);
+        sherd_home_free(home);
         return err;
     }
     vault->keys = keys;
-    return sherd_anchor_embedded(ring, keys, &vault->anchor);
+    const struct sherd_anchor_parts parts = {
+        .home = home,
+        .keys = keys,
+        .others = {vault->identity, vault->assets.compartment, vault->secrets},
+        .read_only = vault->read_only};
+    return sherd_anchor_embedded(&parts, &vault->anchor);
 }
 
 enum sherd_err sherd_vault_check_owner(const struct sherd_vault *vault, enum sherd_role role,
@@ -111,11 +94,26 @@ static enum sherd_err open_stores(struct sherd_vault *vault)
 {
     SHERD_TRY(open_compartment(vault, SHERD_IDENTITY, &vault->identity));
     SHERD_TRY(open_compartment(vault, SHERD_ASSETS, &vault->assets.compartment));
-    SHERD_TRY(open_compartment(vault, SHERD_SECRETS, &vault->secrets));
+    return open_compartment(vault, SHERD_SECRETS, &vault->secrets);
+}
+
+static enum sherd_err lease(struct sherd_vault *vault)
+{
     vault->assets.anchor = vault->anchor;
     vault->anchor->ops->ids(vault->anchor, &vault->deployment, &vault->tenant);
     SHERD_TRY(vault->anchor->ops->lease(vault->anchor, SHERD_ASSETS, &vault->assets.keys));
-    SHERD_TRY(vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys));
+    return vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys);
+}
+
+static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unseal *unseal_by)
+{
+    SHERD_CLEANUP(sherd_home_freep) struct sherd_home *home = NULL;
+
+    SHERD_TRY(sherd_home_open(vault->path, vault->read_only, unseal_by, &home));
+    (void)snprintf(vault->seal, sizeof(vault->seal), "%s", sherd_home_seal_text(home));
+    SHERD_TRY(open_stores(vault));
+    SHERD_TRY(open_anchor(vault, sherd_home_take(&home)));
+    SHERD_TRY(lease(vault));
     return check_owners(vault);
 }
 
@@ -138,8 +136,7 @@ static enum sherd_err open_parts(struct sherd_vault *vault, const char *path, co
     SHERD_TRY(sherd_pool_new(options->threads > 0 ? options->threads : default_threads(), &vault->pool));
     SHERD_TRY(sherd_queue_new(&vault->queue));
     vault->read_only = options->read_only || (access(path, W_OK) != 0 && (errno == EROFS || errno == EACCES));
-    SHERD_TRY(open_anchor(vault, unseal_by));
-    return open_stores(vault);
+    return unseal(vault, unseal_by);
 }
 
 enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *unseal_by,
@@ -178,11 +175,11 @@ void sherd_vault_close(struct sherd_vault *vault)
         return; /* in a child of the process that opened it there is nothing to close */
     sherd_pool_free(vault->pool);
     sherd_queue_free(vault->queue);
+    if (vault->anchor != NULL)
+        vault->anchor->ops->free(vault->anchor);
     sherd_compartment_close(vault->secrets);
     sherd_compartment_close(vault->assets.compartment);
     sherd_compartment_close(vault->identity);
-    if (vault->anchor != NULL)
-        vault->anchor->ops->free(vault->anchor);
     sherd_window_close(vault->window);
     (void)pthread_mutex_destroy(&vault->collections_lock);
     sherd_free(vault->path);

@@ -68,7 +68,7 @@ static enum sherd_err draw(struct sherd_vault *vault, struct sherd_uuid record, 
     version->keys = sherd_secret_alloc(sizeof(*version->keys));
     if (version->keys == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(anchor->ops->key_new(anchor, &version->collection.id, version->map.entity_id, record, number, pin,
+    SHERD_TRY(anchor->ops->key_new(anchor, &version->collection, version->map.entity_id, record, number, pin,
                                    &version->keys->record));
     pin->created_s = (uint64_t)sherd_clock()->wall_s() / 60 * 60;
     version->change.versions_kept = version->collection.rules.versions_kept;

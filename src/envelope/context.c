@@ -12,8 +12,10 @@ enum {
     CONTEXT_VERSION = 7,
     CONTEXT_PURPOSE = 8,
     CONTEXT_OUTER = 9,
+    CONTEXT_MASTER = 10,
     CONTEXT_NAME = 11,
     CONTEXT_BYTES = 12,
+    CONTEXT_EPOCH = 13,
 };
 
 static uint64_t format_suite_key(uint32_t key_version)
@@ -27,8 +29,9 @@ static void context_end(const struct sherd_tlv_writer *writer, struct sherd_cont
         sherd_bug("a context does not fit its block");
 }
 
-void sherd_context_of_scope(const struct sherd_scope *scope, enum sherd_purpose purpose, uint32_t key_version,
-                            uint64_t outer_version, struct sherd_context *out_context)
+static struct sherd_tlv_writer scope_begin(const struct sherd_scope *scope, enum sherd_purpose purpose,
+                                           uint32_t key_version, uint64_t outer_version,
+                                           struct sherd_context *out_context)
 {
     struct sherd_tlv_writer writer = sherd_tlv_writer(out_context->bytes, sizeof(out_context->bytes));
 
@@ -41,6 +44,26 @@ void sherd_context_of_scope(const struct sherd_scope *scope, enum sherd_purpose 
     sherd_tlv_put_u64(&writer, CONTEXT_VERSION, scope->version);
     sherd_tlv_put_u64(&writer, CONTEXT_PURPOSE, purpose);
     sherd_tlv_put_u64(&writer, CONTEXT_OUTER, outer_version);
+    return writer;
+}
+
+void sherd_context_of_scope(const struct sherd_scope *scope, enum sherd_purpose purpose, uint32_t key_version,
+                            uint64_t outer_version, struct sherd_context *out_context)
+{
+    const struct sherd_tlv_writer writer = scope_begin(scope, purpose, key_version, outer_version, out_context);
+
+    context_end(&writer, out_context);
+}
+
+void sherd_context_of_wrap(const struct sherd_scope *scope, enum sherd_purpose purpose, uint32_t key_version,
+                           uint64_t outer_version, const struct sherd_ref *master, uint64_t epoch,
+                           struct sherd_context *out_context)
+{
+    struct sherd_tlv_writer writer = scope_begin(scope, purpose, key_version, outer_version, out_context);
+
+    if (master != NULL)
+        sherd_tlv_put(&writer, CONTEXT_MASTER, sherd_span_of(master->bytes, 16));
+    sherd_tlv_put_u64(&writer, CONTEXT_EPOCH, epoch);
     context_end(&writer, out_context);
 }
 

@@ -24,6 +24,7 @@ enum sherd_purpose {
     SHERD_FOR_RECORD_KEY = 17,
     SHERD_FOR_ENTITY_KEY = 18,
     SHERD_FOR_WRAPPING_KEY = 19,
+    SHERD_FOR_DERIVED_KEY = 22,
 };
 
 /** Which record, whose, in what collection: what contents and their keys are bound to. */
@@ -52,6 +53,16 @@ struct sherd_context {
  */
 void sherd_context_of_scope(const struct sherd_scope *scope, enum sherd_purpose purpose, uint32_t key_version,
                             uint64_t outer_version, struct sherd_context *out_context);
+
+/**
+ * The context of an entity key, or of the key that wraps record keys: as sherd_context_of_scope(), and which keys take
+ * part beside it.
+ * @param[in] master  kid of the master key, or id of the named key; NULL for none
+ * @param[in] epoch   the erase epoch
+ */
+void sherd_context_of_wrap(const struct sherd_scope *scope, enum sherd_purpose purpose, uint32_t key_version,
+                           uint64_t outer_version, const struct sherd_ref *master, uint64_t epoch,
+                           struct sherd_context *out_context);
 
 /** The context of an entry: its compartment, kind, store key version, name and the length of its payload. */
 void sherd_context_of_entry(const struct sherd_uuid *deployment, enum sherd_purpose compartment, uint8_t kind,

@@ -32,6 +32,11 @@ enum field {
     FIELD_PRINCIPAL = 25,
     FIELD_PLACEMENT = 26,
     FIELD_MAP = 27,
+    FIELD_MASTER = 28,
+    FIELD_EPOCH = 29,
+    FIELD_ENTITY_STATE = 30,
+    FIELD_DERIVED = 31,
+    FIELD_MASTER_NAME = 32,
 };
 
 #define BIT(field) SHERD_TLV_BIT(field)
@@ -145,6 +150,7 @@ enum sherd_err sherd_pin_encode(const struct sherd_pin *pin, uint8_t *block, siz
     if (pin->has_idempotency)
         sherd_tlv_put(&writer, FIELD_IDEMPOTENCY, SPAN(pin->idempotency));
     sherd_tlv_put(&writer, FIELD_MAP, SPAN(pin->map));
+    sherd_tlv_put_u64(&writer, FIELD_EPOCH, pin->epoch);
     return sherd_tlv_end(&writer, out_bytes);
 }
 
@@ -153,7 +159,7 @@ enum sherd_err sherd_pin_decode(struct sherd_span bytes, struct sherd_pin *out_p
     const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_RECORD) | BIT(FIELD_VERSION) |
                               BIT(FIELD_VERSION_OLDEST) | BIT(FIELD_FRAGMENT_BYTES) | BIT(FIELD_CREATED) |
                               BIT(FIELD_DIGEST) | BIT(FIELD_WRAPPED_KEY) | BIT(FIELD_OUTER_KEY_VERSION) |
-                              BIT(FIELD_SECRETS_KEY_VERSION) | BIT(FIELD_MAP);
+                              BIT(FIELD_SECRETS_KEY_VERSION) | BIT(FIELD_MAP) | BIT(FIELD_EPOCH);
     struct sherd_tlv tlv;
     struct sherd_pin pin = {0};
 
@@ -174,8 +180,15 @@ enum sherd_err sherd_pin_decode(struct sherd_span bytes, struct sherd_pin *out_p
         pin.has_idempotency = true;
         GET(&tlv, FIELD_IDEMPOTENCY, pin.idempotency);
     }
+    SHERD_TRY(get_version(&tlv, FIELD_EPOCH, UINT32_MAX, &pin.epoch));
     *out_pin = pin;
     return SHERD_OK;
+}
+
+/* A derived key is kept nowhere, and that of an erased entity is destroyed. */
+static bool has_wrapped_key(const struct sherd_entity_key_entry *entry)
+{
+    return entry->state == SHERD_ENTITY_LIVE && !entry->derived;
 }
 
 enum sherd_err sherd_entity_key_encode(const struct sherd_entity_key_entry *entry, uint8_t *block, size_t *out_bytes)
@@ -185,27 +198,67 @@ enum sherd_err sherd_entity_key_encode(const struct sherd_entity_key_entry *entr
     sherd_tlv_put(&writer, FIELD_COLLECTION, SPAN(entry->collection));
     sherd_tlv_put(&writer, FIELD_ENTITY, SPAN(entry->entity));
     sherd_tlv_put_u64(&writer, FIELD_VERSION, entry->version);
-    sherd_tlv_put(&writer, FIELD_WRAPPED_KEY, SPAN(entry->key));
-    sherd_tlv_put_u64(&writer, FIELD_OUTER_KEY_VERSION, entry->master_key_version);
+    sherd_tlv_put_u64(&writer, FIELD_VERSION_OLDEST, entry->version_oldest);
+    if (has_wrapped_key(entry))
+        sherd_tlv_put(&writer, FIELD_WRAPPED_KEY, SPAN(entry->key));
     sherd_tlv_put(&writer, FIELD_ENTITY_ID, sherd_span_str(entry->entity_id));
+    sherd_tlv_put(&writer, FIELD_MASTER, SPAN(entry->master));
+    sherd_tlv_put_u64(&writer, FIELD_EPOCH, entry->epoch);
+    sherd_tlv_put_u64(&writer, FIELD_ENTITY_STATE, entry->state);
+    sherd_tlv_put_u64(&writer, FIELD_DERIVED, entry->derived ? 1 : 0);
     return sherd_tlv_end(&writer, out_bytes);
 }
 
 enum sherd_err sherd_entity_key_decode(struct sherd_span bytes, struct sherd_entity_key_entry *out_entry)
 {
-    const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_VERSION) | BIT(FIELD_WRAPPED_KEY) |
-                              BIT(FIELD_OUTER_KEY_VERSION);
+    const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_VERSION) | BIT(FIELD_VERSION_OLDEST) |
+                              BIT(FIELD_MASTER) | BIT(FIELD_EPOCH) | BIT(FIELD_ENTITY_STATE) | BIT(FIELD_DERIVED);
+    const uint64_t optional = BIT(FIELD_WRAPPED_KEY) | BIT(FIELD_ENTITY_ID);
     struct sherd_tlv tlv;
     SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {0};
+    uint64_t state;
+    uint64_t derived;
 
-    SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_ENTITY_ID), &tlv));
+    SHERD_TRY(sherd_tlv_parse(bytes, required, optional, &tlv));
     GET(&tlv, FIELD_COLLECTION, entry.collection);
     GET(&tlv, FIELD_ENTITY, entry.entity);
     SHERD_TRY(get_version(&tlv, FIELD_VERSION, UINT32_MAX, &entry.version));
-    GET(&tlv, FIELD_WRAPPED_KEY, entry.key);
-    SHERD_TRY(get_version(&tlv, FIELD_OUTER_KEY_VERSION, UINT32_MAX, &entry.master_key_version));
+    SHERD_TRY(get_version(&tlv, FIELD_VERSION_OLDEST, entry.version, &entry.version_oldest));
+    GET(&tlv, FIELD_MASTER, entry.master);
+    SHERD_TRY(get_version(&tlv, FIELD_EPOCH, UINT32_MAX, &entry.epoch));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_ENTITY_STATE, SHERD_ENTITY_ERASED, &state));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_DERIVED, 1, &derived));
+    entry.state = (enum sherd_entity_state)state;
+    entry.derived = derived == 1;
+    if (has_wrapped_key(&entry) != (tlv.value[FIELD_WRAPPED_KEY].data != NULL))
+        return malformed();
+    if (has_wrapped_key(&entry))
+        GET(&tlv, FIELD_WRAPPED_KEY, entry.key);
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_ENTITY_ID, entry.entity_id, sizeof(entry.entity_id)));
     *out_entry = entry;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_entity_lookup_encode(const struct sherd_entity_lookup *lookup, uint8_t *block, size_t *out_bytes)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
+
+    sherd_tlv_put(&writer, FIELD_COLLECTION, SPAN(lookup->collection));
+    sherd_tlv_put(&writer, FIELD_ENTITY, SPAN(lookup->entity));
+    sherd_tlv_put(&writer, FIELD_MASTER, SPAN(lookup->hash));
+    return sherd_tlv_end(&writer, out_bytes);
+}
+
+enum sherd_err sherd_entity_lookup_decode(struct sherd_span bytes, struct sherd_entity_lookup *out_lookup)
+{
+    struct sherd_tlv tlv;
+    struct sherd_entity_lookup lookup;
+
+    SHERD_TRY(sherd_tlv_parse(bytes, BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_MASTER), 0, &tlv));
+    GET(&tlv, FIELD_COLLECTION, lookup.collection);
+    GET(&tlv, FIELD_ENTITY, lookup.entity);
+    GET(&tlv, FIELD_MASTER, lookup.hash);
+    *out_lookup = lookup;
     return SHERD_OK;
 }
 
@@ -224,27 +277,33 @@ enum sherd_err sherd_collection_encode(const struct sherd_collection_entry *entr
     sherd_tlv_put(&writer, FIELD_COLLECTION_NAME, sherd_span_str(entry->rules.name));
     sherd_tlv_put_u64(&writer, FIELD_VERSIONS_KEPT, entry->rules.versions_kept);
     sherd_tlv_put_u64(&writer, FIELD_EXACT_SIZES, entry->rules.exact_sizes ? 1 : 0);
+    sherd_tlv_put_u64(&writer, FIELD_DERIVED, entry->rules.derived_entity_keys ? 1 : 0);
+    sherd_tlv_put(&writer, FIELD_MASTER_NAME, sherd_span_str(entry->rules.master_key));
     return sherd_tlv_end(&writer, out_bytes);
 }
 
 enum sherd_err sherd_collection_decode(struct sherd_span bytes, struct sherd_collection_entry *out_entry)
 {
     const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_COLLECTION_NAME) | BIT(FIELD_VERSIONS_KEPT) |
-                              BIT(FIELD_EXACT_SIZES);
+                              BIT(FIELD_EXACT_SIZES) | BIT(FIELD_DERIVED);
     struct sherd_tlv tlv;
     struct sherd_collection_entry entry = {0};
     uint64_t versions_kept;
     uint64_t exact_sizes;
+    uint64_t derived;
 
-    SHERD_TRY(sherd_tlv_parse(bytes, required, 0, &tlv));
+    SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_MASTER_NAME), &tlv));
     GET(&tlv, FIELD_COLLECTION, entry.id);
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_COLLECTION_NAME, entry.rules.name, sizeof(entry.rules.name)));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_VERSIONS_KEPT, UINT32_MAX, &versions_kept));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_EXACT_SIZES, 1, &exact_sizes));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_DERIVED, 1, &derived));
+    SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_MASTER_NAME, entry.rules.master_key, sizeof(entry.rules.master_key)));
     if (!sherd_collection_name_valid(entry.rules.name))
         return malformed();
     entry.rules.versions_kept = (uint32_t)versions_kept;
     entry.rules.exact_sizes = exact_sizes == 1;
+    entry.rules.derived_entity_keys = derived == 1;
     *out_entry = entry;
     return SHERD_OK;
 }
@@ -266,6 +325,23 @@ enum sherd_err sherd_collection_pin_decode(struct sherd_span bytes, struct sherd
 
     SHERD_TRY(sherd_tlv_parse(bytes, BIT(FIELD_COLLECTION) | BIT(FIELD_DIGEST), 0, &tlv));
     GET(&tlv, FIELD_COLLECTION, *out_collection);
+    GET(&tlv, FIELD_DIGEST, *out_digest);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_keyring_pin_encode(const struct sherd_digest *digest, uint8_t *block, size_t *out_bytes)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
+
+    sherd_tlv_put(&writer, FIELD_DIGEST, SPAN(*digest));
+    return sherd_tlv_end(&writer, out_bytes);
+}
+
+enum sherd_err sherd_keyring_pin_decode(struct sherd_span bytes, struct sherd_digest *out_digest)
+{
+    struct sherd_tlv tlv;
+
+    SHERD_TRY(sherd_tlv_parse(bytes, BIT(FIELD_DIGEST), 0, &tlv));
     GET(&tlv, FIELD_DIGEST, *out_digest);
     return SHERD_OK;
 }

@@ -64,18 +64,35 @@ struct sherd_pin {
     struct sherd_wrapped_key key;
     uint64_t entity_key_version;
     uint64_t secrets_key_version;
+    uint64_t epoch; /**< erase epoch under which the key is wrapped */
     bool has_idempotency;
     struct sherd_ref idempotency; /**< name of the idempotency entry */
 };
 
-/** An entity's key as it is kept. */
+enum sherd_entity_state {
+    SHERD_ENTITY_LIVE = 0,
+    SHERD_ENTITY_ERASED = 1, /**< its keys are destroyed; what was about it is gone */
+};
+
+/** One version of an entity's key as it is kept, and what the entity is. */
 struct sherd_entity_key_entry {
     struct sherd_uuid collection;
     struct sherd_ref entity;
     uint64_t version;
-    struct sherd_wrapped_key key;
-    uint64_t master_key_version;
+    uint64_t version_oldest;      /**< of the versions that are there; in older ones, their own */
+    struct sherd_wrapped_key key; /**< where the entity is live and its key is not derived */
+    struct sherd_ref master;      /**< kid of the master key that wraps or derives it */
+    uint64_t epoch;               /**< erase epoch under which it is wrapped */
+    enum sherd_entity_state state;
+    bool derived; /**< the key is derived from the master key */
     char entity_id[SHERD_ENTITY_BYTES_MAX + 1];
+};
+
+/** Which entity an id stands for; the entry's name is a keyed hash of the id. */
+struct sherd_entity_lookup {
+    struct sherd_uuid collection;
+    struct sherd_ref entity;
+    struct sherd_ref hash; /**< kid of the hash key */
 };
 
 /** For SHERD_CLEANUP: as sherd_map_wipe(). */
@@ -124,6 +141,15 @@ SHERD_MUST_USE enum sherd_err sherd_pin_decode(struct sherd_span tlv, struct she
 SHERD_MUST_USE enum sherd_err sherd_entity_key_encode(const struct sherd_entity_key_entry *entry, uint8_t *block,
                                                       size_t *out_bytes);
 SHERD_MUST_USE enum sherd_err sherd_entity_key_decode(struct sherd_span tlv, struct sherd_entity_key_entry *out_entry);
+
+SHERD_MUST_USE enum sherd_err sherd_entity_lookup_encode(const struct sherd_entity_lookup *lookup, uint8_t *block,
+                                                         size_t *out_bytes);
+SHERD_MUST_USE enum sherd_err sherd_entity_lookup_decode(struct sherd_span tlv, struct sherd_entity_lookup *out_lookup);
+
+/** The digest of the keyring's file. */
+SHERD_MUST_USE enum sherd_err sherd_keyring_pin_encode(const struct sherd_digest *digest, uint8_t *block,
+                                                       size_t *out_bytes);
+SHERD_MUST_USE enum sherd_err sherd_keyring_pin_decode(struct sherd_span tlv, struct sherd_digest *out_digest);
 
 SHERD_MUST_USE enum sherd_err sherd_collection_encode(const struct sherd_collection_entry *entry, uint8_t *block,
                                                       size_t *out_bytes);

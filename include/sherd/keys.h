@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file keys.h
+ * The anchor's keys: master keys, and what may be done with them. They wrap the keys of entities, which wrap the keys
+ * of records; no call gives one out.
+ *
+ * A master key has a name and versions. The newest active version serves every new wrap from the moment it is
+ * activated; older ones go on to open what they wrapped, until nothing refers to them and they are destroyed.
+ * @code
+ * struct sherd_master_options options = {.name = "default"};
+ *
+ * if (sherd_master_activate(vault, &options, NULL) != SHERD_OK)   // a new version; nothing is re-wrapped yet
+ *     fprintf(stderr, "%s\n", sherd_err_detail());
+ * @endcode
+ */
+#ifndef SHERD_KEYS_H
+#define SHERD_KEYS_H
+
+#include <sherd/vault.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The two master keys that every vault has: one wraps entity keys, one hashes the ids of entities. */
+#define SHERD_MASTER_DEFAULT "default"
+#define SHERD_MASTER_HASH "hash"
+
+/** Room for texts, each with its final zero byte. */
+#define SHERD_MASTER_NAME_SIZE 64U
+#define SHERD_PLUGIN_NAME_SIZE 16U
+#define SHERD_MASTER_ARGS_SIZE 513U
+#define SHERD_MASTER_OUTSIDE_SIZE 256U
+
+enum sherd_master_state {
+    SHERD_MASTER_ACTIVE = 1,  /**< the newest active version of a name wraps */
+    SHERD_MASTER_RETIRED = 2, /**< opens what it wrapped, and wraps no more */
+};
+
+/** How a version is made. All zero but the name is a good default. Borrowed until the call returns. */
+struct sherd_master_options {
+    const char *name;      /**< 1..63 of a-z 0-9 . _ - */
+    const char *generator; /**< "openssl" if NULL */
+    const char *store;     /**< "anchor" if NULL; "stripe" or "shares" */
+    const char *args;      /**< "name=value" lines for generator and store; NULL for none. No credentials */
+};
+
+/** One version of a master key, for people. */
+struct sherd_master_info {
+    char name[SHERD_MASTER_NAME_SIZE];
+    uint64_t version;
+    uint8_t kid[16];
+    enum sherd_master_state state;
+    bool wraps; /**< it is the one that serves new wraps */
+    char generator[SHERD_PLUGIN_NAME_SIZE];
+    char store[SHERD_PLUGIN_NAME_SIZE];
+    char args[SHERD_MASTER_ARGS_SIZE];
+    char outside_id[SHERD_MASTER_OUTSIDE_SIZE];
+    uint64_t created_s; /**< seconds since 1970 UTC */
+    uint64_t protection; /**< version of the protection key over it */
+};
+
+/**
+ * Make a new version of a master key, of a name that exists or a new one, and let it serve new wraps from now on, in
+ * all processes that have the vault open.
+ * @param[out] out_version  its number; NULL if not wanted
+ * @return SHERD_OK; SHERD_ERR_INVALID; SHERD_ERR_UNSUPPORTED (generator or store); SHERD_ERR_LIMIT (too many versions:
+ *         destroy some); SHERD_ERR_DENIED (read-only); SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_master_activate(struct sherd_vault *vault,
+                                                              const struct sherd_master_options *options,
+                                                              uint64_t *out_version);
+
+/** Visit one version; return any code but SHERD_OK to end. */
+typedef enum sherd_err sherd_master_visit_fn(void *arg, const struct sherd_master_info *info);
+
+/** Visit all versions that are not destroyed, by name and version. @return SHERD_OK; the visitor's code; SHERD_ERR_IO */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_master_each(struct sherd_vault *vault, sherd_master_visit_fn *visit,
+                                                          void *arg);
+
+/**
+ * Let a version wrap no more. The last active one of a name cannot be retired: activate another first.
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_CONFLICT (the last active one); SHERD_ERR_DENIED; SHERD_ERR_IO
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_master_retire(struct sherd_vault *vault, const char *name,
+                                                            uint64_t version);
+
+/**
+ * Destroy a retired version for ever: where it is kept, and in the keyring. Refused while anything refers to it.
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_CONFLICT (active, or something refers to it: rekey first);
+ *         SHERD_ERR_DENIED; SHERD_ERR_IO
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_master_destroy(struct sherd_vault *vault, const char *name,
+                                                             uint64_t version);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

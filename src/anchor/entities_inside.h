@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file anchor/entities_inside.h
+ * What entities.c and entities_change.c share, and nobody else uses.
+ */
+#ifndef SHERD_ANCHOR_ENTITIES_INSIDE_H
+#define SHERD_ANCHOR_ENTITIES_INSIDE_H
+
+#include "anchor/entities.h"
+#include "base/bytes.h"
+
+/** Since when something is held, and what the ring's number was. */
+struct sherd_entities_stamp {
+    uint64_t number;
+    uint64_t time_ms; /**< 0: nothing is held */
+};
+
+/** One entry of a write set: room for what it writes. */
+struct sherd_entities_room {
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf stored;
+};
+
+/** Keys that are at hand for a moment; in secret memory. */
+struct sherd_entities_hand {
+    struct sherd_master_key master;
+    struct sherd_epoch_set epochs;
+    struct sherd_entity_key key;
+};
+
+static inline bool sherd_same_ref(const struct sherd_ref *a, const struct sherd_ref *b)
+{
+    return sherd_same(a->bytes, b->bytes, sizeof(a->bytes));
+}
+
+/** What the entities stand on. */
+const struct sherd_entities_parts *sherd_entities_parts(const struct sherd_entities *entities);
+
+/** How often something is looked up anew that changes while it is looked up. */
+#define SHERD_ENTITIES_TRIES_MAX 100U
+
+struct sherd_entities_stamp sherd_entities_now(const struct sherd_entities *entities);
+
+/** The epochs as they are now. @param[out] out_set  in secret memory */
+SHERD_MUST_USE enum sherd_err sherd_entities_epochs(struct sherd_entities *entities,
+                                                    const struct sherd_entities_stamp *now,
+                                                    struct sherd_epoch_set *out_set);
+/** The key of an epoch, borrowed from the set; NULL: the epoch has ended. */
+const struct sherd_epoch_key *sherd_entities_epoch_key(const struct sherd_epoch_set *set, uint64_t number);
+
+/** The name of an id's lookup entry under a version of the hash key. */
+SHERD_MUST_USE enum sherd_err sherd_entities_id_name(struct sherd_entities *entities, const struct sherd_ref *kid,
+                                                     const struct sherd_uuid *collection, const char *entity_id,
+                                                     struct sherd_ref *out_name);
+SHERD_MUST_USE enum sherd_err sherd_entities_lookup_read(const struct sherd_entities *entities,
+                                                         const struct sherd_ref *name,
+                                                         struct sherd_entity_lookup *out_lookup);
+
+/** A lookup entry in a write set. */
+SHERD_MUST_USE enum sherd_err sherd_entities_lookup_op(const struct sherd_entities *entities,
+                                                       const struct sherd_ref *name,
+                                                       const struct sherd_entity_lookup *lookup,
+                                                       struct sherd_entities_room *room,
+                                                       struct sherd_store_op *out_op);
+
+/** An entity's entry in a write set, in place of what expected says; it is empty for one that must be new. */
+SHERD_MUST_USE enum sherd_err sherd_entities_op(const struct sherd_entities *entities, enum sherd_kind kind,
+                                                const struct sherd_ref *name,
+                                                const struct sherd_entity_key_entry *entry, struct sherd_span expected,
+                                                struct sherd_entities_room *room, struct sherd_store_op *out_op);
+
+/** Unwrap the key of an entry, with hand->epochs, to hand->key. */
+SHERD_MUST_USE enum sherd_err sherd_entities_unwrap_entry(struct sherd_entities *entities,
+                                                          const struct sherd_entity_key_entry *entry,
+                                                          struct sherd_entities_hand *hand);
+
+/** SHERD_ERR_NOT_FOUND, for an entity that was erased. */
+SHERD_MUST_USE enum sherd_err sherd_entities_erased(void);
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The anchor's directory: see home.h. */
+#include "anchor/home.h"
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/secret.h"
+#include "crypto/shield.h"
+#include <stdio.h>
+
+#define FOLDER "anchor"
+#define SEALS_FOLDER "anchor/seals"
+#define KEYRING_FILE "anchor/keyring"
+#define KEYRING_NEW_FILE "anchor/keyring.new"
+#define LOCK_FILE "anchor/lock"
+#define NOTICE_FILE "anchor/notice"
+#define SEAL_NAME_SIZE 32
+
+struct sherd_home {
+    char *dir; /* the vault's */
+    bool read_only;
+    char seal_text[32];
+    struct sherd_uuid deployment;
+    struct sherd_shield *root;
+    struct sherd_notice notice;
+};
+
+static void seal_name(unsigned number, char out[static SEAL_NAME_SIZE])
+{
+    (void)snprintf(out, SEAL_NAME_SIZE, SEALS_FOLDER "/%u", number);
+}
+
+/* --- making -------------------------------------------------------------------------------------------------------- */
+
+static enum sherd_err digest_of(const struct sherd_buf *file, struct sherd_digest *out_digest)
+{
+    const struct sherd_span bytes = sherd_buf_span(file);
+
+    return sherd_hash(SHERD_SHA256, &bytes, 1, out_digest->bytes);
+}
+
+static enum sherd_err make_files(const char *dir, const struct sherd_keyring *ring, const struct sherd_unseal *unseal,
+                                 struct sherd_root_key *root)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf seal = {.max = SHERD_SEAL_FILE_BYTES_MAX};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {.max = SHERD_KEYRING_BYTES_MAX};
+    char name[SEAL_NAME_SIZE];
+
+    SHERD_TRY(sherd_random(root->bytes, sizeof(root->bytes)));
+    SHERD_TRY(sherd_seal_make(root, &ring->deployment, unseal, &seal));
+    SHERD_TRY(sherd_keyring_seal(ring, root, &file));
+    SHERD_TRY(sherd_dir_make(dir, FOLDER));
+    SHERD_TRY(sherd_dir_make(dir, SEALS_FOLDER));
+    seal_name(1, name);
+    SHERD_TRY(sherd_file_write_new(dir, name, sherd_buf_span(&seal)));
+    SHERD_TRY(sherd_file_write_new(dir, KEYRING_FILE, sherd_buf_span(&file)));
+    SHERD_TRY(sherd_file_write_new(dir, LOCK_FILE, sherd_span_of(NULL, 0)));
+    SHERD_TRY(sherd_file_write_new(dir, NOTICE_FILE, sherd_span_of(NULL, 0)));
+    SHERD_TRY(sherd_dir_sync(dir, SEALS_FOLDER));
+    return sherd_dir_sync(dir, FOLDER);
+}
+
+/* --- unsealing ----------------------------------------------------------------------------------------------------- */
+
+/* A part that must be there, where the vault's marker is. */
+static enum sherd_err must_be_there(enum sherd_err err, const struct sherd_home *home, const char *part)
+{
+    if (err != SHERD_ERR_NOT_FOUND)
+        return err;
+    return sherd_fail(SHERD_ERR_IO,
+                      "%s/%s is missing: the vault was copied or restored only in part; bring back all of it",
+                      home->dir, part);
+}
+
+/* One seal: does what was given open it? */
+static enum sherd_err try_seal(struct sherd_home *home, unsigned number, const struct sherd_unseal *unseal,
+                               struct sherd_root_key *root)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {.max = SHERD_SEAL_FILE_BYTES_MAX};
+    char name[SEAL_NAME_SIZE];
+
+    seal_name(number, name);
+    SHERD_TRY(sherd_file_read(home->dir, name, &file));
+    SHERD_TRY(sherd_seal_open(sherd_buf_span(&file), unseal, root, &home->deployment));
+    sherd_seal_describe(sherd_buf_span(&file), home->seal_text);
+    return SHERD_OK;
+}
+
+/*
+ * All seals in turn, until one opens. Else: what the first one said that what was given is meant for; seals of another
+ * kind say only that they want something else.
+ */
+static enum sherd_err try_seals(struct sherd_home *home, const struct sherd_unseal *unseal, struct sherd_root_key *root)
+{
+    char detail[SHERD_FAIL_TEXT_SIZE] = "";
+    enum sherd_err result = SHERD_ERR_NOT_FOUND;
+
+    for (unsigned number = 1; number <= SHERD_SEALS_MAX; number++) {
+        const enum sherd_err err = try_seal(home, number, unseal, root);
+
+        if (err == SHERD_OK)
+            return SHERD_OK;
+        if (err == SHERD_ERR_NOT_FOUND)
+            continue;
+        if (err != SHERD_ERR_DENIED && err != SHERD_ERR_UNSUPPORTED)
+            return err;
+        if (result == SHERD_ERR_NOT_FOUND) {
+            result = err;
+            (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+        }
+    }
+    if (result == SHERD_ERR_NOT_FOUND)
+        return must_be_there(result, home, SEALS_FOLDER "/1");
+    sherd_fail_restore(detail);
+    return result;
+}
+
+/* The root key is there: shield it. */
+static enum sherd_err take_root(struct sherd_home *home, const struct sherd_root_key *root)
+{
+    SHERD_TRY(sherd_shield_new(sherd_span_of(root->bytes, sizeof(root->bytes)), &home->root));
+    return sherd_notice_open(home->dir, NOTICE_FILE, home->read_only, &home->notice);
+}
+
+static enum sherd_err home_new(const char *dir, bool read_only, struct sherd_home **out_home)
+{
+    struct sherd_home *home = sherd_alloc(sizeof(*home));
+
+    if (home == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    home->read_only = read_only;
+    home->notice.fd = -1;
+    home->dir = sherd_strdup(dir);
+    if (home->dir == NULL) {
+        sherd_free(home);
+        return SHERD_ERR_NO_MEMORY;
+    }
+    *out_home = home;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_home_open(const char *dir, bool read_only, const struct sherd_unseal *unseal,
+                               struct sherd_home **out_home)
+{
+    SHERD_CLEANUP(sherd_home_freep) struct sherd_home *home = NULL;
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_root_key *root = sherd_secret_alloc(sizeof(*root));
+
+    if (root == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(home_new(dir, read_only, &home));
+    SHERD_TRY(try_seals(home, unseal, root));
+    SHERD_TRY(take_root(home, root));
+    *out_home = sherd_home_take(&home);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_home_make(const char *dir, const struct sherd_keyring *ring, const struct sherd_unseal *unseal,
+                               struct sherd_home **out_home)
+{
+    SHERD_CLEANUP(sherd_home_freep) struct sherd_home *home = NULL;
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_root_key *root = sherd_secret_alloc(sizeof(*root));
+
+    if (root == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(make_files(dir, ring, unseal, root));
+    SHERD_TRY(home_new(dir, false, &home));
+    home->deployment = ring->deployment;
+    SHERD_TRY(take_root(home, root));
+    *out_home = sherd_home_take(&home);
+    return SHERD_OK;
+}
+
+void sherd_home_free(struct sherd_home *home)
+{
+    if (home == NULL)
+        return;
+    sherd_notice_close(&home->notice);
+    sherd_shield_free(home->root);
+    sherd_free(home->dir);
+    sherd_free(home);
+}
+
+const char *sherd_home_seal_text(const struct sherd_home *home)
+{
+    return home->seal_text;
+}
+
+/* --- the keyring --------------------------------------------------------------------------------------------------- */
+
+/* One of the two files, opened if its digest is the one that is wanted. */
+static enum sherd_err read_one(const struct sherd_home *home, const char *name, const struct sherd_digest *pinned,
+                               struct sherd_keyring *out_ring, struct sherd_digest *out_digest)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {.max = SHERD_KEYRING_BYTES_MAX};
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_root_key *root = sherd_secret_alloc(sizeof(*root));
+    struct sherd_digest digest;
+
+    if (root == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    const enum sherd_err err = sherd_file_read(home->dir, name, &file);
+    SHERD_ENSURE(err != SHERD_ERR_LIMIT, SHERD_ERR_TAMPERED, "anchor/keyring does not verify: it was changed");
+    SHERD_TRY(err);
+    SHERD_TRY(digest_of(&file, &digest));
+    if (pinned != NULL && !sherd_same(&digest, pinned, sizeof(digest)))
+        return sherd_fail(SHERD_ERR_TAMPERED,
+                          "anchor/keyring is not the one that was written last: it was changed or rolled back; bring "
+                          "back the newest one, from a backup");
+    SHERD_TRY(sherd_shield_open(home->root, root->bytes, sizeof(root->bytes)));
+    SHERD_TRY(sherd_keyring_open(sherd_buf_span(&file), root, &home->deployment, out_ring));
+    if (out_digest != NULL)
+        *out_digest = digest;
+    return SHERD_OK;
+}
+
+/*
+ * The keyring is the file of that name, or the one beside it if a writer ended between pinning it and giving it the
+ * name.
+ */
+enum sherd_err sherd_home_read(const struct sherd_home *home, const struct sherd_digest *pinned, bool alone,
+                               struct sherd_keyring *out_ring, struct sherd_digest *out_digest)
+{
+    char detail[SHERD_FAIL_TEXT_SIZE];
+
+    enum sherd_err err = read_one(home, KEYRING_FILE, pinned, out_ring, out_digest);
+    if (err != SHERD_ERR_TAMPERED || pinned == NULL)
+        return must_be_there(err, home, KEYRING_FILE);
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    err = read_one(home, KEYRING_NEW_FILE, pinned, out_ring, out_digest);
+    if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_TAMPERED) /* it may just have taken the other's name */
+        err = read_one(home, KEYRING_FILE, pinned, out_ring, out_digest);
+    else if (err == SHERD_OK && alone)
+        err = sherd_home_adopt(home);
+    if (err == SHERD_ERR_TAMPERED)
+        sherd_fail_restore(detail);
+    return err;
+}
+
+enum sherd_err sherd_home_write(const struct sherd_home *home, const struct sherd_keyring *ring,
+                                struct sherd_digest *out_digest)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {.max = SHERD_KEYRING_BYTES_MAX};
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_root_key *root = sherd_secret_alloc(sizeof(*root));
+
+    if (root == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_ENSURE(!home->read_only, SHERD_ERR_DENIED, "the vault is open for reading only");
+    SHERD_TRY(sherd_shield_open(home->root, root->bytes, sizeof(root->bytes)));
+    SHERD_TRY(sherd_keyring_seal(ring, root, &file));
+    SHERD_TRY(digest_of(&file, out_digest));
+    SHERD_TRY(sherd_file_write(home->dir, KEYRING_NEW_FILE, sherd_buf_span(&file)));
+    return sherd_dir_sync(home->dir, FOLDER);
+}
+
+enum sherd_err sherd_home_adopt(const struct sherd_home *home)
+{
+    SHERD_TRY(sherd_file_rename(home->dir, KEYRING_NEW_FILE, KEYRING_FILE));
+    return sherd_dir_sync(home->dir, FOLDER);
+}
+
+enum sherd_err sherd_home_lock(const struct sherd_home *home, struct sherd_file_lock *out_lock)
+{
+    SHERD_ENSURE(!home->read_only, SHERD_ERR_DENIED, "the vault is open for reading only");
+    return sherd_file_lock_take(home->dir, LOCK_FILE, out_lock);
+}
+
+const struct sherd_notice *sherd_home_notice(const struct sherd_home *home)
+{
+    return &home->notice;
+}
+
+/* --- what else lies here ------------------------------------------------------------------------------------------- */
+
+static enum sherd_err home_context(const struct sherd_home *home, struct sherd_span context,
+                                   struct sherd_context *out_context)
+{
+    SHERD_ENSURE(context.len <= sizeof(out_context->bytes) - 16, SHERD_ERR_INVALID, "a context is too long");
+    memcpy(out_context->bytes, home->deployment.bytes, 16);
+    memcpy(out_context->bytes + 16, context.data, context.len);
+    out_context->len = 16 + context.len;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_home_seal(const struct sherd_home *home, struct sherd_span context, struct sherd_span plain,
+                               struct sherd_buf *out_sealed)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_root_key *root = sherd_secret_alloc(sizeof(*root));
+    struct sherd_context bound;
+
+    if (root == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(home_context(home, context, &bound));
+    SHERD_TRY(sherd_shield_open(home->root, root->bytes, sizeof(root->bytes)));
+    return sherd_aead_seal(root->bytes, sherd_context_span(&bound), plain, out_sealed);
+}
+
+enum sherd_err sherd_home_unseal(const struct sherd_home *home, struct sherd_span context, struct sherd_span sealed,
+                                 struct sherd_buf *out_plain)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_root_key *root = sherd_secret_alloc(sizeof(*root));
+    struct sherd_context bound;
+
+    if (root == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(home_context(home, context, &bound));
+    SHERD_TRY(sherd_shield_open(home->root, root->bytes, sizeof(root->bytes)));
+    return sherd_aead_open(root->bytes, sherd_context_span(&bound), sealed, out_plain);
+}
+
+enum sherd_err sherd_home_file_new(const struct sherd_home *home, const char *name, struct sherd_span bytes)
+{
+    SHERD_TRY(sherd_file_write_new(home->dir, name, bytes));
+    return sherd_dir_sync(home->dir, FOLDER);
+}
+
+enum sherd_err sherd_home_file_read(const struct sherd_home *home, const char *name, struct sherd_buf *out_bytes)
+{
+    const enum sherd_err err = sherd_file_read(home->dir, name, out_bytes);
+
+    SHERD_ENSURE(err != SHERD_ERR_LIMIT, SHERD_ERR_TAMPERED, "%s does not verify: it was changed", name);
+    return must_be_there(err, home, name);
+}
+
+enum sherd_err sherd_home_overwrite(const struct sherd_home *home, const char *name, size_t offset,
+                                    struct sherd_span bytes)
+{
+    SHERD_ENSURE(!home->read_only, SHERD_ERR_DENIED, "the vault is open for reading only");
+    return sherd_file_overwrite(home->dir, name, offset, bytes);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file anchor/home.h
+ * The anchor's own directory, unsealed: the seals, the keyring file, the lock of those who change them, the notice by
+ * which processes hear of a change. docs/format/vault.md
+ *
+ * The root key lies shielded (crypto/shield.h) and comes out only while the keyring is opened or sealed.
+ */
+#ifndef SHERD_ANCHOR_HOME_H
+#define SHERD_ANCHOR_HOME_H
+
+#include "anchor/keyring.h"
+#include "base/file.h"
+
+struct sherd_home;
+
+/**
+ * Make the directory of a fresh vault, with its first seal and its keyring, unsealed.
+ * @param[in] dir  the vault's directory
+ * @return SHERD_OK; as sherd_seal_make() and sherd_keyring_seal(); SHERD_ERR_IO
+ */
+SHERD_MUST_USE enum sherd_err sherd_home_make(const char *dir, const struct sherd_keyring *ring,
+                                              const struct sherd_unseal *unseal, struct sherd_home **out_home);
+
+/**
+ * Bring the root key back by any of the seals.
+ * @return SHERD_OK; SHERD_ERR_DENIED: none of the seals opens by what was given; SHERD_ERR_NOT_FOUND: parts are
+ *         missing; as sherd_seal_open()
+ */
+SHERD_MUST_USE enum sherd_err sherd_home_open(const char *dir, bool read_only, const struct sherd_unseal *unseal,
+                                              struct sherd_home **out_home);
+/** NULL is accepted. */
+void sherd_home_free(struct sherd_home *home);
+SHERD_DEFINE_OWNED(sherd_home);
+
+/** What opened it, such as "passphrase (scrypt)". Borrowed. */
+const char *sherd_home_seal_text(const struct sherd_home *home);
+
+/**
+ * Read the keyring.
+ * @param[in]  pinned      the digest that its file must have; NULL if that is not known yet
+ * @param[in]  alone       the caller holds the lock: finish what a writer that ended has left
+ * @param[out] out_ring    in secret memory
+ * @param[out] out_digest  SHA-256 of the file; NULL if not wanted
+ * @return SHERD_OK; SHERD_ERR_TAMPERED: it was changed or rolled back; SHERD_ERR_UNSUPPORTED; SHERD_ERR_IO
+ */
+SHERD_MUST_USE enum sherd_err sherd_home_read(const struct sherd_home *home, const struct sherd_digest *pinned, bool alone,
+                                              struct sherd_keyring *out_ring, struct sherd_digest *out_digest);
+
+/**
+ * Write a changed keyring beside the one that is valid, durably. It becomes valid when its digest is pinned, and takes
+ * the other's place with sherd_home_adopt(), or with the next sherd_home_read() that is alone. The caller holds the
+ * lock.
+ */
+SHERD_MUST_USE enum sherd_err sherd_home_write(const struct sherd_home *home, const struct sherd_keyring *ring,
+                                               struct sherd_digest *out_digest);
+SHERD_MUST_USE enum sherd_err sherd_home_adopt(const struct sherd_home *home);
+
+/**
+ * Seal something under the root key itself.
+ * @param[in]     context  what it is; the deployment is added
+ * @param[in,out] out_sealed  as sherd_aead_seal()
+ */
+SHERD_MUST_USE enum sherd_err sherd_home_seal(const struct sherd_home *home, struct sherd_span context,
+                                              struct sherd_span plain, struct sherd_buf *out_sealed);
+/** The other way. @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_NO_MEMORY */
+SHERD_MUST_USE enum sherd_err sherd_home_unseal(const struct sherd_home *home, struct sherd_span context,
+                                                struct sherd_span sealed, struct sherd_buf *out_plain);
+
+/** A file of the anchor's, by its name below the vault's directory: make it, read it, write over part of it in place. */
+SHERD_MUST_USE enum sherd_err sherd_home_file_new(const struct sherd_home *home, const char *name,
+                                                  struct sherd_span bytes);
+SHERD_MUST_USE enum sherd_err sherd_home_file_read(const struct sherd_home *home, const char *name,
+                                                   struct sherd_buf *out_bytes);
+SHERD_MUST_USE enum sherd_err sherd_home_overwrite(const struct sherd_home *home, const char *name, size_t offset,
+                                                   struct sherd_span bytes);
+
+/** The lock of those who change anything here. */
+SHERD_MUST_USE enum sherd_err sherd_home_lock(const struct sherd_home *home, struct sherd_file_lock *out_lock);
+
+/** The notice: raised after every change that others hold in memory. Borrowed. */
+const struct sherd_notice *sherd_home_notice(const struct sherd_home *home);
+
+#endif

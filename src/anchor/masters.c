@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Master keys: see masters.h. */
+#include "anchor/masters.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/secret.h"
+#include <pthread.h>
+#include <stdio.h>
+
+_Static_assert(SHERD_MASTER_NAME_SIZE == SHERD_KEY_NAME_SIZE && SHERD_PLUGIN_NAME_SIZE == SHERD_KEY_PLUGIN_NAME_SIZE &&
+                   SHERD_MASTER_ARGS_SIZE == SHERD_KEY_ARGS_BYTES_MAX + 1 &&
+                   SHERD_MASTER_OUTSIDE_SIZE == SHERD_KEY_OUTSIDE_SIZE,
+               "what callers see of a master key is what plug-ins may say");
+
+/* A key that was fetched; lies in secret memory. */
+struct held {
+    bool used;
+    struct sherd_ref kid;
+    struct sherd_master_key key;
+};
+
+struct sherd_masters {
+    struct sherd_ring *ring;
+    struct sherd_places places;
+    pthread_rwlock_t lock;
+    struct held *held; /* secret memory: SHERD_MASTERS_MAX, each kid where its hash says or behind */
+};
+
+/* One version with all that a call of its plug-ins needs; in secret memory. */
+struct session {
+    struct sherd_master master;
+    struct sherd_protections protections;
+    struct sherd_uuid deployment;
+    struct sherd_kms kms;
+    struct sherd_key_id id;
+    struct sherd_key_arg_list args;
+    struct sherd_key_call call;
+};
+
+enum sherd_err sherd_masters_new(struct sherd_ring *ring, const struct sherd_places *places,
+                                 struct sherd_masters **out_masters)
+{
+    struct sherd_masters *masters = sherd_alloc(sizeof(*masters));
+
+    if (masters == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    masters->ring = ring;
+    masters->places = *places;
+    masters->held = sherd_secret_alloc(SHERD_MASTERS_MAX * sizeof(*masters->held));
+    if (masters->held == NULL || pthread_rwlock_init(&masters->lock, NULL) != 0) {
+        sherd_secret_free(masters->held);
+        sherd_free(masters);
+        return sherd_fail(SHERD_ERR_NO_MEMORY, "no memory for master keys");
+    }
+    *out_masters = masters;
+    return SHERD_OK;
+}
+
+void sherd_masters_free(struct sherd_masters *masters)
+{
+    if (masters == NULL)
+        return;
+    (void)pthread_rwlock_destroy(&masters->lock);
+    sherd_secret_free(masters->held);
+    sherd_free(masters);
+}
+
+/* --- calls of plug-ins --------------------------------------------------------------------------------------------- */
+
+/* Ready a session over session->master. */
+static enum sherd_err session_ready(const struct sherd_masters *masters, const struct sherd_keyring *ring,
+                                    struct session *session)
+{
+    const struct sherd_master *master = &session->master;
+
+    session->protections = ring->protections;
+    session->deployment = ring->deployment;
+    sherd_kms_init(&session->protections, &masters->places, &session->kms);
+    session->id = (struct sherd_key_id){.deployment = ring->deployment, .kid = master->kid, .version = master->version};
+    (void)snprintf(session->id.name, sizeof(session->id.name), "%s", master->name);
+    SHERD_TRY(sherd_key_args_parse(master->args, &session->args));
+    session->call = (struct sherd_key_call){.host = &session->kms.host,
+                                            .id = &session->id,
+                                            .args = sherd_key_args_of(&session->args),
+                                            .store = master->store,
+                                            .protection = master->protection,
+                                            .outside_id = master->outside_id};
+    return SHERD_OK;
+}
+
+static enum sherd_err fetch(struct session *session, struct sherd_master_key *out_key)
+{
+    const struct sherd_key_store *store;
+
+    SHERD_TRY(sherd_key_store_find(session->master.store, &store));
+    return sherd_key_fetch(store, &session->call, sherd_span_of(session->master.kept, session->master.kept_bytes),
+                           out_key);
+}
+
+static enum sherd_err destroy_kept(struct session *session)
+{
+    const struct sherd_key_store *store;
+
+    SHERD_TRY(sherd_key_store_find(session->master.store, &store));
+    return sherd_key_destroy(store, &session->call, sherd_span_of(session->master.kept, session->master.kept_bytes));
+}
+
+/* --- keys that are held -------------------------------------------------------------------------------------------- */
+
+static bool take_held(struct sherd_masters *masters, const struct sherd_ref *kid, struct sherd_master_key *out_key)
+{
+    bool found = false;
+
+    (void)pthread_rwlock_rdlock(&masters->lock);
+    for (size_t i = 0; i < SHERD_MASTERS_MAX && !found; i++) {
+        found = masters->held[i].used && sherd_same(&masters->held[i].kid, kid, sizeof(*kid));
+        if (found)
+            memcpy(out_key, &masters->held[i].key, sizeof(*out_key));
+    }
+    (void)pthread_rwlock_unlock(&masters->lock);
+    return found;
+}
+
+/* Hold a key; where all room is taken, by keys that were destroyed meanwhile too, begin anew. */
+static void hold(struct sherd_masters *masters, const struct sherd_ref *kid, const struct sherd_master_key *key)
+{
+    size_t i = 0;
+
+    (void)pthread_rwlock_wrlock(&masters->lock);
+    while (i < SHERD_MASTERS_MAX && masters->held[i].used)
+        i++;
+    if (i == SHERD_MASTERS_MAX) {
+        sherd_wipe(masters->held, SHERD_MASTERS_MAX * sizeof(*masters->held));
+        i = 0;
+    }
+    masters->held[i].used = true;
+    masters->held[i].kid = *kid;
+    memcpy(&masters->held[i].key, key, sizeof(*key));
+    (void)pthread_rwlock_unlock(&masters->lock);
+}
+
+static void forget(struct sherd_masters *masters, const struct sherd_ref *kid)
+{
+    (void)pthread_rwlock_wrlock(&masters->lock);
+    for (size_t i = 0; i < SHERD_MASTERS_MAX; i++)
+        if (masters->held[i].used && sherd_same(&masters->held[i].kid, kid, sizeof(*kid)))
+            sherd_wipe(&masters->held[i], sizeof(masters->held[i]));
+    (void)pthread_rwlock_unlock(&masters->lock);
+}
+
+/* Give the key of the version in session->master, held or fetched. */
+static enum sherd_err give(struct sherd_masters *masters, struct session *session, struct sherd_master_key *out_key)
+{
+    if (take_held(masters, &session->master.kid, out_key))
+        return SHERD_OK;
+    SHERD_TRY(fetch(session, out_key));
+    hold(masters, &session->master.kid, out_key);
+    return SHERD_OK;
+}
+
+/* How a version is chosen from the keyring; NULL: there is none. */
+typedef const struct sherd_master *choose_fn(const struct sherd_keyring *ring, const void *which);
+
+static const struct sherd_master *choose_kid(const struct sherd_keyring *ring, const void *kid)
+{
+    return sherd_keyring_master(ring, kid);
+}
+
+static const struct sherd_master *choose_active(const struct sherd_keyring *ring, const void *name)
+{
+    return sherd_keyring_active(ring, name);
+}
+
+static const struct sherd_master *choose_successor(const struct sherd_keyring *ring, const void *kid)
+{
+    const struct sherd_master *master = sherd_keyring_master(ring, kid);
+
+    return master != NULL ? sherd_keyring_active(ring, master->name) : NULL;
+}
+
+/* Choose a version and give its key. @return SHERD_ERR_NOT_FOUND, without a detail: there is none */
+static enum sherd_err choose(struct sherd_masters *masters, choose_fn *which, const void *arg,
+                             struct sherd_ref *out_kid, struct sherd_master_key *out_key)
+{
+    const struct sherd_keyring *ring;
+    SHERD_CLEANUP(sherd_secret_freep) struct session *session = sherd_secret_alloc(sizeof(*session));
+
+    if (session == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
+    const struct sherd_master *master = which(ring, arg);
+    enum sherd_err err = master != NULL ? SHERD_OK : SHERD_ERR_NOT_FOUND;
+    if (master != NULL) {
+        session->master = *master;
+        err = session_ready(masters, ring, session);
+    }
+    sherd_ring_leave(masters->ring);
+    SHERD_TRY(err);
+    if (out_kid != NULL)
+        *out_kid = session->master.kid;
+    return give(masters, session, out_key);
+}
+
+static bool is_built_in(const char *name)
+{
+    return strcmp(name, SHERD_MASTER_DEFAULT) == 0 || strcmp(name, SHERD_MASTER_HASH) == 0;
+}
+
+enum sherd_err sherd_masters_active(struct sherd_masters *masters, const char *name, struct sherd_ref *out_kid,
+                                    struct sherd_master_key *out_key)
+{
+    const struct sherd_master_options options = {.name = name};
+
+    enum sherd_err err = choose(masters, choose_active, name, out_kid, out_key);
+    if (err == SHERD_ERR_NOT_FOUND && is_built_in(name)) {
+        SHERD_TRY(sherd_masters_activate(masters, &options, NULL));
+        err = choose(masters, choose_active, name, out_kid, out_key);
+    }
+    if (err == SHERD_ERR_NOT_FOUND)
+        return sherd_fail(err, "there is no master key %.63s: make it with `sherd key activate`", name);
+    return err;
+}
+
+enum sherd_err sherd_masters_key(struct sherd_masters *masters, const struct sherd_ref *kid,
+                                 struct sherd_master_key *out_key)
+{
+    const enum sherd_err err = choose(masters, choose_kid, kid, NULL, out_key);
+
+    if (err == SHERD_ERR_NOT_FOUND)
+        return sherd_fail(SHERD_ERR_TAMPERED, "a key is wrapped by a master key that is not there any more");
+    return err;
+}
+
+enum sherd_err sherd_masters_successor(struct sherd_masters *masters, const struct sherd_ref *kid,
+                                       struct sherd_ref *out_kid, struct sherd_master_key *out_key)
+{
+    const enum sherd_err err = choose(masters, choose_successor, kid, out_kid, out_key);
+
+    if (err == SHERD_ERR_NOT_FOUND)
+        return sherd_fail(SHERD_ERR_TAMPERED, "a key is wrapped by a master key that is not there any more");
+    return err;
+}
+
+enum sherd_err sherd_masters_kids(struct sherd_masters *masters, const char *name, struct sherd_refs *kids)
+{
+    const struct sherd_keyring *ring;
+
+    SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
+    const struct sherd_master *active = sherd_keyring_active(ring, name);
+    enum sherd_err err = active != NULL ? sherd_refs_add(kids, &active->kid) : SHERD_OK;
+    for (size_t i = ring->master_count; i-- > 0 && err == SHERD_OK;)
+        if (&ring->masters[i] != active && strcmp(ring->masters[i].name, name) == 0)
+            err = sherd_refs_add(kids, &ring->masters[i].kid);
+    sherd_ring_leave(masters->ring);
+    return err;
+}
+
+/* --- making -------------------------------------------------------------------------------------------------------- */
+
+struct activation {
+    struct sherd_masters *masters;
+    const struct sherd_master_options *options;
+    struct session *session; /* secret memory */
+    struct sherd_master_key *key;
+    bool kept;
+};
+
+/* Where a version belongs: versions of a name ascend, and so do names. */
+static size_t place_of(const struct sherd_keyring *ring, const char *name, uint64_t *out_version)
+{
+    size_t i = 0;
+    uint64_t version = 1;
+
+    for (; i < ring->master_count; i++) {
+        const int order = strcmp(ring->masters[i].name, name);
+
+        if (order > 0)
+            break;
+        if (order == 0)
+            version = ring->masters[i].version + 1;
+    }
+    *out_version = version;
+    return i;
+}
+
+static enum sherd_err describe_new(const struct sherd_keyring *ring, const struct sherd_master_options *options,
+                                   const struct sherd_key_generator *generator, const struct sherd_key_store *store,
+                                   uint64_t version, struct sherd_master *out_master)
+{
+    struct sherd_master master = {.version = version,
+                                  .state = SHERD_MASTER_ACTIVE,
+                                  .created_s = (uint64_t)sherd_clock()->wall_s(),
+                                  .protection = sherd_protections_current(&ring->protections)};
+
+    SHERD_TRY(sherd_random(master.kid.bytes, sizeof(master.kid.bytes)));
+    (void)snprintf(master.name, sizeof(master.name), "%s", options->name);
+    (void)snprintf(master.generator, sizeof(master.generator), "%s", generator->name);
+    (void)snprintf(master.store, sizeof(master.store), "%s", store->name);
+    (void)snprintf(master.args, sizeof(master.args), "%s", options->args != NULL ? options->args : "");
+    *out_master = master;
+    return SHERD_OK;
+}
+
+/* Make and keep a version; what is kept goes into the description. */
+static enum sherd_err make(struct activation *activation, const struct sherd_key_generator *generator,
+                           const struct sherd_key_store *store)
+{
+    struct session *session = activation->session;
+    struct sherd_key_kept kept = {.bytes = {.max = SHERD_KEY_KEPT_BYTES_MAX}};
+
+    SHERD_TRY(sherd_key_args_check(generator, store, &session->call.args));
+    const enum sherd_err err = sherd_key_activate(generator, store, &session->call, activation->key, &kept);
+    if (err == SHERD_OK) {
+        session->master.kept_bytes = (uint16_t)kept.bytes.len;
+        memcpy(session->master.kept, kept.bytes.data, kept.bytes.len);
+        memcpy(session->master.outside_id, kept.outside_id, sizeof(session->master.outside_id));
+        activation->kept = true;
+    }
+    sherd_buf_done(&kept.bytes);
+    return err;
+}
+
+static enum sherd_err activate_in(void *arg, struct sherd_keyring *ring)
+{
+    struct activation *activation = arg;
+    struct session *session = activation->session;
+    const struct sherd_key_generator *generator;
+    const struct sherd_key_store *store;
+    uint64_t version;
+
+    SHERD_ENSURE(ring->master_count < SHERD_MASTERS_MAX, SHERD_ERR_LIMIT,
+                 "there are too many versions of master keys: destroy some that nothing refers to");
+    SHERD_TRY(sherd_key_generator_find(activation->options->generator, &generator));
+    SHERD_TRY(sherd_key_store_find(activation->options->store, &store));
+    const size_t place = place_of(ring, activation->options->name, &version);
+    SHERD_TRY(describe_new(ring, activation->options, generator, store, version, &session->master));
+    SHERD_TRY(session_ready(activation->masters, ring, session));
+    SHERD_TRY(make(activation, generator, store));
+    memmove(&ring->masters[place + 1], &ring->masters[place], (ring->master_count - place) * sizeof(ring->masters[0]));
+    ring->masters[place] = session->master;
+    ring->master_count++;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_masters_activate(struct sherd_masters *masters, const struct sherd_master_options *options,
+                                      uint64_t *out_version)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct session *session = sherd_secret_alloc(sizeof(*session));
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_master_key *key = sherd_secret_alloc(sizeof(*key));
+    struct activation activation = {.masters = masters, .options = options, .session = session, .key = key};
+
+    if (session == NULL || key == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_ENSURE(options->name != NULL && sherd_master_name_valid(options->name), SHERD_ERR_INVALID,
+                 "a master key's name is 1 to 63 of a-z, 0-9, '.', '_', '-'");
+    SHERD_ENSURE(options->args == NULL || strlen(options->args) <= SHERD_KEY_ARGS_BYTES_MAX, SHERD_ERR_LIMIT,
+                 "the arguments of a master key have at most %u bytes", SHERD_KEY_ARGS_BYTES_MAX);
+    const enum sherd_err err = sherd_ring_change(masters->ring, activate_in, &activation);
+    if (err != SHERD_OK) {
+        char detail[SHERD_FAIL_TEXT_SIZE];
+
+        (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+        if (activation.kept) /* what cannot be removed is sealed, and nothing refers to it */
+            (void)destroy_kept(session);
+        sherd_fail_restore(detail);
+        return err;
+    }
+    hold(masters, &session->master.kid, key);
+    if (out_version != NULL)
+        *out_version = session->master.version;
+    return SHERD_OK;
+}
+
+/* --- what there is, and ending it ---------------------------------------------------------------------------------- */
+
+static void inform(const struct sherd_keyring *ring, const struct sherd_master *master,
+                   struct sherd_master_info *out_info)
+{
+    struct sherd_master_info info = {.version = master->version,
+                                     .state = master->state,
+                                     .wraps = sherd_keyring_active(ring, master->name) == master,
+                                     .created_s = master->created_s,
+                                     .protection = master->protection};
+
+    memcpy(info.kid, master->kid.bytes, sizeof(info.kid));
+    memcpy(info.name, master->name, sizeof(info.name));
+    memcpy(info.generator, master->generator, sizeof(info.generator));
+    memcpy(info.store, master->store, sizeof(info.store));
+    memcpy(info.args, master->args, sizeof(info.args));
+    memcpy(info.outside_id, master->outside_id, sizeof(info.outside_id));
+    *out_info = info;
+}
+
+enum sherd_err sherd_masters_each(struct sherd_masters *masters, sherd_master_visit_fn *visit, void *arg)
+{
+    const struct sherd_keyring *ring;
+    struct sherd_master_info *infos = sherd_alloc_array(SHERD_MASTERS_MAX, sizeof(*infos));
+    size_t count = 0;
+
+    if (infos == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    enum sherd_err err = sherd_ring_hold(masters->ring, &ring);
+    if (err == SHERD_OK) {
+        for (; count < ring->master_count; count++)
+            inform(ring, &ring->masters[count], &infos[count]);
+        sherd_ring_leave(masters->ring);
+    }
+    for (size_t i = 0; i < count && err == SHERD_OK; i++)
+        err = visit(arg, &infos[i]);
+    sherd_free(infos);
+    return err;
+}
+
+struct which {
+    const char *name;
+    uint64_t version;
+    struct sherd_master *removed; /* gets what was removed */
+};
+
+static struct sherd_master *version_of(struct sherd_keyring *ring, const struct which *which)
+{
+    for (size_t i = 0; i < ring->master_count; i++)
+        if (strcmp(ring->masters[i].name, which->name) == 0 && ring->masters[i].version == which->version)
+            return &ring->masters[i];
+    return NULL;
+}
+
+static enum sherd_err not_there(const struct which *which)
+{
+    return sherd_fail(SHERD_ERR_NOT_FOUND, "there is no version %llu of a master key %.63s",
+                      (unsigned long long)which->version, which->name);
+}
+
+static enum sherd_err retire_in(void *arg, struct sherd_keyring *ring)
+{
+    const struct which *which = arg;
+    struct sherd_master *master = version_of(ring, which);
+
+    if (master == NULL)
+        return not_there(which);
+    master->state = SHERD_MASTER_RETIRED;
+    SHERD_ENSURE(sherd_keyring_active(ring, which->name) != NULL, SHERD_ERR_CONFLICT,
+                 "that is the last active version of its name: activate another one first");
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_masters_retire(struct sherd_masters *masters, const char *name, uint64_t version)
+{
+    struct which which = {.name = name, .version = version};
+
+    return sherd_ring_change(masters->ring, retire_in, &which);
+}
+
+static enum sherd_err remove_in(void *arg, struct sherd_keyring *ring)
+{
+    struct which *which = arg;
+    struct sherd_master *master = version_of(ring, which);
+
+    if (master == NULL)
+        return not_there(which);
+    SHERD_ENSURE(master->state == SHERD_MASTER_RETIRED, SHERD_ERR_CONFLICT,
+                 "that version is active: retire it first, with `sherd key retire`");
+    *which->removed = *master;
+    const size_t place = (size_t)(master - ring->masters);
+    ring->master_count--;
+    memmove(master, master + 1, (ring->master_count - place) * sizeof(*master));
+    sherd_wipe(&ring->masters[ring->master_count], sizeof(*master));
+    return SHERD_OK;
+}
+
+/* First the keyring forgets it, then its store: what a crash leaves between is sealed, and nothing refers to it. */
+enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const char *name, uint64_t version)
+{
+    const struct sherd_keyring *ring;
+    SHERD_CLEANUP(sherd_secret_freep) struct session *session = sherd_secret_alloc(sizeof(*session));
+    struct which which = {.name = name, .version = version};
+
+    if (session == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    which.removed = &session->master;
+    SHERD_TRY(sherd_ring_change(masters->ring, remove_in, &which));
+    forget(masters, &session->master.kid);
+    SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
+    const enum sherd_err err = session_ready(masters, ring, session);
+    sherd_ring_leave(masters->ring);
+    SHERD_TRY(err);
+    return destroy_kept(session);
+}

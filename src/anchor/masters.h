@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file anchor/masters.h
+ * Master keys: named, with versions; made by a generator, kept by a key store (kms/). They wrap entity keys, and the
+ * one named "hash" hashes the ids of entities. The keyring says what is known of each; here they are made, fetched,
+ * held in secret memory, retired and destroyed.
+ */
+#ifndef SHERD_ANCHOR_MASTERS_H
+#define SHERD_ANCHOR_MASTERS_H
+
+#include "anchor/ring.h"
+#include "kms/key.h"
+#include "store/refs.h"
+
+struct sherd_masters;
+
+/**
+ * @param[in] ring    borrowed
+ * @param[in] places  where key stores may keep parts; copied, what it points to is borrowed
+ */
+SHERD_MUST_USE enum sherd_err sherd_masters_new(struct sherd_ring *ring, const struct sherd_places *places,
+                                                struct sherd_masters **out_masters);
+/** Wipe and free. NULL is accepted. */
+void sherd_masters_free(struct sherd_masters *masters);
+SHERD_DEFINE_OWNED(sherd_masters);
+
+/**
+ * The version of a name that wraps now. One of the two built-in names that has none yet gets its first.
+ * @param[out] out_kid  what names it from now on
+ * @param[out] out_key  in secret memory
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND: no such name; as the key store's fetch()
+ */
+SHERD_MUST_USE enum sherd_err sherd_masters_active(struct sherd_masters *masters, const char *name,
+                                                   struct sherd_ref *out_kid, struct sherd_master_key *out_key);
+
+/** The version that a kid names. @return SHERD_OK; SHERD_ERR_TAMPERED: there is none any more; as the store's fetch() */
+SHERD_MUST_USE enum sherd_err sherd_masters_key(struct sherd_masters *masters, const struct sherd_ref *kid,
+                                                struct sherd_master_key *out_key);
+
+/** The version that wraps now, of the name that a kid's version has. @return as sherd_masters_active() */
+SHERD_MUST_USE enum sherd_err sherd_masters_successor(struct sherd_masters *masters, const struct sherd_ref *kid,
+                                                      struct sherd_ref *out_kid, struct sherd_master_key *out_key);
+
+/** Kids of all versions of a name, the one that wraps first. @param[in,out] kids  they are added in that order */
+SHERD_MUST_USE enum sherd_err sherd_masters_kids(struct sherd_masters *masters, const char *name,
+                                                 struct sherd_refs *kids);
+
+/** As the functions of <sherd/keys.h>. */
+SHERD_MUST_USE enum sherd_err sherd_masters_activate(struct sherd_masters *masters,
+                                                     const struct sherd_master_options *options, uint64_t *out_version);
+SHERD_MUST_USE enum sherd_err sherd_masters_each(struct sherd_masters *masters, sherd_master_visit_fn *visit,
+                                                 void *arg);
+SHERD_MUST_USE enum sherd_err sherd_masters_retire(struct sherd_masters *masters, const char *name, uint64_t version);
+/** The caller has made sure that nothing refers to it. */
+SHERD_MUST_USE enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const char *name, uint64_t version);
+
+#endif

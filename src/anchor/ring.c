@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The shared keyring: see ring.h. */
+#include "anchor/ring.h"
+#include "base/bytes.h"
+#include "base/failpoint.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* How often a keyring that changes while it is read is read anew. */
+#define TRIES_MAX 100
+
+struct sherd_ring {
+    struct sherd_home *home;
+    struct sherd_entry_keys keys;
+    struct sherd_compartment *compartment;
+    pthread_mutex_t change_lock;    /* one change at a time, of this handle */
+    pthread_rwlock_t lock;          /* guards keyring */
+    struct sherd_keyring *keyring;  /* secret memory */
+    _Atomic uint64_t number;        /* the notice when keyring was read */
+};
+
+/* A pin as it is stored: its bytes, for compare-and-swap, and the digest that it holds. */
+struct stored_pin {
+    struct sherd_ref name;
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf stored;
+    struct sherd_digest digest;
+};
+
+static enum sherd_err pin_name(const struct sherd_ring *ring, struct sherd_ref *out_name)
+{
+    return sherd_entry_name(&ring->keys, "keyring", sherd_span_of(NULL, 0), sherd_span_of(NULL, 0), out_name);
+}
+
+static enum sherd_err open_pin(const struct sherd_ring *ring, const struct sherd_ref *name, struct sherd_span stored,
+                               struct sherd_digest *out_digest)
+{
+    uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
+    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_span tlv;
+
+    SHERD_TRY(sherd_entry_open(&ring->keys, SHERD_KIND_KEYRING_PIN, name, stored, &payload, &tlv));
+    return sherd_keyring_pin_decode(tlv, out_digest);
+}
+
+static enum sherd_err read_pin(const struct sherd_ring *ring, struct stored_pin *pin)
+{
+    pin->stored = sherd_buf_borrow(pin->block, sizeof(pin->block));
+    SHERD_TRY(pin_name(ring, &pin->name));
+    const enum sherd_err err = sherd_compartment_get(ring->compartment, pin->name, &pin->stored);
+    if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_LIMIT)
+        return sherd_fail(SHERD_ERR_TAMPERED, "the keyring's pin is missing or does not verify: `keys` was changed");
+    SHERD_TRY(err);
+    return open_pin(ring, &pin->name, sherd_buf_span(&pin->stored), &pin->digest);
+}
+
+/* Pin a digest in place of what old says; old is NULL for the first. */
+static enum sherd_err write_pin(const struct sherd_ring *ring, const struct stored_pin *old,
+                                const struct sherd_digest *digest)
+{
+    uint8_t tlv[SHERD_TLV_BYTES_MAX];
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_store_op op = {.kind = SHERD_STORE_PUT,
+                                .expect = old != NULL ? SHERD_EXPECT_EQUALS : SHERD_EXPECT_ABSENT};
+    size_t tlv_bytes;
+
+    SHERD_TRY(pin_name(ring, &op.name));
+    SHERD_TRY(sherd_keyring_pin_encode(digest, tlv, &tlv_bytes));
+    SHERD_TRY(sherd_entry_seal(&ring->keys, SHERD_KIND_KEYRING_PIN, &op.name, sherd_span_of(tlv, tlv_bytes), &stored));
+    op.value = sherd_buf_span(&stored);
+    if (old != NULL)
+        op.expected = sherd_buf_span(&old->stored);
+    return sherd_compartment_write(ring->compartment, &op, 1);
+}
+
+/* The keyring that is pinned now. It may be changed between the pin and the file: then both are read anew. */
+static enum sherd_err read_pinned(const struct sherd_ring *ring, bool alone, struct stored_pin *pin,
+                                  struct sherd_keyring *out_keyring)
+{
+    for (unsigned tries = 0;; tries++) {
+        struct sherd_digest seen;
+
+        SHERD_TRY(read_pin(ring, pin));
+        enum sherd_err err = sherd_home_read(ring->home, &pin->digest, alone, out_keyring, NULL);
+        if (err != SHERD_ERR_TAMPERED || tries == TRIES_MAX)
+            return err;
+        seen = pin->digest;
+        SHERD_TRY(read_pin(ring, pin));
+        if (sherd_same(&seen, &pin->digest, sizeof(seen)))
+            return sherd_home_read(ring->home, &pin->digest, alone, out_keyring, NULL);
+    }
+}
+
+static enum sherd_err settle(struct sherd_ring *ring, bool fresh)
+{
+    struct stored_pin pin;
+
+    if (fresh) {
+        struct sherd_digest digest;
+
+        SHERD_TRY(sherd_home_read(ring->home, NULL, false, ring->keyring, &digest));
+        return write_pin(ring, NULL, &digest);
+    }
+    return read_pinned(ring, false, &pin, ring->keyring);
+}
+
+enum sherd_err sherd_ring_new(struct sherd_home *home, struct sherd_keyring *first, const struct sherd_entry_keys *keys,
+                              struct sherd_compartment *compartment, bool fresh, struct sherd_ring **out_ring)
+{
+    struct sherd_ring *ring = sherd_alloc(sizeof(*ring));
+
+    if (ring == NULL) {
+        sherd_secret_free(first);
+        return SHERD_ERR_NO_MEMORY;
+    }
+    *ring = (struct sherd_ring){.home = home, .keys = *keys, .compartment = compartment, .keyring = first};
+    const int change_lock = pthread_mutex_init(&ring->change_lock, NULL);
+    const int lock = pthread_rwlock_init(&ring->lock, NULL);
+    enum sherd_err err = change_lock == 0 && lock == 0 ? SHERD_OK
+                                                       : sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
+    atomic_init(&ring->number, sherd_notice_number(sherd_home_notice(home)));
+    if (err == SHERD_OK)
+        err = settle(ring, fresh);
+    if (err != SHERD_OK) {
+        sherd_ring_free(ring);
+        return err;
+    }
+    *out_ring = ring;
+    return SHERD_OK;
+}
+
+void sherd_ring_free(struct sherd_ring *ring)
+{
+    if (ring == NULL)
+        return;
+    (void)pthread_rwlock_destroy(&ring->lock);
+    (void)pthread_mutex_destroy(&ring->change_lock);
+    sherd_secret_free(ring->keyring);
+    sherd_free(ring);
+}
+
+/* Put a keyring in place of the one that is held. */
+static void swap(struct sherd_ring *ring, struct sherd_keyring *keyring, uint64_t number)
+{
+    (void)pthread_rwlock_wrlock(&ring->lock);
+    sherd_secret_free(ring->keyring);
+    ring->keyring = keyring;
+    atomic_store(&ring->number, number);
+    (void)pthread_rwlock_unlock(&ring->lock);
+}
+
+/* Read the keyring anew if somebody has raised the notice since. */
+static enum sherd_err refresh(struct sherd_ring *ring)
+{
+    const uint64_t number = sherd_notice_number(sherd_home_notice(ring->home));
+    struct stored_pin pin;
+
+    if (number == atomic_load(&ring->number))
+        return SHERD_OK;
+    struct sherd_keyring *keyring = sherd_secret_alloc(sizeof(*keyring));
+    if (keyring == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    const enum sherd_err err = read_pinned(ring, false, &pin, keyring);
+    if (err != SHERD_OK) {
+        sherd_secret_free(keyring);
+        return err;
+    }
+    swap(ring, keyring, number);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_ring_hold(struct sherd_ring *ring, const struct sherd_keyring **out_keyring)
+{
+    SHERD_TRY(refresh(ring));
+    (void)pthread_rwlock_rdlock(&ring->lock);
+    *out_keyring = ring->keyring;
+    return SHERD_OK;
+}
+
+void sherd_ring_leave(struct sherd_ring *ring)
+{
+    (void)pthread_rwlock_unlock(&ring->lock);
+}
+
+uint64_t sherd_ring_number(const struct sherd_ring *ring)
+{
+    return sherd_notice_number(sherd_home_notice(ring->home));
+}
+
+enum sherd_err sherd_ring_tell(struct sherd_ring *ring)
+{
+    struct sherd_file_lock lock;
+
+    SHERD_TRY(sherd_home_lock(ring->home, &lock));
+    const enum sherd_err err = sherd_notice_raise(sherd_home_notice(ring->home));
+    sherd_file_lock_leave(&lock);
+    return err;
+}
+
+/* Write and pin a changed keyring. */
+static enum sherd_err commit(const struct sherd_ring *ring, const struct stored_pin *old, struct sherd_keyring *keyring)
+{
+    struct sherd_digest digest;
+
+    keyring->generation++;
+    SHERD_TRY(sherd_home_write(ring->home, keyring, &digest));
+    SHERD_FAILPOINT("ring.written");
+    return write_pin(ring, old, &digest);
+}
+
+/* What is left to do when the change is pinned. Where it fails, the next who changes something makes it good. */
+static enum sherd_err spread(const struct sherd_ring *ring)
+{
+    SHERD_FAILPOINT("ring.pinned");
+    SHERD_TRY(sherd_home_adopt(ring->home));
+    return sherd_notice_raise(sherd_home_notice(ring->home));
+}
+
+static enum sherd_err change_alone(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg)
+{
+    struct stored_pin pin;
+    struct sherd_keyring *keyring = sherd_secret_alloc(sizeof(*keyring));
+
+    if (keyring == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    enum sherd_err err = read_pinned(ring, true, &pin, keyring);
+    if (err == SHERD_OK)
+        err = change(arg, keyring);
+    if (err == SHERD_OK)
+        err = commit(ring, &pin, keyring);
+    if (err != SHERD_OK) {
+        sherd_secret_free(keyring);
+        return err;
+    }
+    err = spread(ring);
+    swap(ring, keyring, sherd_notice_number(sherd_home_notice(ring->home)));
+    return err;
+}
+
+enum sherd_err sherd_ring_change(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg)
+{
+    struct sherd_file_lock lock;
+
+    (void)pthread_mutex_lock(&ring->change_lock);
+    enum sherd_err err = sherd_home_lock(ring->home, &lock);
+    if (err == SHERD_OK) {
+        err = change_alone(ring, change, arg);
+        sherd_file_lock_leave(&lock);
+    }
+    (void)pthread_mutex_unlock(&ring->change_lock);
+    return err;
+}
+
+enum sherd_err sherd_ring_check(struct sherd_ring *ring, const struct sherd_ref *name, struct sherd_span stored)
+{
+    struct sherd_digest digest;
+    struct sherd_ref ours;
+
+    SHERD_TRY(pin_name(ring, &ours));
+    SHERD_ENSURE(sherd_same(&ours, name, sizeof(ours)), SHERD_ERR_TAMPERED, "the keyring's pin does not verify");
+    return open_pin(ring, name, stored, &digest);
+}

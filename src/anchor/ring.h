@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file anchor/ring.h
+ * The one keyring of all who have the vault open: who changes it does so alone, pins the changed file in `keys`, and
+ * lets the others know; who uses it has it as it is now.
+ *
+ * The pin (an entry of `keys` that holds the digest of the keyring's file) is the commit point of a change: a keyring
+ * file that was rolled back or changed does not agree with it. docs/format/vault.md
+ */
+#ifndef SHERD_ANCHOR_RING_H
+#define SHERD_ANCHOR_RING_H
+
+#include "anchor/home.h"
+
+struct sherd_ring;
+
+/**
+ * @param[in] home         borrowed
+ * @param[in] first        the keyring as the home has it, not yet checked against its pin; in secret memory; the ring
+ *                         owns it from now on, also on failure
+ * @param[in] keys         keys of the `keys` compartment; copied
+ * @param[in] compartment  `keys`; borrowed
+ * @param[in] fresh        the vault is being made: the pin is written, not read
+ * @return SHERD_OK; SHERD_ERR_TAMPERED: the keyring is not the one that is pinned; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_ring_new(struct sherd_home *home, struct sherd_keyring *first,
+                                             const struct sherd_entry_keys *keys, struct sherd_compartment *compartment,
+                                             bool fresh, struct sherd_ring **out_ring);
+/** NULL is accepted. */
+void sherd_ring_free(struct sherd_ring *ring);
+SHERD_DEFINE_OWNED(sherd_ring);
+
+/**
+ * Have the keyring as it is now. The caller gives it back with sherd_ring_leave(), soon, and changes nothing else of
+ * the ring meanwhile. Any number of threads at once.
+ * @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_ring_hold(struct sherd_ring *ring, const struct sherd_keyring **out_keyring);
+void sherd_ring_leave(struct sherd_ring *ring);
+
+/**
+ * A number that is another one after any change that others were told of (sherd_ring_tell()): what was derived from
+ * the keyring or from entities before is then to be looked at again.
+ */
+uint64_t sherd_ring_number(const struct sherd_ring *ring);
+
+/** Tell all who have the vault open that something they hold in memory was changed. @return SHERD_OK; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_ring_tell(struct sherd_ring *ring);
+
+/** Change a keyring in place. @return any code but SHERD_OK ends the change, and nothing is changed */
+typedef enum sherd_err sherd_ring_change_fn(void *arg, struct sherd_keyring *keyring);
+
+/**
+ * Change the keyring: alone among all processes, durably, all or nothing; then tell the others.
+ * @return SHERD_OK; what change gave; SHERD_ERR_DENIED: the vault is open for reading only; SHERD_ERR_LIMIT: the
+ *         keyring is full; SHERD_ERR_TAMPERED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_ring_change(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg);
+
+/** Check the pin's entry as a walk meets it. @return SHERD_OK; SHERD_ERR_TAMPERED */
+SHERD_MUST_USE enum sherd_err sherd_ring_check(struct sherd_ring *ring, const struct sherd_ref *name,
+                                               struct sherd_span stored);
+
+#endif
