@@ -5,8 +5,9 @@
 #include "base/secret.h"
 #include "crypto/aead.h"
 
-/* Numbers of the compartments' own entries: this and the compartment. */
+/* Numbers of the kinds that every compartment has: this and the compartment. */
 #define COMPARTMENT_NUMBERS 32U
+#define KEY_PART_NUMBERS 48U
 
 #define BIT(purpose) (1U << (purpose))
 #define EVERYWHERE (BIT(SHERD_FOR_IDENTITY) | BIT(SHERD_FOR_ASSETS) | BIT(SHERD_FOR_SECRETS) | BIT(SHERD_FOR_KEYS))
@@ -18,13 +19,17 @@ static const struct {
     [SHERD_KIND_COMPARTMENT] = {EVERYWHERE, 192},
     [SHERD_KIND_MAP] = {BIT(SHERD_FOR_ASSETS), 384},
     [SHERD_KIND_LONG_MAP] = {BIT(SHERD_FOR_ASSETS), SHERD_PAYLOAD_BYTES_MAX},
-    [SHERD_KIND_COLLECTION] = {BIT(SHERD_FOR_ASSETS), 192},
-    [SHERD_KIND_PIN] = {BIT(SHERD_FOR_KEYS), 320},
-    [SHERD_KIND_OLD_PIN] = {BIT(SHERD_FOR_KEYS), 320},
-    [SHERD_KIND_ENTITY_KEY] = {BIT(SHERD_FOR_KEYS), 320},
+    [SHERD_KIND_COLLECTION] = {BIT(SHERD_FOR_ASSETS), 256},
+    [SHERD_KIND_PIN] = {BIT(SHERD_FOR_KEYS), 352},
+    [SHERD_KIND_OLD_PIN] = {BIT(SHERD_FOR_KEYS), 352},
+    [SHERD_KIND_ENTITY_KEY] = {BIT(SHERD_FOR_KEYS), 384},
     [SHERD_KIND_COLLECTION_PIN] = {BIT(SHERD_FOR_KEYS), 192},
     [SHERD_KIND_IDEMPOTENCY] = {BIT(SHERD_FOR_KEYS), 192},
     [SHERD_KIND_PRINCIPAL] = {BIT(SHERD_FOR_IDENTITY), 192},
+    [SHERD_KIND_KEYRING_PIN] = {BIT(SHERD_FOR_KEYS), 192},
+    [SHERD_KIND_ENTITY_LOOKUP] = {BIT(SHERD_FOR_KEYS), 192},
+    [SHERD_KIND_OLD_ENTITY_KEY] = {BIT(SHERD_FOR_KEYS), 384},
+    [SHERD_KIND_KEY_PART] = {EVERYWHERE, 192},
 };
 
 size_t sherd_kind_payload_bytes(enum sherd_kind kind, enum sherd_purpose compartment)
@@ -56,16 +61,19 @@ enum sherd_err sherd_entry_name(const struct sherd_entry_keys *keys, const char 
     return SHERD_OK;
 }
 
-/* The one kind that every compartment has differs in its number: no two compartments have eight bytes in common. */
+/* The kinds that every compartment has differ in their numbers: no two compartments have eight bytes in common. */
 static uint8_t kind_number(enum sherd_kind kind, enum sherd_purpose compartment)
 {
-    return (uint8_t)(kind == SHERD_KIND_COMPARTMENT ? COMPARTMENT_NUMBERS + (unsigned)compartment : (unsigned)kind);
+    if (kind == SHERD_KIND_COMPARTMENT)
+        return (uint8_t)(COMPARTMENT_NUMBERS + (unsigned)compartment);
+    return (uint8_t)(kind == SHERD_KIND_KEY_PART ? KEY_PART_NUMBERS + (unsigned)compartment : (unsigned)kind);
 }
 
 static enum sherd_kind kind_of_number(uint8_t number, enum sherd_purpose compartment)
 {
-    return number == kind_number(SHERD_KIND_COMPARTMENT, compartment) ? SHERD_KIND_COMPARTMENT
-                                                                      : (enum sherd_kind)number;
+    if (number == kind_number(SHERD_KIND_COMPARTMENT, compartment))
+        return SHERD_KIND_COMPARTMENT;
+    return number == kind_number(SHERD_KIND_KEY_PART, compartment) ? SHERD_KIND_KEY_PART : (enum sherd_kind)number;
 }
 
 static void put_header(const struct sherd_entry_keys *keys, enum sherd_kind kind,
