@@ -399,26 +399,66 @@ enum sherd_err sherd_pins_check(const struct sherd_pins *pins, enum sherd_kind k
     return kind == SHERD_KIND_IDEMPOTENCY ? check_idempotency(pins, name, stored) : tampered();
 }
 
-enum sherd_err sherd_pins_idempotency_get(const struct sherd_pins *pins, const struct sherd_uuid *collection,
-                                          struct sherd_span key, const struct sherd_digest *content_hash,
-                                          struct sherd_uuid *out_record)
+/* Read the entry of an idempotency key. */
+static enum sherd_err read_idempotency(const struct sherd_pins *pins, struct sherd_snapshot *snapshot,
+                                       const struct sherd_ref *name, struct sherd_idempotency_entry *out_entry)
 {
     uint8_t stored_block[SMALL_STORED_BYTES];
     uint8_t block[SMALL_STORED_BYTES];
     struct sherd_buf stored = sherd_buf_borrow(stored_block, sizeof(stored_block));
     struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_idempotency_entry entry;
-    struct sherd_digest mac;
-    struct sherd_ref name;
     struct sherd_span tlv;
 
-    SHERD_TRY(idempotency_name(pins, collection, key, &name));
-    const enum sherd_err err = sherd_compartment_get(pins->compartment, name, &stored);
+    const enum sherd_err err = sherd_snapshot_get(snapshot, *name, &stored);
     if (err == SHERD_ERR_LIMIT)
         return tampered();
     SHERD_TRY(err);
-    SHERD_TRY(sherd_entry_open(&pins->keys, SHERD_KIND_IDEMPOTENCY, &name, sherd_buf_span(&stored), &payload, &tlv));
-    SHERD_TRY(sherd_idempotency_decode(tlv, &entry));
+    SHERD_TRY(sherd_entry_open(&pins->keys, SHERD_KIND_IDEMPOTENCY, name, sherd_buf_span(&stored), &payload, &tlv));
+    return sherd_idempotency_decode(tlv, out_entry);
+}
+
+/*
+ * An entry counts only while the head of its record names it. The two come and go in one write set, and every version
+ * of the head keeps the name, so in one snapshot an entry without its head was put there by hand: it is a deleted
+ * record's, or the head was removed.
+ */
+static enum sherd_err check_made(const struct sherd_pins *pins, struct sherd_snapshot *snapshot,
+                                 const struct sherd_ref *name, const struct sherd_idempotency_entry *entry)
+{
+    uint8_t block[PIN_STORED_BYTES];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_ref head;
+    struct sherd_pin pin;
+
+    const enum sherd_err err = read_head(pins, snapshot, &entry->record, &stored, &head, &pin);
+    if (err == SHERD_ERR_NOT_FOUND)
+        return tampered();
+    SHERD_TRY(err);
+    return pin.has_idempotency && sherd_same(pin.idempotency.bytes, name->bytes, sizeof(name->bytes)) ? SHERD_OK
+                                                                                                      : tampered();
+}
+
+static enum sherd_err idempotency_in(const struct sherd_pins *pins, struct sherd_snapshot *snapshot,
+                                     const struct sherd_ref *name, struct sherd_idempotency_entry *out_entry)
+{
+    SHERD_TRY(read_idempotency(pins, snapshot, name, out_entry));
+    return check_made(pins, snapshot, name, out_entry);
+}
+
+enum sherd_err sherd_pins_idempotency_get(const struct sherd_pins *pins, const struct sherd_uuid *collection,
+                                          struct sherd_span key, const struct sherd_digest *content_hash,
+                                          struct sherd_uuid *out_record)
+{
+    struct sherd_idempotency_entry entry;
+    struct sherd_snapshot *snapshot;
+    struct sherd_digest mac;
+    struct sherd_ref name;
+
+    SHERD_TRY(idempotency_name(pins, collection, key, &name));
+    SHERD_TRY(sherd_compartment_snapshot_begin(pins->compartment, &snapshot));
+    const enum sherd_err err = idempotency_in(pins, snapshot, &name, &entry);
+    sherd_snapshot_end(snapshot);
+    SHERD_TRY(err);
     SHERD_TRY(content_mac(pins, content_hash, &mac));
     if (!sherd_ct_equal(mac.bytes, entry.content_mac.bytes, sizeof(mac.bytes)))
         return sherd_fail(SHERD_ERR_CONFLICT, "the idempotency key was used before, with other contents");

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Collections: see assets.h. The entry says the rules; its pin, at the anchor, makes it valid. */
+/*
+ * Collections: see assets.h. The entry says the rules; its pin, at the anchor, makes it valid. The pin is found by the
+ * collection's id, and the id follows from the name: so the anchor knows which names were given, whatever becomes of
+ * the entries here.
+ */
 #include "assets/assets.h"
 #include "base/bytes.h"
 #include "base/failpoint.h"
@@ -17,49 +21,66 @@ static enum sherd_err collection_name(const struct sherd_assets *assets, const c
     return sherd_entry_name(&assets->keys, "collection", sherd_span_str(name), sherd_span_of(NULL, 0), out_name);
 }
 
+/* A pseudonym of the name, in the form of RFC 9562 section 5.8 (version 8: as its maker sees fit). */
+static enum sherd_err collection_id(const struct sherd_assets *assets, const char *name, struct sherd_uuid *out_id)
+{
+    struct sherd_ref ref;
+
+    SHERD_TRY(sherd_entry_name(&assets->keys, "collection of the name", sherd_span_str(name), sherd_span_of(NULL, 0),
+                               &ref));
+    memcpy(out_id->bytes, ref.bytes, sizeof(out_id->bytes));
+    out_id->bytes[6] = (uint8_t)((out_id->bytes[6] & 0x0f) | 0x80);
+    out_id->bytes[8] = (uint8_t)((out_id->bytes[8] & 0x3f) | 0x80);
+    return SHERD_OK;
+}
+
+static enum sherd_err open_entry(const struct sherd_assets *assets, const struct sherd_ref *name,
+                                 struct sherd_span stored, struct sherd_collection_entry *out_entry)
+{
+    uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
+    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_uuid id;
+    struct sherd_span tlv;
+
+    SHERD_TRY(sherd_entry_open(&assets->keys, SHERD_KIND_COLLECTION, name, stored, &payload, &tlv));
+    SHERD_TRY(sherd_collection_decode(tlv, out_entry));
+    SHERD_TRY(collection_id(assets, out_entry->rules.name, &id));
+    return sherd_same(id.bytes, out_entry->id.bytes, sizeof(id.bytes)) ? SHERD_OK : tampered();
+}
+
 /* Read a collection's entry as it lies in the store, open it and hash it. */
 static enum sherd_err read_entry(const struct sherd_assets *assets, const struct sherd_ref *name,
                                  struct sherd_buf *stored, struct sherd_collection_entry *out_entry,
                                  struct sherd_digest *out_digest)
 {
-    uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
-    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_span tlv;
-
     const enum sherd_err err = sherd_compartment_get(assets->compartment, *name, stored);
     if (err == SHERD_ERR_LIMIT)
         return tampered();
     SHERD_TRY(err);
     const struct sherd_span bytes = sherd_buf_span(stored);
-    SHERD_TRY(sherd_entry_open(&assets->keys, SHERD_KIND_COLLECTION, name, bytes, &payload, &tlv));
-    SHERD_TRY(sherd_collection_decode(tlv, out_entry));
+    SHERD_TRY(open_entry(assets, name, bytes, out_entry));
     return sherd_hash(SHERD_SHA256, &bytes, 1, out_digest->bytes);
 }
 
 /*
  * What must be true of the entry that is about to be written: nothing is there, or what a crash left there, which was
- * never pinned.
+ * never pinned. A name that is pinned was given, also where no entry says so any more.
  */
-static enum sherd_err expectation(const struct sherd_assets *assets, struct sherd_buf *stored,
-                                  struct sherd_store_op *op)
+static enum sherd_err expectation(const struct sherd_assets *assets, const struct sherd_uuid *id,
+                                  struct sherd_buf *stored, struct sherd_store_op *op)
 {
+    struct sherd_digest digest = {{0}}; /* of no entry */
     struct sherd_collection_entry there;
-    struct sherd_digest digest;
 
     enum sherd_err err = read_entry(assets, &op->name, stored, &there, &digest);
-    if (err == SHERD_ERR_NOT_FOUND) {
-        op->expect = SHERD_EXPECT_ABSENT;
-        return SHERD_OK;
-    }
-    SHERD_TRY(err);
-    err = assets->anchor->ops->collection_check(assets->anchor, &there.id, &digest);
+    if (err != SHERD_OK && err != SHERD_ERR_NOT_FOUND)
+        return err;
+    op->expect = err == SHERD_OK ? SHERD_EXPECT_EQUALS : SHERD_EXPECT_ABSENT;
+    op->expected = sherd_buf_span(stored);
+    err = assets->anchor->ops->collection_check(assets->anchor, id, &digest);
     if (err == SHERD_OK)
         return sherd_fail(SHERD_ERR_CONFLICT, "there is a collection of that name");
-    if (err != SHERD_ERR_NOT_FOUND)
-        return err;
-    op->expect = SHERD_EXPECT_EQUALS;
-    op->expected = sherd_buf_span(stored);
-    return SHERD_OK;
+    return err == SHERD_ERR_NOT_FOUND ? SHERD_OK : err;
 }
 
 static enum sherd_err id_name(const struct sherd_assets *assets, const struct sherd_uuid *id,
@@ -89,8 +110,8 @@ enum sherd_err sherd_assets_collection_create(const struct sherd_assets *assets,
     struct sherd_digest digest;
 
     SHERD_TRY(collection_name(assets, rules->name, &ops[0].name));
-    SHERD_TRY(expectation(assets, &old, &ops[0]));
-    SHERD_TRY(sherd_uuid_new(&entry.id));
+    SHERD_TRY(collection_id(assets, rules->name, &entry.id));
+    SHERD_TRY(expectation(assets, &entry.id, &old, &ops[0]));
     SHERD_TRY(id_name(assets, &entry.id, &ops[1].name));
     for (size_t i = 0; i < SHERD_COUNT_OF(ops); i++) {
         struct sherd_buf stored = sherd_buf_borrow(blocks[i], sizeof(blocks[i]));
@@ -129,15 +150,11 @@ enum sherd_err sherd_assets_collection_get(const struct sherd_assets *assets, co
 enum sherd_err sherd_assets_collection_open(const struct sherd_assets *assets, const struct sherd_ref *name,
                                             struct sherd_span stored, struct sherd_collection_entry *out_collection)
 {
-    uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
-    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
     struct sherd_collection_entry entry;
     struct sherd_ref by_name;
     struct sherd_ref by_id;
-    struct sherd_span tlv;
 
-    SHERD_TRY(sherd_entry_open(&assets->keys, SHERD_KIND_COLLECTION, name, stored, &payload, &tlv));
-    SHERD_TRY(sherd_collection_decode(tlv, &entry));
+    SHERD_TRY(open_entry(assets, name, stored, &entry));
     SHERD_TRY(collection_name(assets, entry.rules.name, &by_name));
     SHERD_TRY(id_name(assets, &entry.id, &by_id));
     if (!sherd_same(by_name.bytes, name->bytes, sizeof(by_name.bytes)) &&

@@ -42,31 +42,35 @@ static enum sherd_err tampered(void)
     return sherd_fail(SHERD_ERR_TAMPERED, "a sealed message does not verify");
 }
 
-static enum sherd_err derive(struct sherd_span key, struct sherd_span context,
+static enum sherd_err derive(const struct sherd_hmac_key *key, struct sherd_span context,
                              const uint8_t salt[static SHERD_AEAD_SALT_SIZE], struct derived *out_derived)
 {
     const struct sherd_span info[] = {{label, sizeof(label)}, {salt, SHERD_AEAD_SALT_SIZE}, context};
 
-    return sherd_hkdf_expand(SHERD_SHA512, key, info, SHERD_COUNT_OF(info), (uint8_t *)out_derived,
-                             sizeof(*out_derived));
-}
-
-/* The key of a handle. @return SHERD_ERR_INVALID: it is not one for sealing */
-static enum sherd_err key_of(const struct sherd_hmac_key *key, struct sherd_span *out_key)
-{
-    *out_key = sherd_hmac_key_span(key);
-    SHERD_ENSURE(sherd_hmac_key_alg(key) == SHERD_SHA512 && out_key->len == SHERD_AEAD_KEY_SIZE, SHERD_ERR_INVALID,
-                 "a sealing key must be one of SHA-512, of 32 bytes");
-    return SHERD_OK;
+    return sherd_hkdf_expand_with(key, info, SHERD_COUNT_OF(info), (uint8_t *)out_derived, sizeof(*out_derived));
 }
 
 /* The commitment is checked before the key is used for anything else. */
-static enum sherd_err derive_checked(struct sherd_span key, struct sherd_span context,
+static enum sherd_err derive_checked(const struct sherd_hmac_key *key, struct sherd_span context,
                                      const uint8_t header[static SHERD_AEAD_HEADER_SIZE], struct derived *out_derived)
 {
     SHERD_TRY(derive(key, context, header, out_derived));
     if (!sherd_ct_equal(out_derived->commitment, header + SHERD_AEAD_SALT_SIZE, SHERD_AEAD_COMMITMENT_SIZE))
         return tampered();
+    return SHERD_OK;
+}
+
+/* Make a key ready on the stack of the caller, who ends it with sherd_hmac_key_wipe(). */
+static enum sherd_err ready(const uint8_t key[static SHERD_AEAD_KEY_SIZE], struct sherd_hmac_key *out_key)
+{
+    SHERD_TRY(sherd_crypto_gate());
+    return sherd_hmac_key_load(SHERD_SHA512, sherd_span_of(key, SHERD_AEAD_KEY_SIZE), out_key);
+}
+
+static enum sherd_err check_held(const struct sherd_hmac_key *key)
+{
+    SHERD_ENSURE(key->inner.alg == SHERD_SHA512 && key->key_bytes == SHERD_AEAD_KEY_SIZE, SHERD_ERR_INVALID,
+                 "a sealing key must be one of SHA-512, of 32 bytes");
     return SHERD_OK;
 }
 
@@ -176,7 +180,7 @@ static bool chunks_open(EVP_CIPHER_CTX *cipher, const struct derived *derived, s
     return done;
 }
 
-static enum sherd_err message_seal(struct sherd_span key, struct sherd_span context,
+static enum sherd_err message_seal(const struct sherd_hmac_key *key, struct sherd_span context,
                                    const uint8_t salt[static SHERD_AEAD_SALT_SIZE], struct sherd_span plain,
                                    struct sherd_buf *out_sealed)
 {
@@ -201,8 +205,8 @@ static enum sherd_err message_seal(struct sherd_span key, struct sherd_span cont
     return SHERD_OK;
 }
 
-static enum sherd_err message_open(struct sherd_span key, struct sherd_span context, struct sherd_span sealed,
-                                   struct sherd_buf *out_plain)
+static enum sherd_err message_open(const struct sherd_hmac_key *key, struct sherd_span context,
+                                   struct sherd_span sealed, struct sherd_buf *out_plain)
 {
     SHERD_CLEANUP(derived_wipe) struct derived derived;
     struct sherd_evp_lane *lane;
@@ -232,45 +236,55 @@ static enum sherd_err message_open(struct sherd_span key, struct sherd_span cont
     return SHERD_OK;
 }
 
+static enum sherd_err message_seal_fresh(const struct sherd_hmac_key *key, struct sherd_span context,
+                                         struct sherd_span plain, struct sherd_buf *out_sealed)
+{
+    uint8_t salt[SHERD_AEAD_SALT_SIZE];
+
+    SHERD_TRY(sherd_random(salt, sizeof(salt)));
+    return message_seal(key, context, salt, plain, out_sealed);
+}
+
 enum sherd_err sherd_aead_seal_salted(const uint8_t key[static SHERD_AEAD_KEY_SIZE], struct sherd_span context,
                                       const uint8_t salt[static SHERD_AEAD_SALT_SIZE], struct sherd_span plain,
                                       struct sherd_buf *out_sealed)
 {
-    return message_seal(sherd_span_of(key, SHERD_AEAD_KEY_SIZE), context, salt, plain, out_sealed);
+    SHERD_CLEANUP(sherd_hmac_key_wipe) struct sherd_hmac_key hmac_key;
+
+    SHERD_TRY(ready(key, &hmac_key));
+    return message_seal(&hmac_key, context, salt, plain, out_sealed);
 }
 
 enum sherd_err sherd_aead_seal(const uint8_t key[static SHERD_AEAD_KEY_SIZE], struct sherd_span context,
                                struct sherd_span plain, struct sherd_buf *out_sealed)
 {
-    uint8_t salt[SHERD_AEAD_SALT_SIZE];
+    SHERD_CLEANUP(sherd_hmac_key_wipe) struct sherd_hmac_key hmac_key;
 
-    SHERD_TRY(sherd_crypto_gate());
-    SHERD_TRY(sherd_random(salt, sizeof(salt)));
-    return message_seal(sherd_span_of(key, SHERD_AEAD_KEY_SIZE), context, salt, plain, out_sealed);
+    SHERD_TRY(ready(key, &hmac_key));
+    return message_seal_fresh(&hmac_key, context, plain, out_sealed);
 }
 
 enum sherd_err sherd_aead_seal_with(const struct sherd_hmac_key *key, struct sherd_span context,
                                     struct sherd_span plain, struct sherd_buf *out_sealed)
 {
-    struct sherd_span bytes;
-
-    SHERD_TRY(key_of(key, &bytes));
-    return sherd_aead_seal(bytes.data, context, plain, out_sealed);
+    SHERD_TRY(check_held(key));
+    return message_seal_fresh(key, context, plain, out_sealed);
 }
 
 enum sherd_err sherd_aead_open(const uint8_t key[static SHERD_AEAD_KEY_SIZE], struct sherd_span context,
                                struct sherd_span sealed, struct sherd_buf *out_plain)
 {
-    return message_open(sherd_span_of(key, SHERD_AEAD_KEY_SIZE), context, sealed, out_plain);
+    SHERD_CLEANUP(sherd_hmac_key_wipe) struct sherd_hmac_key hmac_key;
+
+    SHERD_TRY(ready(key, &hmac_key));
+    return message_open(&hmac_key, context, sealed, out_plain);
 }
 
 enum sherd_err sherd_aead_open_with(const struct sherd_hmac_key *key, struct sherd_span context,
                                     struct sherd_span sealed, struct sherd_buf *out_plain)
 {
-    struct sherd_span bytes;
-
-    SHERD_TRY(key_of(key, &bytes));
-    return sherd_aead_open(bytes.data, context, sealed, out_plain);
+    SHERD_TRY(check_held(key));
+    return message_open(key, context, sealed, out_plain);
 }
 
 /* --- chunk by chunk --------------------------------------------------------------------------------------------- */
@@ -316,12 +330,12 @@ enum sherd_err sherd_aead_message_seal_begin(const uint8_t key[static SHERD_AEAD
                                              uint8_t *out_header, struct sherd_aead_message **out_message)
 {
     SHERD_CLEANUP(derived_wipe) struct derived derived;
-    const struct sherd_span input = {key, SHERD_AEAD_KEY_SIZE};
+    SHERD_CLEANUP(sherd_hmac_key_wipe) struct sherd_hmac_key hmac_key;
     uint8_t salt[SHERD_AEAD_SALT_SIZE];
 
-    SHERD_TRY(sherd_crypto_gate());
+    SHERD_TRY(ready(key, &hmac_key));
     SHERD_TRY(sherd_random(salt, sizeof(salt)));
-    SHERD_TRY(derive(input, context, salt, &derived));
+    SHERD_TRY(derive(&hmac_key, context, salt, &derived));
     SHERD_TRY(sherd_aead_message_raw(derived.key, derived.nonce, true, out_message));
     memcpy(out_header, salt, sizeof(salt));
     memcpy(out_header + sizeof(salt), derived.commitment, sizeof(derived.commitment));
@@ -332,11 +346,12 @@ enum sherd_err sherd_aead_message_open_begin(const uint8_t key[static SHERD_AEAD
                                              struct sherd_span header, struct sherd_aead_message **out_message)
 {
     SHERD_CLEANUP(derived_wipe) struct derived derived;
-    const struct sherd_span input = {key, SHERD_AEAD_KEY_SIZE};
+    SHERD_CLEANUP(sherd_hmac_key_wipe) struct sherd_hmac_key hmac_key;
 
     if (header.len != SHERD_AEAD_HEADER_SIZE)
         return tampered();
-    SHERD_TRY(derive_checked(input, context, header.data, &derived));
+    SHERD_TRY(ready(key, &hmac_key));
+    SHERD_TRY(derive_checked(&hmac_key, context, header.data, &derived));
     return sherd_aead_message_raw(derived.key, derived.nonce, false, out_message);
 }
 

@@ -2,19 +2,18 @@
 /*
  * SHA-2, HMAC and HKDF.
  *
- * HMAC is composed here from the digest, by FIPS 198-1. OpenSSL's own (EVP_MAC) keeps one key per context: changing it
- * costs more than all the hashing of a short message, and a copy of a context allocates four times. Measured on
- * OpenSSL 3.0, SHA-512, 200 bytes: EVP_MAC 744 ns with a new key and 672 ns with a copy of a prepared context; this 700
- * and 430, wiping included. HKDF gains most: its rounds copy the two hashed key blocks (23 ns each) instead of hashing
- * them again (100 ns each). The tests compare it with EVP_MAC, EVP_KDF and published vectors.
+ * HMAC is composed here from the hash, by FIPS 198-1. OpenSSL's own (EVP_MAC) keeps one key per context: changing it
+ * costs more than all the hashing of a short message, and a copy of a context allocates four times. The tests compare
+ * it with EVP_MAC, EVP_KDF and published vectors.
  *
- * Every function leaves the thread's contexts fresh, so nothing of a key or message stays in them.
+ * Running hashes lie on the stack for one call, and are wiped before it returns.
  */
 #include "crypto/hash.h"
 
 #include "base/mem.h"
 #include "base/secret.h"
 #include "crypto/evp.h"
+#include "crypto/sha.h"
 #include <string.h>
 
 #define BLOCK_MAX 128
@@ -24,54 +23,42 @@
 static const struct {
     size_t size;
     size_t block;
-} shapes[SHERD_EVP_HASHES] = {
+} shapes[SHERD_HASHES] = {
     [SHERD_SHA256] = {SHERD_SHA256_SIZE, 64},
     [SHERD_SHA512] = {SHERD_SHA512_SIZE, 128},
 };
 
-static bool absorb(EVP_MD_CTX *ctx, const struct sherd_span *parts, size_t count)
+static enum sherd_err answer(bool done)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (parts[i].len > 0 && EVP_DigestUpdate(ctx, parts[i].data, parts[i].len) != 1)
-            return false;
-    }
-    return true;
+    return done ? SHERD_OK : sherd_evp_fail("hashing");
 }
 
-/* Ends a call: the contexts that it used are made fresh, whether it succeeded or not. */
-static enum sherd_err conclude(enum sherd_hash_alg alg, EVP_MD_CTX *const *used, size_t count, bool done)
+static bool hash(enum sherd_hash_alg alg, const struct sherd_span *parts, size_t count, uint8_t *out)
 {
-    bool clean = true;
+    struct sherd_sha sha;
+    const bool done = sherd_sha_begin(&sha, alg) && sherd_sha_update(&sha, parts, count) && sherd_sha_final(&sha, out);
 
-    for (size_t i = 0; i < count; i++)
-        clean = sherd_evp_refresh(used[i], alg) && clean;
-    if (!clean)
-        sherd_evp_lane_drop();
-    return done && clean ? SHERD_OK : sherd_evp_fail("hashing");
+    sherd_wipe(&sha, sizeof(sha));
+    return done;
 }
 
 enum sherd_err sherd_hash(enum sherd_hash_alg alg, const struct sherd_span *parts, size_t count, uint8_t *out)
 {
-    struct sherd_evp_lane *lane;
-    EVP_MD_CTX *work;
-
-    SHERD_TRY(sherd_evp_lane(&lane));
-    work = lane->hash[alg].work;
-    return conclude(alg, &work, 1, absorb(work, parts, count) && EVP_DigestFinal_ex(work, out, NULL) == 1);
+    SHERD_TRY(sherd_crypto_gate());
+    return answer(hash(alg, parts, count, out));
 }
 
 /* --- running hash ------------------------------------------------------------------------------------------------- */
 
 struct sherd_hasher {
-    enum sherd_hash_alg alg;
-    EVP_MD_CTX *ctx;
+    struct sherd_sha sha;
 };
 
 void sherd_hasher_free(struct sherd_hasher *hasher)
 {
     if (hasher == NULL)
         return;
-    EVP_MD_CTX_free(hasher->ctx);
+    sherd_wipe(hasher, sizeof(*hasher));
     sherd_free(hasher);
 }
 
@@ -83,88 +70,98 @@ enum sherd_err sherd_hasher_new(enum sherd_hash_alg alg, struct sherd_hasher **o
     hasher = sherd_alloc(sizeof(*hasher));
     if (hasher == NULL)
         return SHERD_ERR_NO_MEMORY;
-    hasher->alg = alg;
-    hasher->ctx = EVP_MD_CTX_new();
-    if (hasher->ctx == NULL || !sherd_evp_refresh(hasher->ctx, alg))
-        return sherd_evp_fail("hashing");
+    SHERD_TRY(answer(sherd_sha_begin(&hasher->sha, alg)));
     *out_hasher = sherd_hasher_take(&hasher);
     return SHERD_OK;
 }
 
 enum sherd_err sherd_hasher_update(struct sherd_hasher *hasher, struct sherd_span bytes)
 {
-    return absorb(hasher->ctx, &bytes, 1) ? SHERD_OK : sherd_evp_fail("hashing");
+    return answer(sherd_sha_update(&hasher->sha, &bytes, 1));
 }
 
 enum sherd_err sherd_hasher_final(struct sherd_hasher *hasher, uint8_t *out)
 {
-    if (EVP_DigestFinal_ex(hasher->ctx, out, NULL) != 1 || !sherd_evp_refresh(hasher->ctx, hasher->alg))
-        return sherd_evp_fail("hashing");
-    return SHERD_OK;
+    return answer(sherd_sha_final(&hasher->sha, out) && sherd_sha_begin(&hasher->sha, hasher->sha.alg));
 }
 
 /* --- HMAC --------------------------------------------------------------------------------------------------------- */
 
-/* Hash the key's two padded blocks into fresh contexts (FIPS 198-1, steps 1 to 5 and 7). */
-static bool key_load(enum sherd_hash_alg alg, struct sherd_span key, EVP_MD_CTX *inner, EVP_MD_CTX *outer)
+/* Hash one of the key's two padded blocks. */
+static bool pad_load(enum sherd_hash_alg alg, uint8_t pad, const uint8_t key[static BLOCK_MAX], struct sherd_sha *out)
 {
     const size_t block = shapes[alg].block;
-    uint8_t padded[BLOCK_MAX] = {0};
-    bool done = true;
-
-    if (key.len > block)
-        done = absorb(inner, &key, 1) && EVP_DigestFinal_ex(inner, padded, NULL) == 1 && sherd_evp_refresh(inner, alg);
-    else if (key.len > 0)
-        memcpy(padded, key.data, key.len);
+    uint8_t padded[BLOCK_MAX];
+    const struct sherd_span bytes = {padded, block};
 
     for (size_t i = 0; i < block; i++)
-        padded[i] ^= 0x36;
-    done = done && EVP_DigestUpdate(inner, padded, block) == 1;
-    for (size_t i = 0; i < block; i++)
-        padded[i] ^= 0x36 ^ 0x5c;
-    done = done && EVP_DigestUpdate(outer, padded, block) == 1;
+        padded[i] = key[i] ^ pad;
+    const bool done = sherd_sha_begin(out, alg) && sherd_sha_update(out, &bytes, 1);
     sherd_wipe(padded, sizeof(padded));
     return done;
 }
 
-/* One HMAC with prepared contexts, which stay as they are. work is left dirty. */
-static bool hmac_run(enum sherd_hash_alg alg, EVP_MD_CTX *work, const EVP_MD_CTX *inner, const EVP_MD_CTX *outer,
-                     const struct sherd_span *parts, size_t count, uint8_t *out)
+/* FIPS 198-1, steps 1 to 5 and 7. */
+enum sherd_err sherd_hmac_key_load(enum sherd_hash_alg alg, struct sherd_span key, struct sherd_hmac_key *out_key)
 {
-    uint8_t digest[SIZE_MAX_OF_HASH];
-    bool done;
+    uint8_t whole[BLOCK_MAX] = {0};
+    bool done = true;
 
-    done = EVP_MD_CTX_copy_ex(work, inner) == 1 && absorb(work, parts, count) &&
-           EVP_DigestFinal_ex(work, digest, NULL) == 1 && EVP_MD_CTX_copy_ex(work, outer) == 1 &&
-           EVP_DigestUpdate(work, digest, shapes[alg].size) == 1 && EVP_DigestFinal_ex(work, out, NULL) == 1;
-    sherd_wipe(digest, sizeof(digest));
-    return done;
+    if (key.len > shapes[alg].block)
+        done = hash(alg, &key, 1, whole);
+    else if (key.len > 0)
+        memcpy(whole, key.data, key.len);
+    out_key->key_bytes = key.len;
+    done = done && pad_load(alg, 0x36, whole, &out_key->inner) && pad_load(alg, 0x5c, whole, &out_key->outer);
+    sherd_wipe(whole, sizeof(whole));
+    return answer(done);
+}
+
+void sherd_hmac_key_wipe(struct sherd_hmac_key *key)
+{
+    sherd_wipe(key, sizeof(*key));
+}
+
+/* What HMACs under way take of the stack; wiped by who laid it there. */
+struct work {
+    struct sherd_sha sha;
+    uint8_t digest[SIZE_MAX_OF_HASH];
+};
+
+static void work_wipe(struct work *work)
+{
+    sherd_wipe(work, sizeof(*work));
+}
+
+static bool hmac_run(const struct sherd_hmac_key *key, const struct sherd_span *parts, size_t count, struct work *work,
+                     uint8_t *out)
+{
+    const struct sherd_span digest = {work->digest, shapes[key->inner.alg].size};
+
+    work->sha = key->inner;
+    if (!sherd_sha_update(&work->sha, parts, count) || !sherd_sha_final(&work->sha, work->digest))
+        return false;
+    work->sha = key->outer;
+    return sherd_sha_update(&work->sha, &digest, 1) && sherd_sha_final(&work->sha, out);
+}
+
+enum sherd_err sherd_hmac_with(const struct sherd_hmac_key *key, const struct sherd_span *parts, size_t count,
+                               uint8_t *out)
+{
+    SHERD_CLEANUP(work_wipe) struct work work;
+
+    return answer(hmac_run(key, parts, count, &work, out));
 }
 
 enum sherd_err sherd_hmac(enum sherd_hash_alg alg, struct sherd_span key, const struct sherd_span *parts, size_t count,
                           uint8_t *out)
 {
-    struct sherd_evp_lane *lane;
-    bool done;
+    SHERD_CLEANUP(sherd_hmac_key_wipe) struct sherd_hmac_key ready;
 
-    SHERD_TRY(sherd_evp_lane(&lane));
-    const struct sherd_evp_hash *hash = &lane->hash[alg];
-    EVP_MD_CTX *const used[] = {hash->work, hash->inner, hash->outer};
-
-    done = key_load(alg, key, hash->inner, hash->outer) &&
-           hmac_run(alg, hash->work, hash->inner, hash->outer, parts, count, out);
-    return conclude(alg, used, SHERD_COUNT_OF(used), done);
+    SHERD_TRY(sherd_crypto_gate());
+    SHERD_TRY(sherd_hmac_key_load(alg, key, &ready));
+    return sherd_hmac_with(&ready, parts, count, out);
 }
-
-/*
- * The key itself, or its hash where it is longer than a block, which is the same key to HMAC (FIPS 198-1, steps 1 and
- * 2).
- */
-struct sherd_hmac_key {
-    enum sherd_hash_alg alg;
-    size_t bytes_used;
-    uint8_t bytes[BLOCK_MAX];
-};
 
 void sherd_hmac_key_free(struct sherd_hmac_key *key)
 {
@@ -179,39 +176,14 @@ enum sherd_err sherd_hmac_key_new(enum sherd_hash_alg alg, struct sherd_span key
     made = sherd_secret_alloc(sizeof(*made));
     if (made == NULL)
         return SHERD_ERR_NO_MEMORY;
-    made->alg = alg;
-    if (key.len > shapes[alg].block) {
-        made->bytes_used = shapes[alg].size;
-        SHERD_TRY(sherd_hash(alg, &key, 1, made->bytes));
-    } else if (key.len > 0) {
-        made->bytes_used = key.len;
-        memcpy(made->bytes, key.data, key.len);
-    }
+    SHERD_TRY(sherd_hmac_key_load(alg, key, made));
     *out_key = sherd_hmac_key_take(&made);
     return SHERD_OK;
 }
 
-enum sherd_hash_alg sherd_hmac_key_alg(const struct sherd_hmac_key *key)
-{
-    return key->alg;
-}
-
-struct sherd_span sherd_hmac_key_span(const struct sherd_hmac_key *key)
-{
-    return sherd_span_of(key->bytes, key->bytes_used);
-}
-
-enum sherd_err sherd_hmac_with(const struct sherd_hmac_key *key, const struct sherd_span *parts, size_t count,
-                               uint8_t *out)
-{
-    return sherd_hmac(key->alg, sherd_hmac_key_span(key), parts, count, out);
-}
-
 /* --- HKDF --------------------------------------------------------------------------------------------------------- */
 
-/* info has at most this many parts: the construction of aead.c needs three. */
-#define INFO_PARTS_MAX 8
-/* Up to here info is joined, since each block hashes it again and each call to OpenSSL costs 15 ns. */
+/* Up to here info is joined, since each block hashes it again, and many short parts cost more than one. */
 #define INFO_JOINED_MAX 320
 
 /* Joins the parts of info in block if they fit there, else passes them on. Returns how many parts there are now. */
@@ -234,10 +206,12 @@ static size_t info_join(const struct sherd_span *info, size_t count, uint8_t blo
 }
 
 /* T(i) = HMAC(prk, T(i-1) || info || i), RFC 5869 section 2.3. */
-static bool expand_run(enum sherd_hash_alg alg, EVP_MD_CTX *work, const EVP_MD_CTX *inner, const EVP_MD_CTX *outer,
-                       const struct sherd_span *info, size_t count, uint8_t *out, size_t out_bytes)
+static bool expand_run(const struct sherd_hmac_key *prk, const struct sherd_span *info, size_t count, uint8_t *out,
+                       size_t out_bytes)
 {
-    struct sherd_span parts[INFO_PARTS_MAX + 2] = {{NULL, 0}};
+    const size_t size = shapes[prk->inner.alg].size;
+    SHERD_CLEANUP(work_wipe) struct work work;
+    struct sherd_span parts[SHERD_HKDF_PARTS_MAX + 2] = {{NULL, 0}};
     uint8_t joined[INFO_JOINED_MAX];
     uint8_t block[SIZE_MAX_OF_HASH];
     uint8_t number = 0;
@@ -246,13 +220,13 @@ static bool expand_run(enum sherd_hash_alg alg, EVP_MD_CTX *work, const EVP_MD_C
     count = info_join(info, count, joined, parts + 1);
     parts[count + 1] = sherd_span_of(&number, 1);
     while (done && out_bytes > 0) {
-        const size_t take = out_bytes < shapes[alg].size ? out_bytes : shapes[alg].size;
+        const size_t take = out_bytes < size ? out_bytes : size;
 
         number++;
-        done = hmac_run(alg, work, inner, outer, parts, count + 2, block);
+        done = hmac_run(prk, parts, count + 2, &work, block);
         if (done)
             memcpy(out, block, take);
-        parts[0] = sherd_span_of(block, shapes[alg].size);
+        parts[0] = sherd_span_of(block, size);
         out += take;
         out_bytes -= take;
     }
@@ -260,40 +234,41 @@ static bool expand_run(enum sherd_hash_alg alg, EVP_MD_CTX *work, const EVP_MD_C
     return done;
 }
 
-static enum sherd_err expand_check(enum sherd_hash_alg alg, size_t count, size_t out_bytes)
+enum sherd_err sherd_hkdf_expand_with(const struct sherd_hmac_key *prk, const struct sherd_span *info, size_t count,
+                                      uint8_t *out, size_t out_bytes)
 {
-    SHERD_ENSURE(count <= INFO_PARTS_MAX, SHERD_ERR_INVALID, "hkdf: too many parts");
-    SHERD_ENSURE(out_bytes <= HKDF_BLOCKS_MAX * shapes[alg].size, SHERD_ERR_INVALID,
+    SHERD_ENSURE(count <= SHERD_HKDF_PARTS_MAX, SHERD_ERR_INVALID, "hkdf: too many parts");
+    SHERD_ENSURE(out_bytes <= HKDF_BLOCKS_MAX * shapes[prk->inner.alg].size, SHERD_ERR_INVALID,
                  "hkdf: more than 255 hash lengths asked for");
-    return SHERD_OK;
+    const enum sherd_err err = answer(expand_run(prk, info, count, out, out_bytes));
+    if (err != SHERD_OK)
+        sherd_wipe(out, out_bytes);
+    return err;
 }
 
 enum sherd_err sherd_hkdf_expand(enum sherd_hash_alg alg, struct sherd_span prk, const struct sherd_span *info,
                                  size_t count, uint8_t *out, size_t out_bytes)
 {
-    struct sherd_evp_lane *lane;
-    bool done;
+    SHERD_CLEANUP(sherd_hmac_key_wipe) struct sherd_hmac_key ready;
 
-    SHERD_TRY(expand_check(alg, count, out_bytes));
-    SHERD_TRY(sherd_evp_lane(&lane));
-    const struct sherd_evp_hash *hash = &lane->hash[alg];
-    EVP_MD_CTX *const used[] = {hash->work, hash->inner, hash->outer};
+    SHERD_TRY(sherd_crypto_gate());
+    SHERD_TRY(sherd_hmac_key_load(alg, prk, &ready));
+    return sherd_hkdf_expand_with(&ready, info, count, out, out_bytes);
+}
 
-    done = key_load(alg, prk, hash->inner, hash->outer) &&
-           expand_run(alg, hash->work, hash->inner, hash->outer, info, count, out, out_bytes);
-    if (!done)
-        sherd_wipe(out, out_bytes);
-    return conclude(alg, used, SHERD_COUNT_OF(used), done);
+static enum sherd_err extract(enum sherd_hash_alg alg, struct sherd_span ikm, struct sherd_span salt, uint8_t *out)
+{
+    SHERD_TRY(sherd_crypto_gate());
+    return salt.len == 0 ? sherd_hmac_with(&sherd_evp()->unsalted[alg], &ikm, 1, out)
+                         : sherd_hmac(alg, salt, &ikm, 1, out);
 }
 
 enum sherd_err sherd_hkdf(enum sherd_hash_alg alg, struct sherd_span ikm, struct sherd_span salt,
                           struct sherd_span info, uint8_t *out, size_t out_bytes)
 {
     uint8_t prk[SIZE_MAX_OF_HASH];
-    enum sherd_err err;
+    enum sherd_err err = extract(alg, ikm, salt, prk);
 
-    SHERD_TRY(expand_check(alg, 1, out_bytes));
-    err = sherd_hmac(alg, salt, &ikm, 1, prk);
     if (err == SHERD_OK)
         err = sherd_hkdf_expand(alg, sherd_span_of(prk, shapes[alg].size), &info, 1, out, out_bytes);
     sherd_wipe(prk, sizeof(prk));

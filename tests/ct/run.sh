@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Constant time, as compiled: builds src/crypto/ct.c with GCC and clang at each level of optimisation and runs it under
-# valgrind with the secrets marked undefined. The flags are those of a release, without sanitizers.
+# Constant time, as compiled: builds src/crypto/ct.c and shamir.c with GCC and clang at each level of optimisation and
+# runs them under valgrind with the secrets marked undefined. The flags are those of a release, without sanitizers.
 #
 # run.sh SOURCE-ROOT WORK-FOLDER. Ends with 77 (skipped) where valgrind is missing, with 1 if no compiler is there.
 set -eu
@@ -37,6 +37,13 @@ for cc in gcc clang-19 clang-14; do
         runs=$((runs + 1))
         expect 0 "$cc $level: sherd_ct_equal" "$exe"
         expect "$caught" "$cc $level: a comparison that leaks" "$exe" --leaky
+
+        exe=$work/ct_shamir-$cc$level
+        "$cc" -std=c17 -D_GNU_SOURCE -DSHERD_FAILPOINTS=0 -gdwarf-4 "$level" -fPIE -fstack-protector-strong \
+            -I"$root/src" -I"$root/include" "$root/tests/ct/ct_shamir.c" "$root/src/crypto/shamir.c" \
+            "$root/src/envelope/bech32.c" "$root"/src/base/*.c -lpthread -o "$exe"
+        expect 0 "$cc $level: shares" "$exe"
+        expect "$caught" "$cc $level: a product by tables" "$exe" --leaky
     done
 done
 echo "$runs builds checked, $failed failures"

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from harness import (COMPARTMENTS, DENIED, FAILURE, NOT_FOUND, OK, TAMPERED, UNSUPPORTED, USAGE, OneOf, Skip, main)
+from harness import (COMPARTMENTS, DENIED, FAILURE, NOT_FOUND, OK, TAMPERED, UNSUPPORTED, USAGE, OneOf, main)
 
 
 def test_cli_usage__is_told(box):
@@ -205,12 +205,9 @@ def test_cli_vault__that_cannot_be_written_can_be_read(box):
     record = box.put(b"x" * 200000)
     small = box.put(b"small")
     if os.getuid() == 0:
+        box.program = shutil.copy(box.program, box.path("sherd"))  # nobody need not reach where it was built
         subprocess.run(["chown", "-R", "nobody:nogroup", box.dir], check=True)
         os.chmod(box.dir, 0o755)
-        try:
-            subprocess.run([box.program, "version"], check=True, capture_output=True, **as_nobody())
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise Skip("another user cannot run the program") from error
     folders = [box.vault, *(path for path in box.vault.rglob("*") if path.is_dir())]
     files = [path for path in box.vault.rglob("*") if path.is_file()]
     for path in folders:

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What is printed about the program is true: the README's session, the demo, manual pages, completions."""
+"""What is printed about the program is true: the README's session, the demo, manual pages."""
 import os
 import re
-import shutil
 import subprocess
 
-from harness import COMPARTMENTS, ROOT, Skip, main
+from harness import COMPARTMENTS, ROOT, main
 
 COMMANDS = ("init put get update rm ls stat verify sweep info import export inspect collection keygen help "
             "version").split()
@@ -70,47 +69,9 @@ def test_cli_manual__has_every_command_and_option(box):
 
 
 def test_cli_manual__can_be_made(box):
-    if shutil.which("scdoc") is None:
-        raise Skip("scdoc is not installed")
     for page in (ROOT / "docs" / "man").glob("*.scd"):
         done = subprocess.run(["scdoc"], stdin=open(page, "rb"), capture_output=True, cwd=box.dir, check=False)
         assert done.returncode == 0 and done.stdout.count(b".SH") >= 3, (page, done.stderr)
-
-
-def complete(box, *words):
-    """What bash offers for the last word."""
-    script = 'set -eu; . "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { :; }; _sherd; ' \
-             'printf "%s\\n" "${COMPREPLY[@]}"'
-    done = subprocess.run(["bash", "-c", script, "bash", ROOT / "completions" / "sherd", *words], cwd=box.dir,
-                          capture_output=True, check=False)
-    assert done.returncode == 0 and done.stderr == b"", done
-    return set(done.stdout.decode().split())
-
-
-def test_cli_completion__of_bash_offers_commands_and_options(box):
-    assert complete(box, "sherd", "") == set(COMMANDS)
-    assert complete(box, "sherd", "ver") == {"verify", "version"}
-    assert complete(box, "sherd", "--vault", "x", "ver") == {"verify", "version"}
-    assert complete(box, "sherd", "--vault", "=", "x", "ver") == {"verify", "version"}
-    assert complete(box, "sherd", "inspect", "") == set(COMPARTMENTS)
-    box.path("letter.txt").write_text("x")
-    assert complete(box, "sherd", "put", "let") == {"letter.txt"}
-    assert complete(box, "sherd", "--key-file", "let") == {"letter.txt"}
-    for command in COMMANDS:
-        if command not in ["help", "version"]:
-            assert complete(box, "sherd", command, "--") >= {f"--{name}" for name in options_of(box, command)}, command
-
-
-def test_cli_completion__of_zsh_knows_every_command_and_option(box):
-    text = (ROOT / "completions" / "_sherd").read_text()
-    assert text.startswith("#compdef sherd\n")
-    for command in COMMANDS:
-        assert f"'{command}:" in text, command
-        for option in options_of(box, command) if command not in ["help", "version"] else []:
-            assert f"--{option}" in text, (command, option)
-    if shutil.which("zsh") is not None:
-        done = subprocess.run(["zsh", "-n", ROOT / "completions" / "_sherd"], capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is authentic, but elsewhere: fields and whole entries swapped between records, versions, collections, entities
- * and compartments, one by one and in consistent sets.
+ * and compartments, one by one and in consistent sets. And what is authentic, but of another time: the entry of an
+ * idempotency key that answered once, a name that seems to be free.
  *
  * Usage: test_tamper_swaps ATTACKER
  */
@@ -253,6 +254,143 @@ static void test_tamper_swaps__between_compartments(void **state)
     report("between compartments", swap_count - before);
 }
 
+/* --- of another time --------------------------------------------------------------------------------------------- */
+
+/* The one thing of a kind that came since the attacker looked last. */
+static struct thing new_thing(enum role role, unsigned kind)
+{
+    const size_t before = attacker_look(&attacker, &things, -1, 0);
+    const struct thing *found = NULL;
+
+    for (size_t i = before; i < things.count; i++)
+        if (things.at[i].role == role && things.at[i].kind == kind) {
+            assert_null(found);
+            found = &things.at[i];
+        }
+    assert_non_null(found);
+    return *found;
+}
+
+static struct sherd_record_meta once(void)
+{
+    return (struct sherd_record_meta){.idempotency_key = sherd_span_str("a retry of Tuesday")};
+}
+
+static enum sherd_err put_again(const struct record *record, struct sherd_uuid *out_id)
+{
+    const struct sherd_record_meta meta = once();
+
+    return sherd_record_put(victim.vault, &meta, sherd_span_of(record->content[0], record->len[0]), out_id);
+}
+
+/* Put back, the entry would answer for a record that is gone: to a repeated put, and to one of other contents. */
+static void judge_dead_answer(const struct record *record)
+{
+    const struct sherd_record_meta meta = once();
+    struct sherd_uuid id = {{7}};
+
+    assert_int_equal(put_again(record, &id), SHERD_ERR_TAMPERED);
+    assert_int_equal(sherd_record_put(victim.vault, &meta, sherd_span_str("other contents"), &id), SHERD_ERR_TAMPERED);
+    assert_int_equal(id.bytes[0], 7);
+}
+
+static void test_tamper_swaps__an_idempotency_entry_of_a_deleted_record_answers_nobody(void **state)
+{
+    const struct sherd_record_meta meta = once();
+    struct record record;
+    struct sherd_uuid second;
+    struct sherd_uuid third;
+    uint8_t *bytes;
+
+    (void)state;
+    (void)attacker_look(&attacker, &things, -1, 0);
+    victim_put(&victim, &meta, 4711, 50, &record);
+    const struct thing entry = new_thing(KEYS, KIND_IDEMPOTENCY);
+    const size_t len = attacker_get(&attacker, &entry, &bytes);
+    assert_int_equal(sherd_record_delete(victim.vault, record.id), SHERD_OK);
+
+    attacker_put(&attacker, &entry, bytes, len);
+    judge_dead_answer(&record);
+    undo();
+
+    /* The key serves again; the first record's entry in the place of the second's. */
+    assert_int_equal(put_again(&record, &second), SHERD_OK);
+    assert_memory_not_equal(&second, &record.id, sizeof(second));
+    attacker_put(&attacker, &entry, bytes, len);
+    judge_dead_answer(&record);
+    undo();
+    assert_int_equal(put_again(&record, &third), SHERD_OK);
+    assert_memory_equal(&third, &second, sizeof(third));
+    assert_int_equal(sherd_record_delete(victim.vault, second), SHERD_OK);
+    free(bytes);
+    record_done(&record);
+}
+
+static enum sherd_err make_again(const char *name)
+{
+    struct sherd_collection rules = {.versions_kept = 9};
+
+    (void)snprintf(rules.name, sizeof(rules.name), "%s", name);
+    victim_close(&victim); /* an open vault remembers its collections */
+    assert_int_equal(victim_open(&victim), SHERD_OK);
+    return sherd_collection_create(victim.vault, &rules);
+}
+
+/* A collection lies in `assets` twice, under its name and its id; the attacker cannot tell which is which. */
+static void test_tamper_swaps__a_name_whose_entry_was_removed_is_not_given_again(void **state)
+{
+    const struct thing *entries[2];
+    size_t count = 0;
+    unsigned seen = 0;
+
+    (void)state;
+    (void)attacker_look(&attacker, &things, -1, 0);
+    const size_t first = things.count;
+    victim_collection(&victim, "ledgers", 3, false);
+    (void)attacker_look(&attacker, &things, -1, 0);
+    for (size_t i = first; i < things.count; i++)
+        if (things.at[i].role == ASSETS) {
+            assert_true(count < 2);
+            entries[count++] = &things.at[i];
+        }
+    assert_int_equal(count, 2);
+    for (unsigned subset = 1; subset < 4; subset++) {
+        for (unsigned k = 0; k < 2; k++)
+            if ((subset >> k & 1) != 0)
+                (void)attack(&attacker, "delete %s", place_of(entries[k]));
+        const enum sherd_err err = make_again("ledgers");
+        assert_true(err == SHERD_ERR_TAMPERED || (err == SHERD_ERR_CONFLICT && subset != 3));
+        seen += err == SHERD_ERR_TAMPERED;
+        assert_int_equal(victim_verify_all(&victim, NULL), SHERD_ERR_TAMPERED);
+        undo();
+    }
+    assert_int_equal(seen, 2); /* the one under the name, and both */
+    assert_int_equal(make_again("ledgers"), SHERD_ERR_CONFLICT);
+    assert_int_equal(victim_verify_all(&victim, NULL), SHERD_OK);
+}
+
+/* Without its pin a collection may be made again; it is the same one then, and what is in it stays in it. */
+static void test_tamper_swaps__a_name_whose_pin_was_removed_names_the_same_collection(void **state)
+{
+    const struct sherd_record_meta meta = {.collection = "diaries"};
+    struct record record;
+
+    (void)state;
+    (void)attacker_look(&attacker, &things, -1, 0);
+    victim_collection(&victim, "diaries", 3, false);
+    const struct thing pin = new_thing(KEYS, KIND_COLLECTION_PIN);
+    victim_put(&victim, &meta, 4712, 50, &record);
+    (void)attack(&attacker, "delete %s", place_of(&pin));
+    assert_int_equal(make_again("diaries"), SHERD_OK);
+    assert_int_equal(victim_stat(&victim, &record, 0), SHERD_OK);
+    assert_int_equal(victim_get(&victim, &record, 0), SHERD_OK);
+    assert_int_equal(victim_verify_all(&victim, NULL), SHERD_OK);
+    assert_int_equal(sherd_record_delete(victim.vault, record.id), SHERD_OK);
+    (void)attack(&attacker, "close"); /* what came since is not to be undone */
+    (void)attack(&attacker, "open %s", victim.dir);
+    record_done(&record);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +401,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_tamper_swaps__an_old_version_under_the_new_name),
         cmocka_unit_test(test_tamper_swaps__an_old_pin_in_the_dress_of_a_head),
         cmocka_unit_test(test_tamper_swaps__between_compartments),
+        cmocka_unit_test(test_tamper_swaps__an_idempotency_entry_of_a_deleted_record_answers_nobody),
+        cmocka_unit_test(test_tamper_swaps__a_name_whose_entry_was_removed_is_not_given_again),
+        cmocka_unit_test(test_tamper_swaps__a_name_whose_pin_was_removed_names_the_same_collection),
         cmocka_unit_test(test_tamper_swaps__all_is_well),
     };
 

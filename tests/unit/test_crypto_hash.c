@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hashes, HMAC and HKDF: against OpenSSL's own HMAC and HKDF over many lengths, and what they leave behind. */
+/* Hashes, HMAC and HKDF: against OpenSSL's own HMAC and HKDF over many lengths. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,10 +7,11 @@
 #include <cmocka.h>
 
 #include "base/macros.h"
-#include "crypto/evp.h"
 #include "crypto/hash.h"
 #include "crypto/init.h"
 #include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <pthread.h>
 #include <string.h>
@@ -243,53 +244,50 @@ static void test_crypto_hash__hkdf_ends_at_255_blocks(void **state)
     }
 }
 
-/* --- what is left ----------------------------------------------------------------------------------------------- */
+/* --- held keys -------------------------------------------------------------------------------------------------- */
 
-/* A context that is fresh hashes to what nothing hashes to. */
-static void assert_fresh(EVP_MD_CTX *ctx, size_t i)
+static void test_crypto_hash__a_held_key_expands_as_the_key_itself(void **state)
 {
-    uint8_t nothing[SHERD_SHA512_SIZE];
-    uint8_t out[SHERD_SHA512_SIZE];
-
-    assert_int_equal(EVP_Q_digest(NULL, algs[i].name, NULL, bytes, 0, nothing, NULL), 1);
-    assert_int_equal(EVP_DigestFinal_ex(ctx, out, NULL), 1);
-    assert_memory_equal(out, nothing, algs[i].size);
-    assert_true(sherd_evp_refresh(ctx, algs[i].alg));
-}
-
-static void test_crypto_hash__contexts_are_fresh_between_calls(void **state)
-{
-    const struct sherd_span part = sherd_span_of(bytes, 200);
-    struct sherd_evp_lane *lane = NULL;
-    uint8_t out[100];
+    static const size_t key_bytes[] = {0, 32, 64, 128, 129};
+    const struct sherd_span info[] = {{bytes, 40}, {bytes + 40, 60}};
 
     (void)state;
-    assert_int_equal(sherd_evp_lane(&lane), SHERD_OK);
     for (size_t i = 0; i < SHERD_COUNT_OF(algs); i++) {
-        for (int call = 0; call < 3; call++) {
-            if (call == 0)
-                assert_int_equal(sherd_hash(algs[i].alg, &part, 1, out), SHERD_OK);
-            if (call == 1)
-                assert_int_equal(sherd_hmac(algs[i].alg, part, &part, 1, out), SHERD_OK);
-            if (call == 2)
-                assert_int_equal(sherd_hkdf_expand(algs[i].alg, part, &part, 1, out, sizeof(out)), SHERD_OK);
-            assert_fresh(lane->hash[i].work, i);
-            assert_fresh(lane->hash[i].inner, i);
-            assert_fresh(lane->hash[i].outer, i);
+        for (size_t k = 0; k < SHERD_COUNT_OF(key_bytes); k++) {
+            SHERD_CLEANUP(sherd_hmac_key_freep) struct sherd_hmac_key *held = NULL;
+            const struct sherd_span key = sherd_span_of(bytes + 7, key_bytes[k]);
+            uint8_t expected[100];
+            uint8_t out[100];
+
+            assert_int_equal(sherd_hmac_key_new(algs[i].alg, key, &held), SHERD_OK);
+            assert_int_equal(sherd_hkdf_expand(algs[i].alg, key, info, 2, expected, sizeof(expected)), SHERD_OK);
+            assert_int_equal(sherd_hkdf_expand_with(held, info, 2, out, sizeof(out)), SHERD_OK);
+            assert_memory_equal(out, expected, sizeof(out));
+            assert_int_equal(sherd_hkdf_expand_with(held, info, 9, out, sizeof(out)), SHERD_ERR_INVALID);
+            assert_int_equal(sherd_hkdf_expand_with(held, info, 2, out, 255 * algs[i].size + 1), SHERD_ERR_INVALID);
         }
     }
 }
 
-static void test_crypto_hash__contexts_come_back_after_they_were_dropped(void **state)
+static void test_crypto_hash__the_key_of_no_salt_stays_what_it_is(void **state)
 {
-    struct sherd_evp_lane *lane = NULL;
+    const struct sherd_span none = {NULL, 0};
+    const struct sherd_span zeros = {(const uint8_t[SHERD_SHA512_SIZE]){0}, SHERD_SHA512_SIZE};
 
     (void)state;
-    sherd_evp_lane_drop();
-    sherd_evp_lane_drop();
-    assert_hmac(SHERD_SHA512, 32, 32);
-    assert_int_equal(sherd_evp_lane(&lane), SHERD_OK);
-    assert_non_null(lane);
+    for (size_t i = 0; i < SHERD_COUNT_OF(algs); i++) {
+        for (int round = 0; round < 3; round++) {
+            uint8_t expected[32];
+            uint8_t out[32];
+
+            /* RFC 5869 section 2.2: no salt is a salt of zeros. */
+            assert_int_equal(sherd_hkdf(algs[i].alg, sherd_span_of(bytes, 96), sherd_span_of(zeros.data, algs[i].size),
+                                        none, expected, sizeof(expected)),
+                             SHERD_OK);
+            assert_int_equal(sherd_hkdf(algs[i].alg, sherd_span_of(bytes, 96), none, none, out, sizeof(out)), SHERD_OK);
+            assert_memory_equal(out, expected, sizeof(out));
+        }
+    }
 }
 
 int main(void)
@@ -302,8 +300,8 @@ int main(void)
         cmocka_unit_test(test_crypto_hash__threads_share_a_ready_key),
         cmocka_unit_test(test_crypto_hash__hkdf_agrees_with_openssl),
         cmocka_unit_test(test_crypto_hash__hkdf_ends_at_255_blocks),
-        cmocka_unit_test(test_crypto_hash__contexts_are_fresh_between_calls),
-        cmocka_unit_test(test_crypto_hash__contexts_come_back_after_they_were_dropped),
+        cmocka_unit_test(test_crypto_hash__a_held_key_expands_as_the_key_itself),
+        cmocka_unit_test(test_crypto_hash__the_key_of_no_salt_stays_what_it_is),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -17,6 +17,8 @@
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "crypto/init.h"
+#include "crypto/sha.h"
+#include "base/secret.h"
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -228,11 +230,71 @@ static void test_crypto_remnants__no_key_is_left_after_a_message(void **state)
     assert_nothing_left(true);
 }
 
+/* The two hashed blocks of the key, as they lie in a state, masked. */
+__attribute__((noinline)) static void pads_masked(uint8_t out[2][NEEDLE_BYTES])
+{
+    struct sherd_hmac_key ready;
+    uint8_t key[SHERD_AEAD_KEY_SIZE];
+
+    unmask(key);
+    assert_int_equal(sherd_hmac_key_load(SHERD_SHA512, sherd_span_of(key, sizeof(key)), &ready), SHERD_OK);
+    for (size_t i = 0; i < NEEDLE_BYTES; i++) {
+        out[0][i] = ((const uint8_t *)ready.inner.state.sha512.h)[i] ^ mask;
+        out[1][i] = ((const uint8_t *)ready.outer.state.sha512.h)[i] ^ mask;
+    }
+    sherd_hmac_key_wipe(&ready);
+    sherd_wipe(key, sizeof(key));
+}
+
+__attribute__((noinline)) static void hold(struct sherd_hmac_key **out_key)
+{
+    uint8_t key[SHERD_AEAD_KEY_SIZE];
+
+    unmask(key);
+    assert_int_equal(sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(key, sizeof(key)), out_key), SHERD_OK);
+    sherd_wipe(key, sizeof(key));
+}
+
+/* Seals and opens with the key that is held: what is as good as the key passes over the stack. */
+__attribute__((noinline)) static void use(const struct sherd_hmac_key *held)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf sealed = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf plain = {0};
+
+    assert_int_equal(sherd_aead_seal_with(held, context, sherd_span_str("a plaintext"), &sealed), SHERD_OK);
+    assert_int_equal(sherd_aead_open_with(held, context, sherd_buf_span(&sealed), &plain), SHERD_OK);
+}
+
+/* memfd_secret memory cannot be searched, not even by the process itself: what is found is in ordinary memory. */
+static void test_crypto_remnants__a_held_key_is_in_secret_memory_alone(void **state)
+{
+    SHERD_CLEANUP(sherd_hmac_key_freep) struct sherd_hmac_key *held = NULL;
+    struct sherd_secret_stat stat;
+    uint8_t masked[2][NEEDLE_BYTES];
+
+    (void)state;
+#ifdef UNDER_ASAN
+    skip();
+#endif
+    sherd_secret_stat(&stat);
+    pads_masked(masked);
+    hold(&held);
+    use(held);
+    for (size_t i = 0; i < SHERD_COUNT_OF(masked); i++)
+        assert_int_equal(count_in_memory(masked[i]), stat.memfd_secret ? 0 : 1);
+    assert_int_equal(count_in_memory(masked_key), 0);
+    sherd_hmac_key_free(held);
+    held = NULL;
+    for (size_t i = 0; i < SHERD_COUNT_OF(masked); i++)
+        assert_int_equal(count_in_memory(masked[i]), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crypto_remnants__the_search_finds_what_is_there),
         cmocka_unit_test(test_crypto_remnants__no_key_is_left_after_a_message),
+        cmocka_unit_test(test_crypto_remnants__a_held_key_is_in_secret_memory_alone),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -3,6 +3,7 @@
 #include "store/fault/fault.h"
 #include "base/mem.h"
 #include "store/fault/script.h"
+#include "store/handle.h"
 #include <pthread.h>
 #include <string.h>
 
@@ -37,35 +38,7 @@ struct blob_reader {
 
 /* --- downcasts and plans ----------------------------------------------------------------------------------------- */
 
-static void check_ops(const struct sherd_store_ops *ops)
-{
-    if (ops != &fault_ops)
-        sherd_bug("fault store: a handle of another engine");
-}
-
-static struct store *store_of(struct sherd_store *base)
-{
-    check_ops(base->ops);
-    return (struct store *)base;
-}
-
-static struct snapshot *snapshot_of(struct sherd_snapshot *base)
-{
-    check_ops(base->ops);
-    return (struct snapshot *)base;
-}
-
-static struct blob_writer *blob_writer_of(struct sherd_blob_writer *base)
-{
-    check_ops(base->ops);
-    return (struct blob_writer *)base;
-}
-
-static struct blob_reader *blob_reader_of(struct sherd_blob_reader *base)
-{
-    check_ops(base->ops);
-    return (struct blob_reader *)base;
-}
+SHERD_DEFINE_HANDLES(fault_ops);
 
 static enum sherd_err injected(const struct sherd_fault_plan *plan, enum sherd_fault_kind kind)
 {

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/fork.h"
+#include "store/handle.h"
 #include "store/memory/tree.h"
 #include <pthread.h>
 #include <string.h>
@@ -50,35 +51,7 @@ static pthread_once_t places_once = PTHREAD_ONCE_INIT;
 
 /* --- downcasts --------------------------------------------------------------------------------------------------- */
 
-static void check_ops(const struct sherd_store_ops *ops)
-{
-    if (ops != &sherd_store_memory)
-        sherd_bug("memory store: a handle of another engine");
-}
-
-static struct store *store_of(struct sherd_store *base)
-{
-    check_ops(base->ops);
-    return (struct store *)base;
-}
-
-static struct snapshot *snapshot_of(struct sherd_snapshot *base)
-{
-    check_ops(base->ops);
-    return (struct snapshot *)base;
-}
-
-static struct blob_writer *blob_writer_of(struct sherd_blob_writer *base)
-{
-    check_ops(base->ops);
-    return (struct blob_writer *)base;
-}
-
-static struct blob_reader *blob_reader_of(struct sherd_blob_reader *base)
-{
-    check_ops(base->ops);
-    return (struct blob_reader *)base;
-}
+SHERD_DEFINE_HANDLES(sherd_store_memory);
 
 static enum sherd_err check_writable(const struct store *store)
 {

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file crypto/once.h
+ * For this folder: algorithms that only some programs need are fetched, and must give their known answers, when they
+ * are first asked for.
+ */
+#ifndef SHERD_CRYPTO_ONCE_H
+#define SHERD_CRYPTO_ONCE_H
+
+#include "base/macros.h"
+#include <pthread.h>
+
+/** One group of algorithms; static, made by SHERD_ONCE(). */
+struct sherd_once {
+    enum sherd_err (*prepare)(void); /**< fetches and tests; keeps nothing where it fails; sets the detail */
+    pthread_mutex_t lock;
+    _Atomic int state;
+    char failure[SHERD_FAIL_TEXT_SIZE]; /**< constant once the state says that it failed */
+};
+
+#define SHERD_ONCE(prepare_function) {.prepare = (prepare_function), .lock = PTHREAD_MUTEX_INITIALIZER}
+
+/**
+ * Pass the gate of the folder, and prepare the group unless that is done. A failure is remembered for good; only a want
+ * of memory is tried again.
+ * @return SHERD_OK; SHERD_ERR_UNSUPPORTED (an algorithm is missing or gave a wrong answer); SHERD_ERR_NO_MEMORY
+ *
+ * @par Threads  Any; the others wait for the first.
+ */
+SHERD_MUST_USE enum sherd_err sherd_once_pass(struct sherd_once *once);
+
+#endif

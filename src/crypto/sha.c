@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SHA-2 by OpenSSL, with the state in memory of ours: the one file that uses functions which OpenSSL 3.0 deprecates.
+ *
+ * EVP keeps states in OpenSSL's heap, which may be swapped and dumped, and allocates one at each copy. A short message
+ * of ours takes some ten copies and a dozen blocks of SHA-512: with the state here that costs half. It is the same code
+ * of OpenSSL's below, and OpenSSL 3.5 has it still. What needs a provider of its own (FIPS 140) has its seam here.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include "crypto/sha.h"
+
+bool sherd_sha_begin(struct sherd_sha *sha, enum sherd_hash_alg alg)
+{
+    sha->alg = alg;
+    return (alg == SHERD_SHA256 ? SHA256_Init(&sha->state.sha256) : SHA512_Init(&sha->state.sha512)) == 1;
+}
+
+static bool update(struct sherd_sha *sha, struct sherd_span bytes)
+{
+    if (bytes.len == 0)
+        return true;
+    return (sha->alg == SHERD_SHA256 ? SHA256_Update(&sha->state.sha256, bytes.data, bytes.len)
+                                     : SHA512_Update(&sha->state.sha512, bytes.data, bytes.len)) == 1;
+}
+
+bool sherd_sha_update(struct sherd_sha *sha, const struct sherd_span *parts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!update(sha, parts[i]))
+            return false;
+    return true;
+}
+
+bool sherd_sha_final(struct sherd_sha *sha, uint8_t *out)
+{
+    return (sha->alg == SHERD_SHA256 ? SHA256_Final(out, &sha->state.sha256) : SHA512_Final(out, &sha->state.sha512)) ==
+           1;
+}
