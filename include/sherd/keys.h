@@ -56,7 +56,7 @@ struct sherd_master_info {
     char store[SHERD_PLUGIN_NAME_SIZE];
     char args[SHERD_MASTER_ARGS_SIZE];
     char outside_id[SHERD_MASTER_OUTSIDE_SIZE];
-    uint64_t created_s; /**< seconds since 1970 UTC */
+    uint64_t created_s;  /**< seconds since 1970 UTC */
     uint64_t protection; /**< version of the protection key over it */
 };
 

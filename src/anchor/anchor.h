@@ -77,8 +77,8 @@ struct sherd_anchor_ops {
      * @param[out] out_key  in secret memory of the caller's
      */
     enum sherd_err (*key_new)(struct sherd_anchor *anchor, const struct sherd_collection_entry *collection,
-                              const char *entity_id, struct sherd_uuid record, uint64_t version, struct sherd_pin *out_pin,
-                              struct sherd_record_key *out_key);
+                              const char *entity_id, struct sherd_uuid record, uint64_t version,
+                              struct sherd_pin *out_pin, struct sherd_record_key *out_key);
 
     /**
      * Pin versions, all or none, durably: the commit point of put and update.

@@ -86,12 +86,12 @@ void sherd_entities_free(struct sherd_entities *entities)
     sherd_free(entities);
 }
 
-/* --- what is held, and how long ------------------------------------------------------------------------------------ */
+/* --- what is held, and how long ----------------------------------------------------------------------------------- */
 
 struct sherd_entities_stamp sherd_entities_now(const struct sherd_entities *entities)
 {
     const struct sherd_entities_stamp now = {.number = sherd_ring_number(entities->parts.ring),
-                              .time_ms = sherd_clock()->monotonic_ns() / 1000000U + 1};
+                                             .time_ms = sherd_clock()->monotonic_ns() / 1000000U + 1};
 
     return now;
 }
@@ -113,7 +113,7 @@ static size_t key_slot_of(const struct sherd_ref *entity, uint64_t version, uint
     return (sherd_get_u32(entity->bytes) + version + epoch) % CACHED;
 }
 
-/* --- epochs and the hash key --------------------------------------------------------------------------------------- */
+/* --- epochs and the hash key -------------------------------------------------------------------------------------- */
 
 const struct sherd_epoch_key *sherd_entities_epoch_key(const struct sherd_epoch_set *set, uint64_t number)
 {
@@ -125,7 +125,7 @@ const struct sherd_epoch_key *sherd_entities_epoch_key(const struct sherd_epoch_
 
 /* The epochs as they are now, into secret memory of the caller's. */
 enum sherd_err sherd_entities_epochs(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
-                                 struct sherd_epoch_set *out_set)
+                                     struct sherd_epoch_set *out_set)
 {
     (void)pthread_rwlock_rdlock(&entities->lock);
     const bool held = holds(&entities->epochs_stamp, now);
@@ -194,8 +194,8 @@ static enum sherd_err id_name(const struct sherd_hmac_key *hash, const struct sh
 }
 
 enum sherd_err sherd_entities_id_name(struct sherd_entities *entities, const struct sherd_ref *kid,
-                                    const struct sherd_uuid *collection, const char *entity_id,
-                                    struct sherd_ref *out_name)
+                                      const struct sherd_uuid *collection, const char *entity_id,
+                                      struct sherd_ref *out_name)
 {
     SHERD_CLEANUP(sherd_hmac_key_freep) struct sherd_hmac_key *hash = NULL;
 
@@ -203,7 +203,7 @@ enum sherd_err sherd_entities_id_name(struct sherd_entities *entities, const str
     return id_name(hash, collection, entity_id, out_name);
 }
 
-/* --- lookup entries ------------------------------------------------------------------------------------------------ */
+/* --- lookup entries ----------------------------------------------------------------------------------------------- */
 
 static enum sherd_err open_lookup(const struct sherd_entities *entities, const struct sherd_ref *name,
                                   struct sherd_span stored, struct sherd_entity_lookup *out_lookup)
@@ -217,7 +217,7 @@ static enum sherd_err open_lookup(const struct sherd_entities *entities, const s
 }
 
 enum sherd_err sherd_entities_lookup_read(const struct sherd_entities *entities, const struct sherd_ref *name,
-                                  struct sherd_entity_lookup *out_lookup)
+                                          struct sherd_entity_lookup *out_lookup)
 {
     uint8_t block[SHERD_ENTRY_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
@@ -229,8 +229,8 @@ enum sherd_err sherd_entities_lookup_read(const struct sherd_entities *entities,
 }
 
 enum sherd_err sherd_entities_lookup_op(const struct sherd_entities *entities, const struct sherd_ref *name,
-                                const struct sherd_entity_lookup *lookup, struct sherd_entities_room *room,
-                                struct sherd_store_op *out_op)
+                                        const struct sherd_entity_lookup *lookup, struct sherd_entities_room *room,
+                                        struct sherd_store_op *out_op)
 {
     uint8_t tlv[SHERD_TLV_BYTES_MAX];
     size_t tlv_bytes;
@@ -239,17 +239,16 @@ enum sherd_err sherd_entities_lookup_op(const struct sherd_entities *entities, c
     SHERD_TRY(sherd_entity_lookup_encode(lookup, tlv, &tlv_bytes));
     SHERD_TRY(sherd_entry_seal(&entities->parts.at.keys, SHERD_KIND_ENTITY_LOOKUP, name, sherd_span_of(tlv, tlv_bytes),
                                &room->stored));
-    *out_op = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
-                                      .expect = SHERD_EXPECT_ABSENT,
-                                      .name = *name,
-                                      .value = sherd_buf_span(&room->stored)};
+    *out_op = (struct sherd_store_op){
+        .kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT, .name = *name, .value = sherd_buf_span(&room->stored)};
     return SHERD_OK;
 }
 
 /* An entity's entry in a write set: the newest version in place of what expected says; no expected, and it is new. */
 enum sherd_err sherd_entities_op(const struct sherd_entities *entities, enum sherd_kind kind,
-                                const struct sherd_ref *name, const struct sherd_entity_key_entry *entry,
-                                struct sherd_span expected, struct sherd_entities_room *room, struct sherd_store_op *out_op)
+                                 const struct sherd_ref *name, const struct sherd_entity_key_entry *entry,
+                                 struct sherd_span expected, struct sherd_entities_room *room,
+                                 struct sherd_store_op *out_op)
 {
     room->stored = sherd_buf_borrow(room->block, sizeof(room->block));
     SHERD_TRY(sherd_entity_key_store(&entities->parts.at, kind, name, entry, &room->stored));
@@ -261,10 +260,10 @@ enum sherd_err sherd_entities_op(const struct sherd_entities *entities, enum she
     return SHERD_OK;
 }
 
-/* --- finding ------------------------------------------------------------------------------------------------------- */
+/* --- finding ------------------------------------------------------------------------------------------------------ */
 
-static void hold_id(struct sherd_entities *entities, const struct sherd_entities_stamp *now, const struct sherd_ref *name,
-                    const struct sherd_ref *entity)
+static void hold_id(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                    const struct sherd_ref *name, const struct sherd_ref *entity)
 {
     struct id_slot *slot = &entities->ids[slot_of(name)];
 
@@ -361,7 +360,7 @@ enum sherd_err sherd_entities_find(struct sherd_entities *entities, const struct
     return SHERD_OK;
 }
 
-/* --- making -------------------------------------------------------------------------------------------------------- */
+/* --- making ------------------------------------------------------------------------------------------------------- */
 
 /* A fresh key for an entry that has all its other fields. */
 static enum sherd_err fresh_key(struct sherd_entities *entities, const struct sherd_master_key *master,
@@ -376,9 +375,9 @@ static enum sherd_err fresh_key(struct sherd_entities *entities, const struct sh
 }
 
 /* Master key and epoch that serve now: the entry says which they are. Both go to secret memory of the caller's. */
-static enum sherd_err serving(struct sherd_entities *entities, const struct sherd_entities_stamp *now, const char *master_name,
-                              struct sherd_master_key *out_master, struct sherd_epoch_set *out_epochs,
-                              struct sherd_entity_key_entry *entry)
+static enum sherd_err serving(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                              const char *master_name, struct sherd_master_key *out_master,
+                              struct sherd_epoch_set *out_epochs, struct sherd_entity_key_entry *entry)
 {
     SHERD_TRY(sherd_masters_active(entities->parts.masters, master_name, &entry->master, out_master));
     SHERD_TRY(sherd_entities_epochs(entities, now, out_epochs));
@@ -396,7 +395,10 @@ static enum sherd_err create(struct sherd_entities *entities, const struct sherd
                              const struct sherd_ref *name, struct sherd_ref *out_entity)
 {
     SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {
-        .collection = collection->id, .version = 1, .version_oldest = 1, .derived = collection->rules.derived_entity_keys};
+        .collection = collection->id,
+        .version = 1,
+        .version_oldest = 1,
+        .derived = collection->rules.derived_entity_keys};
     struct sherd_entity_lookup lookup = {.collection = collection->id};
     struct sherd_store_op ops[2];
     struct sherd_entities_room rooms[2];
@@ -414,8 +416,8 @@ static enum sherd_err create(struct sherd_entities *entities, const struct sherd
     lookup.hash = entities->hash_kid;
     (void)pthread_rwlock_unlock(&entities->lock);
     SHERD_TRY(sherd_entities_lookup_op(entities, name, &lookup, &rooms[0], &ops[0]));
-    SHERD_TRY(sherd_entities_op(entities, SHERD_KIND_ENTITY_KEY, &entry.entity, &entry, sherd_span_of(NULL, 0), &rooms[1],
-                        &ops[1]));
+    SHERD_TRY(sherd_entities_op(entities, SHERD_KIND_ENTITY_KEY, &entry.entity, &entry, sherd_span_of(NULL, 0),
+                                &rooms[1], &ops[1]));
     SHERD_TRY(sherd_compartment_write(entities->parts.at.compartment, ops, SHERD_COUNT_OF(ops)));
     hold_id(entities, now, name, &entry.entity);
     *out_entity = entry.entity;
@@ -438,7 +440,7 @@ enum sherd_err sherd_entities_ensure(struct sherd_entities *entities, const stru
     return err;
 }
 
-/* --- keys that wrap ------------------------------------------------------------------------------------------------ */
+/* --- keys that wrap ----------------------------------------------------------------------------------------------- */
 
 enum sherd_err sherd_entities_erased(void)
 {
@@ -466,7 +468,7 @@ static enum sherd_err read_head(struct sherd_entities *entities, const struct sh
 
 /* Unwrap the key of an entry. */
 enum sherd_err sherd_entities_unwrap_entry(struct sherd_entities *entities, const struct sherd_entity_key_entry *entry,
-                                   struct sherd_entities_hand *hand)
+                                           struct sherd_entities_hand *hand)
 {
     const struct sherd_epoch_key *epoch = sherd_entities_epoch_key(&hand->epochs, entry->epoch);
 
@@ -490,8 +492,8 @@ static enum sherd_err read_version(struct sherd_entities *entities, const struct
 }
 
 /* Load the key that wraps record keys under a version of an entity's key in an epoch. */
-static enum sherd_err load(struct sherd_entities *entities, const struct sherd_entities_stamp *now, const struct sherd_ref *entity,
-                           uint64_t version, uint64_t epoch)
+static enum sherd_err load(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                           const struct sherd_ref *entity, uint64_t version, uint64_t epoch)
 {
     SHERD_CLEANUP(sherd_entity_stored_wipe) struct sherd_entity_stored stored = {.entry = {.version = 0}};
     struct key_slot *slot = &entities->keys[key_slot_of(entity, version, epoch)];
@@ -523,8 +525,7 @@ static enum sherd_err acquire(struct sherd_entities *entities, const struct sher
 {
     for (unsigned tries = 0; tries < SHERD_ENTITIES_TRIES_MAX; tries++) {
         const struct sherd_entities_stamp now = sherd_entities_now(entities);
-        const struct key_slot *slot =
-            &entities->keys[key_slot_of(&pin->entity, pin->entity_key_version, pin->epoch)];
+        const struct key_slot *slot = &entities->keys[key_slot_of(&pin->entity, pin->entity_key_version, pin->epoch)];
 
         (void)pthread_rwlock_rdlock(&entities->lock);
         if (holds(&slot->stamp, &now) && sherd_same_ref(&slot->entity, &pin->entity) &&
@@ -539,8 +540,8 @@ static enum sherd_err acquire(struct sherd_entities *entities, const struct sher
 }
 
 /* Which version of an entity's key is the newest. @return SHERD_OK; SHERD_ERR_NOT_FOUND: it was erased; ... */
-static enum sherd_err newest(struct sherd_entities *entities, const struct sherd_entities_stamp *now, const struct sherd_ref *entity,
-                             uint64_t *out_version)
+static enum sherd_err newest(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                             const struct sherd_ref *entity, uint64_t *out_version)
 {
     const struct head_slot *slot = &entities->heads[slot_of(entity)];
 
@@ -559,7 +560,8 @@ static enum sherd_err newest(struct sherd_entities *entities, const struct sherd
     return stored.entry.state == SHERD_ENTITY_ERASED ? sherd_entities_erased() : SHERD_OK;
 }
 
-static enum sherd_err newest_epoch(struct sherd_entities *entities, const struct sherd_entities_stamp *now, uint64_t *out_epoch)
+static enum sherd_err newest_epoch(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                                   uint64_t *out_epoch)
 {
     (void)pthread_rwlock_rdlock(&entities->lock);
     const bool held = holds(&entities->epochs_stamp, now);
@@ -634,7 +636,7 @@ enum sherd_err sherd_entities_up_to_date(struct sherd_entities *entities, const 
     return SHERD_OK;
 }
 
-/* --- checking ------------------------------------------------------------------------------------------------------ */
+/* --- checking ----------------------------------------------------------------------------------------------------- */
 
 /* An entity that is there must be found by its id, under one of the hash keys. */
 static enum sherd_err check_found(struct sherd_entities *entities, const struct sherd_entity_key_entry *entry)
@@ -669,7 +671,8 @@ static enum sherd_err check_lookup(struct sherd_entities *entities, const struct
     SHERD_TRY(open_lookup(entities, name, stored, &lookup));
     enum sherd_err err = sherd_entity_key_read(&entities->parts.at, &lookup.entity, 0, &head);
     if (err == SHERD_OK && head.entry.state == SHERD_ENTITY_LIVE) {
-        SHERD_TRY(sherd_entities_id_name(entities, &lookup.hash, &head.entry.collection, head.entry.entity_id, &expected));
+        SHERD_TRY(sherd_entities_id_name(entities, &lookup.hash, &head.entry.collection, head.entry.entity_id,
+                                         &expected));
         if (sherd_same_ref(&expected, name))
             return SHERD_OK;
     }

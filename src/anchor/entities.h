@@ -80,8 +80,8 @@ struct sherd_entities_renewal {
  * Bring an entity up to date: all versions of its key under the master key and epoch that serve now, its id under the
  * hash key that serves now. Others go on with a version that they hold until they are told (sherd_ring_tell()).
  * @param[out] out_changed  something was written
- * @return SHERD_OK, also if it was erased; SHERD_ERR_CONFLICT: it is changed by another at this moment; SHERD_ERR_LIMIT:
- *         too many versions are still needed; SHERD_ERR_TAMPERED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK, also if it was erased; SHERD_ERR_CONFLICT: it is changed by another at this moment;
+ *         SHERD_ERR_LIMIT: too many versions are still needed; SHERD_ERR_TAMPERED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_entities_renew(struct sherd_entities *entities, const struct sherd_ref *entity,
                                                    const struct sherd_entities_renewal *renewal, bool *out_changed);

@@ -10,7 +10,7 @@
 /* Versions of one entity's key that may be there at once: one write set takes them all. */
 #define VERSIONS_MAX 1000U
 
-/* --- write sets over one entity ------------------------------------------------------------------------------------ */
+/* --- write sets over one entity ----------------------------------------------------------------------------------- */
 
 /* A write set that grows: at most VERSIONS_MAX entries and what belongs to them. */
 struct change {
@@ -44,7 +44,7 @@ static enum sherd_err change_entity(struct change *change, enum sherd_kind kind,
                                     const struct sherd_entity_key_entry *entry, struct sherd_span expected)
 {
     SHERD_TRY(sherd_entities_op(change->entities, kind, name, entry, expected, &change->rooms[change->count],
-                        &change->ops[change->count]));
+                                &change->ops[change->count]));
     change->count++;
     return SHERD_OK;
 }
@@ -64,13 +64,14 @@ static enum sherd_err change_lookups(struct change *change, const struct sherd_r
         struct sherd_entity_lookup there;
         struct sherd_ref name;
 
-        SHERD_TRY(sherd_entities_id_name(change->entities, &kids->refs[i], &entry->collection, entry->entity_id, &name));
+        SHERD_TRY(sherd_entities_id_name(change->entities, &kids->refs[i], &entry->collection, entry->entity_id,
+                                         &name));
         const enum sherd_err err = sherd_entities_lookup_read(change->entities, &name, &there);
         if (err != SHERD_OK && err != SHERD_ERR_NOT_FOUND)
             return err;
         if (i == 0 && keep && err == SHERD_ERR_NOT_FOUND) {
             SHERD_TRY(sherd_entities_lookup_op(change->entities, &name, &lookup, &change->rooms[change->count],
-                                &change->ops[change->count]));
+                                               &change->ops[change->count]));
             change->count++;
         } else if (err == SHERD_OK && !(i == 0 && keep)) {
             change_delete(change, &name);
@@ -84,7 +85,8 @@ static enum sherd_err delete_versions(struct change *change, const struct sherd_
     for (uint64_t version = entry->version_oldest; version < entry->version; version++) {
         struct sherd_ref name;
 
-        SHERD_TRY(sherd_entity_key_old_name(&sherd_entities_parts(change->entities)->at, &entry->entity, version, &name));
+        SHERD_TRY(sherd_entity_key_old_name(&sherd_entities_parts(change->entities)->at, &entry->entity, version,
+                                            &name));
         change_delete(change, &name);
     }
     return SHERD_OK;
@@ -96,7 +98,7 @@ static size_t room_for(const struct sherd_entity_key_entry *entry, size_t kids)
     return (size_t)(entry->version - entry->version_oldest) + kids + 4;
 }
 
-/* --- erasing ------------------------------------------------------------------------------------------------------- */
+/* --- erasing ------------------------------------------------------------------------------------------------------ */
 
 static enum sherd_err erase_with(struct sherd_entities *entities, const struct sherd_entity_stored *stored,
                                  const struct sherd_refs *kids, struct change *change)
@@ -153,7 +155,7 @@ enum sherd_err sherd_entities_erase(struct sherd_entities *entities, const struc
     return sherd_ring_tell(sherd_entities_parts(entities)->ring);
 }
 
-/* --- renewing ------------------------------------------------------------------------------------------------------ */
+/* --- renewing ----------------------------------------------------------------------------------------------------- */
 
 /* What a renewal wraps under. */
 struct target {
@@ -163,14 +165,14 @@ struct target {
 };
 
 /* Wrap the key of an entry that is at hand->key under the target's keys. */
-static enum sherd_err wrap_anew(struct sherd_entities *entities, const struct target *target, struct sherd_entities_hand *hand,
-                                struct sherd_entity_key_entry *entry)
+static enum sherd_err wrap_anew(struct sherd_entities *entities, const struct target *target,
+                                struct sherd_entities_hand *hand, struct sherd_entity_key_entry *entry)
 {
     entry->master = target->master;
     entry->epoch = target->epoch;
     SHERD_TRY(sherd_masters_key(sherd_entities_parts(entities)->masters, &target->master, &hand->master));
-    return sherd_entity_key_wrap(&sherd_entities_parts(entities)->at, &hand->master, sherd_entities_epoch_key(&hand->epochs, target->epoch),
-                                 &hand->key, entry);
+    return sherd_entity_key_wrap(&sherd_entities_parts(entities)->at, &hand->master,
+                                 sherd_entities_epoch_key(&hand->epochs, target->epoch), &hand->key, entry);
 }
 
 static bool is_current(const struct target *target, const struct sherd_entity_key_entry *entry)
@@ -179,9 +181,10 @@ static bool is_current(const struct target *target, const struct sherd_entity_ke
 }
 
 /* Bring one stored version up to date under its own name. A derived key hangs on its master key for good. */
-static enum sherd_err renew_version(struct sherd_entities *entities, const struct target *target, struct sherd_entities_hand *hand,
-                                    enum sherd_kind kind, const struct sherd_ref *name,
-                                    const struct sherd_entity_stored *stored, struct change *change)
+static enum sherd_err renew_version(struct sherd_entities *entities, const struct target *target,
+                                    struct sherd_entities_hand *hand, enum sherd_kind kind,
+                                    const struct sherd_ref *name, const struct sherd_entity_stored *stored,
+                                    struct change *change)
 {
     struct sherd_entity_key_entry entry = stored->entry;
 
@@ -196,9 +199,9 @@ static enum sherd_err renew_version(struct sherd_entities *entities, const struc
     return err;
 }
 
-static enum sherd_err renew_older(struct sherd_entities *entities, const struct target *target, struct sherd_entities_hand *hand,
-                                  const struct sherd_entity_key_entry *head, struct sherd_entity_stored *rooms,
-                                  struct change *change)
+static enum sherd_err renew_older(struct sherd_entities *entities, const struct target *target,
+                                  struct sherd_entities_hand *hand, const struct sherd_entity_key_entry *head,
+                                  struct sherd_entity_stored *rooms, struct change *change)
 {
     for (uint64_t version = head->version_oldest; version < head->version; version++) {
         struct sherd_entity_stored *stored = &rooms[version - head->version_oldest];
@@ -212,8 +215,9 @@ static enum sherd_err renew_older(struct sherd_entities *entities, const struct 
 }
 
 /* The newest version becomes an older one, and a fresh key takes its place. */
-static enum sherd_err add_version(struct sherd_entities *entities, const struct target *target, struct sherd_entities_hand *hand,
-                                  const struct sherd_entity_stored *stored, struct change *change)
+static enum sherd_err add_version(struct sherd_entities *entities, const struct target *target,
+                                  struct sherd_entities_hand *hand, const struct sherd_entity_stored *stored,
+                                  struct change *change)
 {
     SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry old = stored->entry;
     SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry fresh = stored->entry;
@@ -238,9 +242,9 @@ static enum sherd_err add_version(struct sherd_entities *entities, const struct 
     return change_entity(change, SHERD_KIND_ENTITY_KEY, &fresh.entity, &fresh, sherd_buf_span(&stored->stored));
 }
 
-static enum sherd_err renew_with(struct sherd_entities *entities, const struct target *target, struct sherd_entities_hand *hand,
-                                 const struct sherd_entity_stored *stored, struct sherd_entity_stored *rooms,
-                                 struct change *change)
+static enum sherd_err renew_with(struct sherd_entities *entities, const struct target *target,
+                                 struct sherd_entities_hand *hand, const struct sherd_entity_stored *stored,
+                                 struct sherd_entity_stored *rooms, struct change *change)
 {
     const struct sherd_entity_key_entry *head = &stored->entry;
     const bool fresh = target->renewal->fresh_key || (head->derived && !is_current(target, head));
@@ -259,15 +263,15 @@ static enum sherd_err renew_stored(struct sherd_entities *entities, const struct
     const struct sherd_entity_key_entry *head = &stored->entry;
     struct target target = {.renewal = renewal};
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_entities_hand *hand = sherd_secret_alloc(sizeof(*hand));
-    SHERD_CLEANUP(sherd_secret_freep)
-    struct sherd_entity_stored *rooms =
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_entity_stored *rooms =
         sherd_secret_alloc((size_t)(head->version - head->version_oldest + 1) * sizeof(*rooms));
 
     if (hand == NULL || rooms == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_entities_epochs(entities, &now, &hand->epochs));
     target.epoch = hand->epochs.numbers[hand->epochs.count - 1];
-    SHERD_TRY(sherd_masters_successor(sherd_entities_parts(entities)->masters, &head->master, &target.master, &hand->master));
+    SHERD_TRY(sherd_masters_successor(sherd_entities_parts(entities)->masters, &head->master, &target.master,
+                                      &hand->master));
     SHERD_TRY(change_begin(entities, room_for(head, kids->count), change));
     SHERD_TRY(renew_with(entities, &target, hand, stored, rooms, change));
     SHERD_TRY(change_lookups(change, kids, head, true));
@@ -323,4 +327,3 @@ enum sherd_err sherd_entities_trim(struct sherd_entities *entities, const struct
     change_done(&change);
     return err;
 }
-

@@ -60,8 +60,7 @@ SHERD_MUST_USE enum sherd_err sherd_entities_lookup_read(const struct sherd_enti
 SHERD_MUST_USE enum sherd_err sherd_entities_lookup_op(const struct sherd_entities *entities,
                                                        const struct sherd_ref *name,
                                                        const struct sherd_entity_lookup *lookup,
-                                                       struct sherd_entities_room *room,
-                                                       struct sherd_store_op *out_op);
+                                                       struct sherd_entities_room *room, struct sherd_store_op *out_op);
 
 /** An entity's entry in a write set, in place of what expected says; it is empty for one that must be new. */
 SHERD_MUST_USE enum sherd_err sherd_entities_op(const struct sherd_entities *entities, enum sherd_kind kind,

@@ -30,7 +30,7 @@ static void seal_name(unsigned number, char out[static SEAL_NAME_SIZE])
     (void)snprintf(out, SEAL_NAME_SIZE, SEALS_FOLDER "/%u", number);
 }
 
-/* --- making -------------------------------------------------------------------------------------------------------- */
+/* --- making ------------------------------------------------------------------------------------------------------- */
 
 static enum sherd_err digest_of(const struct sherd_buf *file, struct sherd_digest *out_digest)
 {
@@ -60,7 +60,7 @@ static enum sherd_err make_files(const char *dir, const struct sherd_keyring *ri
     return sherd_dir_sync(dir, FOLDER);
 }
 
-/* --- unsealing ----------------------------------------------------------------------------------------------------- */
+/* --- unsealing ---------------------------------------------------------------------------------------------------- */
 
 /* A part that must be there, where the vault's marker is. */
 static enum sherd_err must_be_there(enum sherd_err err, const struct sherd_home *home, const char *part)
@@ -185,7 +185,7 @@ const char *sherd_home_seal_text(const struct sherd_home *home)
     return home->seal_text;
 }
 
-/* --- the keyring --------------------------------------------------------------------------------------------------- */
+/* --- the keyring -------------------------------------------------------------------------------------------------- */
 
 /* One of the two files, opened if its digest is the one that is wanted. */
 static enum sherd_err read_one(const struct sherd_home *home, const char *name, const struct sherd_digest *pinned,
@@ -268,7 +268,7 @@ const struct sherd_notice *sherd_home_notice(const struct sherd_home *home)
     return &home->notice;
 }
 
-/* --- what else lies here ------------------------------------------------------------------------------------------- */
+/* --- what else lies here ------------------------------------------------------------------------------------------ */
 
 static enum sherd_err home_context(const struct sherd_home *home, struct sherd_span context,
                                    struct sherd_context *out_context)
@@ -316,7 +316,8 @@ enum sherd_err sherd_home_file_read(const struct sherd_home *home, const char *n
 {
     const enum sherd_err err = sherd_file_read(home->dir, name, out_bytes);
 
-    SHERD_ENSURE(err != SHERD_ERR_LIMIT, SHERD_ERR_TAMPERED, "%s does not verify: it was changed", name);
+    if (err == SHERD_ERR_LIMIT)
+        return sherd_fail(SHERD_ERR_TAMPERED, "%s does not verify: it was changed", name);
     return must_be_there(err, home, name);
 }
 

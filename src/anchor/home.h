@@ -44,8 +44,9 @@ const char *sherd_home_seal_text(const struct sherd_home *home);
  * @param[out] out_digest  SHA-256 of the file; NULL if not wanted
  * @return SHERD_OK; SHERD_ERR_TAMPERED: it was changed or rolled back; SHERD_ERR_UNSUPPORTED; SHERD_ERR_IO
  */
-SHERD_MUST_USE enum sherd_err sherd_home_read(const struct sherd_home *home, const struct sherd_digest *pinned, bool alone,
-                                              struct sherd_keyring *out_ring, struct sherd_digest *out_digest);
+SHERD_MUST_USE enum sherd_err sherd_home_read(const struct sherd_home *home, const struct sherd_digest *pinned,
+                                              bool alone, struct sherd_keyring *out_ring,
+                                              struct sherd_digest *out_digest);
 
 /**
  * Write a changed keyring beside the one that is valid, durably. It becomes valid when its digest is pinned, and takes
@@ -67,7 +68,9 @@ SHERD_MUST_USE enum sherd_err sherd_home_seal(const struct sherd_home *home, str
 SHERD_MUST_USE enum sherd_err sherd_home_unseal(const struct sherd_home *home, struct sherd_span context,
                                                 struct sherd_span sealed, struct sherd_buf *out_plain);
 
-/** A file of the anchor's, by its name below the vault's directory: make it, read it, write over part of it in place. */
+/**
+ * A file of the anchor's, by its name below the vault's directory: make it, read it, write over part of it in place.
+ */
 SHERD_MUST_USE enum sherd_err sherd_home_file_new(const struct sherd_home *home, const char *name,
                                                   struct sherd_span bytes);
 SHERD_MUST_USE enum sherd_err sherd_home_file_read(const struct sherd_home *home, const char *name,

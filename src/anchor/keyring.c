@@ -85,7 +85,7 @@ enum sherd_err sherd_keyring_generate(struct sherd_keyring *out_keyring)
     return sherd_random(out_keyring->ledger_seed, sizeof(out_keyring->ledger_seed));
 }
 
-/* --- encoding ------------------------------------------------------------------------------------------------------ */
+/* --- encoding ----------------------------------------------------------------------------------------------------- */
 
 /* A list is items, each behind its length in 2 bytes. */
 static enum sherd_err list_add(struct sherd_buf *list, struct sherd_span item)
@@ -170,7 +170,7 @@ static enum sherd_err encode(const struct sherd_keyring *ring, const struct sher
     return sherd_tlv_end(&writer, out_bytes);
 }
 
-/* --- decoding ------------------------------------------------------------------------------------------------------ */
+/* --- decoding ----------------------------------------------------------------------------------------------------- */
 
 /* Versions of keys count from 1. */
 static enum sherd_err get_version(const struct sherd_tlv *tlv, unsigned tag, uint64_t *out_version)
@@ -201,8 +201,8 @@ static enum sherd_err list_next(struct sherd_span *list, struct sherd_span *out_
 
 static enum sherd_err decode_protection(struct sherd_span item, struct sherd_protection_version *out)
 {
-    const uint64_t required =
-        SHERD_TLV_BIT(PROTECTION_VERSION) | SHERD_TLV_BIT(PROTECTION_OUTSIDE) | SHERD_TLV_BIT(PROTECTION_CREATED);
+    const uint64_t required = SHERD_TLV_BIT(PROTECTION_VERSION) | SHERD_TLV_BIT(PROTECTION_OUTSIDE) |
+                              SHERD_TLV_BIT(PROTECTION_CREATED);
     struct sherd_tlv tlv;
 
     SHERD_TRY(sherd_tlv_parse(item, required, SHERD_TLV_BIT(PROTECTION_KEY), &tlv));
@@ -238,8 +238,8 @@ static enum sherd_err decode_master(struct sherd_span item, struct sherd_master 
                               SHERD_TLV_BIT(MASTER_STATE) | SHERD_TLV_BIT(MASTER_GENERATOR) |
                               SHERD_TLV_BIT(MASTER_STORE) | SHERD_TLV_BIT(MASTER_CREATED) |
                               SHERD_TLV_BIT(MASTER_PROTECTION);
-    const uint64_t optional =
-        SHERD_TLV_BIT(MASTER_ARGS) | SHERD_TLV_BIT(MASTER_OUTSIDE_ID) | SHERD_TLV_BIT(MASTER_KEPT);
+    const uint64_t optional = SHERD_TLV_BIT(MASTER_ARGS) | SHERD_TLV_BIT(MASTER_OUTSIDE_ID) |
+                              SHERD_TLV_BIT(MASTER_KEPT);
     struct sherd_tlv tlv;
     uint64_t state;
 
@@ -316,7 +316,7 @@ static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring
     return sherd_tlv_get(&tlv, RING_LEDGER_SEED, ring->ledger_seed, SHERD_SIGN_SEED_SIZE);
 }
 
-/* --- the file ------------------------------------------------------------------------------------------------------ */
+/* --- the file ----------------------------------------------------------------------------------------------------- */
 
 static void put_header(uint32_t generation, uint8_t out[static HEADER_SIZE])
 {
@@ -409,7 +409,7 @@ enum sherd_err sherd_keyring_open(struct sherd_span file, const struct sherd_roo
     return err == SHERD_ERR_TAMPERED || err == SHERD_ERR_LIMIT ? tampered() : err;
 }
 
-/* --- looking up ---------------------------------------------------------------------------------------------------- */
+/* --- looking up --------------------------------------------------------------------------------------------------- */
 
 const struct sherd_master *sherd_keyring_master(const struct sherd_keyring *keyring, const struct sherd_ref *kid)
 {

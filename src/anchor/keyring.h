@@ -60,7 +60,7 @@ struct sherd_keyring {
     bool fips;
     struct sherd_keyring_store stores[4]; /**< by role, less one */
     struct sherd_protections protections; /**< what encrypts master keys where they are kept */
-    size_t master_count; /**< ascending by name and version */
+    size_t master_count;                  /**< ascending by name and version */
     struct sherd_master masters[SHERD_MASTERS_MAX];
     uint8_t ledger_seed[SHERD_SIGN_SEED_SIZE];
 };

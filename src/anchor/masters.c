@@ -67,7 +67,7 @@ void sherd_masters_free(struct sherd_masters *masters)
     sherd_free(masters);
 }
 
-/* --- calls of plug-ins --------------------------------------------------------------------------------------------- */
+/* --- calls of plug-ins -------------------------------------------------------------------------------------------- */
 
 /* Ready a session over session->master. */
 static enum sherd_err session_ready(const struct sherd_masters *masters, const struct sherd_keyring *ring,
@@ -107,7 +107,7 @@ static enum sherd_err destroy_kept(struct session *session)
     return sherd_key_destroy(store, &session->call, sherd_span_of(session->master.kept, session->master.kept_bytes));
 }
 
-/* --- keys that are held -------------------------------------------------------------------------------------------- */
+/* --- keys that are held ------------------------------------------------------------------------------------------- */
 
 static bool take_held(struct sherd_masters *masters, const struct sherd_ref *kid, struct sherd_master_key *out_key)
 {
@@ -257,7 +257,7 @@ enum sherd_err sherd_masters_kids(struct sherd_masters *masters, const char *nam
     return err;
 }
 
-/* --- making -------------------------------------------------------------------------------------------------------- */
+/* --- making ------------------------------------------------------------------------------------------------------- */
 
 struct activation {
     struct sherd_masters *masters;
@@ -356,7 +356,7 @@ enum sherd_err sherd_masters_activate(struct sherd_masters *masters, const struc
     SHERD_ENSURE(options->name != NULL && sherd_master_name_valid(options->name), SHERD_ERR_INVALID,
                  "a master key's name is 1 to 63 of a-z, 0-9, '.', '_', '-'");
     SHERD_ENSURE(options->args == NULL || strlen(options->args) <= SHERD_KEY_ARGS_BYTES_MAX, SHERD_ERR_LIMIT,
-                 "the arguments of a master key have at most %u bytes", SHERD_KEY_ARGS_BYTES_MAX);
+                 "the arguments of a master key have at most 512 bytes");
     const enum sherd_err err = sherd_ring_change(masters->ring, activate_in, &activation);
     if (err != SHERD_OK) {
         char detail[SHERD_FAIL_TEXT_SIZE];
@@ -373,7 +373,7 @@ enum sherd_err sherd_masters_activate(struct sherd_masters *masters, const struc
     return SHERD_OK;
 }
 
-/* --- what there is, and ending it ---------------------------------------------------------------------------------- */
+/* --- what there is, and ending it --------------------------------------------------------------------------------- */
 
 static void inform(const struct sherd_keyring *ring, const struct sherd_master *master,
                    struct sherd_master_info *out_info)

@@ -33,7 +33,9 @@ SHERD_DEFINE_OWNED(sherd_masters);
 SHERD_MUST_USE enum sherd_err sherd_masters_active(struct sherd_masters *masters, const char *name,
                                                    struct sherd_ref *out_kid, struct sherd_master_key *out_key);
 
-/** The version that a kid names. @return SHERD_OK; SHERD_ERR_TAMPERED: there is none any more; as the store's fetch() */
+/**
+ * The version that a kid names. @return SHERD_OK; SHERD_ERR_TAMPERED: there is none any more; as the store's fetch()
+ */
 SHERD_MUST_USE enum sherd_err sherd_masters_key(struct sherd_masters *masters, const struct sherd_ref *kid,
                                                 struct sherd_master_key *out_key);
 

@@ -15,10 +15,10 @@ struct sherd_ring {
     struct sherd_home *home;
     struct sherd_entry_keys keys;
     struct sherd_compartment *compartment;
-    pthread_mutex_t change_lock;    /* one change at a time, of this handle */
-    pthread_rwlock_t lock;          /* guards keyring */
-    struct sherd_keyring *keyring;  /* secret memory */
-    _Atomic uint64_t number;        /* the notice when keyring was read */
+    pthread_mutex_t change_lock;   /* one change at a time, of this handle */
+    pthread_rwlock_t lock;         /* guards keyring */
+    struct sherd_keyring *keyring; /* secret memory */
+    _Atomic uint64_t number;       /* the notice when keyring was read */
 };
 
 /* A pin as it is stored: its bytes, for compare-and-swap, and the digest that it holds. */

@@ -56,11 +56,10 @@ static enum sherd_err open_anchor(struct sherd_vault *vault, struct sherd_home *
         return err;
     }
     vault->keys = keys;
-    const struct sherd_anchor_parts parts = {
-        .home = home,
-        .keys = keys,
-        .others = {vault->identity, vault->assets.compartment, vault->secrets},
-        .read_only = vault->read_only};
+    const struct sherd_anchor_parts parts = {.home = home,
+                                             .keys = keys,
+                                             .others = {vault->identity, vault->assets.compartment, vault->secrets},
+                                             .read_only = vault->read_only};
     return sherd_anchor_embedded(&parts, &vault->anchor);
 }
 

@@ -211,8 +211,9 @@ enum sherd_err sherd_entity_key_encode(const struct sherd_entity_key_entry *entr
 
 enum sherd_err sherd_entity_key_decode(struct sherd_span bytes, struct sherd_entity_key_entry *out_entry)
 {
-    const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_VERSION) | BIT(FIELD_VERSION_OLDEST) |
-                              BIT(FIELD_MASTER) | BIT(FIELD_EPOCH) | BIT(FIELD_ENTITY_STATE) | BIT(FIELD_DERIVED);
+    const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_VERSION) |
+                              BIT(FIELD_VERSION_OLDEST) | BIT(FIELD_MASTER) | BIT(FIELD_EPOCH) |
+                              BIT(FIELD_ENTITY_STATE) | BIT(FIELD_DERIVED);
     const uint64_t optional = BIT(FIELD_WRAPPED_KEY) | BIT(FIELD_ENTITY_ID);
     struct sherd_tlv tlv;
     SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {0};
