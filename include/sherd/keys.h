@@ -93,6 +93,82 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_master_retire(struct sherd_vault *
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_master_destroy(struct sherd_vault *vault, const char *name,
                                                              uint64_t version);
 
+/** An entity: whose data it is. Texts end with a zero byte. */
+struct sherd_entity_info {
+    char collection[64];
+    char id[129];         /**< "" for a collection's default entity */
+    uint64_t key_version; /**< of its key */
+    bool derived;         /**< its key is derived from the master key, not random */
+    char master_key[SHERD_MASTER_NAME_SIZE];
+    uint64_t master_version; /**< of the master key that wraps or derives it */
+    uint64_t epoch;          /**< erase epoch under which its key is wrapped */
+};
+
+/** Visit one entity; return any code but SHERD_OK to end. */
+typedef enum sherd_err sherd_entity_visit_fn(void *arg, const struct sherd_entity_info *info);
+
+/**
+ * Visit all entities that are not erased, in no order. Takes as long as a walk over `keys`.
+ * @param[in] collection  only those of this one; NULL for all
+ * @return SHERD_OK; the visitor's code; SHERD_ERR_NOT_FOUND (no such collection); SHERD_ERR_TAMPERED; SHERD_ERR_IO
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_entity_each(struct sherd_vault *vault, const char *collection,
+                                                          sherd_entity_visit_fn *visit, void *arg);
+
+/**
+ * Erase an entity: its keys are destroyed, and all of its records are gone at once, for whoever has the vault open too.
+ * One commit, however many records they are; the sweeper removes what is left of them. Once the erase epoch has ended
+ * (sherd_epoch_roll()), no copy of any file brings them back.
+ * @param[in] collection  NULL for "default"
+ * @param[in] id          "" for the collection's default entity
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_DENIED (read-only); SHERD_ERR_TAMPERED; SHERD_ERR_IO
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_entity_erase(struct sherd_vault *vault, const char *collection,
+                                                           const char *id);
+
+/** What is rekeyed. All zero: everything is wrapped under the keys that serve now. */
+struct sherd_rekey_options {
+    const char *collection; /**< only this one; NULL for all, or with an entity "default" */
+    const char *entity;     /**< only this entity of the collection; NULL for all */
+    bool fresh_keys;        /**< entities get a fresh key; else the same one is wrapped anew */
+    uint64_t rate;          /**< entries of `keys` looked at in a second, at most; 0 for no limit */
+};
+
+/** What a rekeying did. */
+struct sherd_rekey_stat {
+    uint64_t seen;         /**< entries of `keys` looked at, in all passes */
+    uint64_t entity_count; /**< entities whose keys were renewed */
+    uint64_t record_count; /**< record versions whose keys were wrapped anew */
+};
+
+/** Told now and then how far it is. @return false to stop: what was done stays, and the next call goes on from there */
+typedef bool sherd_rekey_progress_fn(void *arg, const struct sherd_rekey_stat *stat, uint64_t entries_total);
+
+/**
+ * Bring wrapped keys up to date after a master key or the hash key was activated, or give entities fresh keys. Contents
+ * are not touched; reading and writing go on meanwhile. What is up to date is left alone, so a call that was stopped or
+ * killed is simply made again. One at a time among all processes.
+ * @param[in]  progress  NULL for none
+ * @param[out] out_stat  also when it was stopped
+ * @return SHERD_OK; SHERD_ERR_BUSY (somebody else rekeys, or progress stopped it); SHERD_ERR_NOT_FOUND (collection or
+ *         entity); SHERD_ERR_DENIED (read-only); SHERD_ERR_TAMPERED (run sherd_vault_verify()); SHERD_ERR_IO
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_rekey(struct sherd_vault *vault,
+                                                    const struct sherd_rekey_options *options,
+                                                    sherd_rekey_progress_fn *progress, void *arg,
+                                                    struct sherd_rekey_stat *out_stat);
+
+/**
+ * Roll the erase epoch: everything that is not deleted or erased is wrapped under a new epoch's key, then the old one's
+ * is destroyed. What was deleted and erased before is then gone also for one who has every file, every older backup
+ * and the live keys. Backups of the old epoch cannot be read any more. A call that was stopped or killed is made again.
+ * @param[out] out_epoch  the epoch that serves now; NULL if not wanted
+ * @return as sherd_rekey()
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_epoch_roll(struct sherd_vault *vault, sherd_rekey_progress_fn *progress,
+                                                         void *arg, struct sherd_rekey_stat *out_stat,
+                                                         uint64_t *out_epoch);
+
 #ifdef __cplusplus
 }
 #endif

@@ -16,6 +16,7 @@
 #include "envelope/payload.h"
 #include "store/compartment.h"
 #include "store/refs.h"
+#include <sherd/keys.h>
 
 /** The key of one version of one record. It opens nothing without the shares in `assets` and `secrets`. */
 struct sherd_record_key {
@@ -45,7 +46,30 @@ struct sherd_anchor_entry {
     enum sherd_err status; /**< SHERD_OK, or SHERD_ERR_TAMPERED: the entry does not verify */
     const struct sherd_pin *pin;
     const struct sherd_uuid *collection; /**< whose collection pin it is */
+    const struct sherd_entity_key_entry *entity; /**< newest version of an entity's key; what it says, not the key */
+    bool erased;                         /**< the pin's entity was erased: the record is gone */
 };
+
+/** What is rekeyed: everything, one collection, or one entity. */
+struct sherd_rekey_scope {
+    bool one_collection;
+    struct sherd_uuid collection;
+    bool one_entity;
+    struct sherd_ref entity;
+    bool fresh_keys; /**< entities get a fresh version of their key, not just the same one wrapped anew */
+};
+
+/** How far a rekeying is. */
+struct sherd_rekey_progress {
+    uint64_t seen;         /**< entries of `keys` that were looked at, in all passes */
+    uint64_t entity_count; /**< entities that were brought up to date */
+    uint64_t record_count; /**< record versions whose keys were wrapped anew */
+    bool instant_wanted;   /**< before the next step, see to an instant at which nothing is in flight */
+    bool done;
+};
+
+/** A rekeying under way: anchor/rekey.h */
+struct sherd_rekey;
 
 typedef enum sherd_err sherd_anchor_visit_fn(void *arg, const struct sherd_anchor_entry *entry);
 
@@ -121,6 +145,36 @@ struct sherd_anchor_ops {
     /** Check a collection's entry against its pin. SHERD_ERR_NOT_FOUND: it was never pinned; SHERD_ERR_TAMPERED. */
     enum sherd_err (*collection_check)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                        const struct sherd_digest *digest);
+
+    /** As the functions of <sherd/keys.h>; destroying asks whether anything refers to the version. */
+    enum sherd_err (*master_activate)(struct sherd_anchor *anchor, const struct sherd_master_options *options,
+                                      uint64_t *out_version);
+    enum sherd_err (*master_each)(struct sherd_anchor *anchor, sherd_master_visit_fn *visit, void *arg);
+    enum sherd_err (*master_retire)(struct sherd_anchor *anchor, const char *name, uint64_t version);
+    enum sherd_err (*master_destroy)(struct sherd_anchor *anchor, const char *name, uint64_t version);
+
+    /** The ref of an entity by its id. SHERD_ERR_NOT_FOUND */
+    enum sherd_err (*entity_find)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                  const char *entity_id, struct sherd_ref *out_entity);
+    /** Destroy an entity's keys. SHERD_ERR_NOT_FOUND */
+    enum sherd_err (*entity_erase)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                   const char *entity_id);
+
+    /** Rekey, step by step: anchor/rekey.h. SHERD_ERR_BUSY: somebody else does */
+    enum sherd_err (*rekey_begin)(struct sherd_anchor *anchor, const struct sherd_rekey_scope *scope,
+                                  struct sherd_rekey **out_rekey);
+    enum sherd_err (*rekey_step)(struct sherd_anchor *anchor, struct sherd_rekey *rekey, size_t count_max,
+                                 struct sherd_rekey_progress *out_progress);
+    /** End it, finished or not. NULL is accepted. */
+    void (*rekey_end)(struct sherd_anchor *anchor, struct sherd_rekey *rekey);
+
+    /** Begin the next erase epoch. SHERD_ERR_CONFLICT: the last one has not ended. @param[out] out_epoch  its number */
+    enum sherd_err (*epoch_begin)(struct sherd_anchor *anchor, uint64_t *out_epoch);
+    /**
+     * Destroy the keys of older epochs. @param[out] out_epoch  the one that serves
+     * SHERD_ERR_CONFLICT: something still refers to them: rekey everything first
+     */
+    enum sherd_err (*epoch_end)(struct sherd_anchor *anchor, uint64_t *out_epoch);
 };
 
 /** What every anchor starts with. */

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "anchor/entities.h"
 #include "anchor/pins.h"
+#include "anchor/rekey.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
@@ -141,10 +142,54 @@ static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct
     return SHERD_OK;
 }
 
+/* Wrap the key of a pin anew that was wrapped before the keys were changed. */
+static enum sherd_err wrap_anew(struct embedded *self, struct sherd_pin *pin)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_record_key *key = sherd_secret_alloc(sizeof(*key));
+
+    if (key == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_entities_unwrap(self->entities, pin, key));
+    return sherd_entities_wrap(self->entities, key, pin);
+}
+
+/* The changes, with what is not up to date wrapped anew: as they are, or a copy that the caller frees. */
+static enum sherd_err bring_up_to_date(struct embedded *self, const struct sherd_pin_change *changes, size_t count,
+                                       struct sherd_pin_change **out_copy)
+{
+    struct sherd_pin_change *copy = NULL;
+    enum sherd_err err = SHERD_OK;
+
+    for (size_t i = 0; i < count && err == SHERD_OK; i++) {
+        bool up_to_date = false;
+
+        err = sherd_entities_up_to_date(self->entities, &changes[i].pin, &up_to_date);
+        if (err != SHERD_OK || up_to_date)
+            continue;
+        if (copy == NULL) {
+            copy = sherd_alloc_array(count, sizeof(*copy));
+            if (copy == NULL)
+                return SHERD_ERR_NO_MEMORY;
+            memcpy(copy, changes, count * sizeof(*copy));
+        }
+        err = wrap_anew(self, &copy[i].pin);
+    }
+    *out_copy = copy;
+    return err == SHERD_ERR_NOT_FOUND ? sherd_fail(SHERD_ERR_CONFLICT, "the entity was erased meanwhile: try again")
+                                      : err;
+}
+
 static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
                                           size_t count, struct sherd_refs *dropped)
 {
-    return sherd_pins_commit(&embedded_of(anchor)->pins, changes, count, dropped);
+    struct embedded *self = embedded_of(anchor);
+    struct sherd_pin_change *copy = NULL;
+
+    enum sherd_err err = bring_up_to_date(self, changes, count, &copy);
+    if (err == SHERD_OK)
+        err = sherd_pins_commit(&self->pins, copy != NULL ? copy : changes, count, dropped);
+    sherd_free(copy);
+    return err;
 }
 
 static enum sherd_err embedded_pin_get(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
@@ -189,20 +234,28 @@ static enum sherd_err check_own_entry(struct embedded *self, const struct sherd_
     return embedded_compartment_check(&self->anchor, SHERD_KEYS, stored);
 }
 
+/* What an entry of `keys` says, as far as its kind says it. */
+struct said {
+    struct sherd_pin pin;
+    struct sherd_uuid collection;
+    struct sherd_entity_key_entry entity;
+};
+
 /* Check one entry of `keys`, of whatever kind. */
 static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref *name, struct sherd_span stored,
-                                  enum sherd_kind kind, struct sherd_pin *out_pin, struct sherd_uuid *out_collection)
+                                  enum sherd_kind kind, struct said *out_said)
 {
     struct sherd_digest digest;
 
     switch (kind) {
     case SHERD_KIND_COMPARTMENT: return check_own_entry(self, name, stored);
-    case SHERD_KIND_ENTITY_KEY:
+    case SHERD_KIND_ENTITY_KEY: SHERD_TRY(sherd_entities_open(self->entities, kind, name, stored, &out_said->entity));
+    /* fall through */
     case SHERD_KIND_OLD_ENTITY_KEY:
     case SHERD_KIND_ENTITY_LOOKUP: return sherd_entities_check(self->entities, kind, name, stored);
     case SHERD_KIND_KEYRING_PIN: return sherd_ring_check(self->ring, name, stored);
-    case SHERD_KIND_COLLECTION_PIN: return check_collection_pin(self, name, stored, out_collection, &digest);
-    default: return sherd_pins_check(&self->pins, kind, name, stored, out_pin);
+    case SHERD_KIND_COLLECTION_PIN: return check_collection_pin(self, name, stored, &out_said->collection, &digest);
+    default: return sherd_pins_check(&self->pins, kind, name, stored, &out_said->pin);
     }
 }
 
@@ -216,12 +269,33 @@ struct scan {
     void *arg;
 };
 
+/* A pin of an entity that was erased counts for nothing; one whose entity is missing is found out when it is loaded. */
+static enum sherd_err fill_pin(const struct scan *scan, const struct said *said, struct sherd_anchor_entry *entry)
+{
+    const enum sherd_err err = sherd_entities_live(scan->self->entities, &said->pin.entity);
+
+    entry->pin = &said->pin;
+    entry->erased = err == SHERD_ERR_NOT_FOUND;
+    return err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_TAMPERED ? SHERD_OK : err;
+}
+
+static enum sherd_err fill_entry(const struct scan *scan, const struct said *said, struct sherd_anchor_entry *entry)
+{
+    switch (entry->kind) {
+    case SHERD_KIND_PIN:
+    case SHERD_KIND_OLD_PIN: return fill_pin(scan, said, entry);
+    case SHERD_KIND_COLLECTION_PIN: entry->collection = &said->collection; break;
+    case SHERD_KIND_ENTITY_KEY: entry->entity = &said->entity; break;
+    default: break;
+    }
+    return SHERD_OK;
+}
+
 static enum sherd_err scan_one(void *arg, struct sherd_ref name, struct sherd_span stored)
 {
     struct scan *scan = arg;
     struct sherd_anchor_entry entry = {.name = name};
-    struct sherd_pin pin;
-    struct sherd_uuid collection;
+    struct said said;
 
     scan->full = scan->count == scan->count_max;
     if (scan->full)
@@ -230,14 +304,15 @@ static enum sherd_err scan_one(void *arg, struct sherd_ref name, struct sherd_sp
     scan->last = name;
     entry.status = sherd_entry_kind(&scan->self->pins.keys, stored, &entry.kind);
     if (entry.status == SHERD_OK)
-        entry.status = check_entry(scan->self, &name, stored, entry.kind, &pin, &collection);
+        entry.status = check_entry(scan->self, &name, stored, entry.kind, &said);
     if (entry.status != SHERD_OK && entry.status != SHERD_ERR_TAMPERED)
         return entry.status;
-    if (entry.status == SHERD_OK && (entry.kind == SHERD_KIND_PIN || entry.kind == SHERD_KIND_OLD_PIN))
-        entry.pin = &pin;
-    if (entry.status == SHERD_OK && entry.kind == SHERD_KIND_COLLECTION_PIN)
-        entry.collection = &collection;
-    return scan->visit(scan->arg, &entry);
+    if (entry.status == SHERD_OK)
+        SHERD_TRY(fill_entry(scan, &said, &entry));
+    const enum sherd_err err = scan->visit(scan->arg, &entry);
+    if (entry.entity != NULL)
+        sherd_entity_key_entry_wipe(&said.entity);
+    return err;
 }
 
 static enum sherd_err embedded_scan(struct sherd_anchor *anchor, const struct sherd_ref *after, size_t count_max,
@@ -312,6 +387,157 @@ static enum sherd_err embedded_collection_check(struct sherd_anchor *anchor, con
     return SHERD_OK;
 }
 
+static enum sherd_err embedded_master_activate(struct sherd_anchor *anchor, const struct sherd_master_options *options,
+                                               uint64_t *out_version)
+{
+    return sherd_masters_activate(embedded_of(anchor)->masters, options, out_version);
+}
+
+static enum sherd_err embedded_master_each(struct sherd_anchor *anchor, sherd_master_visit_fn *visit, void *arg)
+{
+    return sherd_masters_each(embedded_of(anchor)->masters, visit, arg);
+}
+
+static enum sherd_err embedded_master_retire(struct sherd_anchor *anchor, const char *name, uint64_t version)
+{
+    return sherd_masters_retire(embedded_of(anchor)->masters, name, version);
+}
+
+static struct sherd_rekey_parts rekey_parts(struct embedded *self)
+{
+    const struct sherd_rekey_parts parts = {
+        .home = self->home, .ring = self->ring, .entities = self->entities, .pins = &self->pins};
+
+    return parts;
+}
+
+struct sought {
+    const char *name;
+    uint64_t version;
+    bool found;
+    struct sherd_ref kid;
+};
+
+static enum sherd_err seek_master(void *arg, const struct sherd_master_info *info)
+{
+    struct sought *sought = arg;
+
+    if (strcmp(info->name, sought->name) == 0 && info->version == sought->version) {
+        sought->found = true;
+        memcpy(sought->kid.bytes, info->kid, sizeof(sought->kid.bytes));
+    }
+    return SHERD_OK;
+}
+
+/* A retired version gets no new reference: whoever wraps something checks, with the write, that it is active. */
+static enum sherd_err embedded_master_destroy(struct sherd_anchor *anchor, const char *name, uint64_t version)
+{
+    struct embedded *self = embedded_of(anchor);
+    const struct sherd_rekey_parts parts = rekey_parts(self);
+    struct sought sought = {.name = name, .version = version};
+    struct sherd_rekey_references references = {0};
+
+    SHERD_TRY(sherd_masters_each(self->masters, seek_master, &sought));
+    if (sought.found) {
+        references.master = sought.kid;
+        SHERD_TRY(sherd_rekey_count(&parts, &references));
+        if (references.master_count > 0)
+            return sherd_fail(SHERD_ERR_CONFLICT, "%llu entries still refer to that version: run `sherd rekey` first",
+                              (unsigned long long)references.master_count);
+    }
+    return sherd_masters_destroy(self->masters, name, version);
+}
+
+static enum sherd_err embedded_entity_find(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                           const char *entity_id, struct sherd_ref *out_entity)
+{
+    return sherd_entities_find(embedded_of(anchor)->entities, collection, entity_id, out_entity);
+}
+
+static enum sherd_err embedded_entity_erase(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                            const char *entity_id)
+{
+    return sherd_entities_erase(embedded_of(anchor)->entities, collection, entity_id);
+}
+
+static enum sherd_err embedded_rekey_begin(struct sherd_anchor *anchor, const struct sherd_rekey_scope *scope,
+                                           struct sherd_rekey **out_rekey)
+{
+    const struct sherd_rekey_parts parts = rekey_parts(embedded_of(anchor));
+
+    return sherd_rekey_begin(&parts, scope, out_rekey);
+}
+
+static enum sherd_err embedded_rekey_step(struct sherd_anchor *anchor, struct sherd_rekey *rekey, size_t count_max,
+                                          struct sherd_rekey_progress *out_progress)
+{
+    (void)anchor;
+    return sherd_rekey_step(rekey, count_max, out_progress);
+}
+
+static void embedded_rekey_end(struct sherd_anchor *anchor, struct sherd_rekey *rekey)
+{
+    (void)anchor;
+    sherd_rekey_free(rekey);
+}
+
+struct epoch_change {
+    const struct sherd_home *home;
+    uint64_t epoch;
+};
+
+/* The home's lock is held: sherd_ring_change(). */
+static enum sherd_err begin_epoch(void *arg, struct sherd_keyring *keyring)
+{
+    struct epoch_change *change = arg;
+
+    SHERD_ENSURE(keyring->epoch < UINT32_MAX, SHERD_ERR_LIMIT, "there are no more erase epochs");
+    SHERD_TRY(sherd_epoch_begin(change->home, keyring->epoch));
+    change->epoch = ++keyring->epoch;
+    return SHERD_OK;
+}
+
+static enum sherd_err embedded_epoch_begin(struct sherd_anchor *anchor, uint64_t *out_epoch)
+{
+    struct embedded *self = embedded_of(anchor);
+    struct epoch_change change = {.home = self->home};
+
+    SHERD_TRY(sherd_ring_change(self->ring, begin_epoch, &change));
+    *out_epoch = change.epoch;
+    return SHERD_OK;
+}
+
+static enum sherd_err end_epoch(struct embedded *self, uint64_t serving)
+{
+    struct sherd_file_lock lock;
+
+    SHERD_TRY(sherd_home_lock(self->home, &lock));
+    enum sherd_err err = sherd_epoch_end(self->home, serving);
+    if (err == SHERD_OK)
+        err = sherd_notice_raise(sherd_home_notice(self->home));
+    sherd_file_lock_leave(&lock);
+    return err;
+}
+
+static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *out_epoch)
+{
+    struct embedded *self = embedded_of(anchor);
+    const struct sherd_rekey_parts parts = rekey_parts(self);
+    struct sherd_rekey_references references = {0};
+    const struct sherd_keyring *keyring;
+
+    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
+    references.epoch = keyring->epoch;
+    sherd_ring_leave(self->ring);
+    SHERD_TRY(sherd_rekey_count(&parts, &references));
+    if (references.epoch_count > 0)
+        return sherd_fail(SHERD_ERR_CONFLICT, "%llu entries still lie under an older erase epoch: rekey everything first",
+                          (unsigned long long)references.epoch_count);
+    SHERD_TRY(end_epoch(self, references.epoch));
+    *out_epoch = references.epoch;
+    return SHERD_OK;
+}
+
 static const struct sherd_anchor_ops embedded_ops = {
     .free = embedded_free,
     .ids = embedded_ids,
@@ -326,6 +552,17 @@ static const struct sherd_anchor_ops embedded_ops = {
     .idempotency_get = embedded_idempotency_get,
     .collection_pin = embedded_collection_pin,
     .collection_check = embedded_collection_check,
+    .master_activate = embedded_master_activate,
+    .master_each = embedded_master_each,
+    .master_retire = embedded_master_retire,
+    .master_destroy = embedded_master_destroy,
+    .entity_find = embedded_entity_find,
+    .entity_erase = embedded_entity_erase,
+    .rekey_begin = embedded_rekey_begin,
+    .rekey_step = embedded_rekey_step,
+    .rekey_end = embedded_rekey_end,
+    .epoch_begin = embedded_epoch_begin,
+    .epoch_end = embedded_epoch_end,
 };
 
 /* Names and seals, and what of the keyring they come from. */

@@ -113,6 +113,20 @@ static size_t key_slot_of(const struct sherd_ref *entity, uint64_t version, uint
     return (sherd_get_u32(entity->bytes) + version + epoch) % CACHED;
 }
 
+enum sherd_err sherd_entities_guard(struct sherd_entities *entities, const struct sherd_ref *master, uint64_t epoch,
+                                    struct sherd_ring_guard_room *room, struct sherd_store_op *out_op)
+{
+    const struct sherd_keyring *keyring;
+
+    SHERD_TRY(sherd_ring_hold(entities->parts.ring, &keyring));
+    const struct sherd_master *now = sherd_keyring_master(keyring, master);
+    const bool serves = now != NULL && now == sherd_keyring_active(keyring, now->name) && keyring->epoch == epoch;
+    if (serves)
+        sherd_ring_guard(entities->parts.ring, room, out_op);
+    sherd_ring_leave(entities->parts.ring);
+    return serves ? SHERD_OK : sherd_fail(SHERD_ERR_CONFLICT, "the keys are being changed: try again");
+}
+
 /* --- epochs and the hash key -------------------------------------------------------------------------------------- */
 
 const struct sherd_epoch_key *sherd_entities_epoch_key(const struct sherd_epoch_set *set, uint64_t number)
@@ -127,6 +141,8 @@ const struct sherd_epoch_key *sherd_entities_epoch_key(const struct sherd_epoch_
 enum sherd_err sherd_entities_epochs(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
                                      struct sherd_epoch_set *out_set)
 {
+    const struct sherd_keyring *keyring;
+
     (void)pthread_rwlock_rdlock(&entities->lock);
     const bool held = holds(&entities->epochs_stamp, now);
     if (held)
@@ -134,7 +150,10 @@ enum sherd_err sherd_entities_epochs(struct sherd_entities *entities, const stru
     (void)pthread_rwlock_unlock(&entities->lock);
     if (held)
         return SHERD_OK;
-    SHERD_TRY(sherd_epoch_read(entities->parts.home, out_set));
+    SHERD_TRY(sherd_ring_hold(entities->parts.ring, &keyring));
+    const uint64_t serving = keyring->epoch;
+    sherd_ring_leave(entities->parts.ring);
+    SHERD_TRY(sherd_epoch_read(entities->parts.home, serving, out_set));
     (void)pthread_rwlock_wrlock(&entities->lock);
     memcpy(entities->epochs, out_set, sizeof(*out_set));
     entities->epochs_stamp = *now;
@@ -205,7 +224,7 @@ enum sherd_err sherd_entities_id_name(struct sherd_entities *entities, const str
 
 /* --- lookup entries ----------------------------------------------------------------------------------------------- */
 
-static enum sherd_err open_lookup(const struct sherd_entities *entities, const struct sherd_ref *name,
+enum sherd_err sherd_entities_open_lookup(const struct sherd_entities *entities, const struct sherd_ref *name,
                                   struct sherd_span stored, struct sherd_entity_lookup *out_lookup)
 {
     uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
@@ -225,7 +244,7 @@ enum sherd_err sherd_entities_lookup_read(const struct sherd_entities *entities,
 
     SHERD_ENSURE(err != SHERD_ERR_LIMIT, SHERD_ERR_TAMPERED, "the entry of an entity's id does not verify");
     SHERD_TRY(err);
-    return open_lookup(entities, name, sherd_buf_span(&stored), out_lookup);
+    return sherd_entities_open_lookup(entities, name, sherd_buf_span(&stored), out_lookup);
 }
 
 enum sherd_err sherd_entities_lookup_op(const struct sherd_entities *entities, const struct sherd_ref *name,
@@ -400,8 +419,9 @@ static enum sherd_err create(struct sherd_entities *entities, const struct sherd
         .version_oldest = 1,
         .derived = collection->rules.derived_entity_keys};
     struct sherd_entity_lookup lookup = {.collection = collection->id};
-    struct sherd_store_op ops[2];
+    struct sherd_store_op ops[3];
     struct sherd_entities_room rooms[2];
+    struct sherd_ring_guard_room guard;
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_entities_hand *hand = sherd_secret_alloc(sizeof(*hand));
 
     if (hand == NULL)
@@ -418,6 +438,7 @@ static enum sherd_err create(struct sherd_entities *entities, const struct sherd
     SHERD_TRY(sherd_entities_lookup_op(entities, name, &lookup, &rooms[0], &ops[0]));
     SHERD_TRY(sherd_entities_op(entities, SHERD_KIND_ENTITY_KEY, &entry.entity, &entry, sherd_span_of(NULL, 0),
                                 &rooms[1], &ops[1]));
+    SHERD_TRY(sherd_entities_guard(entities, &entry.master, entry.epoch, &guard, &ops[2]));
     SHERD_TRY(sherd_compartment_write(entities->parts.at.compartment, ops, SHERD_COUNT_OF(ops)));
     hold_id(entities, now, name, &entry.entity);
     *out_entity = entry.entity;
@@ -668,7 +689,7 @@ static enum sherd_err check_lookup(struct sherd_entities *entities, const struct
     struct sherd_entity_lookup lookup;
     struct sherd_ref expected;
 
-    SHERD_TRY(open_lookup(entities, name, stored, &lookup));
+    SHERD_TRY(sherd_entities_open_lookup(entities, name, stored, &lookup));
     enum sherd_err err = sherd_entity_key_read(&entities->parts.at, &lookup.entity, 0, &head);
     if (err == SHERD_OK && head.entry.state == SHERD_ENTITY_LIVE) {
         SHERD_TRY(sherd_entities_id_name(entities, &lookup.hash, &head.entry.collection, head.entry.entity_id,
@@ -692,4 +713,11 @@ enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_
         return SHERD_OK;
     SHERD_TRY(check_key(entities, &entry));
     return kind == SHERD_KIND_ENTITY_KEY ? check_found(entities, &entry) : SHERD_OK;
+}
+
+enum sherd_err sherd_entities_open(const struct sherd_entities *entities, enum sherd_kind kind,
+                                   const struct sherd_ref *name, struct sherd_span stored,
+                                   struct sherd_entity_key_entry *out_entry)
+{
+    return sherd_entity_key_open(&entities->parts.at, kind, name, stored, out_entry);
 }

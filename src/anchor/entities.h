@@ -95,6 +95,14 @@ SHERD_MUST_USE enum sherd_err sherd_entities_trim(struct sherd_entities *entitie
 SHERD_MUST_USE enum sherd_err sherd_entities_up_to_date(struct sherd_entities *entities, const struct sherd_pin *pin,
                                                         bool *out_up_to_date);
 
+/** Open a stored entry of an entity, of that kind and name. @return SHERD_OK; SHERD_ERR_TAMPERED */
+SHERD_MUST_USE enum sherd_err sherd_entities_open(const struct sherd_entities *entities, enum sherd_kind kind,
+                                                  const struct sherd_ref *name, struct sherd_span stored,
+                                                  struct sherd_entity_key_entry *out_entry);
+SHERD_MUST_USE enum sherd_err sherd_entities_open_lookup(const struct sherd_entities *entities,
+                                                         const struct sherd_ref *name, struct sherd_span stored,
+                                                         struct sherd_entity_lookup *out_lookup);
+
 /** Check a stored entry of the kinds that this file writes. @return SHERD_OK; SHERD_ERR_TAMPERED; ... */
 SHERD_MUST_USE enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_kind kind,
                                                    const struct sherd_ref *name, struct sherd_span stored);

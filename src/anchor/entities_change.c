@@ -19,6 +19,7 @@ struct change {
     size_t room;
     struct sherd_store_op *ops;
     struct sherd_entities_room *rooms; /* as many as ops: what they write */
+    struct sherd_ring_guard_room guard;
 };
 
 static enum sherd_err change_begin(struct sherd_entities *entities, size_t room, struct change *out_change)
@@ -95,7 +96,7 @@ static enum sherd_err delete_versions(struct change *change, const struct sherd_
 /* Versions, their successor, and one lookup entry for each hash key. */
 static size_t room_for(const struct sherd_entity_key_entry *entry, size_t kids)
 {
-    return (size_t)(entry->version - entry->version_oldest) + kids + 4;
+    return (size_t)(entry->version - entry->version_oldest) + kids + 5;
 }
 
 /* --- erasing ------------------------------------------------------------------------------------------------------ */
@@ -277,6 +278,8 @@ static enum sherd_err renew_stored(struct sherd_entities *entities, const struct
     SHERD_TRY(change_lookups(change, kids, head, true));
     if (change->count == 0)
         return SHERD_OK;
+    SHERD_TRY(sherd_entities_guard(entities, &target.master, target.epoch, &change->guard,
+                                   &change->ops[change->count++]));
     SHERD_FAILPOINT("renew.before_write");
     return change_write(change);
 }

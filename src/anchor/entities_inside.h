@@ -73,6 +73,14 @@ SHERD_MUST_USE enum sherd_err sherd_entities_unwrap_entry(struct sherd_entities 
                                                           const struct sherd_entity_key_entry *entry,
                                                           struct sherd_entities_hand *hand);
 
+/**
+ * The guard of a write set that wraps something (sherd_ring_guard()), for the keyring that says that master is the
+ * version that wraps and epoch the one that serves. @return SHERD_OK; SHERD_ERR_CONFLICT: it says so no more
+ */
+SHERD_MUST_USE enum sherd_err sherd_entities_guard(struct sherd_entities *entities, const struct sherd_ref *master,
+                                                   uint64_t epoch, struct sherd_ring_guard_room *room,
+                                                   struct sherd_store_op *out_op);
+
 /** SHERD_ERR_NOT_FOUND, for an entity that was erased. */
 SHERD_MUST_USE enum sherd_err sherd_entities_erased(void);
 

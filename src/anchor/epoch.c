@@ -33,12 +33,13 @@ static uint64_t number_in(const uint8_t *slot)
 }
 
 /* Add a slot's epoch, if it has one, behind those that are there. */
-static enum sherd_err open_slot(const struct sherd_home *home, const uint8_t *slot, struct sherd_epoch_set *set)
+static enum sherd_err open_slot(const struct sherd_home *home, const uint8_t *slot, uint64_t serving,
+                                struct sherd_epoch_set *set)
 {
     struct sherd_epoch_key *key = &set->keys[set->count];
     struct sherd_buf plain = sherd_buf_borrow(key->bytes, sizeof(key->bytes));
 
-    if (number_in(slot) == 0)
+    if (number_in(slot) == 0 || number_in(slot) > serving) /* one that was begun, and does not serve yet */
         return SHERD_OK;
     const enum sherd_err err = sherd_home_unseal(home, sherd_span_of(slot, HEADER_SIZE),
                                                  sherd_span_of(slot + HEADER_SIZE, SEALED_SIZE), &plain);
@@ -74,7 +75,7 @@ enum sherd_err sherd_epoch_make(const struct sherd_home *home)
     return write_slot(home, 1);
 }
 
-enum sherd_err sherd_epoch_read(const struct sherd_home *home, struct sherd_epoch_set *out_set)
+enum sherd_err sherd_epoch_read(const struct sherd_home *home, uint64_t serving, struct sherd_epoch_set *out_set)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {.max = SLOTS * SLOT_SIZE};
 
@@ -83,46 +84,40 @@ enum sherd_err sherd_epoch_read(const struct sherd_home *home, struct sherd_epoc
     if (file.len == SLOTS * SLOT_SIZE) {
         const size_t first = number_in(file.data) <= number_in(file.data + SLOT_SIZE) ? 0 : SLOT_SIZE;
 
-        SHERD_TRY(open_slot(home, file.data + first, out_set));
-        SHERD_TRY(open_slot(home, file.data + (SLOT_SIZE - first), out_set));
+        SHERD_TRY(open_slot(home, file.data + first, serving, out_set));
+        SHERD_TRY(open_slot(home, file.data + (SLOT_SIZE - first), serving, out_set));
     }
-    SHERD_ENSURE(out_set->count > 0, SHERD_ERR_TAMPERED,
+    SHERD_ENSURE(out_set->count > 0 && out_set->numbers[out_set->count - 1] == serving, SHERD_ERR_TAMPERED,
                  "anchor/epoch does not verify: it was changed, or is another vault's; without it nothing can be read");
     return SHERD_OK;
 }
 
-static enum sherd_err read_numbers(const struct sherd_home *home, size_t *out_count, uint64_t *out_newest)
+/* Whether an epoch before the one that serves still has its key. */
+static enum sherd_err has_older(const struct sherd_home *home, uint64_t serving, bool *out_older)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_epoch_set *set = sherd_secret_alloc(sizeof(*set));
 
     if (set == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(sherd_epoch_read(home, set));
-    *out_count = set->count;
-    *out_newest = set->numbers[set->count - 1];
+    SHERD_TRY(sherd_epoch_read(home, serving, set));
+    *out_older = set->count == 2;
     return SHERD_OK;
 }
 
-enum sherd_err sherd_epoch_begin(const struct sherd_home *home)
+enum sherd_err sherd_epoch_begin(const struct sherd_home *home, uint64_t serving)
 {
-    size_t count;
-    uint64_t newest;
+    bool older;
 
-    SHERD_TRY(read_numbers(home, &count, &newest));
-    SHERD_ENSURE(count == 1, SHERD_ERR_CONFLICT, "the last erase epoch has not ended yet");
-    return write_slot(home, newest + 1);
+    SHERD_TRY(has_older(home, serving, &older));
+    SHERD_ENSURE(!older, SHERD_ERR_CONFLICT, "the last erase epoch has not ended yet");
+    return write_slot(home, serving + 1);
 }
 
-enum sherd_err sherd_epoch_end(const struct sherd_home *home)
+enum sherd_err sherd_epoch_end(const struct sherd_home *home, uint64_t serving)
 {
     uint8_t blank[SLOT_SIZE];
-    size_t count;
-    uint64_t newest;
 
-    SHERD_TRY(read_numbers(home, &count, &newest));
-    if (count == 1)
-        return SHERD_OK;
     SHERD_TRY(sherd_random(blank, sizeof(blank)));
     SHERD_FAILPOINT("epoch.before_end");
-    return sherd_home_overwrite(home, EPOCH_FILE, slot_of(newest + 1) * SLOT_SIZE, sherd_span_of(blank, sizeof(blank)));
+    return sherd_home_overwrite(home, EPOCH_FILE, slot_of(serving + 1) * SLOT_SIZE, sherd_span_of(blank, sizeof(blank)));
 }

@@ -30,21 +30,23 @@ SHERD_MUST_USE enum sherd_err sherd_epoch_make(const struct sherd_home *home);
 
 /**
  * Read the epochs that there are.
+ * @param[in]  serving  the one that serves, as the keyring says
  * @param[out] out_set  in secret memory
- * @return SHERD_OK; SHERD_ERR_TAMPERED: no slot opens; SHERD_ERR_IO
+ * @return SHERD_OK; SHERD_ERR_TAMPERED: the one that serves is not there; SHERD_ERR_IO
  */
-SHERD_MUST_USE enum sherd_err sherd_epoch_read(const struct sherd_home *home, struct sherd_epoch_set *out_set);
+SHERD_MUST_USE enum sherd_err sherd_epoch_read(const struct sherd_home *home, uint64_t serving,
+                                               struct sherd_epoch_set *out_set);
 
 /**
- * Begin the next epoch: from now on everything is wrapped under its key. The caller holds the home's lock.
- * @return SHERD_OK; SHERD_ERR_CONFLICT: the one before it has not ended yet; SHERD_ERR_IO
+ * Make the key of the epoch after the one that serves. It serves when the keyring says so. The caller holds the home's
+ * lock. @return SHERD_OK; SHERD_ERR_CONFLICT: the one before has not ended yet; SHERD_ERR_IO
  */
-SHERD_MUST_USE enum sherd_err sherd_epoch_begin(const struct sherd_home *home);
+SHERD_MUST_USE enum sherd_err sherd_epoch_begin(const struct sherd_home *home, uint64_t serving);
 
 /**
- * Destroy the key of the epoch before the newest: overwritten with random bytes, durably. Nothing may refer to it any
- * more. The caller holds the home's lock. @return SHERD_OK, also where there is none; SHERD_ERR_IO
+ * Destroy the key of the epoch before the one that serves: overwritten with random bytes, durably. Nothing may refer to
+ * it any more. The caller holds the home's lock. @return SHERD_OK, also where there is none; SHERD_ERR_IO
  */
-SHERD_MUST_USE enum sherd_err sherd_epoch_end(const struct sherd_home *home);
+SHERD_MUST_USE enum sherd_err sherd_epoch_end(const struct sherd_home *home, uint64_t serving);
 
 #endif

@@ -263,6 +263,12 @@ enum sherd_err sherd_home_lock(const struct sherd_home *home, struct sherd_file_
     return sherd_file_lock_take(home->dir, LOCK_FILE, out_lock);
 }
 
+enum sherd_err sherd_home_try_lock(const struct sherd_home *home, const char *name, struct sherd_file_lock *out_lock)
+{
+    SHERD_ENSURE(!home->read_only, SHERD_ERR_DENIED, "the vault is open for reading only");
+    return sherd_file_lock_try(home->dir, name, out_lock);
+}
+
 const struct sherd_notice *sherd_home_notice(const struct sherd_home *home)
 {
     return &home->notice;

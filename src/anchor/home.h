@@ -81,6 +81,10 @@ SHERD_MUST_USE enum sherd_err sherd_home_overwrite(const struct sherd_home *home
 /** The lock of those who change anything here. */
 SHERD_MUST_USE enum sherd_err sherd_home_lock(const struct sherd_home *home, struct sherd_file_lock *out_lock);
 
+/** A lock of another name, if it is free. @return SHERD_OK; SHERD_ERR_BUSY; SHERD_ERR_DENIED; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_home_try_lock(const struct sherd_home *home, const char *name,
+                                                  struct sherd_file_lock *out_lock);
+
 /** The notice: raised after every change that others hold in memory. Borrowed. */
 const struct sherd_notice *sherd_home_notice(const struct sherd_home *home);
 

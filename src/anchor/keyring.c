@@ -23,6 +23,7 @@ enum {
     RING_TENANT = 2,
     RING_CREATED = 3,
     RING_FIPS = 4,
+    RING_EPOCH = 5,
     RING_STORE = 10, /* plus ten for each role, plus: */
     RING_STORE_ID = 0,
     RING_STORE_NAME = 1,
@@ -76,6 +77,7 @@ enum sherd_err sherd_keyring_generate(struct sherd_keyring *out_keyring)
 {
     memset(out_keyring, 0, sizeof(*out_keyring));
     out_keyring->generation = 1;
+    out_keyring->epoch = 1;
     out_keyring->created_s = (uint64_t)sherd_clock()->wall_s();
     SHERD_TRY(sherd_uuid_new(&out_keyring->deployment));
     SHERD_TRY(sherd_uuid_new(&out_keyring->tenant));
@@ -156,6 +158,7 @@ static enum sherd_err encode(const struct sherd_keyring *ring, const struct sher
     sherd_tlv_put(&writer, RING_TENANT, sherd_span_of(ring->tenant.bytes, 16));
     sherd_tlv_put_u64(&writer, RING_CREATED, ring->created_s);
     sherd_tlv_put_u64(&writer, RING_FIPS, ring->fips);
+    sherd_tlv_put_u64(&writer, RING_EPOCH, ring->epoch);
     for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++) {
         const struct sherd_keyring_store *store = &ring->stores[i];
 
@@ -292,7 +295,7 @@ static enum sherd_err decode_masters(struct sherd_span list, struct sherd_keyrin
 static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring)
 {
     uint64_t required = SHERD_TLV_BIT(RING_DEPLOYMENT) | SHERD_TLV_BIT(RING_TENANT) | SHERD_TLV_BIT(RING_CREATED) |
-                        SHERD_TLV_BIT(RING_FIPS) | SHERD_TLV_BIT(RING_PROTECTIONS) | SHERD_TLV_BIT(RING_LEDGER_SEED);
+                        SHERD_TLV_BIT(RING_FIPS) | SHERD_TLV_BIT(RING_EPOCH) | SHERD_TLV_BIT(RING_PROTECTIONS) | SHERD_TLV_BIT(RING_LEDGER_SEED);
     struct sherd_tlv tlv;
 
     for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++)
@@ -303,6 +306,7 @@ static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring
     SHERD_TRY(sherd_tlv_get(&tlv, RING_TENANT, ring->tenant.bytes, 16));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_CREATED, INT64_MAX, &ring->created_s));
     SHERD_TRY(get_flag(&tlv, RING_FIPS, &ring->fips));
+    SHERD_TRY(get_version(&tlv, RING_EPOCH, &ring->epoch));
     for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++) {
         struct sherd_keyring_store *store = &ring->stores[i];
 

@@ -58,6 +58,7 @@ struct sherd_keyring {
     struct sherd_uuid tenant;
     uint64_t created_s;
     bool fips;
+    uint64_t epoch;                       /**< the erase epoch that serves: anchor/epoch.h */
     struct sherd_keyring_store stores[4]; /**< by role, less one */
     struct sherd_protections protections; /**< what encrypts master keys where they are kept */
     size_t master_count;                  /**< ascending by name and version */

@@ -155,6 +155,15 @@ static enum sherd_err seal_pin(const struct sherd_pins *pins, enum sherd_kind ki
     return sherd_entry_seal(&pins->keys, kind, name, sherd_span_of(tlv, tlv_bytes), &stored);
 }
 
+enum sherd_err sherd_pins_store(const struct sherd_pins *pins, enum sherd_kind kind, const struct sherd_ref *name,
+                                const struct sherd_pin *pin, struct sherd_buf *out_stored)
+{
+    uint8_t stored[PIN_STORED_BYTES];
+
+    SHERD_TRY(seal_pin(pins, kind, name, pin, stored));
+    return sherd_buf_append(out_stored, sherd_span_of(stored, sizeof(stored)));
+}
+
 static enum sherd_err content_mac(const struct sherd_pins *pins, const struct sherd_digest *content_hash,
                                   struct sherd_digest *out_mac)
 {

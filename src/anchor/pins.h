@@ -36,6 +36,11 @@ SHERD_MUST_USE enum sherd_err sherd_pins_check(const struct sherd_pins *pins, en
                                                const struct sherd_ref *name, struct sherd_span stored,
                                                struct sherd_pin *out_pin);
 
+/** Seal a pin again, of a kind and name as it was found under. @param[in,out] out_stored  its bytes are appended */
+SHERD_MUST_USE enum sherd_err sherd_pins_store(const struct sherd_pins *pins, enum sherd_kind kind,
+                                               const struct sherd_ref *name, const struct sherd_pin *pin,
+                                               struct sherd_buf *out_stored);
+
 /** As sherd_anchor_ops.idempotency_get. */
 SHERD_MUST_USE enum sherd_err sherd_pins_idempotency_get(const struct sherd_pins *pins,
                                                          const struct sherd_uuid *collection, struct sherd_span key,

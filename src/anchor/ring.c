@@ -11,6 +11,22 @@
 /* How often a keyring that changes while it is read is read anew. */
 #define TRIES_MAX 100
 
+/* Bytes of the pin's entry. */
+#define PIN_STORED_BYTES 272U
+
+/* A pin as it is stored: its bytes, for compare-and-swap, and the digest that it holds. */
+struct stored_pin {
+    struct sherd_ref name;
+    uint8_t block[PIN_STORED_BYTES];
+    size_t len;
+    struct sherd_digest digest;
+};
+
+static struct sherd_span stored_span(const struct stored_pin *pin)
+{
+    return sherd_span_of(pin->block, pin->len);
+}
+
 struct sherd_ring {
     struct sherd_home *home;
     struct sherd_entry_keys keys;
@@ -18,15 +34,8 @@ struct sherd_ring {
     pthread_mutex_t change_lock;   /* one change at a time, of this handle */
     pthread_rwlock_t lock;         /* guards keyring */
     struct sherd_keyring *keyring; /* secret memory */
+    struct stored_pin pin;         /* the keyring's */
     _Atomic uint64_t number;       /* the notice when keyring was read */
-};
-
-/* A pin as it is stored: its bytes, for compare-and-swap, and the digest that it holds. */
-struct stored_pin {
-    struct sherd_ref name;
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf stored;
-    struct sherd_digest digest;
 };
 
 static enum sherd_err pin_name(const struct sherd_ring *ring, struct sherd_ref *out_name)
@@ -47,22 +56,23 @@ static enum sherd_err open_pin(const struct sherd_ring *ring, const struct sherd
 
 static enum sherd_err read_pin(const struct sherd_ring *ring, struct stored_pin *pin)
 {
-    pin->stored = sherd_buf_borrow(pin->block, sizeof(pin->block));
+    struct sherd_buf stored = sherd_buf_borrow(pin->block, sizeof(pin->block));
+
     SHERD_TRY(pin_name(ring, &pin->name));
-    const enum sherd_err err = sherd_compartment_get(ring->compartment, pin->name, &pin->stored);
+    const enum sherd_err err = sherd_compartment_get(ring->compartment, pin->name, &stored);
     if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_LIMIT)
         return sherd_fail(SHERD_ERR_TAMPERED, "the keyring's pin is missing or does not verify: `keys` was changed");
     SHERD_TRY(err);
-    return open_pin(ring, &pin->name, sherd_buf_span(&pin->stored), &pin->digest);
+    pin->len = stored.len;
+    return open_pin(ring, &pin->name, stored_span(pin), &pin->digest);
 }
 
 /* Pin a digest in place of what old says; old is NULL for the first. */
 static enum sherd_err write_pin(const struct sherd_ring *ring, const struct stored_pin *old,
-                                const struct sherd_digest *digest)
+                                const struct sherd_digest *digest, struct stored_pin *out_pin)
 {
     uint8_t tlv[SHERD_TLV_BYTES_MAX];
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_buf stored = sherd_buf_borrow(out_pin->block, sizeof(out_pin->block));
     struct sherd_store_op op = {.kind = SHERD_STORE_PUT,
                                 .expect = old != NULL ? SHERD_EXPECT_EQUALS : SHERD_EXPECT_ABSENT};
     size_t tlv_bytes;
@@ -72,8 +82,12 @@ static enum sherd_err write_pin(const struct sherd_ring *ring, const struct stor
     SHERD_TRY(sherd_entry_seal(&ring->keys, SHERD_KIND_KEYRING_PIN, &op.name, sherd_span_of(tlv, tlv_bytes), &stored));
     op.value = sherd_buf_span(&stored);
     if (old != NULL)
-        op.expected = sherd_buf_span(&old->stored);
-    return sherd_compartment_write(ring->compartment, &op, 1);
+        op.expected = stored_span(old);
+    SHERD_TRY(sherd_compartment_write(ring->compartment, &op, 1));
+    out_pin->name = op.name;
+    out_pin->len = stored.len;
+    out_pin->digest = *digest;
+    return SHERD_OK;
 }
 
 /* The keyring that is pinned now. It may be changed between the pin and the file: then both are read anew. */
@@ -96,15 +110,12 @@ static enum sherd_err read_pinned(const struct sherd_ring *ring, bool alone, str
 
 static enum sherd_err settle(struct sherd_ring *ring, bool fresh)
 {
-    struct stored_pin pin;
+    struct sherd_digest digest;
 
-    if (fresh) {
-        struct sherd_digest digest;
-
-        SHERD_TRY(sherd_home_read(ring->home, NULL, false, ring->keyring, &digest));
-        return write_pin(ring, NULL, &digest);
-    }
-    return read_pinned(ring, false, &pin, ring->keyring);
+    if (!fresh)
+        return read_pinned(ring, false, &ring->pin, ring->keyring);
+    SHERD_TRY(sherd_home_read(ring->home, NULL, false, ring->keyring, &digest));
+    return write_pin(ring, NULL, &digest, &ring->pin);
 }
 
 enum sherd_err sherd_ring_new(struct sherd_home *home, struct sherd_keyring *first, const struct sherd_entry_keys *keys,
@@ -143,11 +154,12 @@ void sherd_ring_free(struct sherd_ring *ring)
 }
 
 /* Put a keyring in place of the one that is held. */
-static void swap(struct sherd_ring *ring, struct sherd_keyring *keyring, uint64_t number)
+static void swap(struct sherd_ring *ring, struct sherd_keyring *keyring, const struct stored_pin *pin, uint64_t number)
 {
     (void)pthread_rwlock_wrlock(&ring->lock);
     sherd_secret_free(ring->keyring);
     ring->keyring = keyring;
+    ring->pin = *pin;
     atomic_store(&ring->number, number);
     (void)pthread_rwlock_unlock(&ring->lock);
 }
@@ -168,7 +180,7 @@ static enum sherd_err refresh(struct sherd_ring *ring)
         sherd_secret_free(keyring);
         return err;
     }
-    swap(ring, keyring, number);
+    swap(ring, keyring, &pin, number);
     return SHERD_OK;
 }
 
@@ -183,6 +195,18 @@ enum sherd_err sherd_ring_hold(struct sherd_ring *ring, const struct sherd_keyri
 void sherd_ring_leave(struct sherd_ring *ring)
 {
     (void)pthread_rwlock_unlock(&ring->lock);
+}
+
+void sherd_ring_guard(const struct sherd_ring *ring, struct sherd_ring_guard_room *room, struct sherd_store_op *out_op)
+{
+    const struct sherd_span stored = {room->block, ring->pin.len};
+
+    memcpy(room->block, ring->pin.block, ring->pin.len);
+    *out_op = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
+                                      .expect = SHERD_EXPECT_EQUALS,
+                                      .name = ring->pin.name,
+                                      .value = stored,
+                                      .expected = stored};
 }
 
 uint64_t sherd_ring_number(const struct sherd_ring *ring)
@@ -201,14 +225,15 @@ enum sherd_err sherd_ring_tell(struct sherd_ring *ring)
 }
 
 /* Write and pin a changed keyring. */
-static enum sherd_err commit(const struct sherd_ring *ring, const struct stored_pin *old, struct sherd_keyring *keyring)
+static enum sherd_err commit(const struct sherd_ring *ring, const struct stored_pin *old, struct sherd_keyring *keyring,
+                             struct stored_pin *out_pin)
 {
     struct sherd_digest digest;
 
     keyring->generation++;
     SHERD_TRY(sherd_home_write(ring->home, keyring, &digest));
     SHERD_FAILPOINT("ring.written");
-    return write_pin(ring, old, &digest);
+    return write_pin(ring, old, &digest, out_pin);
 }
 
 /* What is left to do when the change is pinned. Where it fails, the next who changes something makes it good. */
@@ -221,22 +246,23 @@ static enum sherd_err spread(const struct sherd_ring *ring)
 
 static enum sherd_err change_alone(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg)
 {
+    struct stored_pin old;
     struct stored_pin pin;
     struct sherd_keyring *keyring = sherd_secret_alloc(sizeof(*keyring));
 
     if (keyring == NULL)
         return SHERD_ERR_NO_MEMORY;
-    enum sherd_err err = read_pinned(ring, true, &pin, keyring);
+    enum sherd_err err = read_pinned(ring, true, &old, keyring);
     if (err == SHERD_OK)
         err = change(arg, keyring);
     if (err == SHERD_OK)
-        err = commit(ring, &pin, keyring);
+        err = commit(ring, &old, keyring, &pin);
     if (err != SHERD_OK) {
         sherd_secret_free(keyring);
         return err;
     }
     err = spread(ring);
-    swap(ring, keyring, sherd_notice_number(sherd_home_notice(ring->home)));
+    swap(ring, keyring, &pin, sherd_notice_number(sherd_home_notice(ring->home)));
     return err;
 }
 

@@ -38,6 +38,19 @@ SHERD_DEFINE_OWNED(sherd_ring);
 SHERD_MUST_USE enum sherd_err sherd_ring_hold(struct sherd_ring *ring, const struct sherd_keyring **out_keyring);
 void sherd_ring_leave(struct sherd_ring *ring);
 
+/** Room for a guard: see sherd_ring_guard(). */
+struct sherd_ring_guard_room {
+    uint8_t block[272];
+};
+
+/**
+ * An operation that lets the write set it is in succeed only if the keyring is still the one that is held: for what is
+ * wrapped under a key that may be on its way out. The caller holds the ring.
+ * @param[in,out] room  must live as long as the operation
+ */
+void sherd_ring_guard(const struct sherd_ring *ring, struct sherd_ring_guard_room *room,
+                      struct sherd_store_op *out_op);
+
 /**
  * A number that is another one after any change that others were told of (sherd_ring_tell()): what was derived from
  * the keyring or from entities before is then to be looked at again.

@@ -162,7 +162,7 @@ enum sherd_err sherd_dir_make(const char *dir, const char *name)
     return SHERD_OK;
 }
 
-enum sherd_err sherd_file_lock_take(const char *dir, const char *name, struct sherd_file_lock *out_lock)
+static enum sherd_err lock_file(const char *dir, const char *name, int how, struct sherd_file_lock *out_lock)
 {
     SHERD_CLEANUP(path_freep) char *path = sherd_path_join(dir, name);
 
@@ -173,16 +173,27 @@ enum sherd_err sherd_file_lock_take(const char *dir, const char *name, struct sh
         return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be opened", path);
     int result;
     do
-        result = flock(fd, LOCK_EX);
+        result = flock(fd, how);
     while (result != 0 && errno == EINTR);
     if (result != 0) {
-        const enum sherd_err err = sherd_fail_errno(SHERD_ERR_IO, "%s cannot be locked", path);
+        const enum sherd_err err =
+            sherd_fail_errno(errno == EWOULDBLOCK ? SHERD_ERR_BUSY : SHERD_ERR_IO, "%s cannot be locked", path);
 
         (void)close(fd);
         return err;
     }
     out_lock->fd = fd;
     return SHERD_OK;
+}
+
+enum sherd_err sherd_file_lock_take(const char *dir, const char *name, struct sherd_file_lock *out_lock)
+{
+    return lock_file(dir, name, LOCK_EX, out_lock);
+}
+
+enum sherd_err sherd_file_lock_try(const char *dir, const char *name, struct sherd_file_lock *out_lock)
+{
+    return lock_file(dir, name, LOCK_EX | LOCK_NB, out_lock);
 }
 
 void sherd_file_lock_leave(struct sherd_file_lock *lock)

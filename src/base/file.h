@@ -48,6 +48,8 @@ struct sherd_file_lock {
 
 /** Wait for the lock. The file is made if it is missing. @return SHERD_OK; SHERD_ERR_IO */
 SHERD_MUST_USE enum sherd_err sherd_file_lock_take(const char *dir, const char *name, struct sherd_file_lock *out_lock);
+/** Take the lock if it is free. @return SHERD_OK; SHERD_ERR_BUSY; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_file_lock_try(const char *dir, const char *name, struct sherd_file_lock *out_lock);
 /** Give it back. */
 void sherd_file_lock_leave(struct sherd_file_lock *lock);
 

@@ -34,7 +34,7 @@ static enum sherd_err gather(void *arg, const struct sherd_anchor_entry *entry)
 
     if (entry->status != SHERD_OK)
         return sherd_fail(entry->status, "an entry of keys does not verify");
-    if (entry->kind != SHERD_KIND_PIN)
+    if (entry->kind != SHERD_KIND_PIN || entry->erased)
         return SHERD_OK;
     if (page->collection != NULL && !sherd_same(page->collection, &entry->pin->collection, sizeof(*page->collection)))
         return SHERD_OK;

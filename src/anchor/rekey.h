@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file anchor/rekey.h
+ * Rekeying: a walk over `keys` that brings every wrapped key up to date. Contents are not touched.
+ *
+ * First entities (their keys under the master key and epoch that serve; a fresh version where that is asked for), then
+ * pins (record keys under the newest version of their entity's key), then the older versions of entity keys, which
+ * nothing needs any more, are destroyed. Between the first two there must be an instant at which nothing is in flight,
+ * so that nobody commits afterwards what was wrapped before; pin_commit() wraps such a key anew.
+ *
+ * A walk that ended half-way is begun again: what is up to date is left alone, so it soon is where it was. One walk at a
+ * time among all processes.
+ */
+#ifndef SHERD_ANCHOR_REKEY_H
+#define SHERD_ANCHOR_REKEY_H
+
+#include "anchor/entities.h"
+#include "anchor/pins.h"
+
+/** What a walk stands on; all borrowed but what is said to be copied. */
+struct sherd_rekey_parts {
+    const struct sherd_home *home;
+    struct sherd_ring *ring;
+    struct sherd_entities *entities;
+    const struct sherd_pins *pins;
+};
+
+/**
+ * Begin. @return SHERD_OK; SHERD_ERR_BUSY: somebody else rekeys; SHERD_ERR_DENIED: read-only; SHERD_ERR_IO;
+ * SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_rekey_begin(const struct sherd_rekey_parts *parts,
+                                                const struct sherd_rekey_scope *scope, struct sherd_rekey **out_rekey);
+/** End, finished or not. NULL is accepted. */
+void sherd_rekey_free(struct sherd_rekey *rekey);
+SHERD_DEFINE_OWNED(sherd_rekey);
+
+/**
+ * Go on by up to count_max entries.
+ * @return SHERD_OK; SHERD_ERR_TAMPERED: an entry does not verify: run verify; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_rekey_step(struct sherd_rekey *rekey, size_t count_max,
+                                               struct sherd_rekey_progress *out_progress);
+
+/** What still refers to something: counted by a walk over all of `keys`. */
+struct sherd_rekey_references {
+    struct sherd_ref master; /**< kid: in; entities and lookups that hang on it are counted */
+    uint64_t epoch;          /**< in: entities and pins wrapped under an epoch before it are counted */
+    uint64_t master_count;
+    uint64_t epoch_count;
+};
+
+/** Count. @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_rekey_count(const struct sherd_rekey_parts *parts,
+                                                struct sherd_rekey_references *references);
+
+#endif
