@@ -177,7 +177,7 @@ static bool bag_is(PKCS12_SAFEBAG *bag, const char *alias)
 
 static X509_SIG *bags_find(const STACK_OF(PKCS12_SAFEBAG) * bags, const char *alias)
 {
-    for (int i = 0; i < sk_PKCS12_SAFEBAG_num(bags) && i < BAGS_MAX; i++) {
+    for (int i = 0; i < sk_PKCS12_SAFEBAG_num(bags); i++) {
         PKCS12_SAFEBAG *bag = sk_PKCS12_SAFEBAG_value(bags, i);
 
         if (PKCS12_SAFEBAG_get_nid(bag) != NID_secretBag || !bag_is(bag, alias))
@@ -205,6 +205,23 @@ static X509_SIG *safes_find(const STACK_OF(PKCS7) * safes, const char *alias)
         bags_free(bags);
     }
     return sealed;
+}
+
+/* Whether all parts that can be looked into have the structure that they must have. */
+static bool safes_whole(const STACK_OF(PKCS7) * safes)
+{
+    for (int i = 0; i < sk_PKCS7_num(safes); i++) {
+        PKCS7 *safe = sk_PKCS7_value(safes, i);
+
+        if (!PKCS7_type_is_data(safe))
+            continue;
+        STACK_OF(PKCS12_SAFEBAG) *bags = PKCS12_unpack_p7data(safe);
+        const bool whole = bags != NULL && sk_PKCS12_SAFEBAG_num(bags) <= BAGS_MAX;
+        bags_free(bags);
+        if (!whole)
+            return false;
+    }
+    return true;
 }
 
 /* Decrypt. NULL: the password is not the one, or the bytes were changed. */
@@ -273,7 +290,7 @@ static enum sherd_err parse(struct sherd_span file, PKCS12 **out_p12, STACK_OF(P
         return damaged();
     SHERD_TRY(check_mac(p12));
     STACK_OF(PKCS7) *safes = PKCS12_unpack_authsafes(p12);
-    if (safes == NULL || sk_PKCS7_num(safes) > SAFES_MAX) {
+    if (safes == NULL || sk_PKCS7_num(safes) > SAFES_MAX || !safes_whole(safes)) {
         safes_free(safes);
         return damaged();
     }
