@@ -161,6 +161,7 @@ static enum sherd_err mac_share(struct work *work, const struct sherd_share *sha
 static enum sherd_err check_deal(const struct sherd_share_deal *deal)
 {
     SHERD_ENSURE(deal->generation >= 1, SHERD_ERR_INVALID, "shares: generations count from 1");
+    SHERD_ENSURE(deal->count <= SHERD_SHARE_COUNT_MAX, SHERD_ERR_INVALID, "shares: there are 1 to 255");
     SHERD_ENSURE(deal->kind == SHERD_SHARE_SHAMIR || deal->kind == SHERD_SHARE_XOR, SHERD_ERR_INVALID,
                  "shares: there is no such kind");
     SHERD_ENSURE(deal->kind == SHERD_SHARE_SHAMIR || deal->threshold == deal->count, SHERD_ERR_INVALID,
@@ -231,16 +232,15 @@ enum sherd_err sherd_share_split(const uint8_t secret[static SHERD_SHARE_SECRET_
                                  const struct sherd_share_deal *deal, struct sherd_share *out_shares,
                                  struct sherd_share_set *out_set)
 {
-    memset(out_set, 0, sizeof(*out_set));
     SHERD_TRY(check_deal(deal));
     SHERD_CLEANUP(sherd_secret_freep) struct work *work = sherd_secret_alloc(sizeof(*work));
     if (work == NULL)
         return SHERD_ERR_NO_MEMORY;
     memcpy(work->secret, secret, SIZE);
+    memset(out_set, 0, sizeof(*out_set));
     const enum sherd_err err = split_with(work, deal, out_shares, out_set);
     if (err != SHERD_OK) {
-        if (deal->count <= SHERD_SHARE_COUNT_MAX)
-            sherd_wipe(out_shares, deal->count * sizeof(*out_shares));
+        sherd_wipe(out_shares, deal->count * sizeof(*out_shares));
         memset(out_set, 0, sizeof(*out_set));
     }
     return err;

@@ -70,8 +70,8 @@ struct sherd_share_deal {
  * Split a seal key into shares.
  * @param[in]  secret      random bytes, and nothing that could be guessed: see docs/format/share.md, section 4
  * @param[in]  deal        what to deal
- * @param[out] out_shares  deal->count shares; wiped on failure
- * @param[out] out_set     what to keep; all zero on failure
+ * @param[out] out_shares  deal->count shares; after a failure, as they were or wiped
+ * @param[out] out_set     what to keep; after a failure, as it was or all zero
  * @return SHERD_OK; SHERD_ERR_INVALID (the deal); SHERD_ERR_IO (no randomness); SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_share_split(const uint8_t secret[static SHERD_SHARE_SECRET_SIZE],

@@ -63,7 +63,7 @@ static enum sherd_err write_lines(struct work *work, const struct sherd_share *s
                                       &chars));
         print_line(work->chars, out_text + (size_t)(line - 1) * PRINTED_CHARS);
     }
-    out_text[LINES * PRINTED_CHARS] = '\0';
+    out_text[SHERD_SHARE_TEXT_SIZE - 1] = '\0';
     return SHERD_OK;
 }
 
