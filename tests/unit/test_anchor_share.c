@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Shares: what any k give, and that each kind of bad share is refused and named. */
+#include "base/failpoint.h"
 #include "share.h"
 #include <stdio.h>
 
@@ -450,6 +451,62 @@ static void test_anchor_share_set__comes_back_whole_or_not_at_all(void **state)
     test_free(again);
 }
 
+#if SHERD_FAILPOINTS
+/* Fails the block whose number, from 0, is in *arg. */
+static enum sherd_err deny_alloc(void *arg, const char *name)
+{
+    int *left = arg;
+
+    return strcmp(name, "alloc") == 0 && (*left)-- == 0 ? SHERD_ERR_IO : SHERD_OK;
+}
+#endif
+
+/* Whichever block cannot be had: SHERD_ERR_NO_MEMORY, and no output is written, or it is wiped. */
+static void test_anchor_share__without_memory_nothing_is_given(void **state)
+{
+#if SHERD_FAILPOINTS
+    static const struct share_fixture zeros;
+    struct share_fixture *dealt = share_deal(2, 3, 1, NULL);
+    struct share_fixture *again = test_calloc(1, sizeof(*again));
+    const struct sherd_share_deal deal = {.kind = SHERD_SHARE_SHAMIR, .threshold = 2, .count = 3, .generation = 1};
+    char text[SHERD_SHARE_TEXT_SIZE];
+    struct sherd_share share = {.index = 77};
+    enum sherd_err err = SHERD_ERR_NO_MEMORY;
+    int left = 0;
+
+    assert_int_equal(sherd_share_text(&dealt->shares[0], text), SHERD_OK);
+    for (int block = 0; err != SHERD_OK; block++) {
+        left = block;
+        sherd_failpoint_set(deny_alloc, &left);
+        err = sherd_share_split(share_secret, &deal, again->shares, &again->set);
+        sherd_failpoint_set(NULL, NULL);
+        assert_true(block > 0 || err == SHERD_ERR_NO_MEMORY);
+        if (err == SHERD_OK)
+            break;
+        assert_int_equal(err, SHERD_ERR_NO_MEMORY);
+        assert_memory_equal(again, &zeros, sizeof(zeros));
+    }
+    left = 0;
+    sherd_failpoint_set(deny_alloc, &left);
+    err = combine(dealt->shares, 2, &dealt->set, NULL);
+    left = 0;
+    const enum sherd_err parsed = sherd_share_parse(sherd_span_of(text, sizeof(text) - 1), &share, NULL);
+    left = 0;
+    const enum sherd_err written = sherd_share_text(&dealt->shares[0], text);
+    sherd_failpoint_set(NULL, NULL);
+    assert_int_equal(err, SHERD_ERR_NO_MEMORY);
+    assert_int_equal(parsed, SHERD_ERR_NO_MEMORY);
+    assert_int_equal(written, SHERD_ERR_NO_MEMORY);
+    assert_int_equal(share.index, 77);
+    test_free(dealt);
+    test_free(again);
+    (void)state;
+#else
+    (void)state;
+    skip();
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_anchor_share_decode__every_changed_byte_is_refused),
         cmocka_unit_test(test_anchor_share_decode__gives_what_was_encoded),
         cmocka_unit_test(test_anchor_share_set__comes_back_whole_or_not_at_all),
+        cmocka_unit_test(test_anchor_share__without_memory_nothing_is_given),
     };
 
     return cmocka_run_group_tests_name("anchor_share", tests, NULL, NULL);
