@@ -6,12 +6,13 @@
  * Limit: each stored byte is hashed (SHA-256) and decrypted (AES-256-GCM), so a core can pass 1 / (1/sha + 1/aes) bytes
  * a second, and all cores as many times that as they do at once: both are measured, chunk by chunk, in a cache, on each
  * core at once. Small contents cost a pin and a map entry each beside, whose cryptography is not of the rate of long
- * chunks: their limit is the cryptography of one record, measured likewise.
+ * chunks: their limit is the cryptography of one record, measured likewise, on messages and contexts as long as its
+ * own.
  */
 #include "bare.h"
 #include "common.h"
 #include "crypto/aead.h"
-#include "crypto/merkle.h"
+#include "envelope/context.h"
 #include "envelope/entry.h"
 #include "envelope/fragment.h"
 #include "envelope/payload.h"
@@ -79,65 +80,124 @@ struct crypto {
     atomic_ullong done;
 };
 
-static void seal_sample(const struct sherd_hmac_key *key, size_t bytes, struct sherd_buf *sealed)
+/* A sealed message of a record: its key, its context, its bytes. */
+struct sample {
+    struct sherd_hmac_key *key;
+    struct sherd_context context;
+    struct sherd_buf sealed;
+};
+
+static void sample_seal(struct sample *sample, struct sherd_span before, size_t bytes)
 {
+    static const uint8_t key[SHERD_AEAD_KEY_SIZE] = {1};
     static const uint8_t plain[2 * SMALL_BYTES];
 
-    bench_check(sherd_aead_seal_with(key, sherd_span_str("context of a hundred and fifty bytes or so"),
-                                     sherd_span_of(plain, bytes), sealed),
+    bench_check(sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(key, sizeof(key)), &sample->key), "key");
+    bench_check(sherd_buf_append(&sample->sealed, before), "seal");
+    bench_check(sherd_aead_seal_with(sample->key, sherd_context_span(&sample->context), sherd_span_of(plain, bytes),
+                                     &sample->sealed),
                 "seal");
 }
 
-static void open_sample(const struct sherd_hmac_key *key, const struct sherd_buf *sealed)
+static struct sample sample_of_entry(enum sherd_purpose compartment, enum sherd_kind kind)
+{
+    const size_t bytes = sherd_kind_payload_bytes(kind, compartment);
+    const struct sherd_uuid deployment = {{0}};
+    const struct sherd_ref name = {{0}};
+    struct sample sample = {.sealed.max = SHERD_ENTRY_BYTES_MAX};
+
+    sherd_context_of_entry(&deployment, compartment, (uint8_t)kind, 1, &name, bytes, &sample.context);
+    sample_seal(&sample, sherd_span_of(NULL, 0), bytes);
+    return sample;
+}
+
+/* A record key, or contents with what a fragment has before them. */
+static struct sample sample_of_record(enum sherd_purpose purpose, size_t before, size_t bytes)
+{
+    static const uint8_t prefix[SHERD_FRAGMENT_PREFIX_SIZE];
+    const struct sherd_scope scope = {.version = 1};
+    struct sample sample = {.sealed.max = SHERD_STORE_VALUE_BYTES_MAX};
+
+    sherd_context_of_scope(&scope, purpose, 1, 1, &sample.context);
+    sample_seal(&sample, sherd_span_of(prefix, before), bytes);
+    return sample;
+}
+
+static void sample_open(const struct sample *sample)
 {
     uint8_t block[2 * SMALL_BYTES];
     struct sherd_buf plain = sherd_buf_borrow(block, sizeof(block));
 
-    bench_check(sherd_aead_open_with(key, sherd_span_str("context of a hundred and fifty bytes or so"),
-                                     sherd_buf_span(sealed), &plain),
+    bench_check(sherd_aead_open_with(sample->key, sherd_context_span(&sample->context), sherd_buf_span(&sample->sealed),
+                                     &plain),
                 "open");
 }
 
+/* Contents have a key of their own, which no other message has: what depends on the key alone is not known before. */
+static void content_open(const struct sample *sample)
+{
+    static const uint8_t key[SHERD_AEAD_KEY_SIZE] = {1};
+    const struct sherd_span sealed = {sample->sealed.data + SHERD_FRAGMENT_PREFIX_SIZE,
+                                      sample->sealed.len - SHERD_FRAGMENT_PREFIX_SIZE};
+    uint8_t block[2 * SMALL_BYTES];
+    struct sherd_buf plain = sherd_buf_borrow(block, sizeof(block));
+
+    bench_check(sherd_aead_open(key, sherd_context_span(&sample->context), sealed, &plain), "open");
+}
+
+static void sample_done(struct sample *sample)
+{
+    sherd_hmac_key_free(sample->key);
+    sherd_buf_done(&sample->sealed);
+}
+
+/* The name of a pin, as long as what it is made of. */
+static void name_pin(const struct sherd_hmac_key *key)
+{
+    static const uint8_t bytes[34];
+    const struct sherd_span named = {bytes, sizeof(bytes)};
+    uint8_t mac[SHERD_SHA256_SIZE];
+
+    bench_check(sherd_hmac_with(key, &named, 1, mac), "hmac");
+}
+
 /*
- * Twice the pin (in the walk over `keys` and for its record), twice the map entry, the record key, the contents, two
- * digests.
+ * The pin twice, with its name (the walk over `keys` checks it, and the anchor reads it again when it gives the record
+ * key), the record key, the map entry, the content key, the digest of the fragment, the contents.
  */
 static void check_records(void *arg, unsigned thread)
 {
-    static const uint8_t bytes[SHERD_AEAD_KEY_SIZE] = {1};
+    static const uint8_t bytes[3 * SHERD_KEY_SIZE] = {1};
     struct crypto *crypto = arg;
-    struct sherd_hmac_key *key = NULL;
-    struct sherd_buf pin = {0}, record_key = {0}, map = {0}, content = {0};
-    uint8_t mac[SHERD_SHA512_SIZE];
+    struct sample pin = sample_of_entry(SHERD_FOR_KEYS, SHERD_KIND_PIN);
+    struct sample map = sample_of_entry(SHERD_FOR_ASSETS, SHERD_KIND_MAP);
+    struct sample record_key = sample_of_record(SHERD_FOR_RECORD_KEY, 0, SHERD_KEY_SIZE);
+    struct sample content = sample_of_record(SHERD_FOR_CONTENT, SHERD_FRAGMENT_PREFIX_SIZE, SMALL_BYTES);
+    struct sherd_hmac_key *name_key = NULL;
     struct sherd_digest digest;
+    uint8_t content_key[SHERD_KEY_SIZE];
 
     (void)thread;
-    bench_check(sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(bytes, sizeof(bytes)), &key), "key");
-    seal_sample(key, sherd_kind_payload_bytes(SHERD_KIND_PIN, SHERD_FOR_KEYS), &pin);
-    seal_sample(key, SHERD_KEY_SIZE, &record_key);
-    seal_sample(key, sherd_kind_payload_bytes(SHERD_KIND_MAP, SHERD_FOR_ASSETS), &map);
-    seal_sample(key, SMALL_BYTES, &content);
+    bench_check(sherd_hmac_key_new(SHERD_SHA256, sherd_span_of(bytes, SHERD_KEY_SIZE), &name_key), "key");
     while (bench_now_s() < crypto->until) {
         for (unsigned i = 0; i < 2; i++) {
-            const struct sherd_span name = {bytes, 24};
-
-            bench_check(sherd_hmac_with(key, &name, 1, mac), "hmac");
-            open_sample(key, &pin);
-            open_sample(key, &map);
-            bench_check(sherd_merkle_leaf(sherd_buf_span(&content), &digest), "digest");
+            name_pin(name_key);
+            sample_open(&pin);
         }
-        open_sample(key, &record_key);
-        bench_check(sherd_hkdf(SHERD_SHA512, sherd_span_of(mac, 64), sherd_span_of(NULL, 0), sherd_span_of(bytes, 32),
-                               mac, 32),
+        sample_open(&record_key);
+        sample_open(&map);
+        bench_check(sherd_hkdf(SHERD_SHA512, sherd_span_of(bytes, sizeof(bytes)), sherd_span_of(NULL, 0),
+                               sherd_context_span(&content.context), content_key, sizeof(content_key)),
                     "hkdf");
-        open_sample(key, &content);
+        bench_check(sherd_fragment_digest(sherd_buf_span(&content.sealed), &digest), "digest");
+        content_open(&content);
         atomic_fetch_add(&crypto->done, 1);
     }
-    sherd_buf_done(&pin);
-    sherd_buf_done(&record_key);
-    sherd_buf_done(&map);
-    sherd_buf_done(&content);
-    sherd_hmac_key_free(key);
+    sherd_hmac_key_free(name_key);
+    sample_done(&pin);
+    sample_done(&map);
+    sample_done(&record_key);
+    sample_done(&content);
 }
 
 static double record_rate(unsigned threads)

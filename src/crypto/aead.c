@@ -17,7 +17,9 @@
 #include "crypto/ct.h"
 #include "crypto/evp.h"
 #include "crypto/known.h"
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/params.h>
 #include <string.h>
 
 /* The array is not sized for the final zero byte of the literal by chance: that byte ends the AEAD's name. */
@@ -91,11 +93,6 @@ enum sherd_err sherd_aead_plain_bytes(uint64_t sealed_bytes, uint64_t *out_plain
 
 /* --- one chunk -------------------------------------------------------------------------------------------------- */
 
-static bool cipher_begin(EVP_CIPHER_CTX *cipher, const uint8_t key[static SHERD_AEAD_KEY_SIZE], bool sealing)
-{
-    return EVP_CipherInit_ex2(cipher, sherd_evp()->gcm, key, NULL, sealing, NULL) == 1;
-}
-
 static void nonce_of(const uint8_t base[static SHERD_AEAD_NONCE_SIZE], uint64_t index,
                      uint8_t out_nonce[static SHERD_AEAD_NONCE_SIZE])
 {
@@ -107,54 +104,70 @@ static void nonce_of(const uint8_t base[static SHERD_AEAD_NONCE_SIZE], uint64_t 
         out_nonce[SHERD_AEAD_NONCE_SIZE - sizeof(counter) + i] ^= counter[i];
 }
 
-static bool chunk_seal(EVP_CIPHER_CTX *cipher, const uint8_t *nonce, uint64_t index, struct sherd_span plain,
-                       uint8_t *out)
+/* Key, nonce and tag in one call, since each one asks the cipher for its shape again. key: NULL if it has one. */
+static bool chunk_begin(EVP_CIPHER_CTX *cipher, const uint8_t *key, const uint8_t *nonce, uint64_t index, bool sealing,
+                        const OSSL_PARAM *params)
 {
     uint8_t iv[SHERD_AEAD_NONCE_SIZE];
+
+    nonce_of(nonce, index, iv);
+    return EVP_CipherInit_ex2(cipher, key != NULL ? sherd_evp()->gcm : NULL, key, iv, sealing, params) == 1;
+}
+
+static bool chunk_seal(EVP_CIPHER_CTX *cipher, const uint8_t *key, const uint8_t *nonce, uint64_t index,
+                       struct sherd_span plain, uint8_t *out)
+{
     uint8_t *tag = out + plain.len;
     int done = 0;
 
-    nonce_of(nonce, index, iv);
-    return EVP_EncryptInit_ex2(cipher, NULL, NULL, iv, NULL) == 1 &&
+    return chunk_begin(cipher, key, nonce, index, true, NULL) &&
            (plain.len == 0 || EVP_EncryptUpdate(cipher, out, &done, plain.data, (int)plain.len) == 1) &&
            EVP_EncryptFinal_ex(cipher, tag, &done) == 1 &&
            EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, SHERD_AEAD_TAG_SIZE, tag) == 1;
 }
 
-/* OpenSSL writes the plaintext before it has checked the tag, so the output is wiped where the check fails. */
-static bool chunk_open(EVP_CIPHER_CTX *cipher, const uint8_t *nonce, uint64_t index, struct sherd_span sealed,
-                       uint8_t *out)
+/* Decrypts and checks. What fails before the check fails for want of memory: nobody has tampered. */
+static enum sherd_err chunk_decrypt(EVP_CIPHER_CTX *cipher, const uint8_t *key, const uint8_t *nonce, uint64_t index,
+                                    struct sherd_span sealed, uint8_t *out)
 {
     const size_t plain_bytes = sealed.len - SHERD_AEAD_TAG_SIZE;
-    uint8_t iv[SHERD_AEAD_NONCE_SIZE];
     uint8_t tag[SHERD_AEAD_TAG_SIZE];
     uint8_t none[SHERD_AEAD_TAG_SIZE];
+    const OSSL_PARAM params[] = {OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, sizeof(tag)),
+                                 OSSL_PARAM_construct_end()};
     int done = 0;
-    bool good;
 
-    nonce_of(nonce, index, iv);
     memcpy(tag, sealed.data + plain_bytes, sizeof(tag));
-    good = EVP_DecryptInit_ex2(cipher, NULL, NULL, iv, NULL) == 1 &&
-           EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, SHERD_AEAD_TAG_SIZE, tag) == 1 &&
-           (plain_bytes == 0 || EVP_DecryptUpdate(cipher, out, &done, sealed.data, (int)plain_bytes) == 1) &&
-           EVP_DecryptFinal_ex(cipher, none, &done) == 1;
-    if (!good) {
-        sherd_wipe(out, plain_bytes);
+    if (!chunk_begin(cipher, key, nonce, index, false, params) ||
+        (plain_bytes > 0 && EVP_DecryptUpdate(cipher, out, &done, sealed.data, (int)plain_bytes) != 1))
+        return sherd_evp_fail("AES-256-GCM");
+    return EVP_DecryptFinal_ex(cipher, none, &done) == 1 ? SHERD_OK : tampered();
+}
+
+/* OpenSSL writes the plaintext before it has checked the tag, so the output is wiped where the check fails. */
+static enum sherd_err chunk_open(EVP_CIPHER_CTX *cipher, const uint8_t *key, const uint8_t *nonce, uint64_t index,
+                                 struct sherd_span sealed, uint8_t *out)
+{
+    const enum sherd_err err = chunk_decrypt(cipher, key, nonce, index, sealed, out);
+
+    if (err != SHERD_OK) {
+        sherd_wipe(out, sealed.len - SHERD_AEAD_TAG_SIZE);
         ERR_clear_error();
     }
-    return good;
+    return err;
 }
 
 /* --- whole messages --------------------------------------------------------------------------------------------- */
 
 static bool chunks_seal(EVP_CIPHER_CTX *cipher, const struct derived *derived, struct sherd_span plain, uint8_t *out)
 {
-    bool done = cipher_begin(cipher, derived->key, true);
+    bool done = true;
 
     for (uint64_t index = 0; done; index++) {
         const size_t take = plain.len < SHERD_AEAD_CHUNK_SIZE ? plain.len : SHERD_AEAD_CHUNK_SIZE;
 
-        done = chunk_seal(cipher, derived->nonce, index, sherd_span_of(plain.data, take), out);
+        done = chunk_seal(cipher, index == 0 ? derived->key : NULL, derived->nonce, index,
+                          sherd_span_of(plain.data, take), out);
         if (take < SHERD_AEAD_CHUNK_SIZE)
             break;
         plain = sherd_span_of(plain.data + take, plain.len - take);
@@ -164,20 +177,23 @@ static bool chunks_seal(EVP_CIPHER_CTX *cipher, const struct derived *derived, s
     return done;
 }
 
-static bool chunks_open(EVP_CIPHER_CTX *cipher, const struct derived *derived, struct sherd_span chunks, uint8_t *out)
+static enum sherd_err chunks_open(EVP_CIPHER_CTX *cipher, const struct derived *derived, struct sherd_span chunks,
+                                  uint8_t *out)
 {
-    bool done = true;
+    enum sherd_err err = SHERD_OK;
 
-    for (uint64_t index = 0; done; index++) {
+    for (uint64_t index = 0; err == SHERD_OK; index++) {
         const size_t take = chunks.len < SHERD_AEAD_SEALED_CHUNK_SIZE ? chunks.len : SHERD_AEAD_SEALED_CHUNK_SIZE;
 
-        done = chunk_open(cipher, derived->nonce, index, sherd_span_of(chunks.data, take), out);
+        err = chunk_open(cipher, index == 0 ? derived->key : NULL, derived->nonce, index,
+                         sherd_span_of(chunks.data, take), out);
         if (take < SHERD_AEAD_SEALED_CHUNK_SIZE)
             break;
         chunks = sherd_span_of(chunks.data + take, chunks.len - take);
         out += SHERD_AEAD_CHUNK_SIZE;
     }
-    return done;
+    EVP_CIPHER_CTX_reset(cipher);
+    return err;
 }
 
 static enum sherd_err message_seal(const struct sherd_hmac_key *key, struct sherd_span context,
@@ -213,7 +229,6 @@ static enum sherd_err message_open(const struct sherd_hmac_key *key, struct sher
     struct sherd_span chunks;
     uint64_t plain_bytes = 0;
     uint8_t *out;
-    bool good;
 
     SHERD_TRY(sherd_aead_plain_bytes(sealed.len, &plain_bytes));
     SHERD_TRY(sherd_evp_lane(&lane));
@@ -222,15 +237,10 @@ static enum sherd_err message_open(const struct sherd_hmac_key *key, struct sher
 
     chunks = sherd_span_of(sealed.data + SHERD_AEAD_HEADER_SIZE, sealed.len - SHERD_AEAD_HEADER_SIZE);
     out = out_plain->data + out_plain->len;
-    if (!cipher_begin(lane->cipher, derived.key, false)) {
-        EVP_CIPHER_CTX_reset(lane->cipher);
-        return sherd_evp_fail("AES-256-GCM"); /* no memory: nobody has tampered */
-    }
-    good = chunks_open(lane->cipher, &derived, chunks, out);
-    EVP_CIPHER_CTX_reset(lane->cipher);
-    if (!good) {
+    const enum sherd_err err = chunks_open(lane->cipher, &derived, chunks, out);
+    if (err != SHERD_OK) {
         sherd_wipe(out, (size_t)plain_bytes); /* the chunks before the bad one */
-        return tampered();
+        return err;
     }
     out_plain->len += (size_t)plain_bytes;
     return SHERD_OK;
@@ -320,7 +330,7 @@ enum sherd_err sherd_aead_message_raw(const uint8_t key[static SHERD_AEAD_KEY_SI
     memcpy(message->nonce, nonce, sizeof(message->nonce));
     message->sealing = sealing;
     message->cipher = EVP_CIPHER_CTX_new();
-    if (message->cipher == NULL || !cipher_begin(message->cipher, key, sealing))
+    if (message->cipher == NULL || EVP_CipherInit_ex2(message->cipher, sherd_evp()->gcm, key, NULL, sealing, NULL) != 1)
         return sherd_evp_fail("AES-256-GCM");
     *out_message = sherd_aead_message_take(&message);
     return SHERD_OK;
@@ -371,7 +381,7 @@ enum sherd_err sherd_aead_chunk_seal(struct sherd_aead_message *message, uint64_
 
     /* Also after a failure: a nonce that may have met one plaintext must not meet another. */
     message->next = plain.len < SHERD_AEAD_CHUNK_SIZE ? SHERD_AEAD_CHUNKS_MAX : index + 1;
-    if (!chunk_seal(message->cipher, message->nonce, index, plain, out))
+    if (!chunk_seal(message->cipher, NULL, message->nonce, index, plain, out))
         return sherd_evp_fail("AES-256-GCM");
     return SHERD_OK;
 }
@@ -382,5 +392,5 @@ enum sherd_err sherd_aead_chunk_open(struct sherd_aead_message *message, uint64_
     SHERD_ENSURE(!message->sealing, SHERD_ERR_INVALID, "a message that is being sealed cannot be opened");
     if (sealed.len < SHERD_AEAD_TAG_SIZE || sealed.len > SHERD_AEAD_SEALED_CHUNK_SIZE || index >= SHERD_AEAD_CHUNKS_MAX)
         return tampered();
-    return chunk_open(message->cipher, message->nonce, index, sealed, out) ? SHERD_OK : tampered();
+    return chunk_open(message->cipher, NULL, message->nonce, index, sealed, out);
 }

@@ -48,13 +48,21 @@ static enum sherd_err read_blob_head(struct sherd_vault *vault, struct sherd_loa
     return err == SHERD_ERR_LIMIT ? tampered("its fragment in secrets was cut") : err;
 }
 
+/* The map entry says how long it is. The block is not secret, but a secret one is made faster than one of the heap. */
 static enum sherd_err read_entry(struct sherd_vault *vault, struct sherd_loaded *loaded)
 {
-    loaded->fragment.max = SHERD_STORE_VALUE_BYTES_MAX;
-    SHERD_TRY(sherd_compartment_get(vault->secrets, loaded->map.data, &loaded->fragment));
-    if (loaded->fragment.len != loaded->map.fragment_bytes)
+    const uint64_t bytes = loaded->map.fragment_bytes;
+
+    if (bytes > SHERD_STORE_VALUE_BYTES_MAX)
+        return tampered("its fragment in secrets has an impossible length");
+    loaded->fragment_block = sherd_secret_alloc((size_t)bytes);
+    if (loaded->fragment_block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    loaded->fragment = sherd_buf_borrow(loaded->fragment_block, (size_t)bytes);
+    const enum sherd_err err = sherd_compartment_get(vault->secrets, loaded->map.data, &loaded->fragment);
+    if (err == SHERD_ERR_LIMIT || (err == SHERD_OK && loaded->fragment.len != bytes))
         return tampered("its fragment in secrets was cut or extended");
-    return SHERD_OK;
+    return err;
 }
 
 static enum sherd_err read_fragment(struct sherd_vault *vault, struct sherd_loaded *loaded)
@@ -145,6 +153,7 @@ void sherd_loaded_done(struct sherd_loaded *loaded)
 {
     sherd_blob_close(loaded->blob);
     sherd_buf_done(&loaded->fragment);
+    sherd_secret_free(loaded->fragment_block);
     sherd_secret_free(loaded->payload.data);
     sherd_secret_free(loaded->keys);
     sherd_wipe(loaded, sizeof(*loaded));

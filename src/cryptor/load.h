@@ -16,6 +16,7 @@ struct sherd_loaded {
     struct sherd_version_keys *keys;        /* in secret memory */
     struct sherd_context context;           /* of the contents */
     struct sherd_buf fragment;              /* the whole fragment, where it is an entry */
+    uint8_t *fragment_block;                /* what fragment lies in, unless that owns its bytes */
     struct sherd_blob_reader *blob;         /* where it is a blob */
     uint8_t head[SHERD_FRAGMENT_HEAD_SIZE]; /* of a blob */
 };

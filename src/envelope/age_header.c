@@ -119,7 +119,7 @@ static enum sherd_err version_read(struct sherd_span *rest)
 
     if (!line_take(rest, &line) || !begins(line, version_front))
         return malformed();
-    after = line;
+    after = sherd_span_of(line.data + sizeof(version_front) - 1, line.len - (sizeof(version_front) - 1));
     if (!arg_take(&after, &word) || after.len > 0)
         return malformed();
     if (!sherd_span_equal(line, sherd_span_str(version_ours)))

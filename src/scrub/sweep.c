@@ -11,45 +11,31 @@
  *
  * Names are looked at in parts, by their first byte, so that memory stays bounded however many records there are.
  */
-#include "base/mem.h"
 #include "base/bytes.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "cryptor/load.h"
+#include "scrub/instant.h"
+#include "scrub/pages.h"
 #include "store/refs.h"
 
 /* Live fragments whose names are held at once. */
 #define PART_REFS_MAX ((uint64_t)4 << 20)
 #define DELETES_MAX 1024U
-/* Entries of `keys` that are looked at in one go. */
-#define PAGE_MAX 512U
 
 struct sweep {
     struct sherd_vault *vault;
     bool dry_run;
-    struct sherd_snapshot *assets;
-    struct sherd_snapshot *secrets;
-    struct sherd_refs blobs; /* all blobs there were before the instant */
-    uint8_t *block;          /* secret memory for one payload */
-    struct sherd_ref owner;  /* name of the entry by which `secrets` says whose it is */
-    unsigned first_byte;     /* the part of the names that is looked at: first_byte..last_byte */
+    struct sherd_instant instant;
+    uint8_t *block;      /* secret memory for one payload */
+    unsigned first_byte; /* the part of the names that is looked at: first_byte..last_byte */
     unsigned last_byte;
+    pthread_mutex_t lock;     /* while pins are looked up: guards block, instant and late */
     struct sherd_refs late;   /* fragments whose pins and map entries are newer than the instant */
     struct sherd_refs live;   /* fragments of live map entries, in this part */
     struct sherd_refs doomed; /* to be deleted, in the compartment that is being scanned */
     struct sherd_sweep_stat stat;
 };
-
-/* Whether a map entry is the one that its record's pin names. */
-static enum sherd_err map_is_live(struct sweep *sweep, const struct sherd_ref *name, const struct sherd_map *map,
-                                  bool *out_live)
-{
-    struct sherd_anchor *anchor = sweep->vault->anchor;
-    struct sherd_pin_view view;
-
-    const enum sherd_err err = anchor->ops->pin_get(anchor, map->record, map->version, &view, NULL);
-    *out_live = err == SHERD_OK && sherd_same(&view.pin.map, name, sizeof(*name));
-    return err == SHERD_ERR_NOT_FOUND ? SHERD_OK : err;
-}
 
 static enum sherd_err visit_map(void *arg, struct sherd_ref name, struct sherd_span stored)
 {
@@ -61,7 +47,7 @@ static enum sherd_err visit_map(void *arg, struct sherd_ref name, struct sherd_s
     if (!sherd_assets_is_map(&sweep->vault->assets, stored))
         return sherd_assets_entry_check(&sweep->vault->assets, &name, stored);
     SHERD_TRY(sherd_assets_map_open(&sweep->vault->assets, &name, stored, &payload, &map));
-    SHERD_TRY(map_is_live(sweep, &name, &map, &live));
+    SHERD_TRY(sherd_map_is_live(sweep->vault, &name, &map, &live));
     if (live && map.data.bytes[0] >= sweep->first_byte && map.data.bytes[0] <= sweep->last_byte)
         return sherd_refs_add(&sweep->live, &map.data);
     if (!live && name.bytes[0] >= sweep->first_byte && name.bytes[0] <= sweep->last_byte)
@@ -78,7 +64,7 @@ static enum sherd_err visit_fragment(void *arg, struct sherd_ref name, struct sh
         return SHERD_OK;
     if (name.bytes[0] > sweep->last_byte)
         return SHERD_ERR_LIMIT; /* the part is done; taken back in sweep_part() */
-    if (sherd_same(&name, &sweep->owner, sizeof(name)))
+    if (sherd_same(&name, &sweep->instant.owner, sizeof(name)))
         return SHERD_OK; /* says whose the compartment is: no fragment, whether or not it verifies */
     if (sherd_refs_have(&sweep->live, &name) || sherd_refs_have(&sweep->late, &name))
         return SHERD_OK;
@@ -105,8 +91,8 @@ static enum sherd_err delete_entries(struct sweep *sweep, struct sherd_compartme
 
 static enum sherd_err sweep_blobs(struct sweep *sweep)
 {
-    for (size_t i = 0; i < sweep->blobs.count; i++) {
-        const struct sherd_ref *name = &sweep->blobs.refs[i];
+    for (size_t i = 0; i < sweep->instant.blobs.count; i++) {
+        const struct sherd_ref *name = &sweep->instant.blobs.refs[i];
 
         if (name->bytes[0] < sweep->first_byte || name->bytes[0] > sweep->last_byte ||
             sherd_refs_have(&sweep->live, name) || sherd_refs_have(&sweep->late, name))
@@ -122,13 +108,13 @@ static enum sherd_err sweep_part(struct sweep *sweep)
 {
     sweep->live.count = 0;
     sweep->doomed.count = 0;
-    SHERD_TRY(sherd_snapshot_scan(sweep->assets, NULL, visit_map, sweep));
+    SHERD_TRY(sherd_snapshot_scan(sweep->instant.assets, NULL, visit_map, sweep));
     sherd_refs_order(&sweep->live);
     sweep->stat.map_count += sweep->doomed.count;
     SHERD_TRY(delete_entries(sweep, sweep->vault->assets.compartment));
 
     sweep->doomed.count = 0;
-    const enum sherd_err err = sherd_snapshot_scan(sweep->secrets, NULL, visit_fragment, sweep);
+    const enum sherd_err err = sherd_snapshot_scan(sweep->instant.secrets, NULL, visit_fragment, sweep);
     if (err != SHERD_ERR_LIMIT)
         SHERD_TRY(err);
     sweep->stat.fragment_count += sweep->doomed.count;
@@ -162,49 +148,6 @@ static enum sherd_err sweep_parts(struct sweep *sweep)
     return SHERD_OK;
 }
 
-static enum sherd_err note_blob(void *arg, struct sherd_ref name, struct sherd_span bytes)
-{
-    (void)bytes;
-    return sherd_refs_add(arg, &name);
-}
-
-/* The instant at which nothing is in flight. */
-static enum sherd_err take_snapshots(struct sweep *sweep)
-{
-    struct sherd_vault *vault = sweep->vault;
-
-    SHERD_TRY(sherd_window_enter(vault->window, true));
-    enum sherd_err err = sherd_compartment_snapshot_begin(vault->assets.compartment, &sweep->assets);
-    if (err == SHERD_OK)
-        err = sherd_compartment_snapshot_begin(vault->secrets, &sweep->secrets);
-    sherd_window_leave(vault->window, true);
-    return err;
-}
-
-/* A page of pins: gathered in a scan, looked up after it. */
-struct pin_page {
-    size_t count;
-    struct {
-        struct sherd_uuid record;
-        uint64_t version;
-        struct sherd_ref map;
-    } pins[PAGE_MAX];
-};
-
-static enum sherd_err visit_pin(void *arg, const struct sherd_anchor_entry *entry)
-{
-    struct pin_page *page = arg;
-
-    if (entry->status != SHERD_OK)
-        return sherd_fail(entry->status, "an entry of keys does not verify");
-    if (entry->pin == NULL)
-        return SHERD_OK;
-    page->pins[page->count].record = entry->pin->record;
-    page->pins[page->count].version = entry->pin->version;
-    page->pins[page->count++].map = entry->pin->map;
-    return SHERD_OK;
-}
-
 /* A pin whose map entry is not in the snapshot: it is newer, or it is gone by now, or the map entry was removed. */
 static enum sherd_err look_up(struct sweep *sweep, struct sherd_uuid record, uint64_t version)
 {
@@ -217,68 +160,69 @@ static enum sherd_err look_up(struct sweep *sweep, struct sherd_uuid record, uin
     return sherd_refs_add(&sweep->late, &loaded.map.data);
 }
 
-static enum sherd_err check_page(struct sweep *sweep, const struct pin_page *page)
+/* Whether a pin finds its map entry. The lock is held: a snapshot serves one thread at a time. */
+static enum sherd_err check_map(struct sweep *sweep, const struct sherd_page_entry *entry)
 {
+    struct sherd_buf stored = sherd_buf_borrow(sweep->block, SHERD_PAYLOAD_BYTES_MAX);
+
+    const enum sherd_err err = sherd_snapshot_get(sweep->instant.assets, entry->map, &stored);
+    if (err == SHERD_ERR_NOT_FOUND)
+        return look_up(sweep, entry->id, entry->version);
+    return err == SHERD_ERR_LIMIT ? SHERD_OK : err; /* what does not fit does not verify, and ends the sweep later */
+}
+
+/* Whether the pins of a record agree: where an older head was put back, a newer version would look like an orphan. */
+static enum sherd_err check_agrees(struct sweep *sweep, const struct sherd_page_entry *entry)
+{
+    uint64_t missing = 0;
+    bool stray = false;
+
+    if (entry->kind == SHERD_KIND_PIN)
+        SHERD_TRY(sherd_pin_find_missing(sweep->vault, entry, 1, &missing));
+    else
+        SHERD_TRY(sherd_pin_is_stray(sweep->vault, entry, &stray));
+    if (stray || missing != 0)
+        return sherd_fail(SHERD_ERR_TAMPERED, "the pins of a record do not agree");
+    return SHERD_OK;
+}
+
+static enum sherd_err check_page(void *arg, const struct sherd_page *page)
+{
+    struct sweep *sweep = arg;
+
     for (size_t i = 0; i < page->count; i++) {
-        struct sherd_buf stored = sherd_buf_borrow(sweep->block, SHERD_PAYLOAD_BYTES_MAX);
+        const struct sherd_page_entry *entry = &page->entries[i];
 
-        const enum sherd_err err = sherd_snapshot_get(sweep->assets, page->pins[i].map, &stored);
-        if (err == SHERD_ERR_NOT_FOUND)
-            SHERD_TRY(look_up(sweep, page->pins[i].record, page->pins[i].version));
-        else if (err != SHERD_ERR_LIMIT) /* what does not fit does not verify, and ends the sweep when it is met */
-            SHERD_TRY(err);
+        if (entry->status != SHERD_OK)
+            return sherd_fail(entry->status, "an entry of keys does not verify");
+        if (!sherd_page_entry_is_pin(entry))
+            continue;
+        SHERD_TRY(check_agrees(sweep, entry));
+        (void)pthread_mutex_lock(&sweep->lock);
+        const enum sherd_err err = check_map(sweep, entry);
+        (void)pthread_mutex_unlock(&sweep->lock);
+        SHERD_TRY(err);
     }
     return SHERD_OK;
 }
 
-static enum sherd_err check_pages(struct sweep *sweep, struct pin_page *page)
-{
-    struct sherd_anchor *anchor = sweep->vault->anchor;
-    struct sherd_ref after;
-    size_t seen = PAGE_MAX;
-    bool first = true;
-
-    while (seen == PAGE_MAX) {
-        struct sherd_ref last;
-
-        page->count = 0;
-        SHERD_TRY(anchor->ops->scan(anchor, first ? NULL : &after, PAGE_MAX, visit_pin, page, &last, &seen));
-        SHERD_TRY(check_page(sweep, page));
-        after = last;
-        first = false;
-    }
-    sherd_refs_order(&sweep->late);
-    return SHERD_OK;
-}
-
-/* Whether each pin finds its map entry; otherwise what it led to would look like an orphan. */
+/*
+ * Whether each pin finds its map entry, and agrees with the others of its record; otherwise what it led to would look
+ * like an orphan.
+ */
 static enum sherd_err check_pins(struct sweep *sweep)
 {
-    struct pin_page *page = sherd_alloc(sizeof(*page));
+    const enum sherd_err err = sherd_pages_each(sweep->vault, check_page, sweep);
 
-    if (page == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    const enum sherd_err err = check_pages(sweep, page);
-    sherd_free(page);
     if (err == SHERD_ERR_TAMPERED)
         return sherd_fail(err, "something does not verify or was removed, so nothing is swept: run `sherd verify`");
+    sherd_refs_order(&sweep->late);
     return err;
-}
-
-static enum sherd_err find_owner(struct sweep *sweep)
-{
-    struct sherd_anchor *anchor = sweep->vault->anchor;
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
-
-    return anchor->ops->compartment_entry(anchor, SHERD_SECRETS, &sweep->owner, &stored);
 }
 
 static enum sherd_err sweep_all(struct sweep *sweep)
 {
-    SHERD_TRY(find_owner(sweep));
-    SHERD_TRY(sherd_compartment_blob_scan(sweep->vault->secrets, NULL, note_blob, &sweep->blobs));
-    SHERD_TRY(take_snapshots(sweep));
+    SHERD_TRY(sherd_instant_take(sweep->vault, &sweep->instant));
     if (!sweep->dry_run)
         SHERD_TRY(check_pins(sweep));
     SHERD_TRY(sweep_parts(sweep));
@@ -293,11 +237,12 @@ enum sherd_err sherd_vault_sweep(struct sherd_vault *vault, bool dry_run, struct
     SHERD_ENSURE(out_stat != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     if (!dry_run)
         SHERD_TRY(sherd_vault_check_writable(vault));
+    if (pthread_mutex_init(&sweep.lock, NULL) != 0)
+        return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
     sweep.block = sherd_secret_alloc(SHERD_PAYLOAD_BYTES_MAX);
     const enum sherd_err err = sweep.block != NULL ? sweep_all(&sweep) : SHERD_ERR_NO_MEMORY;
-    sherd_snapshot_end(sweep.secrets);
-    sherd_snapshot_end(sweep.assets);
-    sherd_refs_done(&sweep.blobs);
+    sherd_instant_done(&sweep.instant);
+    (void)pthread_mutex_destroy(&sweep.lock);
     sherd_refs_done(&sweep.late);
     sherd_refs_done(&sweep.live);
     sherd_refs_done(&sweep.doomed);

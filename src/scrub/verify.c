@@ -3,29 +3,27 @@
  * Verify: reads and checks everything of one record, or of the whole vault.
  *
  * Of the whole vault: every entry of `keys`, and for each pin its map entry, its fragment, the fragment's digest and
- * every tag; every entry of `identity` and `assets`; then what no pin names, which is counted and left to the sweeper.
+ * every tag, and whether the pins of a record agree with one another; then what no pin led to in `assets` and
+ * `secrets` (strays.h), every entry of `identity`, and the compartments' own. Orphans are counted and left to the
+ * sweeper.
+ *
  * Nothing is held still meanwhile: a finding about a record counts only if the anchor still says what it said when the
  * record was looked at.
  */
+#include "scrub/verify.h"
 #include "base/bytes.h"
-#include "base/mem.h"
-#include "base/secret.h"
-#include "crypto/merkle.h"
-#include "cryptor/load.h"
-#include <stdatomic.h>
+#include "scrub/contents.h"
+#include "scrub/lane.h"
+#include "scrub/pages.h"
+#include "scrub/strays.h"
 #include <stdio.h>
-
-/* Entries of `keys` that are looked at in one go. */
-#define PAGE_MAX 512U
-/* Chunks of a blob that one thread checks at a time, and that all threads together do in one round. */
-#define STRIPE_CHUNKS ((size_t)16)
-#define ROUND_STRIPES ((size_t)64)
 
 struct verify {
     struct sherd_vault *vault;
     const struct sherd_observer *observer;
-    pthread_mutex_t lock; /* guards stat, the observer and stopped */
+    pthread_mutex_t lock; /* guards all that follows, and the observer */
     struct sherd_verify_stat stat;
+    struct sherd_reached reached;
     bool stopped;
     uint64_t total_bytes;
 };
@@ -39,32 +37,38 @@ static void find(struct verify *verify, struct sherd_finding finding)
     (void)pthread_mutex_unlock(&verify->lock);
 }
 
-static void find_record(struct verify *verify, enum sherd_finding_kind kind, const struct sherd_pin *pin,
-                        const char *text)
+static void find_record(struct verify *verify, enum sherd_finding_kind kind, const char *compartment,
+                        struct sherd_uuid id, uint64_t version, const char *text)
 {
-    find(verify, (struct sherd_finding){.kind = kind,
-                                        .compartment = kind == SHERD_FINDING_MAP ? "assets" : "secrets",
-                                        .has_record = true,
-                                        .id = pin->record,
-                                        .version = pin->version,
-                                        .text = text});
+    find(verify,
+         (struct sherd_finding){
+             .kind = kind, .compartment = compartment, .has_record = true, .id = id, .version = version, .text = text});
+}
+
+/* A finding about a stored thing: what it is, its name, and what is wrong with it. */
+static void find_thing(struct verify *verify, enum sherd_finding_kind kind, const char *compartment, const char *what,
+                       const struct sherd_ref *name, const char *wrong)
+{
+    char text[96];
+    size_t len = (size_t)snprintf(text, sizeof(text), "%s ", what);
+
+    for (size_t i = 0; i < sizeof(name->bytes); i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%02x", name->bytes[i]);
+    (void)snprintf(text + len, sizeof(text) - len, " %s", wrong);
+    find(verify, (struct sherd_finding){.kind = kind, .compartment = compartment, .text = text});
 }
 
 static void find_entry(struct verify *verify, enum sherd_finding_kind kind, const char *compartment,
                        const struct sherd_ref *name)
 {
-    char text[80];
-    size_t len = (size_t)snprintf(text, sizeof(text), "entry ");
-
-    for (size_t i = 0; i < sizeof(name->bytes); i++)
-        len += (size_t)snprintf(text + len, sizeof(text) - len, "%02x", name->bytes[i]);
-    (void)snprintf(text + len, sizeof(text) - len, " does not verify");
-    find(verify, (struct sherd_finding){.kind = kind, .compartment = compartment, .text = text});
+    find_thing(verify, kind, compartment, "entry", name, "does not verify");
 }
 
 /* Count what was checked, tell the observer, and hear from it. @return SHERD_ERR_BUSY: it wants to stop */
-static enum sherd_err advance(struct verify *verify, uint64_t content_bytes)
+static enum sherd_err advance(void *arg, uint64_t content_bytes)
 {
+    struct verify *verify = arg;
+
     (void)pthread_mutex_lock(&verify->lock);
     verify->stat.content_bytes += content_bytes;
     if (verify->observer->progress != NULL && !verify->stopped)
@@ -75,277 +79,205 @@ static enum sherd_err advance(struct verify *verify, uint64_t content_bytes)
     return stopped ? sherd_fail(SHERD_ERR_BUSY, "verifying was stopped") : SHERD_OK;
 }
 
-static enum sherd_err check_inline(struct verify *verify, const struct sherd_loaded *loaded)
-{
-    const size_t room = loaded->fragment.len;
-    SHERD_CLEANUP(sherd_secret_freep) uint8_t *block = sherd_secret_alloc(room);
-    struct sherd_digest digest;
+/* --- pins, and what they lead to --------------------------------------------------------------------------------- */
 
-    if (block == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    struct sherd_buf plain = sherd_buf_borrow(block, room);
-    SHERD_TRY(sherd_fragment_digest(sherd_buf_span(&loaded->fragment), &digest));
-    if (!sherd_same(&digest, &loaded->view.pin.digest, sizeof(digest)))
-        return sherd_fail(SHERD_ERR_TAMPERED, "the fragment is not the one that was pinned");
-    SHERD_TRY(sherd_loaded_open_inline(loaded, &plain));
-    return advance(verify, loaded->map.content_bytes);
-}
-
-/* One round over the chunks of a blob: stripes are checked by all threads, their leaves then added in order. */
-struct round {
-    struct verify *verify;
-    const struct sherd_loaded *loaded;
-    const struct sherd_aead_message *message;
-    uint64_t plain_bytes;
-    uint64_t chunk_count;
-    uint64_t first_chunk;
-    struct sherd_digest *leaves; /* ROUND_STRIPES * STRIPE_CHUNKS */
+/* A version that is looked at: what a pin said of it. */
+struct version {
+    struct sherd_uuid record;
+    uint64_t number;
+    struct sherd_ref map;
 };
-
-static size_t chunk_plain_bytes(const struct round *round, uint64_t index)
-{
-    const uint64_t left = round->plain_bytes - index * SHERD_AEAD_CHUNK_SIZE;
-
-    return left < SHERD_AEAD_CHUNK_SIZE ? (size_t)left : SHERD_AEAD_CHUNK_SIZE;
-}
-
-static enum sherd_err check_chunks(struct round *round, struct sherd_aead_message *message, uint64_t first,
-                                   size_t count, uint8_t *sealed, uint8_t *plain)
-{
-    size_t bytes = 0;
-
-    for (size_t i = 0; i < count; i++)
-        bytes += chunk_plain_bytes(round, first + i) + SHERD_AEAD_TAG_SIZE;
-    const enum sherd_err err = sherd_blob_read(round->loaded->blob, sherd_fragment_chunk_offset(first), sealed, bytes);
-    if (err == SHERD_ERR_LIMIT)
-        return sherd_fail(SHERD_ERR_TAMPERED, "the fragment was cut");
-    SHERD_TRY(err);
-    for (size_t i = 0; i < count; i++) {
-        const size_t plain_bytes = chunk_plain_bytes(round, first + i);
-        const struct sherd_span chunk = {sealed + i * SHERD_AEAD_SEALED_CHUNK_SIZE, plain_bytes + SHERD_AEAD_TAG_SIZE};
-
-        SHERD_TRY(sherd_merkle_leaf(chunk, &round->leaves[first + i - round->first_chunk]));
-        SHERD_TRY(sherd_aead_chunk_open(message, first + i, chunk, plain));
-    }
-    return SHERD_OK;
-}
-
-/* Bytes of contents, padding left out, in count chunks from first on. */
-static uint64_t content_in(const struct round *round, uint64_t first, size_t count)
-{
-    const uint64_t content_bytes = round->loaded->map.content_bytes;
-    const uint64_t begin = first * SHERD_AEAD_CHUNK_SIZE;
-    const uint64_t bytes = count * SHERD_AEAD_CHUNK_SIZE;
-
-    if (begin >= content_bytes)
-        return 0;
-    return content_bytes - begin < bytes ? content_bytes - begin : bytes;
-}
-
-static enum sherd_err check_stripe(void *arg, size_t index)
-{
-    struct round *round = arg;
-    const uint64_t first = round->first_chunk + index * STRIPE_CHUNKS;
-    const uint64_t left = round->chunk_count - first;
-    const size_t count = left < STRIPE_CHUNKS ? (size_t)left : STRIPE_CHUNKS;
-    SHERD_CLEANUP(sherd_aead_message_freep) struct sherd_aead_message *message = NULL;
-    SHERD_CLEANUP(sherd_secret_freep) uint8_t *plain = sherd_secret_alloc(SHERD_AEAD_CHUNK_SIZE);
-    uint8_t *sealed = sherd_alloc(STRIPE_CHUNKS * SHERD_AEAD_SEALED_CHUNK_SIZE);
-    enum sherd_err err = plain != NULL && sealed != NULL ? sherd_aead_message_clone(round->message, &message)
-                                                         : SHERD_ERR_NO_MEMORY;
-
-    if (err == SHERD_OK)
-        err = check_chunks(round, message, first, count, sealed, plain);
-    sherd_free(sealed);
-    SHERD_TRY(err);
-    return advance(round->verify, content_in(round, first, count));
-}
-
-static enum sherd_err check_rounds(struct round *round, struct sherd_merkle *tree)
-{
-    while (round->first_chunk < round->chunk_count) {
-        const uint64_t left = round->chunk_count - round->first_chunk;
-        const uint64_t count = left < ROUND_STRIPES * STRIPE_CHUNKS ? left : ROUND_STRIPES * STRIPE_CHUNKS;
-
-        SHERD_TRY(sherd_pool_each(round->verify->vault->pool, (size_t)((count + STRIPE_CHUNKS - 1) / STRIPE_CHUNKS),
-                                  check_stripe, round));
-        for (size_t i = 0; i < count; i++)
-            SHERD_TRY(sherd_merkle_add(tree, &round->leaves[i]));
-        round->first_chunk += count;
-    }
-    return SHERD_OK;
-}
-
-static enum sherd_err check_blob(struct verify *verify, const struct sherd_loaded *loaded)
-{
-    struct round round = {.verify = verify, .loaded = loaded};
-    struct sherd_merkle tree = {0};
-    struct sherd_digest digest;
-    SHERD_CLEANUP(sherd_aead_message_freep) struct sherd_aead_message *message = NULL;
-
-    SHERD_TRY(sherd_aead_plain_bytes(loaded->map.fragment_bytes - SHERD_FRAGMENT_PREFIX_SIZE, &round.plain_bytes));
-    round.chunk_count = round.plain_bytes / SHERD_AEAD_CHUNK_SIZE + 1;
-    SHERD_TRY(sherd_aead_message_open_begin(loaded->keys->content.bytes, sherd_context_span(&loaded->context),
-                                            sherd_span_of(loaded->head + SHERD_FRAGMENT_PREFIX_SIZE,
-                                                          SHERD_AEAD_HEADER_SIZE),
-                                            &message));
-    round.message = message;
-    SHERD_TRY(sherd_merkle_leaf(sherd_span_of(loaded->head, sizeof(loaded->head)), &digest));
-    SHERD_TRY(sherd_merkle_add(&tree, &digest));
-    round.leaves = sherd_alloc_array(ROUND_STRIPES * STRIPE_CHUNKS, sizeof(*round.leaves));
-    if (round.leaves == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    const enum sherd_err err = check_rounds(&round, &tree);
-    sherd_free(round.leaves);
-    SHERD_TRY(err);
-    SHERD_TRY(sherd_merkle_root(&tree, &digest));
-    if (round.plain_bytes < loaded->map.content_bytes || !sherd_same(&digest, &loaded->view.pin.digest, sizeof(digest)))
-        return sherd_fail(SHERD_ERR_TAMPERED, "the fragment is not the one that was pinned");
-    return SHERD_OK;
-}
-
-static enum sherd_err check_loaded(struct verify *verify, const struct sherd_loaded *loaded)
-{
-    return loaded->map.blob ? check_blob(verify, loaded) : check_inline(verify, loaded);
-}
 
 /*
  * Whether a version that failed to verify is still pinned as it was: otherwise it was changed while it was looked at.
  */
-static enum sherd_err still_pinned(struct verify *verify, const struct sherd_pin *pin, bool *out_still)
+static enum sherd_err still_pinned(struct verify *verify, const struct version *version, bool *out_still)
 {
     struct sherd_anchor *anchor = verify->vault->anchor;
     struct sherd_pin_view now;
 
-    const enum sherd_err err = anchor->ops->pin_get(anchor, pin->record, pin->version, &now, NULL);
-    *out_still = err == SHERD_OK && sherd_same(&now.pin.map, &pin->map, sizeof(pin->map));
+    const enum sherd_err err = anchor->ops->pin_get(anchor, version->record, version->number, &now, NULL);
+    *out_still = err == SHERD_OK && sherd_same(&now.pin.map, &version->map, sizeof(version->map));
     return err == SHERD_ERR_NOT_FOUND ? SHERD_OK : err;
 }
 
-/* Check one pinned version. A violation is a finding, not an error. */
-static enum sherd_err check_version(struct verify *verify, const struct sherd_pin *pin)
+/* Report a version that did not verify: was it its map entry or its fragment? */
+static void find_version(struct verify *verify, const struct version *version, bool opened)
 {
-    SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded loaded = {0};
-    enum sherd_finding_kind kind = SHERD_FINDING_FRAGMENT;
-    bool still = true;
+    SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded located = {0};
 
-    enum sherd_err err = sherd_load(verify->vault, pin->record, pin->version, &loaded);
-    if (err == SHERD_ERR_NOT_FOUND)
-        return SHERD_OK; /* deleted meanwhile */
-    if (err == SHERD_ERR_TAMPERED) {
-        SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded located = {0};
+    if (!opened && sherd_locate(verify->vault, version->record, version->number, &located) == SHERD_ERR_TAMPERED)
+        find_record(verify, SHERD_FINDING_MAP, "assets", version->record, version->number,
+                    "its map entry is missing or does not verify");
+    else
+        find_record(verify, SHERD_FINDING_FRAGMENT, "secrets", version->record, version->number,
+                    "its fragment is missing or does not verify");
+}
 
-        if (sherd_locate(verify->vault, pin->record, pin->version, &located) == SHERD_ERR_TAMPERED)
-            kind = SHERD_FINDING_MAP;
-    } else if (err == SHERD_OK) {
-        err = check_loaded(verify, &loaded);
-        if (err == SHERD_ERR_TAMPERED)
-            SHERD_TRY(still_pinned(verify, pin, &still));
-    }
-    if (err == SHERD_ERR_TAMPERED && still) {
-        find_record(verify, kind, pin,
-                    kind == SHERD_FINDING_MAP ? "its map entry is missing or does not verify"
-                                              : "its fragment is missing or does not verify");
-        err = SHERD_OK;
-    }
-    if (err == SHERD_ERR_TAMPERED)
-        err = SHERD_OK;
+/* What a thread has looked at, until it is added to the whole. */
+struct share {
+    struct sherd_lane *lane; /* NULL where there are so few versions that it does not pay */
+    uint64_t record_count;
+    uint64_t version_count;
+    struct sherd_reached reached;
+};
+
+static enum sherd_err add_share(struct verify *verify, const struct share *share)
+{
     (void)pthread_mutex_lock(&verify->lock);
-    verify->stat.version_count++;
+    verify->stat.record_count += share->record_count;
+    verify->stat.version_count += share->version_count;
+    const enum sherd_err err = sherd_reached_join(&verify->reached, &share->reached);
     (void)pthread_mutex_unlock(&verify->lock);
     return err;
 }
 
-/* A page of pins: gathered in a scan, checked after it. */
-struct page {
-    struct verify *verify;
-    size_t count;
-    struct sherd_pin pins[PAGE_MAX];
-    size_t collection_count;
-    struct sherd_uuid collections[PAGE_MAX];
-};
-
-static enum sherd_err visit_key_entry(void *arg, const struct sherd_anchor_entry *entry)
+static enum sherd_err count(struct share *share, const struct sherd_loaded *verified)
 {
-    struct page *page = arg;
+    share->version_count++;
+    return sherd_reached_add(&share->reached, &verified->view.pin.map, &verified->map.data);
+}
 
-    if (entry->status != SHERD_OK)
-        find_entry(page->verify, SHERD_FINDING_PIN, "keys", &entry->name);
-    else if (entry->pin != NULL)
-        page->pins[page->count++] = *entry->pin;
-    if (entry->collection != NULL)
-        page->collections[page->collection_count++] = *entry->collection;
-    if (entry->kind == SHERD_KIND_PIN && entry->status == SHERD_OK)
-        page->verify->stat.record_count++;
+/* Check one pinned version in all forms, against changes meanwhile. A violation is a finding, not an error. */
+static enum sherd_err check_loading(struct verify *verify, const struct version *version, struct share *share,
+                                    uint64_t *out_current)
+{
+    SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded loaded = {0};
+    bool still = true;
+
+    enum sherd_err err = sherd_load(verify->vault, version->record, version->number, &loaded);
+    if (err == SHERD_ERR_NOT_FOUND)
+        return SHERD_OK; /* deleted meanwhile */
+    const bool opened = err == SHERD_OK;
+    if (opened) {
+        *out_current = loaded.view.version_current;
+        err = sherd_contents_check(verify->vault->pool, &loaded, advance, verify);
+        if (err == SHERD_ERR_TAMPERED)
+            SHERD_TRY(still_pinned(verify, version, &still));
+    }
+    if (err == SHERD_OK)
+        return count(share, &loaded);
+    if (err != SHERD_ERR_TAMPERED)
+        return err;
+    if (still)
+        find_version(verify, version, opened);
+    share->version_count++;
     return SHERD_OK;
 }
 
-static enum sherd_err check_page_entry(void *arg, size_t index)
+/*
+ * Check one pinned version, the short way first.
+ * @param[out] out_current  the version that is current, in the state in which this one was found; 0: it was not
+ */
+static enum sherd_err check_version(struct verify *verify, const struct version *version, struct share *share,
+                                    uint64_t *out_current)
 {
-    struct page *page = arg;
+    const struct sherd_loaded *verified;
 
-    return check_version(page->verify, &page->pins[index]);
+    *out_current = 0;
+    if (share->lane == NULL)
+        return check_loading(verify, version, share, out_current);
+    if (!sherd_lane_check(share->lane, version->record, version->number, &verified)) {
+        sherd_lane_rest(share->lane);
+        return check_loading(verify, version, share, out_current);
+    }
+    *out_current = verified->view.version_current;
+    SHERD_TRY(advance(verify, verified->map.content_bytes));
+    return count(share, verified);
+}
+
+static void find_pin(struct verify *verify, struct sherd_uuid id, uint64_t version, const char *text)
+{
+    find_record(verify, SHERD_FINDING_PIN, "keys", id, version, text);
+}
+
+/* Every older version that the head promises must be pinned. */
+static enum sherd_err check_promised(struct verify *verify, const struct sherd_page_entry *head)
+{
+    uint64_t missing = 0;
+
+    do {
+        SHERD_TRY(sherd_pin_find_missing(verify->vault, head, missing + 1, &missing));
+        if (missing != 0)
+            find_pin(verify, head->id, missing, "its pin is missing or does not verify");
+    } while (missing != 0);
+    return SHERD_OK;
+}
+
+/* An older version that its head does not promise: the head is an older one that was put back, or was removed. */
+static enum sherd_err check_stray(struct verify *verify, const struct sherd_page_entry *old)
+{
+    bool stray;
+
+    const enum sherd_err err = sherd_pin_is_stray(verify->vault, old, &stray);
+    if (err == SHERD_ERR_TAMPERED)
+        return SHERD_OK; /* the head does not verify: it is found where it lies */
+    SHERD_TRY(err);
+    if (stray)
+        find_pin(verify, old->id, old->version, "it is pinned as an older version of a head that does not promise it");
+    return SHERD_OK;
+}
+
+static enum sherd_err check_pin(struct verify *verify, const struct sherd_page_entry *entry, struct share *share)
+{
+    const struct version version = {.record = entry->id, .number = entry->version, .map = entry->map};
+    uint64_t current;
+
+    SHERD_TRY(check_version(verify, &version, share, &current));
+    if (entry->kind == SHERD_KIND_PIN) {
+        share->record_count++;
+        return check_promised(verify, entry);
+    }
+    return entry->version < current ? SHERD_OK : check_stray(verify, entry);
 }
 
 /*
  * Each collection that is pinned must be there, under its id and under its name. Entries that are there are met later.
  */
-static enum sherd_err check_collections(struct verify *verify, const struct page *page)
+static enum sherd_err check_collection(struct verify *verify, const struct sherd_uuid *id)
 {
-    for (size_t i = 0; i < page->collection_count; i++) {
-        struct sherd_collection_entry entry;
-        const enum sherd_err err = sherd_assets_collection_by_id(&verify->vault->assets, &page->collections[i], &entry);
+    struct sherd_collection_entry entry;
 
-        if (err == SHERD_ERR_TAMPERED)
-            find(verify, (struct sherd_finding){.kind = SHERD_FINDING_ENTRY,
-                                                .compartment = "assets",
-                                                .text = "a collection is missing or does not verify"});
-        else
-            SHERD_TRY(err);
+    const enum sherd_err err = sherd_assets_collection_by_id(&verify->vault->assets, id, &entry);
+    if (err == SHERD_ERR_TAMPERED) {
+        find(verify, (struct sherd_finding){.kind = SHERD_FINDING_ENTRY,
+                                            .compartment = "assets",
+                                            .text = "a collection is missing or does not verify"});
+        return SHERD_OK;
     }
+    return err;
+}
+
+static enum sherd_err check_key_entry(struct verify *verify, const struct sherd_page_entry *entry, struct share *share)
+{
+    if (entry->status != SHERD_OK)
+        find_entry(verify, SHERD_FINDING_PIN, "keys", &entry->name);
+    if (sherd_page_entry_is_pin(entry))
+        return check_pin(verify, entry, share);
+    if (entry->status == SHERD_OK && entry->kind == SHERD_KIND_COLLECTION_PIN)
+        return check_collection(verify, &entry->id);
     return SHERD_OK;
 }
 
-static enum sherd_err check_pages(struct verify *verify, struct page *page)
-{
-    struct sherd_anchor *anchor = verify->vault->anchor;
-    struct sherd_ref after;
-    size_t seen = PAGE_MAX;
-    bool first = true;
-
-    while (seen == PAGE_MAX) {
-        struct sherd_ref last;
-
-        page->count = 0;
-        page->collection_count = 0;
-        SHERD_TRY(anchor->ops->scan(anchor, first ? NULL : &after, PAGE_MAX, visit_key_entry, page, &last, &seen));
-        SHERD_TRY(check_collections(verify, page));
-        SHERD_TRY(sherd_pool_each(verify->vault->pool, page->count, check_page_entry, page));
-        after = last;
-        first = false;
-    }
-    return SHERD_OK;
-}
-
-static enum sherd_err visit_asset(void *arg, struct sherd_ref name, struct sherd_span stored)
+static enum sherd_err check_page(void *arg, const struct sherd_page *page)
 {
     struct verify *verify = arg;
-    const struct sherd_assets *assets = &verify->vault->assets;
-    SHERD_CLEANUP(sherd_secret_freep) uint8_t *block = sherd_secret_alloc(SHERD_PAYLOAD_BYTES_MAX);
-    SHERD_CLEANUP(sherd_map_wipe) struct sherd_map map = {0};
-    enum sherd_err err;
+    struct share share = {.reached.max = SHERD_PAGE_MAX};
 
-    if (block == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    struct sherd_buf payload = sherd_buf_borrow(block, SHERD_PAYLOAD_BYTES_MAX);
-    if (sherd_assets_is_map(assets, stored))
-        err = sherd_assets_map_open(assets, &name, stored, &payload, &map);
-    else
-        err = sherd_assets_entry_check(assets, &name, stored);
-    if (err != SHERD_ERR_TAMPERED)
-        return err;
-    find_entry(verify, SHERD_FINDING_ENTRY, "assets", &name);
-    return SHERD_OK;
+    enum sherd_err err = sherd_lane_new(verify->vault, &share.lane);
+    for (size_t i = 0; i < page->count && err == SHERD_OK; i++)
+        err = check_key_entry(verify, &page->entries[i], &share);
+    const enum sherd_err add_err = add_share(verify, &share);
+    sherd_reached_done(&share.reached);
+    sherd_lane_free(share.lane);
+    return err != SHERD_OK ? err : add_err;
+}
+
+/* --- entries that no pin leads to -------------------------------------------------------------------------------- */
+
+static void find_asset(void *arg, const struct sherd_ref *name)
+{
+    find_entry(arg, SHERD_FINDING_ENTRY, "assets", name);
 }
 
 static enum sherd_err check_identity(struct verify *verify, const struct sherd_ref *name, struct sherd_span stored)
@@ -375,15 +307,46 @@ static enum sherd_err visit_identity(void *arg, struct sherd_ref name, struct sh
     return SHERD_OK;
 }
 
-static enum sherd_err scan_compartment(struct sherd_compartment *compartment, sherd_store_visit_fn *visit,
-                                       struct verify *verify)
+static enum sherd_err check_identities(struct verify *verify)
 {
     struct sherd_snapshot *snapshot;
 
-    SHERD_TRY(sherd_compartment_snapshot_begin(compartment, &snapshot));
-    const enum sherd_err err = sherd_snapshot_scan(snapshot, NULL, visit, verify);
+    SHERD_TRY(sherd_compartment_snapshot_begin(verify->vault->identity, &snapshot));
+    const enum sherd_err err = sherd_snapshot_scan(snapshot, NULL, visit_identity, verify);
     sherd_snapshot_end(snapshot);
     return err;
+}
+
+/* Blobs where none belongs. */
+struct laid {
+    struct verify *verify;
+    enum sherd_role role;
+};
+
+static enum sherd_err visit_laid(void *arg, struct sherd_ref name, struct sherd_span bytes)
+{
+    const struct laid *laid = arg;
+
+    (void)bytes;
+    find_thing(laid->verify, SHERD_FINDING_ENTRY, sherd_role_name(laid->role), "blob", &name,
+               "lies where no blob belongs");
+    return SHERD_OK;
+}
+
+static enum sherd_err check_no_blobs(struct verify *verify, struct sherd_compartment *compartment)
+{
+    struct laid laid = {.verify = verify, .role = sherd_compartment_role(compartment)};
+
+    return sherd_compartment_blob_scan(compartment, NULL, visit_laid, &laid);
+}
+
+static enum sherd_err check_all_no_blobs(struct verify *verify)
+{
+    const struct sherd_vault *vault = verify->vault;
+
+    SHERD_TRY(check_no_blobs(verify, vault->identity));
+    SHERD_TRY(check_no_blobs(verify, vault->assets.compartment));
+    return check_no_blobs(verify, vault->keys);
 }
 
 static bool is_there(struct sherd_compartment *compartment, const struct sherd_ref *name)
@@ -417,41 +380,36 @@ static enum sherd_err check_owners(struct verify *verify)
     return check_owner(verify, SHERD_KEYS, vault->keys);
 }
 
-/* What no pin names. Where entries do not verify that was found before, and what they lead to cannot be told. */
-static enum sherd_err count_orphans(struct verify *verify)
-{
-    struct sherd_sweep_stat sweep;
-
-    const enum sherd_err err = sherd_vault_sweep(verify->vault, true, &sweep);
-    if (err == SHERD_OK)
-        verify->stat.orphan_count = sweep.map_count + sweep.fragment_count;
-    return err == SHERD_ERR_TAMPERED ? SHERD_OK : err;
-}
+/* --- the whole vault, or one record ------------------------------------------------------------------------------ */
 
 static enum sherd_err check_vault(struct verify *verify)
 {
-    struct page *page = sherd_alloc(sizeof(*page));
-
-    if (page == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    page->verify = verify;
-    const enum sherd_err err = check_pages(verify, page);
-    sherd_free(page);
-    SHERD_TRY(err);
-    SHERD_TRY(scan_compartment(verify->vault->assets.compartment, visit_asset, verify));
-    SHERD_TRY(scan_compartment(verify->vault->identity, visit_identity, verify));
-    SHERD_TRY(check_owners(verify));
-    return count_orphans(verify);
+    SHERD_TRY(sherd_pages_each(verify->vault, check_page, verify));
+    SHERD_TRY(sherd_strays_check(verify->vault, &verify->reached, find_asset, verify, &verify->stat.orphan_count));
+    SHERD_TRY(check_identities(verify));
+    SHERD_TRY(check_all_no_blobs(verify));
+    return check_owners(verify);
 }
 
-static void find_pin(struct verify *verify, struct sherd_uuid id, uint64_t version)
+static enum sherd_err check_number(struct verify *verify, struct sherd_uuid id, uint64_t number, struct share *share)
 {
-    find(verify, (struct sherd_finding){.kind = SHERD_FINDING_PIN,
-                                        .compartment = "keys",
-                                        .has_record = true,
-                                        .id = id,
-                                        .version = version,
-                                        .text = "its pin is missing or does not verify"});
+    struct sherd_anchor *anchor = verify->vault->anchor;
+    struct sherd_pin_view view;
+    uint64_t current;
+
+    const enum sherd_err err = anchor->ops->pin_get(anchor, id, number, &view, NULL);
+    if (err == SHERD_ERR_NOT_FOUND)
+        return SHERD_OK;
+    if (err == SHERD_ERR_TAMPERED) {
+        find_pin(verify, id, number, "its pin is missing or does not verify");
+        return SHERD_OK;
+    }
+    SHERD_TRY(err);
+    const struct version version = {.record = id, .number = number, .map = view.pin.map};
+    (void)pthread_mutex_lock(&verify->lock);
+    verify->total_bytes += view.pin.fragment_bytes;
+    (void)pthread_mutex_unlock(&verify->lock);
+    return check_version(verify, &version, share, &current);
 }
 
 static enum sherd_err check_record(struct verify *verify, struct sherd_uuid id)
@@ -461,40 +419,35 @@ static enum sherd_err check_record(struct verify *verify, struct sherd_uuid id)
 
     const enum sherd_err head_err = anchor->ops->pin_get(anchor, id, 0, &head, NULL);
     if (head_err == SHERD_ERR_TAMPERED) {
-        find_pin(verify, id, 0);
+        find_pin(verify, id, 0, "its pin is missing or does not verify");
         return SHERD_OK;
     }
     SHERD_TRY(head_err);
-    verify->stat.record_count = 1;
-    for (uint64_t version = head.version_current; version >= head.version_oldest; version--) {
-        struct sherd_pin_view view;
-        const enum sherd_err err = anchor->ops->pin_get(anchor, id, version, &view, NULL);
-
-        if (err == SHERD_OK)
-            verify->total_bytes += view.pin.fragment_bytes;
-        if (err == SHERD_ERR_TAMPERED)
-            find_pin(verify, id, version);
-        else if (err != SHERD_ERR_NOT_FOUND)
-            SHERD_TRY(err == SHERD_OK ? check_version(verify, &view.pin) : err);
-    }
-    return SHERD_OK;
+    struct share share = {.record_count = 1}; /* which names were reached is of no use for one record */
+    for (uint64_t number = head.version_current; number >= head.version_oldest; number--)
+        SHERD_TRY(check_number(verify, id, number, &share));
+    return add_share(verify, &share);
 }
 
-/* How much there is to do. Of one record that is known when its pins are: counting a store takes as long as it is. */
+/* How much there is to do, if anybody asks: counting a store takes as long as what was written last is. */
 static enum sherd_err measure(struct verify *verify)
 {
     struct sherd_store_stat stat;
 
+    if (verify->observer->progress == NULL)
+        return SHERD_OK;
     SHERD_TRY(sherd_compartment_stat(verify->vault->secrets, &stat));
     verify->total_bytes = stat.entry_bytes + stat.blob_bytes;
     return SHERD_OK;
 }
 
-enum sherd_err sherd_vault_verify(struct sherd_vault *vault, const struct sherd_uuid *id,
-                                  const struct sherd_observer *observer, struct sherd_verify_stat *out_stat)
+enum sherd_err sherd_verify_holding(struct sherd_vault *vault, const struct sherd_uuid *id,
+                                    const struct sherd_observer *observer, size_t names_max,
+                                    struct sherd_verify_stat *out_stat)
 {
     static const struct sherd_observer silent = {0};
-    struct verify verify = {.vault = vault, .observer = observer != NULL ? observer : &silent};
+    struct verify verify = {
+        .vault = vault, .observer = observer != NULL ? observer : &silent, .reached = {.max = names_max}};
 
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_stat != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
@@ -503,6 +456,7 @@ enum sherd_err sherd_vault_verify(struct sherd_vault *vault, const struct sherd_
     enum sherd_err err = id != NULL ? SHERD_OK : measure(&verify);
     if (err == SHERD_OK)
         err = id != NULL ? check_record(&verify, *id) : check_vault(&verify);
+    sherd_reached_done(&verify.reached);
     (void)pthread_mutex_destroy(&verify.lock);
     *out_stat = verify.stat;
     SHERD_TRY(err);
@@ -510,4 +464,10 @@ enum sherd_err sherd_vault_verify(struct sherd_vault *vault, const struct sherd_
         return sherd_fail(SHERD_ERR_TAMPERED, "%llu violations of integrity",
                           (unsigned long long)verify.stat.finding_count);
     return SHERD_OK;
+}
+
+enum sherd_err sherd_vault_verify(struct sherd_vault *vault, const struct sherd_uuid *id,
+                                  const struct sherd_observer *observer, struct sherd_verify_stat *out_stat)
+{
+    return sherd_verify_holding(vault, id, observer, SHERD_REACHED_MAX, out_stat);
 }

@@ -17,7 +17,7 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
     (void)st;
     (void)kind;
     (void)ftw;
-    return remove(path);
+    return remove(path) == 0 || errno == ENOENT ? 0 : -1; /* what went by itself is no reason to leave the rest */
 }
 
 void tree_remove(const char *path)

@@ -3,8 +3,9 @@
  * What is gone, what came back, and what never was there: entries deleted in every subset of the stores, older entries
  * and whole older compartments put back, doubles, and entries that the attacker made.
  *
- * Out of scope: the compartment `keys` rolled back, as a whole or in single entries. It is the anchor's own, and what
- * notices its roll-back (a ledger with checkpoints outside) is not part of an embedded vault.
+ * Out of scope: the compartment `keys` rolled back as a whole, or all pins of a record. It is the anchor's own, and
+ * what notices its roll-back (a ledger with checkpoints outside) is not part of an embedded vault. Pins of a record
+ * that do not agree with one another are found.
  *
  * Usage: test_tamper_removal ATTACKER
  */
@@ -522,6 +523,146 @@ static void test_tamper_foreign__every_other_header_is_refused(void **state)
     judge_well(&scene->victim, scene->records, scene->count);
 }
 
+/* ---- Pins that do not agree, and blobs where none belongs -------------------------------------------------------- */
+
+struct told {
+    enum sherd_finding_kind kind;
+    const char *compartment;
+    uint64_t version;
+    size_t count;  /* of such findings */
+    size_t others; /* of all others */
+};
+
+static void note_told(void *arg, const struct sherd_finding *finding)
+{
+    struct told *told = arg;
+
+    if (finding->kind == told->kind && strcmp(finding->compartment, told->compartment) == 0 &&
+        finding->version == told->version)
+        told->count++;
+    else
+        told->others++;
+}
+
+/* Verify must tell this one thing and nothing else. @return the orphans beside it */
+static size_t assert_told(struct scene *scene, enum sherd_finding_kind kind, const char *compartment, uint64_t version)
+{
+    struct told told = {.kind = kind, .compartment = compartment, .version = version};
+    const struct sherd_observer observer = {.finding = note_told, .arg = &told};
+    struct sherd_verify_stat stat = {0};
+
+    assert_int_equal(sherd_vault_verify(scene->victim.vault, NULL, &observer, &stat), SHERD_ERR_TAMPERED);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(told.others, 0);
+    return (size_t)stat.orphan_count;
+}
+
+static void assert_not_swept(struct scene *scene)
+{
+    struct sherd_sweep_stat stat;
+
+    assert_int_equal(sherd_vault_sweep(scene->victim.vault, false, &stat), SHERD_ERR_TAMPERED);
+}
+
+/*
+ * An older head of a record whose versions are all kept: the version that it makes current is pinned as an older one.
+ * What the newer version has must still be there when the newer head is.
+ */
+static void test_tamper_rollback__of_a_head_is_found_by_its_older_versions(void **state)
+{
+    struct scene *scene = *state;
+    struct kept head = {.thing = *part_of(&scene->things, scene->records, 1, 3, KIND_PIN)};
+
+    head.len = attacker_get(&scene->attacker, &head.thing, &head.bytes);
+    scene_update(scene, 1, 0, 44);
+    attacker_put(&scene->attacker, &head.thing, head.bytes, head.len);
+    assert_int_equal(assert_told(scene, SHERD_FINDING_PIN, "keys", 3), 2);
+    assert_not_swept(scene);
+    (void)attack(&scene->attacker, "undo");
+    judge_well(&scene->victim, scene->records, scene->count);
+    free(head.bytes);
+}
+
+/* A removed head of a record that has older versions: their pins have none. */
+static void test_tamper_removal__of_a_head_is_found_by_its_older_versions(void **state)
+{
+    struct scene *scene = *state;
+    struct sherd_verify_stat stat;
+
+    remove_parts(scene, 1, 3, 4);
+    assert_int_equal(victim_verify_all(&scene->victim, &stat), SHERD_ERR_TAMPERED);
+    assert_int_equal(stat.finding_count, 2); /* versions 1 and 2 */
+    assert_not_swept(scene);
+    (void)attack(&scene->attacker, "undo");
+    judge_well(&scene->victim, scene->records, scene->count);
+}
+
+static void test_tamper_removal__of_an_old_pin_is_found_by_its_head(void **state)
+{
+    struct scene *scene = *state;
+
+    for (uint64_t version = 1; version < 3; version++) {
+        remove_parts(scene, 1, version, 4);
+        (void)assert_told(scene, SHERD_FINDING_PIN, "keys", version);
+        assert_not_swept(scene);
+        (void)attack(&scene->attacker, "undo");
+    }
+    judge_well(&scene->victim, scene->records, scene->count);
+}
+
+/* The pin of a version that is no longer kept, or of a record that is gone. */
+static void test_tamper_rollback__of_an_old_pin_is_found(void **state)
+{
+    const struct sherd_record_meta in_two = {.collection = "two"};
+    struct scene *scene = *state;
+    struct kept old;
+    size_t at;
+
+    victim_collection(&scene->victim, "two", 2, false);
+    (void)attacker_look(&scene->attacker, &scene->things, -1, 0);
+    scene_put(scene, &in_two, 46);
+    at = scene->count - 1;
+    scene_update(scene, at, 2, 47);
+    old.thing = *part_of(&scene->things, scene->records, at, 1, KIND_PIN);
+    old.len = attacker_get(&scene->attacker, &old.thing, &old.bytes);
+    scene_update(scene, at, 2, 48);
+
+    attacker_put(&scene->attacker, &old.thing, old.bytes, old.len);
+    (void)assert_told(scene, SHERD_FINDING_PIN, "keys", 1);
+    assert_not_swept(scene);
+    (void)attack(&scene->attacker, "undo");
+    judge_well(&scene->victim, scene->records, scene->count);
+
+    assert_int_equal(sherd_record_delete(scene->victim.vault, scene->records[at].id), SHERD_OK);
+    attacker_put(&scene->attacker, &old.thing, old.bytes, old.len);
+    (void)assert_told(scene, SHERD_FINDING_PIN, "keys", 1);
+    assert_not_swept(scene);
+    (void)attack(&scene->attacker, "undo");
+    assert_int_equal(orphans(scene, SHERD_OK), 0);
+    free(old.bytes);
+}
+
+/* A blob belongs into `secrets` alone. Elsewhere verify says so; the sweeper leaves it. */
+static void test_tamper_foreign__blobs_where_none_belongs_are_found(void **state)
+{
+    static const enum role roles[] = {IDENTITY, ASSETS, KEYS};
+    struct scene *scene = *state;
+    struct sherd_sweep_stat swept;
+    uint8_t bytes[100] = {1};
+
+    for (size_t i = 0; i < 3; i++) {
+        const struct thing laid = {.role = roles[i], .blob = true, .name = {{0xb1, (uint8_t)i}}};
+
+        attacker_put(&scene->attacker, &laid, bytes, sizeof(bytes));
+        assert_int_equal(assert_told(scene, SHERD_FINDING_ENTRY, role_names[roles[i]], 0), 0);
+        assert_int_equal(sherd_vault_sweep(scene->victim.vault, false, &swept), SHERD_OK);
+        assert_int_equal(swept.map_count + swept.fragment_count, 0);
+        (void)assert_told(scene, SHERD_FINDING_ENTRY, role_names[roles[i]], 0);
+        (void)attack(&scene->attacker, "undo");
+    }
+    judge_well(&scene->victim, scene->records, scene->count);
+}
+
 int main(int argc, char **argv)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -541,6 +682,11 @@ int main(int argc, char **argv)
         CASE(test_tamper_foreign__doubles_are_found),
         CASE(test_tamper_foreign__inventions_are_found),
         CASE(test_tamper_foreign__every_other_header_is_refused),
+        CASE(test_tamper_rollback__of_a_head_is_found_by_its_older_versions),
+        CASE(test_tamper_removal__of_a_head_is_found_by_its_older_versions),
+        CASE(test_tamper_removal__of_an_old_pin_is_found_by_its_head),
+        CASE(test_tamper_rollback__of_an_old_pin_is_found),
+        CASE(test_tamper_foreign__blobs_where_none_belongs_are_found),
     };
 
     if (argc != 2)

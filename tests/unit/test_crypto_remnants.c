@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the cryptography leaves in memory: after a message was sealed and opened, neither its input key, nor the two
- * padded forms that HMAC has of it, nor the derived AES key is found in anything that this process can write: heap,
- * stacks, data. (Registers and what the kernel holds are out of reach.)
+ * padded forms that HMAC has of it, as such or hashed, nor the derived AES key is found in anything that this process
+ * can write: heap, stacks, data. (Registers and what the kernel holds are out of reach.)
  *
  * What is looked for is kept only masked, so that it does not find itself.
  */
@@ -179,11 +179,27 @@ static void words_swap(uint8_t bytes[NEEDLE_BYTES])
     memcpy(bytes, swapped, NEEDLE_BYTES);
 }
 
+/* The two hashed blocks of the key, as they lie in a state, masked. */
+__attribute__((noinline)) static void pads_masked(uint8_t out[2][NEEDLE_BYTES])
+{
+    struct sherd_hmac_key ready;
+    uint8_t key[SHERD_AEAD_KEY_SIZE];
+
+    unmask(key);
+    assert_int_equal(sherd_hmac_key_load(SHERD_SHA512, sherd_span_of(key, sizeof(key)), &ready), SHERD_OK);
+    for (size_t i = 0; i < NEEDLE_BYTES; i++) {
+        out[0][i] = ((const uint8_t *)ready.inner.state.sha512.h)[i] ^ mask;
+        out[1][i] = ((const uint8_t *)ready.outer.state.sha512.h)[i] ^ mask;
+    }
+    sherd_hmac_key_wipe(&ready);
+    sherd_wipe(key, sizeof(key));
+}
+
 /* The call that is looked after comes last, so that nothing else has used its part of the stack again. */
 static void assert_nothing_left(bool with_ready)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf sealed = {0};
-    uint8_t masked[5][NEEDLE_BYTES];
+    uint8_t masked[7][NEEDLE_BYTES];
 
     seal_one(&sealed);
     derive_masked(&sealed, masked[0]);
@@ -194,6 +210,7 @@ static void assert_nothing_left(bool with_ready)
         masked[3][i] = masked_key[i] ^ 0x36; /* the inner pad of HMAC */
         masked[4][i] = masked_key[i] ^ 0x5c; /* the outer */
     }
+    pads_masked(masked + 5);
     open_one(with_ready, &sealed);
     for (size_t i = 0; i < SHERD_COUNT_OF(masked); i++)
         assert_int_equal(count_in_memory(masked[i]), 0);
@@ -228,22 +245,6 @@ static void test_crypto_remnants__no_key_is_left_after_a_message(void **state)
 #endif
     assert_nothing_left(false);
     assert_nothing_left(true);
-}
-
-/* The two hashed blocks of the key, as they lie in a state, masked. */
-__attribute__((noinline)) static void pads_masked(uint8_t out[2][NEEDLE_BYTES])
-{
-    struct sherd_hmac_key ready;
-    uint8_t key[SHERD_AEAD_KEY_SIZE];
-
-    unmask(key);
-    assert_int_equal(sherd_hmac_key_load(SHERD_SHA512, sherd_span_of(key, sizeof(key)), &ready), SHERD_OK);
-    for (size_t i = 0; i < NEEDLE_BYTES; i++) {
-        out[0][i] = ((const uint8_t *)ready.inner.state.sha512.h)[i] ^ mask;
-        out[1][i] = ((const uint8_t *)ready.outer.state.sha512.h)[i] ^ mask;
-    }
-    sherd_hmac_key_wipe(&ready);
-    sherd_wipe(key, sizeof(key));
 }
 
 __attribute__((noinline)) static void hold(struct sherd_hmac_key **out_key)

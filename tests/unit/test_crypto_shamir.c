@@ -72,8 +72,8 @@ static void test_crypto_shamir__one_part_of_two_says_nothing(void **state)
     }
 }
 
-/* k = 3: the same of each two values at two points, over all 2^16 coefficients for each of the 2^8 secrets. */
-static void count_pairs(uint8_t first, uint8_t second)
+/* k = 3: the same of each two values at two points, over all 2^16 coefficients for every step-th of the 2^8 secrets. */
+static void count_pairs(uint8_t first, uint8_t second, unsigned step)
 {
     enum { PAIRS = 65536 };
     uint8_t *rows = test_malloc(3 * PAIRS);
@@ -85,7 +85,7 @@ static void count_pairs(uint8_t first, uint8_t second)
         rows[PAIRS + i] = (uint8_t)i;
         rows[2 * PAIRS + i] = (uint8_t)(i >> 8);
     }
-    for (unsigned secret = 0; secret < 256; secret++) {
+    for (unsigned secret = 0; secret < 256; secret += step) {
         unsigned different = 0;
 
         memset(rows, (int)secret, PAIRS);
@@ -109,8 +109,9 @@ static void count_pairs(uint8_t first, uint8_t second)
 static void test_crypto_shamir__two_parts_of_three_say_nothing(void **state)
 {
     (void)state;
-    count_pairs(1, 2);
-    count_pairs(254, 255);
+    count_pairs(1, 2, 1);
+    count_pairs(254, 255, 17);
+    count_pairs(1, 255, 51);
 }
 
 /* --- the coefficients --------------------------------------------------------------------------------------------- */

@@ -223,6 +223,44 @@ static void test_cryptor_idempotency_put__takes_one_of_two_contents_when_eight_p
     assert_int_equal(records(test), 20);
 }
 
+/* Puts with one key, each followed by a deletion, in several threads: an entry whose record goes is no violation. */
+static void *put_and_delete(void *arg)
+{
+    struct putter *putter = arg;
+
+    (void)pthread_barrier_wait(putter->barrier);
+    for (unsigned i = 0; i < 60 && putter->err == SHERD_OK; i++) {
+        putter->err = put_keyed(putter->test, NULL, putter->key, putter->contents, &putter->id);
+        if (putter->err == SHERD_OK)
+            putter->err = sherd_record_delete(putter->test->vault, putter->id);
+        if (putter->err == SHERD_ERR_CONFLICT || putter->err == SHERD_ERR_NOT_FOUND)
+            putter->err = SHERD_OK; /* it came and went meanwhile; another one deleted it */
+    }
+    if (putter->err != SHERD_OK)
+        print_error("%s: %s\n", sherd_err_name(putter->err), sherd_err_detail());
+    return NULL;
+}
+
+static void test_cryptor_idempotency_put__takes_no_deletion_for_a_violation(void **state)
+{
+    struct vault_test *test = *state;
+    struct putter putters[4];
+    pthread_barrier_t barrier;
+
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, SHERD_COUNT_OF(putters)), 0);
+    for (size_t i = 0; i < SHERD_COUNT_OF(putters); i++) {
+        putters[i] = (struct putter){
+            .test = test, .barrier = &barrier, .key = "k", .contents = sherd_span_str("same"), .err = SHERD_OK};
+        assert_int_equal(pthread_create(&putters[i].thread, NULL, put_and_delete, &putters[i]), 0);
+    }
+    for (size_t i = 0; i < SHERD_COUNT_OF(putters); i++)
+        assert_int_equal(pthread_join(putters[i].thread, NULL), 0);
+    (void)pthread_barrier_destroy(&barrier);
+    for (size_t i = 0; i < SHERD_COUNT_OF(putters); i++)
+        assert_int_equal(putters[i].err, SHERD_OK);
+    assert_int_equal(records(test), 0);
+}
+
 /* --- a lost answer ------------------------------------------------------------------------------------------------ */
 
 #if SHERD_FAILPOINTS
@@ -298,6 +336,7 @@ int main(void)
         vault_test_of(test_cryptor_idempotency_writer__works_for_streams),
         vault_test_of(test_cryptor_idempotency_put__stores_once_when_eight_put_at_once),
         vault_test_of(test_cryptor_idempotency_put__takes_one_of_two_contents_when_eight_put_at_once),
+        vault_test_of(test_cryptor_idempotency_put__takes_no_deletion_for_a_violation),
 #if SHERD_FAILPOINTS
         vault_test_of(test_cryptor_idempotency_put__finds_what_a_lost_answer_stored),
         vault_test_of(test_cryptor_idempotency_put__conflicts_with_a_record_that_came_and_went),

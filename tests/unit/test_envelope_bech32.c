@@ -30,8 +30,10 @@ static enum sherd_err decode(enum sherd_bech32 kind, const char *prefix, struct 
 
 static void fill(uint8_t *block, size_t size, unsigned seed)
 {
-    for (size_t i = 0; i < size; i++)
-        block[i] = (uint8_t)(seed = seed * 1103515245U + 12345U) ^ (uint8_t)(seed >> 16);
+    for (size_t i = 0; i < size; i++) {
+        seed = seed * 1103515245U + 12345U;
+        block[i] = (uint8_t)(seed >> 16);
+    }
 }
 
 static void test_envelope_bech32__every_length_comes_back(void **state)

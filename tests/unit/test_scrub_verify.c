@@ -4,7 +4,11 @@
  * here one of each kind of finding shows that it is reported as such.
  */
 #include "cryptor/vault.h"
+#include "scrub/pages.h"
+#include "scrub/verify.h"
 #include "vault.h"
+#include <pthread.h>
+#include <stdatomic.h>
 
 #define FINDINGS_MAX 16U
 
@@ -372,6 +376,180 @@ static void test_scrub_verify__goes_on_after_a_finding(void **state)
     assert_int_equal(stat.content_bytes, 5);
 }
 
+/* --- the walk over keys ------------------------------------------------------------------------------------------- */
+
+/* Entries of nobody's, all in one range of names, and at the ends of all names. */
+static void test_scrub_verify__meets_each_entry_of_many_pages_once(void **state)
+{
+    struct vault_test *test = *state;
+    const uint8_t bytes[40] = {1};
+    struct sherd_store_op *ops = test_calloc(SHERD_PAGE_MAX, sizeof(*ops));
+    struct sherd_verify_stat stat;
+
+    for (unsigned round = 0; round < 3; round++) { /* a page full, two, and some */
+        const size_t count = round < 2 ? SHERD_PAGE_MAX : 5;
+
+        for (size_t i = 0; i < count; i++) {
+            ops[i] = (struct sherd_store_op){.kind = SHERD_STORE_PUT, .value = sherd_span_of(bytes, sizeof(bytes))};
+            ops[i].name = (struct sherd_ref){{0x77, (uint8_t)round, (uint8_t)(i >> 8), (uint8_t)i}};
+        }
+        assert_ok(sherd_compartment_write(test->vault->keys, ops, count));
+        assert_err(SHERD_ERR_TAMPERED, sherd_vault_verify(test->vault, NULL, NULL, &stat));
+        assert_int_equal(stat.finding_count, round * SHERD_PAGE_MAX + count);
+    }
+    memset(&ops[0].name, 0, sizeof(ops[0].name));
+    memset(&ops[1].name, 0xff, sizeof(ops[1].name));
+    assert_ok(sherd_compartment_write(test->vault->keys, ops, 2));
+    assert_err(SHERD_ERR_TAMPERED, sherd_vault_verify(test->vault, NULL, NULL, &stat));
+    assert_int_equal(stat.finding_count, 2 * SHERD_PAGE_MAX + 7);
+    test_free(ops);
+}
+
+/* One entry of a kind, as a walk met it. */
+struct met {
+    enum sherd_kind kind;
+    atomic_uint count;
+    struct sherd_page_entry entry;
+};
+
+static enum sherd_err meet(void *arg, const struct sherd_page *page)
+{
+    struct met *met = arg;
+
+    for (size_t i = 0; i < page->count; i++)
+        if (page->entries[i].status == SHERD_OK && page->entries[i].kind == met->kind) {
+            atomic_fetch_add(&met->count, 1);
+            met->entry = page->entries[i];
+        }
+    return SHERD_OK;
+}
+
+static struct sherd_page_entry meet_only(struct vault_test *test, enum sherd_kind kind)
+{
+    struct met met = {.kind = kind};
+
+    assert_ok(sherd_pages_each(test->vault, meet, &met));
+    assert_int_equal(atomic_load(&met.count), 1);
+    return met.entry;
+}
+
+/* What a walk met and what has changed since, rightly, is nothing to tell. */
+static void test_scrub_verify__takes_no_change_meanwhile_for_a_finding(void **state)
+{
+    struct vault_test *test = *state;
+    const struct sherd_record_meta meta = {.collection = "two"};
+    uint64_t missing;
+    bool stray;
+
+    vault_collection(test, "two", 2, false);
+    const struct sherd_uuid id = vault_put(test, &meta, "1");
+    assert_ok(sherd_record_update(test->vault, id, 0, NULL, sherd_span_str("2"), NULL));
+    const struct sherd_page_entry head = meet_only(test, SHERD_KIND_PIN);
+    const struct sherd_page_entry old = meet_only(test, SHERD_KIND_OLD_PIN);
+    assert_int_equal(head.version, 2);
+    assert_int_equal(head.version_oldest, 1);
+    assert_int_equal(old.version, 1);
+    assert_true(vault_same_id(head.id, id));
+    for (unsigned i = 0; i < 3; i++) { /* as it is; with version 1 dropped; without the record */
+        assert_ok(sherd_pin_is_stray(test->vault, &old, &stray));
+        assert_false(stray);
+        assert_ok(sherd_pin_find_missing(test->vault, &head, 1, &missing));
+        assert_int_equal(missing, 0);
+        if (i == 0)
+            assert_ok(sherd_record_update(test->vault, id, 0, NULL, sherd_span_str("3"), NULL));
+        if (i == 1)
+            assert_ok(sherd_record_delete(test->vault, id));
+    }
+}
+
+struct changer {
+    struct vault_test *test;
+    const char *collection;
+    atomic_bool *stop;
+    enum sherd_err err;
+};
+
+static void *change(void *arg)
+{
+    struct changer *changer = arg;
+    const struct sherd_record_meta meta = {.collection = changer->collection};
+    struct sherd_vault *vault = changer->test->vault;
+
+    while (!atomic_load(changer->stop) && changer->err == SHERD_OK) {
+        struct sherd_uuid id;
+
+        changer->err = sherd_record_put(vault, &meta, sherd_span_str("1"), &id);
+        for (unsigned i = 0; i < 6 && changer->err == SHERD_OK; i++)
+            changer->err = sherd_record_update(vault, id, 0, NULL, sherd_span_str("more"), NULL);
+        if (changer->err == SHERD_OK)
+            changer->err = sherd_record_delete(vault, id);
+    }
+    return NULL;
+}
+
+static void test_scrub_verify__finds_nothing_while_others_work(void **state)
+{
+    struct vault_test *test = *state;
+    atomic_bool stop = false;
+    struct changer changers[] = {{test, "all", &stop, SHERD_OK}, {test, "two", &stop, SHERD_OK}};
+    pthread_t threads[2];
+    struct sherd_verify_stat stat;
+    struct sherd_sweep_stat swept;
+
+    vault_collection(test, "all", 0, false);
+    vault_collection(test, "two", 2, false);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, change, &changers[i]), 0);
+    for (unsigned i = 0; i < 60; i++) {
+        assert_ok(sherd_verify_holding(test->vault, NULL, NULL, i % 3 == 2 ? 1 : 1000000, &stat));
+        assert_ok(sherd_vault_sweep(test->vault, false, &swept));
+    }
+    atomic_store(&stop, true);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(changers[i].err, SHERD_OK);
+    }
+    vault_assert_clean(test, 0);
+}
+
+/* --- what no pin leads to ----------------------------------------------------------------------------------------- */
+
+/* Remove the only head that there is. */
+static void remove_head(struct vault_test *test)
+{
+    remove_entry(test->vault->keys, meet_only(test, SHERD_KIND_PIN).name);
+}
+
+/* However few names are held, the same is counted and found. */
+static void test_scrub_verify__counts_orphans_whatever_it_holds(void **state)
+{
+    static const size_t holds[] = {0, 1, 5, SIZE_MAX};
+    struct vault_test *test = *state;
+    uint8_t *block = test_calloc(1, 300000);
+    struct sherd_verify_stat stat;
+    struct sherd_uuid large;
+
+    (void)vault_put(test, NULL, "gone");
+    remove_head(test);
+    assert_ok(sherd_record_put(test->vault, NULL, sherd_span_of(block, 300000), &large));
+    remove_head(test);
+    for (unsigned i = 0; i < 6; i++)
+        (void)vault_put(test, NULL, "stays");
+    assert_ok(sherd_record_put(test->vault, NULL, sherd_span_of(block, 200000), &large));
+    for (size_t i = 0; i < SHERD_COUNT_OF(holds); i++) {
+        assert_ok(sherd_verify_holding(test->vault, NULL, NULL, holds[i], &stat));
+        assert_int_equal(stat.record_count, 7);
+        assert_int_equal(stat.orphan_count, 4); /* a map entry, a fragment; a map entry, a blob */
+    }
+    damage_kind(test->vault->assets.compartment, SHERD_KIND_MAP);
+    for (size_t i = 0; i < SHERD_COUNT_OF(holds); i++) {
+        assert_err(SHERD_ERR_TAMPERED, sherd_verify_holding(test->vault, NULL, NULL, holds[i], &stat));
+        assert_true(stat.finding_count == 1 || stat.finding_count == 2); /* an orphan's, or a record's too */
+        assert_int_equal(stat.orphan_count, 0);                          /* what it led to cannot be told */
+    }
+    test_free(block);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +567,10 @@ int main(void)
         vault_test_of(test_scrub_verify__reports_a_collection),
         vault_test_of(test_scrub_verify__reports_a_collection_that_is_gone),
         vault_test_of(test_scrub_verify__goes_on_after_a_finding),
+        vault_test_of(test_scrub_verify__meets_each_entry_of_many_pages_once),
+        vault_test_of(test_scrub_verify__takes_no_change_meanwhile_for_a_finding),
+        vault_test_of(test_scrub_verify__finds_nothing_while_others_work),
+        vault_test_of(test_scrub_verify__counts_orphans_whatever_it_holds),
     };
 
     return cmocka_run_group_tests_name("scrub_verify", tests, NULL, NULL);

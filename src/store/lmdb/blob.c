@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writing and reading one blob. See blob.h. */
 #include "store/lmdb/blob.h"
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include <errno.h>
@@ -136,6 +137,7 @@ enum sherd_err sherd_lmdb_blob_patch(struct sherd_lmdb_blob_writer *writer, uint
 
 static enum sherd_err flush(const struct sherd_lmdb_blob_writer *writer)
 {
+    SHERD_FAILPOINT("lmdb.blob_flush");
     if (writer->reserved_bytes > writer->bytes && ftruncate(writer->fd, (off_t)writer->bytes) != 0)
         return sherd_fail_errno(SHERD_ERR_IO, "blob: give back reserved space");
     if (fdatasync(writer->fd) != 0)
@@ -148,12 +150,14 @@ static enum sherd_err link_name(const struct sherd_lmdb_blob_writer *writer, int
 {
     char text[SHERD_LMDB_BLOB_NAME_SIZE];
 
+    SHERD_FAILPOINT("lmdb.blob_name");
     sherd_lmdb_blob_name(name, text);
     if (linkat(writer->dir->tmp_fd, writer->tmp_name, folder_fd, text, 0) != 0) {
         if (errno == EEXIST)
             return sherd_fail(SHERD_ERR_CONFLICT, "blob: there is one of that name");
         return sherd_fail_errno(SHERD_ERR_IO, "blob: name it");
     }
+    SHERD_FAILPOINT("lmdb.blob_named");
     return sherd_lmdb_dir_sync(folder_fd, "of blobs");
 }
 

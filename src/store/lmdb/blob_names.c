@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The names of blobs: their folders, removal, walking, and what died writers left. See blob.h. */
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "store/lmdb/blob.h"
 #include "store/lmdb/name.h"
@@ -37,22 +38,27 @@ enum sherd_err sherd_lmdb_blob_folder(const struct sherd_lmdb_dir *dir, uint8_t 
     return SHERD_OK;
 }
 
-enum sherd_err sherd_lmdb_blob_delete(const struct sherd_lmdb_dir *dir, struct sherd_ref name)
+static enum sherd_err remove_name(int folder_fd, struct sherd_ref name)
 {
     char text[SHERD_LMDB_BLOB_NAME_SIZE];
-    enum sherd_err err = SHERD_OK;
+
+    SHERD_FAILPOINT("lmdb.blob_delete");
+    sherd_lmdb_blob_name(name, text);
+    if (unlinkat(folder_fd, text, 0) != 0)
+        return errno == ENOENT ? SHERD_OK : sherd_fail_errno(SHERD_ERR_IO, "blob: remove");
+    SHERD_FAILPOINT("lmdb.blob_deleted");
+    return sherd_lmdb_dir_sync(folder_fd, "of blobs");
+}
+
+enum sherd_err sherd_lmdb_blob_delete(const struct sherd_lmdb_dir *dir, struct sherd_ref name)
+{
     int folder_fd = -1;
 
-    err = sherd_lmdb_blob_folder(dir, name.bytes[0], false, &folder_fd);
+    enum sherd_err err = sherd_lmdb_blob_folder(dir, name.bytes[0], false, &folder_fd);
     if (err == SHERD_ERR_NOT_FOUND)
         return SHERD_OK;
-    if (err != SHERD_OK)
-        return err;
-    sherd_lmdb_blob_name(name, text);
-    if (unlinkat(folder_fd, text, 0) == 0)
-        err = sherd_lmdb_dir_sync(folder_fd, "of blobs");
-    else if (errno != ENOENT)
-        err = sherd_fail_errno(SHERD_ERR_IO, "blob: remove");
+    SHERD_TRY(err);
+    err = remove_name(folder_fd, name);
     (void)close(folder_fd);
     return err;
 }

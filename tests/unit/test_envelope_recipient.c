@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys of HPKE as text: there and back, the examples of the age specification, every wrong character. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/macros.h"
+#include "crypto/hash.h"
+#include "crypto/init.h"
+#include "envelope/recipient.h"
+#include "hex.h"
+#include <string.h>
+
+static const char x25519_own[] = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
+static const char x25519_public[] = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
+static const char xwing_own[] = "AGE-SECRET-KEY-PQ-1XX76JRALNLXDMEW0CRK45QMCCH4X06SE84UN3VPM33W6HWDX0H3SK3ZQFR";
+/* Its public key has 1959 characters; this is their SHA-256. */
+static const char xwing_public_sha256[] = "a091dd7e0ee9d62b75173dcc98441a0424baa941e66a8776e570a4ae60ff61ea";
+
+static int setup(void **state)
+{
+    (void)state;
+    return sherd_crypto_init() == SHERD_OK ? 0 : -1;
+}
+
+static void assert_text(const struct sherd_buf *text, const char *expected)
+{
+    assert_int_equal(text->len, strlen(expected));
+    assert_memory_equal(text->data, expected, text->len);
+}
+
+static void test_envelope_recipient__the_x25519_pair_of_the_specification(void **state)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf own_text = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf public_text = {0};
+    struct sherd_kem_private own;
+    struct sherd_kem_public made;
+    struct sherd_kem_public parsed;
+
+    (void)state;
+    assert_int_equal(sherd_recipient_own_parse(sherd_span_str(x25519_own), &own), SHERD_OK);
+    assert_int_equal(own.kem, SHERD_KEM_X25519);
+    assert_int_equal(sherd_kem_public(&own, &made), SHERD_OK);
+    assert_int_equal(sherd_recipient_text(&made, &public_text), SHERD_OK);
+    assert_text(&public_text, x25519_public);
+    assert_int_equal(sherd_recipient_parse(sherd_span_str(x25519_public), &parsed), SHERD_OK);
+    assert_int_equal(parsed.kem, SHERD_KEM_X25519);
+    assert_memory_equal(parsed.bytes, made.bytes, sizeof(made.bytes));
+    assert_int_equal(sherd_recipient_own_text(&own, &own_text), SHERD_OK);
+    assert_text(&own_text, x25519_own);
+}
+
+static void test_envelope_recipient__the_xwing_pair_of_the_specification(void **state)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
+    struct sherd_kem_private own;
+    struct sherd_kem_public made;
+    struct sherd_span part;
+    uint8_t expected[32];
+    uint8_t digest[32];
+
+    (void)state;
+    if (!sherd_kem_supported(SHERD_KEM_XWING))
+        skip();
+    assert_int_equal(sherd_recipient_own_parse(sherd_span_str(xwing_own), &own), SHERD_OK);
+    assert_int_equal(sherd_kem_public(&own, &made), SHERD_OK);
+    assert_int_equal(sherd_recipient_text(&made, &text), SHERD_OK);
+    part = sherd_buf_span(&text);
+    assert_int_equal(sherd_hash(SHERD_SHA256, &part, 1, digest), SHERD_OK);
+    hex_read(xwing_public_sha256, expected, sizeof(expected));
+    assert_memory_equal(digest, expected, sizeof(expected));
+}
+
+/* Text needs no OpenSSL that has ML-KEM. */
+static void test_envelope_recipient__xwing_keys_there_and_back(void **state)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
+    struct sherd_kem_public made = {.kem = SHERD_KEM_XWING};
+    struct sherd_kem_public parsed;
+    struct sherd_kem_private own;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(made.bytes); i++)
+        made.bytes[i] = (uint8_t)(i * 7 + 1);
+    assert_int_equal(sherd_recipient_text(&made, &text), SHERD_OK);
+    assert_int_equal(text.len, SHERD_RECIPIENT_CHARS_MAX);
+    assert_memory_equal(text.data, "age1pq1", 7);
+    assert_int_equal(sherd_recipient_parse(sherd_buf_span(&text), &parsed), SHERD_OK);
+    assert_int_equal(parsed.kem, SHERD_KEM_XWING);
+    assert_memory_equal(parsed.bytes, made.bytes, sizeof(made.bytes));
+    sherd_buf_clear(&text);
+    assert_int_equal(sherd_recipient_own_parse(sherd_span_str(xwing_own), &own), SHERD_OK);
+    assert_int_equal(own.kem, SHERD_KEM_XWING);
+    assert_int_equal(sherd_recipient_own_text(&own, &text), SHERD_OK);
+    assert_text(&text, xwing_own);
+}
+
+static void test_envelope_recipient__any_wrong_character_is_seen(void **state)
+{
+    char text[SHERD_IDENTITY_CHARS_MAX + 1];
+    struct sherd_kem_private own;
+    struct sherd_kem_public to;
+
+    (void)state;
+    memcpy(text, xwing_own, sizeof(xwing_own));
+    for (size_t at = 0; at < SHERD_IDENTITY_CHARS_MAX; at++) {
+        text[at] = text[at] == 'Q' ? 'P' : 'Q';
+        assert_int_equal(sherd_recipient_own_parse(sherd_span_str(text), &own), SHERD_ERR_INVALID);
+        text[at] = xwing_own[at];
+    }
+    memcpy(text, x25519_public, sizeof(x25519_public));
+    for (size_t at = 0; at < sizeof(x25519_public) - 1; at++) {
+        text[at] = text[at] == 'q' ? 'p' : 'q';
+        assert_int_equal(sherd_recipient_parse(sherd_span_str(text), &to), SHERD_ERR_INVALID);
+        text[at] = x25519_public[at];
+    }
+}
+
+static void test_envelope_recipient__halves_and_cases_are_not_mixed_up(void **state)
+{
+    static const char upper[] = "AGE1ZVKYG2LQZRAA2LNJVQEJ32NKUU0UES2S82HZRYE869XEEXVN73EQUNUJWJ";
+    static const char lower[] = "age-secret-key-1gfpyysjzgfpyysjzgfpyysjzgfpyysjzgfpyysjzgfpyysjzgfpq4egaex";
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
+    struct sherd_kem_private own = {.kem = (enum sherd_kem)7};
+    struct sherd_kem_public to = {.kem = (enum sherd_kem)7};
+
+    (void)state;
+    assert_int_equal(sherd_recipient_text(&to, &text), SHERD_ERR_UNSUPPORTED);
+    assert_int_equal(sherd_recipient_own_text(&own, &text), SHERD_ERR_UNSUPPORTED);
+    assert_int_equal(sherd_recipient_parse(sherd_span_str(x25519_own), &to), SHERD_ERR_INVALID);
+    assert_int_equal(sherd_recipient_parse(sherd_span_str(upper), &to), SHERD_ERR_INVALID);
+    assert_int_equal(sherd_recipient_parse(sherd_span_str(""), &to), SHERD_ERR_INVALID);
+    assert_int_equal(sherd_recipient_own_parse(sherd_span_str(x25519_public), &own), SHERD_ERR_INVALID);
+    assert_int_equal(sherd_recipient_own_parse(sherd_span_str(lower), &own), SHERD_ERR_INVALID);
+    assert_int_equal(sherd_recipient_own_parse(sherd_span_str("1"), &own), SHERD_ERR_INVALID);
+    assert_int_equal(text.len, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_envelope_recipient__the_x25519_pair_of_the_specification),
+        cmocka_unit_test(test_envelope_recipient__the_xwing_pair_of_the_specification),
+        cmocka_unit_test(test_envelope_recipient__xwing_keys_there_and_back),
+        cmocka_unit_test(test_envelope_recipient__any_wrong_character_is_seen),
+        cmocka_unit_test(test_envelope_recipient__halves_and_cases_are_not_mixed_up),
+    };
+
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
