@@ -142,8 +142,8 @@ static bool in_scope(const struct sherd_rekey *rekey, const struct sherd_uuid *c
 static enum sherd_err open_entity(const struct sherd_rekey *rekey, const struct item *item,
                                   struct sherd_entity_key_entry *out_entry)
 {
-    return sherd_entities_open(rekey->parts.entities, item->kind, &item->name,
-                               sherd_span_of(item->stored, item->len), out_entry);
+    return sherd_entities_open(rekey->parts.entities, item->kind, &item->name, sherd_span_of(item->stored, item->len),
+                               out_entry);
 }
 
 static enum sherd_err renew_entity(struct sherd_rekey *rekey, const struct item *item)
@@ -301,10 +301,8 @@ static enum sherd_err next_phase(struct sherd_rekey *rekey)
 
 enum sherd_err sherd_rekey_step(struct sherd_rekey *rekey, size_t count_max, struct sherd_rekey_progress *out_progress)
 {
-    struct gather gather = {.keys = &rekey->parts.pins->keys,
-                            .page = rekey->page,
-                            .room = PAGE_MAX,
-                            .seen_max = count_max};
+    struct gather gather = {
+        .keys = &rekey->parts.pins->keys, .page = rekey->page, .room = PAGE_MAX, .seen_max = count_max};
 
     rekey->progress.instant_wanted = false;
     if (rekey->phase != PHASE_DONE) {

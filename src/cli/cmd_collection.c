@@ -7,20 +7,29 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPT_VERSIONS, OPT_EXACT };
+enum { OPT_VERSIONS, OPT_EXACT, OPT_ENTITY_KEYS, OPT_MASTER_KEY };
 
 static const struct cli_option options[] = {
     [OPT_VERSIONS] = {"versions-kept", 0, "N", "versions of a record that are kept, 0 for all (1)"},
     [OPT_EXACT] = {"exact-sizes", 0, NULL, "store contents in their own length, which the store then sees"},
+    [OPT_ENTITY_KEYS] = {"entity-keys", 0, "HOW", "random, or derived from the master key (random)"},
+    [OPT_MASTER_KEY] = {"master-key", 0, "NAME", "the master key of its entities (default)"},
     {0},
 };
+
+static const char *master_key_of(const struct sherd_collection *collection)
+{
+    return collection->master_key[0] != 0 ? collection->master_key : SHERD_MASTER_DEFAULT;
+}
 
 static enum sherd_err show(struct cli *cli, const struct sherd_collection *collection)
 {
     if (cli->json)
         return cli_json_print("",
-                              json_pack("{s:s, s:I, s:b}", "collection", collection->name, "versions_kept",
-                                        (json_int_t)collection->versions_kept, "exact_sizes", collection->exact_sizes),
+                              json_pack("{s:s, s:I, s:b, s:s, s:s}", "collection", collection->name, "versions_kept",
+                                        (json_int_t)collection->versions_kept, "exact_sizes", collection->exact_sizes,
+                                        "entity_keys", collection->derived_entity_keys ? "derived" : "random",
+                                        "master_key", master_key_of(collection)),
                               "\n");
     cli_print("collection      %s\n", collection->name);
     if (collection->versions_kept == 0)
@@ -28,6 +37,24 @@ static enum sherd_err show(struct cli *cli, const struct sherd_collection *colle
     else
         cli_print("versions kept   %" PRIu32 "\n", collection->versions_kept);
     cli_print("sizes           %s\n", collection->exact_sizes ? "exact: the store sees them" : "padded");
+    cli_print("entity keys     %s, master key %s\n", collection->derived_entity_keys ? "derived" : "random",
+              master_key_of(collection));
+    return SHERD_OK;
+}
+
+/* What the options say of the keys of its entities. */
+static enum sherd_err take_keys(const struct cli *cli, struct sherd_collection *collection)
+{
+    const char *how = cli_value(cli, OPT_ENTITY_KEYS);
+    const char *master = cli_value(cli, OPT_MASTER_KEY);
+
+    SHERD_ENSURE(how == NULL || strcmp(how, "random") == 0 || strcmp(how, "derived") == 0, SHERD_ERR_INVALID,
+                 "--entity-keys: random or derived");
+    SHERD_ENSURE(master == NULL || strlen(master) < sizeof(collection->master_key), SHERD_ERR_INVALID,
+                 "--master-key: no name of a master key");
+    collection->derived_entity_keys = how != NULL && strcmp(how, "derived") == 0;
+    if (master != NULL && strcmp(master, SHERD_MASTER_DEFAULT) != 0)
+        (void)snprintf(collection->master_key, sizeof(collection->master_key), "%s", master);
     return SHERD_OK;
 }
 
@@ -39,6 +66,7 @@ static enum sherd_err create(struct cli *cli, const char *name)
 
     SHERD_TRY(cli_value_number(cli, OPT_VERSIONS, 0, UINT32_MAX, 1, &versions));
     collection.versions_kept = (uint32_t)versions;
+    SHERD_TRY(take_keys(cli, &collection));
     SHERD_ENSURE(strlen(name) <= SHERD_COLLECTION_NAME_BYTES_MAX, SHERD_ERR_INVALID,
                  "a collection's name has 1 to 63 of a-z, 0-9, '.', '_', '-'");
     (void)snprintf(collection.name, sizeof(collection.name), "%s", name);

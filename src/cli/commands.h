@@ -23,6 +23,10 @@ extern const struct cli_command cmd_export;
 extern const struct cli_command cmd_inspect;
 extern const struct cli_command cmd_collection;
 extern const struct cli_command cmd_keygen;
+extern const struct cli_command cmd_key;
+extern const struct cli_command cmd_entity;
+extern const struct cli_command cmd_rekey;
+extern const struct cli_command cmd_epoch;
 extern const struct cli_command cmd_help;
 extern const struct cli_command cmd_version;
 

@@ -96,11 +96,11 @@ static enum sherd_err rekey(struct walk *walk)
 enum sherd_err sherd_rekey(struct sherd_vault *vault, const struct sherd_rekey_options *options,
                            sherd_rekey_progress_fn *progress, void *arg, struct sherd_rekey_stat *out_stat)
 {
-    struct walk walk = {
-        .vault = vault, .options = options, .progress = progress, .arg = arg, .stat = out_stat};
+    struct walk walk = {.vault = vault, .options = options, .progress = progress, .arg = arg, .stat = out_stat};
 
     SHERD_TRY(sherd_vault_check(vault));
-    SHERD_ENSURE(options != NULL && out_stat != NULL, SHERD_ERR_INVALID, "options and a place for the answer are needed");
+    SHERD_ENSURE(options != NULL && out_stat != NULL, SHERD_ERR_INVALID,
+                 "options and a place for the answer are needed");
     SHERD_TRY(sherd_vault_check_writable(vault));
     *out_stat = (struct sherd_rekey_stat){0};
     return rekey(&walk);

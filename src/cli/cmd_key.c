@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sherd key: master keys, their versions, and their end. */
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "cli/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { OPT_GENERATOR, OPT_STORE, OPT_ARG };
+
+static const struct cli_option options[] = {
+    [OPT_GENERATOR] = {"generator", 0, "NAME", "what makes the key (openssl)"},
+    [OPT_STORE] = {"store", 0, "NAME", "what keeps it: anchor, stripe, shares (anchor)"},
+    [OPT_ARG] = {"arg", 0, "NAME=VALUE", "an argument for them; may be repeated; no secrets"},
+    {0},
+};
+
+struct listing {
+    struct cli *cli;
+    const char *name; /* only this one; NULL for all */
+    uint64_t version; /* only this one; 0 for all */
+    bool whole;       /* show all of it, not one line */
+    uint64_t count;
+};
+
+static json_t *to_json(const struct sherd_master_info *info, const char *kid)
+{
+    return json_pack("{s:s, s:I, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I}", "name", info->name, "version",
+                     (json_int_t)info->version, "kid", kid, "state",
+                     info->state == SHERD_MASTER_ACTIVE ? "active" : "retired", "wraps", info->wraps, "generator",
+                     info->generator, "store", info->store, "arguments", info->args, "outside_id", info->outside_id,
+                     "created", (json_int_t)info->created_s, "protection", (json_int_t)info->protection);
+}
+
+static const char *state_of(const struct sherd_master_info *info)
+{
+    if (info->state == SHERD_MASTER_RETIRED)
+        return "retired";
+    return info->wraps ? "wraps" : "active";
+}
+
+static void print_whole(const struct sherd_master_info *info, const char *kid, const char *time)
+{
+    cli_print("key             %s, version %" PRIu64 "\nid              %s\nstate           %s\n", info->name,
+              info->version, kid, state_of(info));
+    cli_print("made            %s\ngenerator       %s\nstore           %s\n", time, info->generator, info->store);
+    cli_print("protected by    version %" PRIu64 " of the protection key\n", info->protection);
+    if (info->outside_id[0] != 0)
+        cli_print("tied to         %s\n", info->outside_id);
+    for (const char *line = info->args; *line != 0;) {
+        const size_t len = strcspn(line, "\n");
+
+        cli_print("argument        ");
+        cli_print_escaped(sherd_span_of(line, len));
+        cli_print("\n");
+        line += len + (line[len] == '\n' ? 1 : 0);
+    }
+}
+
+static enum sherd_err visit(void *arg, const struct sherd_master_info *info)
+{
+    struct listing *listing = arg;
+    char kid[2 * sizeof(info->kid) + 1];
+    char time[CLI_TIME_TEXT_SIZE];
+
+    if ((listing->name != NULL && strcmp(listing->name, info->name) != 0) ||
+        (listing->version != 0 && listing->version != info->version))
+        return SHERD_OK;
+    for (size_t i = 0; i < sizeof(info->kid); i++)
+        (void)snprintf(kid + 2 * i, 3, "%02x", info->kid[i]);
+    cli_format_time((int64_t)info->created_s, time);
+    listing->count++;
+    if (listing->cli->json)
+        return cli_json_print(listing->count > 1 ? ",\n " : "\n ", to_json(info, kid), "");
+    if (listing->whole)
+        print_whole(info, kid, time);
+    else
+        cli_print("%-24s %6" PRIu64 "  %-8s %s  %s, %s\n", info->name, info->version, state_of(info), time,
+                  info->generator, info->store);
+    return SHERD_OK;
+}
+
+static enum sherd_err list(struct cli *cli, struct sherd_vault *vault, struct listing *listing)
+{
+    if (cli->json)
+        cli_print("{\"keys\": [");
+    SHERD_TRY(sherd_master_each(vault, visit, listing));
+    if (cli->json)
+        cli_print("\n]}\n");
+    if (listing->count == 0 && listing->name != NULL)
+        return sherd_fail(SHERD_ERR_NOT_FOUND, "there is no such master key, or no such version");
+    return SHERD_OK;
+}
+
+/* All --arg, one a line. */
+static enum sherd_err gather_args(const struct cli *cli, char out[static SHERD_MASTER_ARGS_SIZE])
+{
+    size_t len = 0;
+
+    out[0] = 0;
+    for (size_t i = 0; i < cli->given_count; i++) {
+        if (cli->given[i].option != &options[OPT_ARG])
+            continue;
+        const int more = snprintf(out + len, SHERD_MASTER_ARGS_SIZE - len, "%s\n", cli->given[i].value);
+
+        SHERD_ENSURE(more > 0 && (size_t)more < SHERD_MASTER_ARGS_SIZE - len, SHERD_ERR_LIMIT,
+                     "--arg: all arguments together are too long");
+        len += (size_t)more;
+    }
+    return SHERD_OK;
+}
+
+static enum sherd_err activate(struct cli *cli, struct sherd_vault *vault)
+{
+    char args[SHERD_MASTER_ARGS_SIZE];
+    const struct sherd_master_options activation = {.name = cli->operands[1],
+                                                    .generator = cli_value(cli, OPT_GENERATOR),
+                                                    .store = cli_value(cli, OPT_STORE),
+                                                    .args = args};
+    struct listing made = {.cli = cli, .name = cli->operands[1], .whole = true};
+
+    SHERD_TRY(gather_args(cli, args));
+    SHERD_TRY(sherd_master_activate(vault, &activation, &made.version));
+    return cli->quiet ? SHERD_OK : list(cli, vault, &made);
+}
+
+static enum sherd_err version_operand(const struct cli *cli, uint64_t *out_version)
+{
+    SHERD_ENSURE(cli->operand_count == 3 && cli_parse_number(cli->operands[2], 1, UINT32_MAX, out_version),
+                 SHERD_ERR_INVALID, "say which version: a number that `sherd key list` shows");
+    return SHERD_OK;
+}
+
+static enum sherd_err end_version(struct cli *cli, struct sherd_vault *vault)
+{
+    const bool destroy = strcmp(cli->operands[0], "destroy") == 0;
+    uint64_t version;
+
+    SHERD_TRY(version_operand(cli, &version));
+    SHERD_TRY(destroy ? sherd_master_destroy(vault, cli->operands[1], version)
+                      : sherd_master_retire(vault, cli->operands[1], version));
+    if (cli->json)
+        return cli_json_print("",
+                              json_pack("{s:s, s:I, s:s}", "name", cli->operands[1], "version", (json_int_t)version,
+                                        "state", destroy ? "destroyed" : "retired"),
+                              "\n");
+    if (!cli->quiet)
+        cli_print("%s version %" PRIu64 " of %s\n", destroy ? "destroyed" : "retired", version, cli->operands[1]);
+    return SHERD_OK;
+}
+
+static enum sherd_err show(struct cli *cli, struct sherd_vault *vault)
+{
+    struct listing listing = {.cli = cli, .whole = strcmp(cli->operands[0], "show") == 0};
+
+    if (cli->operand_count > 1)
+        listing.name = cli->operands[1];
+    if (cli->operand_count > 2)
+        SHERD_TRY(version_operand(cli, &listing.version));
+    SHERD_ENSURE(!listing.whole || listing.name != NULL, SHERD_ERR_INVALID, "say which key: `key show NAME [VERSION]`");
+    return list(cli, vault, &listing);
+}
+
+static enum sherd_err run(struct cli *cli)
+{
+    SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
+    const char *verb = cli->operands[0];
+    const bool reads = strcmp(verb, "list") == 0 || strcmp(verb, "show") == 0;
+    const bool ends = strcmp(verb, "retire") == 0 || strcmp(verb, "destroy") == 0;
+    const bool makes = strcmp(verb, "activate") == 0;
+
+    SHERD_ENSURE(reads || ((ends || makes) && cli->operand_count > 1), SHERD_ERR_INVALID,
+                 "write `key activate NAME`, `key list [NAME]`, `key show NAME`, `key retire NAME VERSION` or `key "
+                 "destroy NAME VERSION`");
+    SHERD_ENSURE(makes || cli->given_count == 0, SHERD_ERR_INVALID, "only `key activate` takes options");
+    SHERD_ENSURE(!makes || cli->operand_count == 2, SHERD_ERR_INVALID, "`key activate` takes one name");
+    SHERD_TRY(cli_vault_open(cli, reads, &vault));
+    if (makes)
+        return activate(cli, vault);
+    return ends ? end_version(cli, vault) : show(cli, vault);
+}
+
+const struct cli_command cmd_key = {
+    .name = "key",
+    .operands = "activate|list|show|retire|destroy [NAME] [VERSION]",
+    .summary = "make, list and end versions of master keys",
+    .notes =
+        "The newest active version of a name serves from the moment it is activated; `sherd rekey` brings over what\n"
+        "older ones wrap. \"default\" wraps the keys of entities, \"hash\" hashes their ids. A version that nothing\n"
+        "refers to any more can be retired and then destroyed.",
+    .options = options,
+    .operand_min = 1,
+    .operand_max = 3,
+    .run = run,
+};
