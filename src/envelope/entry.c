@@ -139,6 +139,15 @@ enum sherd_err sherd_entry_kind(const struct sherd_entry_keys *keys, struct sher
     return SHERD_OK;
 }
 
+bool sherd_entry_is_key_part(enum sherd_purpose compartment, struct sherd_span stored)
+{
+    const uint8_t header[] = {SHERD_FORMAT, kind_number(SHERD_KIND_KEY_PART, compartment), SHERD_SUITE >> 8,
+                              SHERD_SUITE & 0xff};
+
+    return stored.len == sherd_entry_bytes(sherd_kind_payload_bytes(SHERD_KIND_KEY_PART, compartment)) &&
+           sherd_same(stored.data, header, sizeof(header));
+}
+
 bool sherd_padding_valid(struct sherd_span padding)
 {
     uint8_t any = 0;

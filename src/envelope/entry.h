@@ -77,6 +77,12 @@ SHERD_MUST_USE enum sherd_err sherd_entry_kind(const struct sherd_entry_keys *ke
                                                enum sherd_kind *out_kind);
 
 /**
+ * Whether a stored value says that it is a key part (kind 15) of that compartment: for who walks a compartment without
+ * its keys, and must leave alone what the anchor keeps there. Nothing is verified.
+ */
+bool sherd_entry_is_key_part(enum sherd_purpose compartment, struct sherd_span stored);
+
+/**
  * Open a stored entry.
  * @param[in]     kind      the kind that it must be
  * @param[in,out] payload   must be empty; gets the payload

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/failpoint.h"
 #include "base/random.h"
+#include <pthread.h>
 
 /* A store with arguments; %s is the test's directory. */
 static const struct variant {
@@ -561,6 +562,11 @@ static void says_nothing(struct kms_test *test, const struct variant *variant)
             const struct sherd_span bytes = {entries->list[i].bytes, entries->list[i].len};
 
             assert_int_equal(bytes.len, 272);
+            assert_true(sherd_entry_is_key_part(entries->own
+                                                    ? SHERD_FOR_KEYS
+                                                    : (enum sherd_purpose)sherd_compartment_role(entries->compartment),
+                                                bytes));
+            assert_false(sherd_entry_is_key_part(SHERD_FOR_CONTENT, bytes));
             assert_memory_equal(bytes.data, entries->list[0].bytes, 8);
             assert_false(holds(bytes, sherd_span_of(test->id.kid.bytes, 8)));
             for (size_t piece = 0; piece + 8 <= sizeof(held.key->bytes); piece += 8)
@@ -597,6 +603,63 @@ static void test_kms_stores__write_nothing_where_it_is_read_only(void **state)
 {
     (void)state;
     over_all(writes_nothing_read_only);
+}
+
+struct worker {
+    pthread_t thread;
+    const struct held *held;
+    bool ok;
+};
+
+static bool fetches(const struct held *held)
+{
+    struct sherd_master_key *key = sherd_secret_alloc(sizeof(*key));
+    const bool ok = key != NULL && sherd_key_fetch(held->store, &held->call, kept_of(held), key) == SHERD_OK &&
+                    sherd_same(key, held->key, sizeof(*key));
+
+    sherd_secret_free(key);
+    return ok;
+}
+
+static void *work(void *arg)
+{
+    struct worker *worker = arg;
+
+    worker->ok = true;
+    for (int i = 0; i < 5; i++) {
+        struct held mine = *worker->held;
+
+        mine.kept = (struct sherd_key_kept){.outside_id = ""};
+        worker->ok = worker->ok && fetches(worker->held) &&
+                     sherd_key_keep(mine.store, &mine.call, mine.key, &mine.kept) == SHERD_OK && fetches(&mine) &&
+                     sherd_key_destroy(mine.store, &mine.call, kept_of(&mine)) == SHERD_OK && !fetches(&mine);
+        sherd_buf_done(&mine.kept.bytes);
+    }
+    return NULL;
+}
+
+/* Several threads fetch one version, and keep it anew and destroy that, at the same places. */
+static void serves_threads(struct kms_test *test, const struct variant *variant)
+{
+    struct held held = activate(test, variant, &test->id);
+    struct worker workers[4] = {{.held = &held}, {.held = &held}, {.held = &held}, {.held = &held}};
+
+    if (variant->parts > 0) {
+        for (size_t i = 0; i < SHERD_COUNT_OF(workers); i++)
+            assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+        for (size_t i = 0; i < SHERD_COUNT_OF(workers); i++)
+            assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+        for (size_t i = 0; i < SHERD_COUNT_OF(workers); i++)
+            assert_true(workers[i].ok);
+        assert_int_equal(parts_at_places(test, variant), variant->parts);
+    }
+    held_done(&held);
+}
+
+static void test_kms_stores__serve_threads(void **state)
+{
+    (void)state;
+    over_all(serves_threads);
 }
 
 /* A place that is gone whole: named as what cannot be reached, not as damage; and no destruction is claimed there. */
@@ -797,6 +860,7 @@ int main(void)
         cmocka_unit_test(test_kms_stores__keep_nothing_in_clear),
         cmocka_unit_test(test_kms_stores__write_nothing_where_it_is_read_only),
         cmocka_unit_test(test_kms_stores__name_a_place_that_is_gone),
+        cmocka_unit_test(test_kms_stores__serve_threads),
 #if SHERD_FAILPOINTS
         cmocka_unit_test(test_kms_stores__survive_want_of_memory),
 #endif
