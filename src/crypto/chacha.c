@@ -7,10 +7,6 @@
 #include "crypto/cipher.h"
 #include <openssl/err.h>
 
-_Static_assert(SHERD_CHACHA_NONCE_SIZE == SHERD_CIPHER_NONCE_SIZE && SHERD_CHACHA_TAG_SIZE == SHERD_CIPHER_TAG_SIZE &&
-                   SHERD_CHACHA_BYTES_MAX == SHERD_CIPHER_BYTES_MAX,
-               "as all AEADs here");
-
 static EVP_CIPHER *cipher; /* kept for the life of the process */
 
 static struct sherd_cipher_use use_of(const uint8_t *key, const uint8_t *nonce, struct sherd_span data)
