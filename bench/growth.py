@@ -7,7 +7,7 @@ import sys
 
 WIDTH, HEIGHT = 760, 420
 LEFT, RIGHT, TOP, BOTTOM = 80, 190, 40, 60
-COLOURS = ("#1b6ca8", "#c0562b", "#3a7d44")
+COLOURS = ("#1b6ca8", "#c0562b", "#3a7d44", "#999", "#bbb")
 
 
 def read(lines):

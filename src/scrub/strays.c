@@ -35,7 +35,10 @@ enum sherd_err sherd_reached_add(struct sherd_reached *reached, const struct she
         return SHERD_OK;
     }
     SHERD_TRY(sherd_refs_add(&reached->maps, map));
-    return sherd_refs_add(&reached->fragments, fragment);
+    const enum sherd_err err = sherd_refs_add(&reached->fragments, fragment);
+    if (err != SHERD_OK)
+        reached->maps.count--; /* both or none */
+    return err;
 }
 
 enum sherd_err sherd_reached_join(struct sherd_reached *reached, const struct sherd_reached *other)
