@@ -68,6 +68,13 @@ struct sherd_rekey_progress {
     bool done;
 };
 
+/** The state of an anchor at one instant: anchor/state.h */
+struct sherd_anchor_state;
+/** What the anchor is to sign: anchor/statement.h */
+struct sherd_statement;
+/** The epochs that have a key: anchor/epoch.h */
+struct sherd_epoch_set;
+
 /** A rekeying under way: anchor/rekey.h */
 struct sherd_rekey;
 
@@ -175,6 +182,24 @@ struct sherd_anchor_ops {
      * SHERD_ERR_CONFLICT: something still refers to them: rekey everything first
      */
     enum sherd_err (*epoch_end)(struct sherd_anchor *anchor, uint64_t *out_epoch);
+
+    /** The keys of the epochs that there are, as a file that is sealed under the root key. */
+    enum sherd_err (*epoch_export)(struct sherd_anchor *anchor, struct sherd_buf *out_file);
+    /**
+     * Go over from an epoch that a restored vault is in to the one that another vault of the same deployment is in:
+     * its key serves from now on. The caller rekeys, and ends the older one. SHERD_ERR_CONFLICT: it is no later one.
+     */
+    enum sherd_err (*epoch_adopt)(struct sherd_anchor *anchor, struct sherd_span file);
+
+    /** Take the state for a backup, whose key is bound to salt; ended with sherd_anchor_state_done(). */
+    enum sherd_err (*state_take)(struct sherd_anchor *anchor, struct sherd_span salt,
+                                 struct sherd_anchor_state *state);
+
+    /** Look a statement up, and sign it. SHERD_ERR_CONFLICT: it is not so. */
+    enum sherd_err (*statement_sign)(struct sherd_anchor *anchor, const struct sherd_statement *statement,
+                                     struct sherd_buf *out_note);
+    /** The public key of statements, as text. */
+    enum sherd_err (*statement_key)(struct sherd_anchor *anchor, struct sherd_buf *out_text);
 };
 
 /** What every anchor starts with. */

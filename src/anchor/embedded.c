@@ -5,6 +5,8 @@
 #include "anchor/entities.h"
 #include "anchor/pins.h"
 #include "anchor/rekey.h"
+#include "anchor/state.h"
+#include "anchor/statement.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
@@ -538,6 +540,82 @@ static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *
     return SHERD_OK;
 }
 
+static enum sherd_err embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file)
+{
+    struct embedded *self = embedded_of(anchor);
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_epoch_set *set = sherd_secret_alloc(sizeof(*set));
+    const struct sherd_keyring *keyring;
+
+    if (set == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
+    const uint64_t serving = keyring->epoch;
+    sherd_ring_leave(self->ring);
+    SHERD_TRY(sherd_epoch_read(self->home, serving, set));
+    return sherd_epoch_export_file(self->home, set, out_file);
+}
+
+struct epoch_adoption {
+    const struct sherd_home *home;
+    const struct sherd_epoch_set *set;
+};
+
+/* The home's lock is held: sherd_ring_change(). */
+static enum sherd_err adopt_epoch(void *arg, struct sherd_keyring *keyring)
+{
+    const struct epoch_adoption *adoption = arg;
+    const size_t last = adoption->set->count - 1;
+
+    SHERD_ENSURE(adoption->set->numbers[last] > keyring->epoch, SHERD_ERR_CONFLICT, "that is no later erase epoch");
+    SHERD_TRY(sherd_epoch_adopt(adoption->home, keyring->epoch, adoption->set->numbers[last],
+                                &adoption->set->keys[last]));
+    keyring->epoch = adoption->set->numbers[last];
+    return SHERD_OK;
+}
+
+static enum sherd_err embedded_epoch_adopt(struct sherd_anchor *anchor, struct sherd_span file)
+{
+    struct embedded *self = embedded_of(anchor);
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_epoch_set *set = sherd_secret_alloc(sizeof(*set));
+    struct epoch_adoption adoption = {.home = self->home, .set = set};
+
+    if (set == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_epoch_import_file(self->home, file, set));
+    return sherd_ring_change(self->ring, adopt_epoch, &adoption);
+}
+
+static enum sherd_err embedded_state_take(struct sherd_anchor *anchor, struct sherd_span salt,
+                                          struct sherd_anchor_state *state)
+{
+    struct embedded *self = embedded_of(anchor);
+
+    return sherd_anchor_state_take(self->home, self->ring, self->compartment, salt, state);
+}
+
+static struct sherd_statement_parts statement_parts(struct embedded *self)
+{
+    const struct sherd_statement_parts parts = {
+        .rekey = rekey_parts(self), .masters = self->masters, .deployment = self->fixed->deployment};
+
+    return parts;
+}
+
+static enum sherd_err embedded_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
+                                              struct sherd_buf *out_note)
+{
+    const struct sherd_statement_parts parts = statement_parts(embedded_of(anchor));
+
+    return sherd_statement_sign(&parts, statement, out_note);
+}
+
+static enum sherd_err embedded_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text)
+{
+    const struct sherd_statement_parts parts = statement_parts(embedded_of(anchor));
+
+    return sherd_statement_key(&parts, out_text);
+}
+
 static const struct sherd_anchor_ops embedded_ops = {
     .free = embedded_free,
     .ids = embedded_ids,
@@ -563,6 +641,11 @@ static const struct sherd_anchor_ops embedded_ops = {
     .rekey_end = embedded_rekey_end,
     .epoch_begin = embedded_epoch_begin,
     .epoch_end = embedded_epoch_end,
+    .epoch_export = embedded_epoch_export,
+    .epoch_adopt = embedded_epoch_adopt,
+    .state_take = embedded_state_take,
+    .statement_sign = embedded_statement_sign,
+    .statement_key = embedded_statement_key,
 };
 
 /* Names and seals, and what of the keyring they come from. */
