@@ -139,6 +139,14 @@ struct sherd_anchor_ops {
                                       struct sherd_span key, const struct sherd_digest *content_hash,
                                       struct sherd_uuid *out_record);
 
+    /**
+     * Check a part of a master key (an entry of SHERD_KIND_KEY_PART) as it lies in a compartment.
+     * @param[out] out_live  the master key is there; else the part is left over from one that was destroyed
+     * SHERD_ERR_TAMPERED: it does not verify
+     */
+    enum sherd_err (*part_check)(struct sherd_anchor *anchor, enum sherd_role role, const struct sherd_ref *name,
+                                 struct sherd_span stored, bool *out_live);
+
     /** Pin the entry of a collection. */
     enum sherd_err (*collection_pin)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                      const struct sherd_digest *digest);

@@ -234,6 +234,26 @@ static enum sherd_err check_own_entry(struct embedded *self, const struct sherd_
     return embedded_compartment_check(&self->anchor, SHERD_KEYS, stored);
 }
 
+static enum sherd_err embedded_part_check(struct sherd_anchor *anchor, enum sherd_role role,
+                                          const struct sherd_ref *name, struct sherd_span stored, bool *out_live)
+{
+    struct embedded *self = embedded_of(anchor);
+    const struct sherd_entry_keys keys = keys_of(self, role);
+    uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
+    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
+    const struct sherd_keyring *keyring;
+    struct sherd_span tlv;
+    struct sherd_ref kid;
+    struct sherd_ref set;
+
+    SHERD_TRY(sherd_entry_open(&keys, SHERD_KIND_KEY_PART, name, stored, &payload, &tlv));
+    SHERD_TRY(sherd_key_part_owner(tlv, &kid, &set));
+    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
+    *out_live = sherd_keyring_master(keyring, &kid) != NULL;
+    sherd_ring_leave(self->ring);
+    return SHERD_OK;
+}
+
 /* What an entry of `keys` says, as far as its kind says it. */
 struct said {
     struct sherd_pin pin;
@@ -246,6 +266,7 @@ static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref 
                                   enum sherd_kind kind, struct said *out_said)
 {
     struct sherd_digest digest;
+    bool live;
 
     switch (kind) {
     case SHERD_KIND_COMPARTMENT: return check_own_entry(self, name, stored);
@@ -253,6 +274,7 @@ static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref 
     /* fall through */
     case SHERD_KIND_OLD_ENTITY_KEY:
     case SHERD_KIND_ENTITY_LOOKUP: return sherd_entities_check(self->entities, kind, name, stored);
+    case SHERD_KIND_KEY_PART: return embedded_part_check(&self->anchor, SHERD_KEYS, name, stored, &live);
     case SHERD_KIND_KEYRING_PIN: return sherd_ring_check(self->ring, name, stored);
     case SHERD_KIND_COLLECTION_PIN: return check_collection_pin(self, name, stored, &out_said->collection, &digest);
     default: return sherd_pins_check(&self->pins, kind, name, stored, &out_said->pin);
@@ -531,7 +553,8 @@ static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *
     sherd_ring_leave(self->ring);
     SHERD_TRY(sherd_rekey_count(&parts, &references));
     if (references.epoch_count > 0)
-        return sherd_fail(SHERD_ERR_CONFLICT, "%llu entries still lie under an older erase epoch: rekey everything first",
+        return sherd_fail(SHERD_ERR_CONFLICT,
+                          "%llu entries still lie under an older erase epoch: rekey everything first",
                           (unsigned long long)references.epoch_count);
     SHERD_TRY(end_epoch(self, references.epoch));
     *out_epoch = references.epoch;
@@ -550,6 +573,7 @@ static const struct sherd_anchor_ops embedded_ops = {
     .pin_delete = embedded_pin_delete,
     .scan = embedded_scan,
     .idempotency_get = embedded_idempotency_get,
+    .part_check = embedded_part_check,
     .collection_pin = embedded_collection_pin,
     .collection_check = embedded_collection_check,
     .master_activate = embedded_master_activate,
