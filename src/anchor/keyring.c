@@ -295,7 +295,8 @@ static enum sherd_err decode_masters(struct sherd_span list, struct sherd_keyrin
 static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring)
 {
     uint64_t required = SHERD_TLV_BIT(RING_DEPLOYMENT) | SHERD_TLV_BIT(RING_TENANT) | SHERD_TLV_BIT(RING_CREATED) |
-                        SHERD_TLV_BIT(RING_FIPS) | SHERD_TLV_BIT(RING_EPOCH) | SHERD_TLV_BIT(RING_PROTECTIONS) | SHERD_TLV_BIT(RING_LEDGER_SEED);
+                        SHERD_TLV_BIT(RING_FIPS) | SHERD_TLV_BIT(RING_EPOCH) | SHERD_TLV_BIT(RING_PROTECTIONS) |
+                        SHERD_TLV_BIT(RING_LEDGER_SEED);
     struct sherd_tlv tlv;
 
     for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++)

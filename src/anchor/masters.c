@@ -372,13 +372,16 @@ static bool may_be_there(struct sherd_masters *masters, const struct sherd_ref *
     return there;
 }
 
-/* Take back what a change has kept that was not made. What cannot be removed is sealed, and nothing refers to it. */
-static void take_back(struct activation *activation)
+/*
+ * Take back what a change has kept that was not made: after a failed write that is not certain, and it stays. What
+ * cannot be removed is sealed, and nothing refers to it.
+ */
+static void take_back(struct activation *activation, enum sherd_err err)
 {
     char detail[SHERD_FAIL_TEXT_SIZE];
 
     (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
-    if (activation->kept && !may_be_there(activation->masters, &activation->session->master.kid))
+    if (activation->kept && err != SHERD_ERR_IO && !may_be_there(activation->masters, &activation->session->master.kid))
         (void)destroy_kept(activation->session);
     sherd_fail_restore(detail);
 }
@@ -394,34 +397,16 @@ static enum sherd_err activate(struct sherd_masters *masters, const struct sherd
     if (session == NULL || key == NULL)
         return SHERD_ERR_NO_MEMORY;
     const enum sherd_err err = sherd_ring_change(masters->ring, activate_in, &activation);
+    if (err == SHERD_ERR_CONFLICT && only_first) /* another was faster */
+        return SHERD_OK;
     if (err != SHERD_OK) {
-        char detail[SHERD_FAIL_TEXT_SIZE];
-
-        (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
-        clear_up(&activation, err);
-        sherd_fail_restore(detail);
+        take_back(&activation, err);
         return err;
     }
     hold(masters, &session->master.kid, key);
     if (out_version != NULL)
         *out_version = session->master.version;
     return SHERD_OK;
-}
-
-/*
- * After a failure: what was kept goes, if it is certain that no keyring names it. After a failed write it is not; then
- * it stays, sealed.
- */
-static void clear_up(struct activation *activation, enum sherd_err err)
-{
-    const struct sherd_keyring *ring;
-
-    if (!activation->kept || err == SHERD_ERR_IO || sherd_ring_hold(activation->masters->ring, &ring) != SHERD_OK)
-        return;
-    const bool named = sherd_keyring_master(ring, &activation->session->master.kid) != NULL;
-    sherd_ring_leave(activation->masters->ring);
-    if (!named)
-        (void)destroy_kept(activation->session);
 }
 
 enum sherd_err sherd_masters_activate(struct sherd_masters *masters, const struct sherd_master_options *options,
@@ -515,7 +500,7 @@ enum sherd_err sherd_masters_retire(struct sherd_masters *masters, const char *n
 
 static enum sherd_err check_retired(const struct sherd_master *master)
 {
-    SHERD_ENSURE(master->state == SHERD_MASTER_RETIRED, SHERD_ERR_CONFLICT,
+    SHERD_ENSURE(master->state != SHERD_MASTER_ACTIVE, SHERD_ERR_CONFLICT,
                  "that version is active: retire it first, with `sherd key retire`");
     return SHERD_OK;
 }
@@ -537,48 +522,51 @@ enum sherd_err sherd_masters_retired(struct sherd_masters *masters, const char *
 
 struct removal {
     const struct sherd_ref *kid;
-    struct sherd_master *removed; /* gets what was removed */
+    struct sherd_master *removed; /* gets what is known of it */
 };
+
+static enum sherd_err find_ending(const struct removal *removal, const struct sherd_keyring *ring, size_t *out_place)
+{
+    const struct sherd_master *master = sherd_keyring_master(ring, removal->kid);
+
+    SHERD_ENSURE(master != NULL, SHERD_ERR_NOT_FOUND, "that version of a master key was destroyed meanwhile");
+    *out_place = (size_t)(master - ring->masters);
+    return check_retired(master);
+}
 
 /* From here on it can only end; what its store needs to find its parts stays until they are gone. */
 static enum sherd_err doom_in(void *arg, struct sherd_keyring *ring)
 {
-    struct which *which = arg;
-    struct sherd_master *master = version_of(ring, which);
+    struct removal *removal = arg;
+    size_t place;
 
-    if (master == NULL)
-        return not_there(which);
-    SHERD_ENSURE(master->state != SHERD_MASTER_ACTIVE, SHERD_ERR_CONFLICT,
-                 "that version is active: retire it first, with `sherd key retire`");
-    master->state = SHERD_MASTER_ENDING;
-    *which->removed = *master;
+    SHERD_TRY(find_ending(removal, ring, &place));
+    ring->masters[place].state = SHERD_MASTER_ENDING;
+    *removal->removed = ring->masters[place];
     return SHERD_OK;
 }
 
 static enum sherd_err remove_in(void *arg, struct sherd_keyring *ring)
 {
-    const struct which *which = arg;
-    struct sherd_master *master = version_of(ring, which);
+    size_t place;
 
-    if (master == NULL)
-        return not_there(which);
-    const size_t place = (size_t)(master - ring->masters);
+    SHERD_TRY(find_ending(arg, ring, &place));
     ring->master_count--;
-    memmove(master, master + 1, (ring->master_count - place) * sizeof(*master));
-    sherd_wipe(&ring->masters[ring->master_count], sizeof(*master));
+    memmove(&ring->masters[place], &ring->masters[place + 1], (ring->master_count - place) * sizeof(ring->masters[0]));
+    sherd_wipe(&ring->masters[ring->master_count], sizeof(ring->masters[0]));
     return SHERD_OK;
 }
 
-enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const char *name, uint64_t version)
+enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const struct sherd_ref *kid)
 {
     const struct sherd_keyring *ring;
     SHERD_CLEANUP(sherd_secret_freep) struct session *session = sherd_secret_alloc(sizeof(*session));
-    struct which which = {.name = name, .version = version};
+    struct removal removal = {.kid = kid};
 
     if (session == NULL)
         return SHERD_ERR_NO_MEMORY;
-    which.removed = &session->master;
-    SHERD_TRY(sherd_ring_change(masters->ring, doom_in, &which));
+    removal.removed = &session->master;
+    SHERD_TRY(sherd_ring_change(masters->ring, doom_in, &removal));
     SHERD_FAILPOINT("masters.doomed");
     SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
     const enum sherd_err err = session_ready(masters, ring, session);
@@ -586,7 +574,9 @@ enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const char *
     SHERD_TRY(err);
     SHERD_TRY(destroy_kept(session));
     SHERD_FAILPOINT("masters.parts_gone");
-    SHERD_TRY(sherd_ring_change(masters->ring, remove_in, &which));
-    forget(masters, &session->master.kid);
+    SHERD_TRY(sherd_ring_change(masters->ring, remove_in, &removal));
+    SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
+    forget_destroyed(masters, ring);
+    sherd_ring_leave(masters->ring);
     return SHERD_OK;
 }

@@ -71,6 +71,7 @@ static enum sherd_err draw(struct sherd_vault *vault, struct sherd_uuid record, 
     SHERD_TRY(anchor->ops->key_new(anchor, &version->collection, version->map.entity_id, record, number, pin,
                                    &version->keys->record));
     pin->created_s = (uint64_t)sherd_clock()->wall_s() / 60 * 60;
+    version->change.key = &version->keys->record;
     version->change.versions_kept = version->collection.rules.versions_kept;
 
     version->map.collection = pin->collection;

@@ -84,8 +84,8 @@ struct sherd_entity_key_entry {
     struct sherd_ref master;      /**< kid of the master key that wraps or derives it */
     uint64_t epoch;               /**< erase epoch under which it is wrapped */
     enum sherd_entity_state state;
-    bool derived; /**< the key is derived from the master key */
-    char entity_id[SHERD_ENTITY_BYTES_MAX + 1];
+    bool derived;                               /**< the key is derived from the master key */
+    char entity_id[SHERD_ENTITY_BYTES_MAX + 1]; /**< "" where it was erased */
 };
 
 /** Which entity an id stands for; the entry's name is a keyed hash of the id. */
