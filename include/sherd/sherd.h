@@ -13,6 +13,7 @@
 #include <sherd/maintain.h>
 #include <sherd/receipt.h>
 #include <sherd/record.h>
+#include <sherd/seal.h>
 #include <sherd/span.h>
 #include <sherd/uuid.h>
 #include <sherd/vault.h>

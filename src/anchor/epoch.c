@@ -221,7 +221,7 @@ enum sherd_err sherd_epoch_adopt(const struct sherd_home *home, uint64_t serving
 enum sherd_err sherd_epoch_export_file(const struct sherd_home *home, const struct sherd_epoch_set *set,
                                        struct sherd_buf *out_file)
 {
-    const struct sherd_uuid deployment = sherd_home_deployment(home);
+    const struct sherd_uuid deployment = *sherd_home_deployment(home);
     uint8_t header[EXPORT_HEADER_SIZE] = EXPORT_MAGIC;
 
     sherd_put_u16(header + 8, 1);
@@ -256,7 +256,7 @@ enum sherd_err sherd_epoch_import_file(const struct sherd_home *home, struct she
                                        struct sherd_epoch_set *out_set)
 {
     struct sherd_buf plain = sherd_buf_borrow(out_set->keys, sizeof(out_set->keys));
-    const struct sherd_uuid ours = sherd_home_deployment(home);
+    const struct sherd_uuid ours = *sherd_home_deployment(home);
     struct sherd_uuid deployment;
     uint64_t numbers[2];
 

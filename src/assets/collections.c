@@ -217,8 +217,11 @@ enum sherd_err sherd_assets_entry_check(const struct sherd_assets *assets, const
     struct sherd_collection_entry entry;
     struct sherd_span tlv;
     enum sherd_kind kind;
+    bool live;
 
     SHERD_TRY(sherd_entry_kind(&assets->keys, stored, &kind));
+    if (kind == SHERD_KIND_KEY_PART)
+        return assets->anchor->ops->part_check(assets->anchor, SHERD_ASSETS, name, stored, &live);
     if (kind != SHERD_KIND_COMPARTMENT)
         return sherd_assets_collection_open(assets, name, stored, &entry);
     SHERD_TRY(sherd_entry_open(&assets->keys, kind, name, stored, &payload, &tlv)); /* a copy elsewhere does not open */

@@ -61,7 +61,7 @@ enum sherd_err sherd_bundle_open(const struct sherd_backup_in *in, const struct 
     SHERD_TRY(sherd_bundle_reader_new(in, &opened->reader));
     const struct sherd_bundle_head *head = sherd_bundle_head_of(opened->reader);
     SHERD_TRY(sherd_home_of_copies(head->seals, keys->unseal, &opened->home));
-    const struct sherd_uuid deployment = sherd_home_deployment(opened->home);
+    const struct sherd_uuid deployment = *sherd_home_deployment(opened->home);
     SHERD_ENSURE(sherd_same(&deployment, &head->deployment, sizeof(deployment)), SHERD_ERR_TAMPERED,
                  "the backup does not verify: its seals are another vault's");
     SHERD_TRY(find_epochs(opened, keys));

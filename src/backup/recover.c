@@ -310,7 +310,7 @@ static enum sherd_err recover(struct recovering *recovering)
 
     SHERD_TRY(sherd_bundle_reader_new(recovering->in, &reader));
     SHERD_TRY(find_seals(recovering, sherd_bundle_head_of(reader)));
-    deployment = sherd_home_deployment(recovering->home);
+    deployment = *sherd_home_deployment(recovering->home);
     SHERD_ENSURE(sherd_same(&deployment, &sherd_bundle_head_of(reader)->deployment, sizeof(deployment)),
                  SHERD_ERR_TAMPERED, "the backup is another vault's");
     SHERD_TRY(find_epochs(recovering));

@@ -115,21 +115,21 @@ static enum sherd_err make_stores(const char *dir, const struct sherd_store_ops 
     return err;
 }
 
-static enum sherd_err make_home(const char *dir, const struct sherd_unseal *unseal, struct sherd_home **out_home)
+static enum sherd_err make_home(const char *dir, const struct sherd_seal_wish *wish, struct sherd_home **out_home)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_keyring *ring = sherd_secret_alloc(sizeof(*ring));
 
     if (ring == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_keyring_generate(ring));
-    return sherd_home_make(dir, ring, unseal, out_home);
+    return sherd_home_make_by(dir, ring, wish, out_home);
 }
 
-static enum sherd_err make_in(const char *dir, const struct sherd_store_ops *engine, const struct sherd_unseal *unseal)
+static enum sherd_err make_in(const char *dir, const struct sherd_store_ops *engine, const struct sherd_seal_wish *wish)
 {
     struct sherd_home *home;
 
-    SHERD_TRY(make_home(dir, unseal, &home));
+    SHERD_TRY(make_home(dir, wish, &home));
     SHERD_TRY(make_stores(dir, engine, home));
     SHERD_TRY(sherd_file_write_new(dir, SHERD_WINDOW_FILE, sherd_span_of(NULL, 0)));
     SHERD_TRY(sherd_marker_write(dir, engine->name));
@@ -139,28 +139,45 @@ static enum sherd_err make_in(const char *dir, const struct sherd_store_ops *eng
 /* What is made, for sherd_place_make(). */
 struct making {
     const struct sherd_store_ops *engine;
-    const struct sherd_unseal *unseal;
+    const struct sherd_seal_wish *wish;
 };
 
 static enum sherd_err make(void *arg, const char *dir)
 {
     const struct making *making = arg;
 
-    return make_in(dir, making->engine, making->unseal);
+    return make_in(dir, making->engine, making->wish);
+}
+
+/* What is to seal it, looked at before anything is made. */
+static enum sherd_err check_wish(const struct sherd_seal_wish *wish)
+{
+    SHERD_ENSURE((wish->unseal != NULL) != (wish->shares != NULL), SHERD_ERR_INVALID,
+                 "a vault needs what unseals it: a passphrase or key file, or shares, and only one of these");
+    if (wish->shares == NULL)
+        return sherd_unseal_check(wish->unseal);
+    SHERD_ENSURE(wish->give != NULL, SHERD_ERR_INVALID, "somebody must be given the shares");
+    return sherd_shares_options_check(wish->shares);
 }
 
 enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *unseal,
                                 const struct sherd_vault_init_options *options)
 {
     const struct sherd_store_ops *engine = sherd_store_engines()[0];
+    struct sherd_seal_wish wish = {.unseal = unseal};
 
-    SHERD_ENSURE(path != NULL && path[0] != 0 && unseal != NULL, SHERD_ERR_INVALID,
-                 "a vault needs a path and what unseals it");
+    SHERD_ENSURE(path != NULL && path[0] != 0, SHERD_ERR_INVALID, "a vault needs a path");
     SHERD_TRY(sherd_crypto_init());
     if (options != NULL && options->engine != NULL)
         SHERD_TRY(sherd_store_engine(options->engine, &engine));
     SHERD_ENSURE(engine != &sherd_store_memory, SHERD_ERR_UNSUPPORTED,
                  "a vault in memory would end with the process: name an engine that keeps files");
-    struct making making = {.engine = engine, .unseal = unseal};
+    if (options != NULL) {
+        wish.shares = options->shares;
+        wish.give = options->share_give;
+        wish.give_arg = options->share_arg;
+    }
+    SHERD_TRY(check_wish(&wish));
+    struct making making = {.engine = engine, .wish = &wish};
     return sherd_place_make(path, make, &making);
 }

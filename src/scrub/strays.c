@@ -97,7 +97,20 @@ static enum sherd_err visit_asset(void *arg, struct sherd_ref name, struct sherd
     if (err != SHERD_ERR_TAMPERED)
         return err;
     strays->unsure = true;
-    strays->fn(strays->arg, &name);
+    strays->fn(strays->arg, "assets", &name);
+    return SHERD_OK;
+}
+
+/* A part of a master key: no fragment. */
+static enum sherd_err check_part(struct strays *strays, const struct sherd_ref *name, struct sherd_span stored)
+{
+    struct sherd_anchor *anchor = strays->vault->anchor;
+    bool live;
+
+    const enum sherd_err err = anchor->ops->part_check(anchor, SHERD_SECRETS, name, stored, &live);
+    if (err != SHERD_ERR_TAMPERED)
+        return err;
+    strays->fn(strays->arg, "secrets", name);
     return SHERD_OK;
 }
 
@@ -105,7 +118,8 @@ static enum sherd_err visit_secret(void *arg, struct sherd_ref name, struct sher
 {
     struct strays *strays = arg;
 
-    (void)stored;
+    if (sherd_entry_is_key_part(SHERD_FOR_SECRETS, stored))
+        return check_part(strays, &name, stored);
     if (!is_next(&strays->reached->fragments, &strays->fragments_at, &name) &&
         !sherd_same(&name, &strays->instant.owner, sizeof(name)))
         strays->fragment_count++;
