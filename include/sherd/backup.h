@@ -4,8 +4,8 @@
  * Backups: one stream of bytes that holds all of a vault at one instant, encrypted and authenticated; and the way back.
  *
  * A backup is read with what unseals the vault (its own copies of the seals are in it) and the key of its erase epoch,
- * which is not in it: the vault has that key until the epoch ends (sherd_epoch_roll()), and it can be exported to a file
- * that is kept apart. When the key is gone everywhere, so is the backup: that is what makes erasure real.
+ * which is not in it: the vault has that key until the epoch ends (sherd_epoch_roll()), and it can be exported to a
+ * file that is kept apart. When the key is gone everywhere, so is the backup: that is what makes erasure real.
  *
  * @code
  * static enum sherd_err write_to(void *arg, struct sherd_span bytes)
@@ -120,10 +120,12 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_backup_verify(const struct sherd_b
  * @param[out] out_verify  what sherd_vault_verify() saw of it
  * @return as sherd_backup_verify(); SHERD_ERR_CONFLICT (something is at path); SHERD_ERR_IO
  */
-SHERD_API SHERD_MUST_USE enum sherd_err
-sherd_backup_restore(const struct sherd_backup_in *in, const struct sherd_backup_keys *keys, const char *path,
-                     const struct sherd_restore_options *options, const struct sherd_observer *observer,
-                     struct sherd_backup_info *out_info, struct sherd_verify_stat *out_verify);
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_backup_restore(const struct sherd_backup_in *in,
+                                                             const struct sherd_backup_keys *keys, const char *path,
+                                                             const struct sherd_restore_options *options,
+                                                             const struct sherd_observer *observer,
+                                                             struct sherd_backup_info *out_info,
+                                                             struct sherd_verify_stat *out_verify);
 
 /** What a refresh did. */
 struct sherd_refresh_stat {
@@ -141,10 +143,12 @@ struct sherd_refresh_stat {
  * @return as sherd_backup_restore() and sherd_backup_write(); SHERD_ERR_CONFLICT: it is of the epoch that serves, or
  *         another vault's, or the erase epoch is being rolled: finish that first
  */
-SHERD_API SHERD_MUST_USE enum sherd_err
-sherd_backup_refresh(struct sherd_vault *vault, const struct sherd_backup_in *in, const struct sherd_backup_keys *keys,
-                     const char *scratch, const struct sherd_backup_out *out, struct sherd_backup_info *out_info,
-                     struct sherd_refresh_stat *out_stat);
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_backup_refresh(struct sherd_vault *vault,
+                                                             const struct sherd_backup_in *in,
+                                                             const struct sherd_backup_keys *keys, const char *scratch,
+                                                             const struct sherd_backup_out *out,
+                                                             struct sherd_backup_info *out_info,
+                                                             struct sherd_refresh_stat *out_stat);
 
 /**
  * Export the keys of the erase epochs that there are, sealed under the root key: what a backup is read with where the
@@ -159,9 +163,9 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_epoch_export(struct sherd_vault *v
 
 /** What was brought back: see sherd_anchor_recover(). */
 struct sherd_recovery {
-    bool seals;   /**< from the backup */
-    bool keyring; /**< from the backup */
-    bool epochs;  /**< from the exported file */
+    bool seals;            /**< from the backup */
+    bool keyring;          /**< from the backup */
+    bool epochs;           /**< from the exported file */
     uint64_t record_count; /**< records whose contents were read to prove it */
 };
 

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "base/secret.h"
+#include <stdio.h>
 
 #define EPOCH_FILE "anchor/epoch"
 #define MAGIC "SHRDEPCH"
@@ -128,10 +129,11 @@ enum sherd_err sherd_epoch_end(const struct sherd_home *home, uint64_t serving)
 
     SHERD_TRY(sherd_random(blank, sizeof(blank)));
     SHERD_FAILPOINT("epoch.before_end");
-    return sherd_home_overwrite(home, EPOCH_FILE, slot_of(serving + 1) * SLOT_SIZE, sherd_span_of(blank, sizeof(blank)));
+    return sherd_home_overwrite(home, EPOCH_FILE, slot_of(serving + 1) * SLOT_SIZE,
+                                sherd_span_of(blank, sizeof(blank)));
 }
 
-/* --- copies, for backups ------------------------------------------------------------------------------------------- */
+/* --- copies, for backups ------------------------------------------------------------------------------------------ */
 
 #define EXPORT_MAGIC "SHRDEKEY"
 #define EXPORT_HEADER_SIZE 48U
@@ -168,9 +170,19 @@ enum sherd_err sherd_epoch_write_new(const struct sherd_home *home, const char *
 
     SHERD_TRY(sherd_random(file, sizeof(file)));
     for (size_t i = 0; i < set->count; i++)
-        SHERD_TRY(
-            seal_slot(home, set->numbers[i], &set->keys[i], file + slot_of(set->numbers[i]) * SLOT_SIZE));
+        SHERD_TRY(seal_slot(home, set->numbers[i], &set->keys[i], file + slot_of(set->numbers[i]) * SLOT_SIZE));
     return sherd_file_write_new(dir, EPOCH_FILE, sherd_span_of(file, sizeof(file)));
+}
+
+void sherd_epoch_blot(const char *dir)
+{
+    uint8_t blank[SLOTS * SLOT_SIZE];
+    char detail[SHERD_FAIL_TEXT_SIZE];
+
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    if (sherd_random(blank, sizeof(blank)) == SHERD_OK &&
+        sherd_file_overwrite(dir, EPOCH_FILE, 0, sherd_span_of(blank, sizeof(blank))) != SHERD_OK)
+        sherd_fail_restore(detail); /* there was none, or it cannot be written: then it is removed as it is */
 }
 
 enum sherd_err sherd_epoch_pick(const struct sherd_epoch_set *have, uint64_t epoch, uint64_t older,
@@ -264,9 +276,9 @@ enum sherd_err sherd_epoch_import_file(const struct sherd_home *home, struct she
     SHERD_TRY(sherd_epoch_export_look(file, &deployment, numbers));
     SHERD_ENSURE(sherd_same(&deployment, &ours, sizeof(ours)), SHERD_ERR_DENIED,
                  "the epoch key is that of another vault");
-    enum sherd_err err =
-        sherd_home_unseal(home, sherd_span_of(file.data, EXPORT_HEADER_SIZE),
-                          sherd_span_of(file.data + EXPORT_HEADER_SIZE, file.len - EXPORT_HEADER_SIZE), &plain);
+    enum sherd_err err = sherd_home_unseal(home, sherd_span_of(file.data, EXPORT_HEADER_SIZE),
+                                           sherd_span_of(file.data + EXPORT_HEADER_SIZE, file.len - EXPORT_HEADER_SIZE),
+                                           &plain);
     if (err == SHERD_OK && plain.len != (numbers[1] != 0 ? 2U : 1U) * sizeof(out_set->keys[0]))
         err = SHERD_ERR_TAMPERED;
     SHERD_ENSURE(err != SHERD_ERR_TAMPERED && err != SHERD_ERR_LIMIT, SHERD_ERR_TAMPERED,

@@ -62,6 +62,12 @@ SHERD_MUST_USE enum sherd_err sherd_epoch_read_other(const struct sherd_home *ho
 SHERD_MUST_USE enum sherd_err sherd_epoch_write_new(const struct sherd_home *home, const char *dir,
                                                     const struct sherd_epoch_set *set);
 
+/**
+ * Overwrite the file below a directory with random bytes, before it is removed: a copy of a key must not outlive its
+ * epoch. As good as can be: a failure is passed over.
+ */
+void sherd_epoch_blot(const char *dir);
+
 /** Those that a backup needs. @param[in] older  0 for none. @return SHERD_OK; SHERD_ERR_DENIED: one is not there */
 SHERD_MUST_USE enum sherd_err sherd_epoch_pick(const struct sherd_epoch_set *have, uint64_t epoch, uint64_t older,
                                                struct sherd_epoch_set *out_set);

@@ -304,7 +304,7 @@ enum sherd_err sherd_home_overwrite(const struct sherd_home *home, const char *n
     return sherd_file_overwrite(home->dir, name, offset, bytes);
 }
 
-/* --- copies -------------------------------------------------------------------------------------------------------- */
+/* --- copies ------------------------------------------------------------------------------------------------------- */
 
 /* One of the two files as it is, if its digest is the one that is wanted. */
 static enum sherd_err copy_one(const struct sherd_home *home, const char *name, const struct sherd_digest *pinned,

@@ -73,7 +73,7 @@ static enum sherd_err add_name(struct draft *draft, const char *what, struct she
     return add_line(draft, what, text);
 }
 
-/* --- what is so ---------------------------------------------------------------------------------------------------- */
+/* --- what is so --------------------------------------------------------------------------------------------------- */
 
 static enum sherd_err not_so(const char *text)
 {
@@ -185,7 +185,7 @@ static enum sherd_err state_versions(struct draft *draft)
     return SHERD_OK;
 }
 
-/* --- the text ------------------------------------------------------------------------------------------------------ */
+/* --- the text ----------------------------------------------------------------------------------------------------- */
 
 static enum sherd_err add_time(struct draft *draft)
 {
@@ -240,8 +240,7 @@ enum sherd_err sherd_statement_sign(const struct sherd_statement_parts *parts, c
                                     struct sherd_buf *out_note)
 {
     SHERD_CLEANUP(sherd_secret_freep) uint8_t *seed = sherd_secret_alloc(SHERD_SIGN_SEED_SIZE);
-    struct draft draft = {
-        .parts = parts, .statement = statement, .text = {.max = SHERD_RECEIPT_BYTES_MAX - LINE_SIZE}};
+    struct draft draft = {.parts = parts, .statement = statement, .text = {.max = SHERD_RECEIPT_BYTES_MAX - LINE_SIZE}};
     char name[NAME_SIZE];
 
     if (seed == NULL)

@@ -25,7 +25,7 @@ struct sherd_statement {
     const char *entity;           /**< NULL for none */
     const struct sherd_uuid *records;
     size_t record_count;
-    const char *master_key;  /**< NULL: every version that is not active */
+    const char *master_key; /**< NULL: every version that is not active */
     uint64_t master_version;
 };
 
@@ -42,14 +42,15 @@ struct sherd_statement_parts {
  * @return SHERD_OK; SHERD_ERR_CONFLICT: it is not so; SHERD_ERR_NOT_FOUND: no such version of a master key; ...
  */
 SHERD_MUST_USE enum sherd_err sherd_statement_sign(const struct sherd_statement_parts *parts,
-                                                   const struct sherd_statement *statement,
-                                                   struct sherd_buf *out_note);
+                                                   const struct sherd_statement *statement, struct sherd_buf *out_note);
 
 /** The public key, as text. @param[in,out] out_text  appended */
 SHERD_MUST_USE enum sherd_err sherd_statement_key(const struct sherd_statement_parts *parts,
                                                   struct sherd_buf *out_text);
 
-/** What stands for a name in a statement: salted, and told apart by what is named. owner: the collection of an entity */
+/**
+ * What stands for a name in a statement: salted, and told apart by what is named. owner: the collection of an entity
+ */
 SHERD_MUST_USE enum sherd_err sherd_statement_hash(const uint8_t salt[static SHERD_STATEMENT_SALT_SIZE],
                                                    const char *what, struct sherd_span owner, struct sherd_span name,
                                                    char out_text[SHERD_STATEMENT_HASH_TEXT_SIZE]);

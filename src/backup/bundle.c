@@ -12,7 +12,7 @@
 #define END_SIZE (8U + 8U + SHERD_SHA256_SIZE)
 #define ROLES 4U
 
-/* --- the head ------------------------------------------------------------------------------------------------------ */
+/* --- the head ----------------------------------------------------------------------------------------------------- */
 
 void sherd_bundle_head_done(struct sherd_bundle_head *head)
 {
@@ -102,7 +102,7 @@ void sherd_bundle_describe(const struct sherd_bundle_head *head, struct sherd_ba
                                            .epoch_older = head->epoch_older};
 }
 
-/* --- writing ------------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------------------------------ */
 
 struct sherd_bundle_writer {
     const struct sherd_backup_out *out;
@@ -141,7 +141,8 @@ static enum sherd_err begin_writing(struct sherd_bundle_writer *writer, const st
 enum sherd_err sherd_bundle_writer_new(const struct sherd_backup_out *out, const struct sherd_bundle_head *head,
                                        const struct sherd_backup_key *key, struct sherd_bundle_writer **out_writer)
 {
-    SHERD_CLEANUP(sherd_bundle_writer_freep) struct sherd_bundle_writer *writer = sherd_alloc(sizeof(*writer));
+    SHERD_CLEANUP(sherd_bundle_writer_freep) struct sherd_bundle_writer *writer =
+        sherd_alloc(sizeof(*writer));
 
     if (writer == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -232,7 +233,7 @@ enum sherd_err sherd_bundle_end(struct sherd_bundle_writer *writer, struct sherd
     return sherd_hasher_final(writer->file, info->sha256);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 struct sherd_bundle_reader {
     const struct sherd_backup_in *in;
@@ -293,7 +294,8 @@ static enum sherd_err receive_head(struct sherd_bundle_reader *reader)
 
 enum sherd_err sherd_bundle_reader_new(const struct sherd_backup_in *in, struct sherd_bundle_reader **out_reader)
 {
-    SHERD_CLEANUP(sherd_bundle_reader_freep) struct sherd_bundle_reader *reader = sherd_alloc(sizeof(*reader));
+    SHERD_CLEANUP(sherd_bundle_reader_freep) struct sherd_bundle_reader *reader =
+        sherd_alloc(sizeof(*reader));
 
     if (reader == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -330,8 +332,8 @@ enum sherd_err sherd_bundle_unlock(struct sherd_bundle_reader *reader, const str
     SHERD_TRY(receive(reader, header, sizeof(header), &got));
     if (got != sizeof(header))
         return changed();
-    const enum sherd_err err =
-        sherd_aead_message_open_begin(key->bytes, context, sherd_span_of(header, sizeof(header)), &reader->message);
+    const enum sherd_err err = sherd_aead_message_open_begin(key->bytes, context, sherd_span_of(header, sizeof(header)),
+                                                             &reader->message);
     return err == SHERD_ERR_TAMPERED ? changed() : err;
 }
 
@@ -356,8 +358,8 @@ static enum sherd_err open_chunk(struct sherd_bundle_reader *reader)
     if (got < SHERD_AEAD_TAG_SIZE)
         return changed();
     reader->last = got < sizeof(reader->sealed);
-    const enum sherd_err err =
-        sherd_aead_chunk_open(reader->message, reader->index++, sherd_span_of(reader->sealed, got), reader->plain);
+    const enum sherd_err err = sherd_aead_chunk_open(reader->message, reader->index++,
+                                                     sherd_span_of(reader->sealed, got), reader->plain);
     if (err == SHERD_ERR_TAMPERED)
         return changed();
     SHERD_TRY(err);

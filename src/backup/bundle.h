@@ -40,7 +40,7 @@ enum sherd_bundle_item {
     SHERD_BUNDLE_END = 5,
 };
 
-/* --- writing ------------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------------------------------ */
 
 struct sherd_bundle_writer;
 
@@ -65,7 +65,7 @@ SHERD_MUST_USE enum sherd_err sherd_bundle_end(struct sherd_bundle_writer *write
 /** Bytes that went out so far. */
 uint64_t sherd_bundle_written(const struct sherd_bundle_writer *writer);
 
-/* --- reading ------------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 struct sherd_bundle_reader;
 
@@ -105,7 +105,7 @@ SHERD_MUST_USE enum sherd_err sherd_bundle_read(struct sherd_bundle_reader *read
 /** What the head says. */
 void sherd_bundle_describe(const struct sherd_bundle_head *head, struct sherd_backup_info *out_info);
 
-/* --- keys ---------------------------------------------------------------------------------------------------------- */
+/* --- keys --------------------------------------------------------------------------------------------------------- */
 
 /** A backup that is unlocked: what restoring needs of it. Start all zero; end with sherd_bundle_opened_done(). */
 struct sherd_bundle_opened {

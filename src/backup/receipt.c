@@ -23,9 +23,8 @@ static enum sherd_err check_request(const struct sherd_receipt_request *request)
 {
     SHERD_ENSURE(request != NULL && request->kind >= SHERD_RECEIPT_RECORDS && request->kind <= SHERD_RECEIPT_REKEYED,
                  SHERD_ERR_INVALID, "there is no such kind of receipt");
-    SHERD_ENSURE(request->kind != SHERD_RECEIPT_RECORDS ||
-                     (request->records != NULL && request->record_count > 0 &&
-                      request->record_count <= SHERD_RECEIPT_RECORDS_MAX),
+    SHERD_ENSURE(request->kind != SHERD_RECEIPT_RECORDS || (request->records != NULL && request->record_count > 0 &&
+                                                            request->record_count <= SHERD_RECEIPT_RECORDS_MAX),
                  SHERD_ERR_INVALID, "a receipt is for 1 to 65536 records");
     SHERD_ENSURE(request->kind != SHERD_RECEIPT_ENTITY || request->entity != NULL, SHERD_ERR_INVALID,
                  "an entity needs an id");
@@ -61,7 +60,7 @@ enum sherd_err sherd_receipt_public_key(struct sherd_vault *vault, struct sherd_
     return vault->anchor->ops->statement_key(vault->anchor, out_text);
 }
 
-/* --- checking ------------------------------------------------------------------------------------------------------ */
+/* --- checking ----------------------------------------------------------------------------------------------------- */
 
 static enum sherd_err strange(void)
 {

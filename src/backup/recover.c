@@ -47,7 +47,7 @@ struct recovering {
     struct sherd_recovery told;
 };
 
-/* --- finding the parts --------------------------------------------------------------------------------------------- */
+/* --- finding the parts -------------------------------------------------------------------------------------------- */
 
 /* Whether a failure says that a part is not there or of no use, so that another may do. */
 static bool may_go_on(enum sherd_err err)
@@ -166,7 +166,7 @@ static enum sherd_err find_keyrings(struct recovering *recovering, struct sherd_
     return may_go_on(err) ? SHERD_OK : err;
 }
 
-/* --- proving ------------------------------------------------------------------------------------------------------- */
+/* --- proving ------------------------------------------------------------------------------------------------------ */
 
 static enum sherd_err link_compartments(const struct recovering *recovering, const char *dir)
 {
@@ -270,7 +270,7 @@ static enum sherd_err try_keyrings(struct recovering *recovering, const char *di
     return result;
 }
 
-/* --- the exchange -------------------------------------------------------------------------------------------------- */
+/* --- the exchange ------------------------------------------------------------------------------------------------- */
 
 /* Where there is no anchor/ at all, the new one just takes the name. */
 static enum sherd_err exchange(const struct recovering *recovering, const char *dir)
@@ -281,6 +281,7 @@ static enum sherd_err exchange(const struct recovering *recovering, const char *
     enum sherd_err err = fresh != NULL && place != NULL && old != NULL ? SHERD_OK : SHERD_ERR_NO_MEMORY;
 
     if (err == SHERD_OK && renameat2(AT_FDCWD, fresh, AT_FDCWD, place, RENAME_EXCHANGE) == 0) {
+        sherd_epoch_blot(dir); /* the old one's: no copy of a key may outlive its epoch */
         if (rename(fresh, old) != 0)
             err = sherd_fail_errno(SHERD_ERR_IO, "the old anchor cannot be kept as %s", OLD_ANCHOR);
     } else if (err == SHERD_OK && (errno != ENOENT || rename(fresh, place) != 0)) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making a backup of the epoch that serves out of an older one. It is restored beside, under a name of its own; what the
- * vault says was deleted or erased since is removed there; the rest is wrapped under the epoch that serves in the vault,
- * and a backup is made of that. Nothing of it lasts.
+ * Making a backup of the epoch that serves out of an older one. It is restored beside, under a name of its own; what
+ * the vault says was deleted or erased since is removed there; the rest is wrapped under the epoch that serves in the
+ * vault, and a backup is made of that. Nothing of it lasts.
  */
 #include "backup/restore.h"
 #include "base/bytes.h"
@@ -43,8 +43,7 @@ static enum sherd_err gather(void *arg, const struct sherd_anchor_entry *entry)
 }
 
 /* Remove what the vault has no more. */
-static enum sherd_err drop_gone(struct refreshing *refreshing, struct sherd_vault *old,
-                                const struct gathered *gathered)
+static enum sherd_err drop_gone(struct refreshing *refreshing, struct sherd_vault *old, const struct gathered *gathered)
 {
     struct sherd_anchor *anchor = refreshing->vault->anchor;
 
@@ -123,8 +122,8 @@ static enum sherd_err rekey_and_end(struct sherd_vault *old)
 }
 
 /*
- * Over to the epoch that serves in the vault. Its key takes the slot that the old one's does not have; where both are of
- * one slot, an epoch that nobody else knows comes between.
+ * Over to the epoch that serves in the vault. Its key takes the slot that the old one's does not have; where both are
+ * of one slot, an epoch that nobody else knows comes between.
  */
 static enum sherd_err go_over(const struct refreshing *refreshing, struct sherd_vault *old)
 {
@@ -154,9 +153,8 @@ static enum sherd_err refresh_vault(struct refreshing *refreshing, struct sherd_
     return sherd_backup_write(old, refreshing->out, NULL, &refreshing->info);
 }
 
-static enum sherd_err refresh_in(void *arg, const char *dir)
+static enum sherd_err refresh_beside(struct refreshing *refreshing, const char *dir)
 {
-    struct refreshing *refreshing = arg;
     struct sherd_vault *old = NULL;
     struct sherd_backup_info info;
 
@@ -164,6 +162,14 @@ static enum sherd_err refresh_in(void *arg, const char *dir)
     SHERD_TRY(sherd_vault_open(dir, refreshing->keys->unseal, NULL, &old));
     const enum sherd_err err = refresh_vault(refreshing, old);
     sherd_vault_close(old);
+    return err;
+}
+
+static enum sherd_err refresh_in(void *arg, const char *dir)
+{
+    const enum sherd_err err = refresh_beside(arg, dir);
+
+    sherd_epoch_blot(dir);
     return err;
 }
 

@@ -80,10 +80,8 @@ static enum sherd_err fill_entry(void *arg, const struct sherd_ref *name, struct
         SHERD_TRY(write_batch(filling));
     uint8_t *at = filling->block + filling->bytes;
     memcpy(at, value.data, value.len);
-    filling->ops[filling->count++] = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
-                                                             .expect = SHERD_EXPECT_ABSENT,
-                                                             .name = *name,
-                                                             .value = sherd_span_of(at, value.len)};
+    filling->ops[filling->count++] = (struct sherd_store_op){
+        .kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT, .name = *name, .value = sherd_span_of(at, value.len)};
     filling->bytes += value.len;
     return SHERD_OK;
 }
@@ -147,8 +145,8 @@ enum sherd_err sherd_restore_into(struct sherd_bundle_opened *opened, const char
                  "a vault in memory would end with the process");
     filling.ops = sherd_alloc_array(BATCH_OPS, sizeof(*filling.ops));
     filling.block = sherd_alloc(BATCH_BYTES);
-    const enum sherd_err err =
-        filling.ops != NULL && filling.block != NULL ? fill(&filling, observer, info) : SHERD_ERR_NO_MEMORY;
+    const enum sherd_err err = filling.ops != NULL && filling.block != NULL ? fill(&filling, observer, info)
+                                                                            : SHERD_ERR_NO_MEMORY;
     sherd_blob_abort(filling.blob);
     sherd_compartment_close(filling.compartment);
     sherd_free(filling.block);
@@ -156,7 +154,7 @@ enum sherd_err sherd_restore_into(struct sherd_bundle_opened *opened, const char
     return err;
 }
 
-/* --- in its place -------------------------------------------------------------------------------------------------- */
+/* --- in its place ------------------------------------------------------------------------------------------------- */
 
 struct restoring {
     struct sherd_bundle_opened opened;
@@ -169,7 +167,8 @@ struct restoring {
 
 static enum sherd_err verify_in(struct restoring *restoring, const char *dir)
 {
-    const struct sherd_observer findings = {.finding = restoring->observer != NULL ? restoring->observer->finding : NULL,
+    const struct sherd_observer findings = {.finding = restoring->observer != NULL ? restoring->observer->finding
+                                                                                   : NULL,
                                             .arg = restoring->observer != NULL ? restoring->observer->arg : NULL};
     struct sherd_vault *vault = NULL;
 
@@ -184,15 +183,22 @@ static enum sherd_err verify_in(struct restoring *restoring, const char *dir)
                             (unsigned long long)restoring->verify.finding_count);
 }
 
-static enum sherd_err restore_into(void *arg, const char *dir)
+static enum sherd_err restore_and_verify(struct restoring *restoring, const char *dir)
 {
-    struct restoring *restoring = arg;
-
     SHERD_TRY(sherd_restore_into(&restoring->opened, dir, restoring->observer, &restoring->info));
     SHERD_FAILPOINT("restore.written");
     SHERD_TRY(verify_in(restoring, dir));
     SHERD_FAILPOINT("restore.verified");
     return SHERD_OK;
+}
+
+static enum sherd_err restore_into(void *arg, const char *dir)
+{
+    const enum sherd_err err = restore_and_verify(arg, dir);
+
+    if (err != SHERD_OK)
+        sherd_epoch_blot(dir);
+    return err;
 }
 
 enum sherd_err sherd_backup_restore(const struct sherd_backup_in *in, const struct sherd_backup_keys *keys,
@@ -201,8 +207,7 @@ enum sherd_err sherd_backup_restore(const struct sherd_backup_in *in, const stru
                                     struct sherd_verify_stat *out_verify)
 {
     static const struct sherd_restore_options defaults = {0};
-    struct restoring restoring = {
-        .keys = keys, .options = options != NULL ? options : &defaults, .observer = observer};
+    struct restoring restoring = {.keys = keys, .options = options != NULL ? options : &defaults, .observer = observer};
 
     SHERD_ENSURE(path != NULL && path[0] != 0 && out_info != NULL && out_verify != NULL, SHERD_ERR_INVALID,
                  "a path and places for the answers are needed");

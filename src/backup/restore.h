@@ -13,7 +13,6 @@
  * @param[in,out] info  gets everything
  */
 SHERD_MUST_USE enum sherd_err sherd_restore_into(struct sherd_bundle_opened *opened, const char *dir,
-                                                 const struct sherd_observer *observer,
-                                                 struct sherd_backup_info *info);
+                                                 const struct sherd_observer *observer, struct sherd_backup_info *info);
 
 #endif

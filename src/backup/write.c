@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making a backup. One instant: nothing is between its first fragment and its pin; the snapshot of `keys` comes last, so
- * that whatever a pin in it names is in the others, where only what has no pin any more is removed. Blobs are held
+ * Making a backup. One instant: nothing is between its first fragment and its pin; the snapshot of `keys` comes last,
+ * so that whatever a pin in it names is in the others, where only what has no pin any more is removed. Blobs are held
  * meanwhile: cryptor/hold.h.
  */
 #include "backup/bundle.h"
@@ -45,8 +45,7 @@ static enum sherd_err take_snapshots(struct making *making)
     struct sherd_anchor *anchor = making->vault->anchor;
 
     for (size_t i = 0; i < SHERD_COUNT_OF(order); i++)
-        SHERD_TRY(sherd_compartment_snapshot_begin(compartment_of(making, order[i]),
-                                                   &making->snapshots[order[i] - 1]));
+        SHERD_TRY(sherd_compartment_snapshot_begin(compartment_of(making, order[i]), &making->snapshots[order[i] - 1]));
     return anchor->ops->state_take(anchor, sherd_span_of(making->head.id.bytes, 16), &making->state);
 }
 

@@ -27,6 +27,10 @@ extern const struct cli_command cmd_key;
 extern const struct cli_command cmd_entity;
 extern const struct cli_command cmd_rekey;
 extern const struct cli_command cmd_epoch;
+extern const struct cli_command cmd_backup;
+extern const struct cli_command cmd_restore;
+extern const struct cli_command cmd_recover;
+extern const struct cli_command cmd_receipt;
 extern const struct cli_command cmd_help;
 extern const struct cli_command cmd_version;
 

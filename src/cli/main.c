@@ -9,6 +9,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_init,    &cmd_put,        &cmd_get,     &cmd_update, &cmd_rm,     &cmd_ls,
     &cmd_stat,    &cmd_verify,     &cmd_sweep,   &cmd_info,   &cmd_import, &cmd_export,
     &cmd_inspect, &cmd_collection, &cmd_key,     &cmd_entity, &cmd_rekey,  &cmd_epoch,
+    &cmd_backup,  &cmd_restore,    &cmd_recover, &cmd_receipt,
     &cmd_keygen,  &cmd_help,       &cmd_version, NULL,
 };
 
