@@ -34,14 +34,17 @@ static uint64_t number_in(const uint8_t *slot)
     return sherd_same(slot, MAGIC, 8) ? sherd_get_u64(slot + 8) : 0;
 }
 
-/* Add a slot's epoch, if it has one, behind those that are there. */
-static enum sherd_err open_slot(const struct sherd_home *home, const uint8_t *slot, uint64_t serving,
+/* Add a slot's epoch, if it has one that belongs there, behind those that are there. */
+static enum sherd_err open_slot(const struct sherd_home *home, const uint8_t *file, size_t index, uint64_t serving,
                                 struct sherd_epoch_set *set)
 {
+    const uint8_t *slot = file + index * SLOT_SIZE;
     struct sherd_epoch_key *key = &set->keys[set->count];
     struct sherd_buf plain = sherd_buf_borrow(key->bytes, sizeof(key->bytes));
 
-    if (number_in(slot) == 0 || number_in(slot) > serving) /* one that was begun, and does not serve yet */
+    if (number_in(slot) == 0 || slot_of(number_in(slot)) != index)
+        return SHERD_OK;
+    if (number_in(slot) > serving) /* one that was begun, and does not serve yet */
         return SHERD_OK;
     const enum sherd_err err = sherd_home_unseal(home, sherd_span_of(slot, HEADER_SIZE),
                                                  sherd_span_of(slot + HEADER_SIZE, SEALED_SIZE), &plain);
@@ -92,10 +95,8 @@ enum sherd_err sherd_epoch_read(const struct sherd_home *home, uint64_t serving,
     SHERD_TRY(sherd_home_file_read(home, EPOCH_FILE, &file));
     out_set->count = 0;
     if (file.len == SLOTS * SLOT_SIZE) {
-        const size_t first = number_in(file.data) <= number_in(file.data + SLOT_SIZE) ? 0 : SLOT_SIZE;
-
-        SHERD_TRY(open_slot(home, file.data + first, serving, out_set));
-        SHERD_TRY(open_slot(home, file.data + (SLOT_SIZE - first), serving, out_set));
+        SHERD_TRY(open_slot(home, file.data, slot_of(serving + 1), serving, out_set));
+        SHERD_TRY(open_slot(home, file.data, slot_of(serving), serving, out_set));
     }
     SHERD_ENSURE(out_set->count > 0 && out_set->numbers[out_set->count - 1] == serving, SHERD_ERR_TAMPERED,
                  "anchor/epoch does not verify: it was changed, or is another vault's; without it nothing can be read");
@@ -156,10 +157,10 @@ enum sherd_err sherd_epoch_read_other(const struct sherd_home *home, const char 
     SHERD_TRY(sherd_file_read(dir, EPOCH_FILE, &file));
     out_set->count = 0;
     if (file.len == SLOTS * SLOT_SIZE) {
-        const size_t first = number_in(file.data) <= number_in(file.data + SLOT_SIZE) ? 0 : SLOT_SIZE;
+        const size_t first = number_in(file.data) <= number_in(file.data + SLOT_SIZE) ? 0 : 1;
 
-        SHERD_TRY(open_slot(home, file.data + first, UINT64_MAX, out_set));
-        SHERD_TRY(open_slot(home, file.data + (SLOT_SIZE - first), UINT64_MAX, out_set));
+        SHERD_TRY(open_slot(home, file.data, first, UINT64_MAX, out_set));
+        SHERD_TRY(open_slot(home, file.data, 1 - first, UINT64_MAX, out_set));
     }
     return SHERD_OK;
 }

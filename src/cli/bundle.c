@@ -54,7 +54,7 @@ void cli_bundle_done(struct cli_bundle *bundle)
     bundle->fd = -1;
 }
 
-/* --- writing ------------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------------------------------ */
 
 static enum sherd_err write_more(void *arg, struct sherd_span bytes)
 {

@@ -81,7 +81,7 @@ static enum sherd_err tell(const struct cli *cli, const char *word, const struct
     return SHERD_OK;
 }
 
-/* --- making -------------------------------------------------------------------------------------------------------- */
+/* --- making ------------------------------------------------------------------------------------------------------- */
 
 static enum sherd_err export_epoch_key(const struct cli *cli, struct sherd_vault *vault, const char *path)
 {
@@ -130,7 +130,7 @@ static enum sherd_err make(struct cli *cli)
     return cli->operand_count == 1 ? write_backup(cli, vault, cli->operands[0]) : SHERD_OK;
 }
 
-/* --- looking ------------------------------------------------------------------------------------------------------- */
+/* --- looking ------------------------------------------------------------------------------------------------------ */
 
 static const char *state_text(enum sherd_backup_state state)
 {
@@ -209,7 +209,7 @@ static enum sherd_err verify(struct cli *cli)
     return tell(cli, "verified", &info, false);
 }
 
-/* --- refreshing ---------------------------------------------------------------------------------------------------- */
+/* --- refreshing --------------------------------------------------------------------------------------------------- */
 
 static enum sherd_err refresh_to(struct cli *cli, struct cli_bundle *bundle, struct sherd_vault *vault,
                                  const char *path)

@@ -95,7 +95,7 @@ enum sherd_err sherd_note_sign(const char *name, const uint8_t seed[static SHERD
     return sherd_buf_append(out_note, sherd_buf_span(&line));
 }
 
-/* --- verifying ----------------------------------------------------------------------------------------------------- */
+/* --- verifying ---------------------------------------------------------------------------------------------------- */
 
 static struct sherd_span trim(struct sherd_span text)
 {

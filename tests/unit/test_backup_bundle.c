@@ -23,7 +23,7 @@
 #define ERASED (ENTITIES / 10U)
 #define BLOB_SIZE ((size_t)200000)
 
-/* --- backups in memory --------------------------------------------------------------------------------------------- */
+/* --- backups in memory -------------------------------------------------------------------------------------------- */
 
 struct limited {
     struct sherd_buf *buf;
@@ -123,7 +123,7 @@ static struct sherd_vault *open_at(const struct vault_test *test, const char *pa
     return vault;
 }
 
-/* --- there and back ------------------------------------------------------------------------------------------------ */
+/* --- there and back ----------------------------------------------------------------------------------------------- */
 
 static void test_backup_bundle__brings_back_records_versions_and_blobs(void **state)
 {
@@ -207,7 +207,7 @@ static void test_backup_bundle__says_whether_it_can_be_read(void **state)
     assert_int_equal(told, SHERD_BACKUP_UNKNOWN);
 }
 
-/* --- an attacker's hand -------------------------------------------------------------------------------------------- */
+/* --- an attacker's hand ------------------------------------------------------------------------------------------- */
 
 static void test_backup_bundle__refuses_every_flipped_byte_and_every_cut(void **state)
 {
@@ -288,7 +288,7 @@ static void test_backup_bundle__says_that_the_disk_is_full(void **state)
     vault_assert_clean(test, 0);
 }
 
-/* --- while others write -------------------------------------------------------------------------------------------- */
+/* --- while others write ------------------------------------------------------------------------------------------- */
 
 struct writer {
     struct sherd_vault *vault;
@@ -403,7 +403,7 @@ static void test_backup_bundle__holds_the_blobs_of_what_is_deleted_meanwhile(voi
     test_free(block);
 }
 
-/* --- erasure ------------------------------------------------------------------------------------------------------- */
+/* --- erasure ------------------------------------------------------------------------------------------------------ */
 
 /* What of the epoch's key must be nowhere: the slot's sealed bytes. */
 static uint8_t sought[64];
@@ -527,7 +527,7 @@ static void test_backup_bundle__a_backup_of_a_roll_that_was_stopped_ends_with_th
     assert_err(SHERD_ERR_DENIED, verify(test, sherd_buf_span(&bundle), test->path, no_key()));
 }
 
-/* --- refreshing and recovering ------------------------------------------------------------------------------------- */
+/* --- refreshing and recovering ------------------------------------------------------------------------------------ */
 
 static void test_backup_bundle__is_refreshed_without_what_is_gone(void **state)
 {
