@@ -173,11 +173,12 @@ struct sherd_recovery {
  * Bring back the anchor's files of a vault whose compartments are there: seals that were lost, from a backup of any
  * age; a keyring that was lost or changed, from a backup that was made after its last change; keys of epochs, from an
  * exported file. Nothing of the vault is touched until the whole was opened beside it and records were read; then
- * its anchor/ is exchanged for the new one in one step, and the old one stays as anchor.old.
+ * its anchor/ is exchanged for the new one in one step, and the old one stays as anchor.old. Nobody may have the
+ * vault open.
  * @param[in]  path      the vault's directory
  * @param[in]  in        the backup
  * @param[out] out_told  what was brought back
- * @return SHERD_OK; SHERD_ERR_CONFLICT: nothing is missing, or another process has the vault open; SHERD_ERR_DENIED:
+ * @return SHERD_OK; SHERD_ERR_CONFLICT: nothing is missing, or anchor.old is there already; SHERD_ERR_DENIED:
  *         what unseals is wrong, or an epoch's key is not there; SHERD_ERR_TAMPERED: the parts do not belong together
  *         (as a keyring that is older than the one that `keys` pins: restore the backup instead); SHERD_ERR_IO
  */
