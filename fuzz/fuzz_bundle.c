@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzzes the reader of backups: the input as a whole backup, whose head is read; and as the list of items of one, sealed
- * as it should be.
+ * Fuzzes the reader of backups: the input as a whole backup, whose head is read; and as the list of items of one,
+ * sealed as it should be.
  */
 #include "backup/bundle.h"
 #include "base/bytes.h"
