@@ -4,6 +4,7 @@
 #include "base/secret.h"
 #include "cli/cli.h"
 #include "cli/io.h"
+#include "cli/shares.h"
 #include "cli/text.h"
 #include "crypto/ct.h"
 
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 /* Room for the longest passphrase, its newline, and one byte that shows that there was more. */
-#define SECRET_BYTES ((size_t)SHERD_PASSPHRASE_BYTES_MAX + 2)
+#define SECRET_BYTES CLI_SECRET_BYTES
 
 static void warn_if_readable(const struct cli *cli, int fd, const char *what)
 {
@@ -100,6 +101,37 @@ static size_t without_newline(const uint8_t *block, size_t len)
     return len > 0 && block[len - 1] == '\n' ? len - 1 : len;
 }
 
+enum sherd_err cli_ask(int tty, const char *prompt, uint8_t *block, size_t *out_len)
+{
+    SHERD_TRY(ask(tty, prompt, block, out_len));
+    *out_len = without_newline(block, *out_len);
+    return SHERD_OK;
+}
+
+enum sherd_err cli_secret_file_read(const struct cli *cli, const char *path, const char *what, uint8_t *block,
+                                    size_t *out_len)
+{
+    SHERD_TRY(read_secret_file(cli, path, what, block, out_len));
+    *out_len = without_newline(block, *out_len);
+    SHERD_ENSURE(*out_len > 0, SHERD_ERR_INVALID, "the passphrase is empty");
+    return SHERD_OK;
+}
+
+enum sherd_err cli_passphrase_read(const struct cli *cli, const char *prompt, uint8_t *block, size_t *out_len)
+{
+    if (cli->passphrase_file != NULL)
+        return cli_secret_file_read(cli, cli->passphrase_file, "passphrase file", block, out_len);
+    if (cli->passphrase_fd != NULL) {
+        SHERD_TRY(read_passphrase_fd(cli, block, out_len));
+        *out_len = without_newline(block, *out_len);
+        return SHERD_OK;
+    }
+    SHERD_CLEANUP(cli_fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    SHERD_ENSURE(tty >= 0, SHERD_ERR_INVALID,
+                 "a share is sealed by a passphrase, and there is no terminal to ask on: give --passphrase-file");
+    return cli_ask(tty, prompt, block, out_len);
+}
+
 static enum sherd_err ask_passphrase(bool fresh, uint8_t *block, size_t *out_len)
 {
     SHERD_CLEANUP(cli_fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
@@ -109,7 +141,8 @@ static enum sherd_err ask_passphrase(bool fresh, uint8_t *block, size_t *out_len
 
     SHERD_ENSURE(
         tty >= 0, SHERD_ERR_INVALID,
-        "no passphrase: there is no terminal to ask on; give --passphrase-file, --passphrase-fd or --key-file");
+        "no passphrase: there is no terminal to ask on; give --passphrase-file, --passphrase-fd, --key-file or "
+        "--share-file");
     SHERD_TRY(ask(tty, fresh ? "New passphrase: " : "Passphrase: ", block, &len));
     len = without_newline(block, len);
     if (fresh) {
@@ -125,9 +158,13 @@ static enum sherd_err ask_passphrase(bool fresh, uint8_t *block, size_t *out_len
 
 static enum sherd_err choose_one(const struct cli *cli)
 {
-    const int count = (cli->passphrase_file != NULL) + (cli->passphrase_fd != NULL) + (cli->key_file != NULL);
+    const int passphrases = (cli->passphrase_file != NULL) + (cli->passphrase_fd != NULL);
 
-    SHERD_ENSURE(count <= 1, SHERD_ERR_INVALID, "give one of --passphrase-file, --passphrase-fd and --key-file");
+    /* With shares a passphrase is that of a file of a share. */
+    SHERD_ENSURE(passphrases <= 1 && (cli->key_file == NULL || passphrases + (cli->share_file_count > 0) == 0),
+                 SHERD_ERR_INVALID, "give one of --passphrase-file, --passphrase-fd, --key-file and --share-file");
+    SHERD_ENSURE(cli->identity == NULL || cli->share_file_count > 0, SHERD_ERR_INVALID,
+                 "--identity opens files of shares: give them by --share-file");
     return SHERD_OK;
 }
 
@@ -136,6 +173,10 @@ enum sherd_err cli_unseal_read(const struct cli *cli, bool fresh, struct cli_uns
     size_t len = 0;
 
     SHERD_TRY(choose_one(cli));
+    if (cli->share_file_count > 0) {
+        SHERD_ENSURE(!fresh, SHERD_ERR_INVALID, "shares are made, and not given: ask for them by --shares");
+        return cli_shares_unseal(cli, out_unseal);
+    }
     out_unseal->block = sherd_secret_alloc(2 * SECRET_BYTES);
     if (out_unseal->block == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -185,7 +226,10 @@ enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sher
 
     SHERD_TRY(cli_vault_path(cli, &path));
     SHERD_TRY(check_vault(path));
-    SHERD_TRY(cli_unseal_read(cli, false, &unseal));
+    if (cli_shares_wanted(cli, path))
+        SHERD_TRY(cli_shares_ask(path, &unseal));
+    else
+        SHERD_TRY(cli_unseal_read(cli, false, &unseal));
     return sherd_vault_open(path, &unseal.unseal, &options, out_vault);
 }
 
