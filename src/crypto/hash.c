@@ -26,6 +26,7 @@ static const struct {
 } shapes[SHERD_HASHES] = {
     [SHERD_SHA256] = {SHERD_SHA256_SIZE, 64},
     [SHERD_SHA512] = {SHERD_SHA512_SIZE, 128},
+    [SHERD_SHA512_256] = {SHERD_SHA256_SIZE, 128},
 };
 
 static enum sherd_err answer(bool done)
