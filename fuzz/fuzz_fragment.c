@@ -17,7 +17,7 @@ static void must(bool holds)
 static void fuzz_prefix(struct sherd_span input)
 {
     uint8_t again[SHERD_FRAGMENT_PREFIX_SIZE];
-    struct sherd_share share;
+    struct sherd_content_share share;
     const enum sherd_err err = sherd_fragment_prefix_decode(input, &share);
 
     must(err == SHERD_OK || err == SHERD_ERR_TAMPERED);

@@ -35,6 +35,7 @@ extern "C" {
 enum sherd_master_state {
     SHERD_MASTER_ACTIVE = 1,  /**< the newest active version of a name wraps */
     SHERD_MASTER_RETIRED = 2, /**< opens what it wrapped, and wraps no more */
+    SHERD_MASTER_ENDING = 3,  /**< is being destroyed, and was interrupted: destroy it again */
 };
 
 /** How a version is made. All zero but the name is a good default. Borrowed until the call returns. */

@@ -66,6 +66,7 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_verify(struct sherd_vault *v
 
 struct sherd_sweep_stat {
     uint64_t map_count;        /**< map entries without a record that were removed from `assets` */
+    uint64_t pin_count;        /**< records of erased entities whose pins were removed from `keys` */
     uint64_t fragment_count;   /**< fragments without a map entry that were removed from `secrets` */
     uint64_t unfinished_count; /**< unfinished blobs of dead processes */
 };

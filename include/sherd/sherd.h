@@ -11,6 +11,7 @@
 #include <sherd/keys.h>
 #include <sherd/maintain.h>
 #include <sherd/record.h>
+#include <sherd/seal.h>
 #include <sherd/span.h>
 #include <sherd/uuid.h>
 #include <sherd/vault.h>

@@ -33,11 +33,12 @@ struct sherd_pin_view {
 
 /** One version that is to be pinned: a new record, or a new version of one. */
 struct sherd_pin_change {
-    struct sherd_pin pin;              /**< as key_new() filled it in, with map, digest, length and time added */
-    uint64_t version_expected;         /**< 0: the record is new; else the version that must be current */
-    uint32_t versions_kept;            /**< 0 for all */
-    struct sherd_span idempotency_key; /**< empty for none; new records only */
-    struct sherd_digest content_hash;  /**< SHA-256 of the contents; only with an idempotency key */
+    struct sherd_pin pin;               /**< as key_new() filled it in, with map, digest, length and time added */
+    const struct sherd_record_key *key; /**< as key_new() gave it, so that it can be wrapped anew; or NULL */
+    uint64_t version_expected;          /**< 0: the record is new; else the version that must be current */
+    uint32_t versions_kept;             /**< 0 for all */
+    struct sherd_span idempotency_key;  /**< empty for none; new records only */
+    struct sherd_digest content_hash;   /**< SHA-256 of the contents; only with an idempotency key */
 };
 
 /** One entry of `keys` in a scan. Pointers are NULL for other kinds, and where the entry did not verify. */
@@ -82,6 +83,7 @@ struct sherd_rekey;
 typedef enum sherd_err sherd_anchor_visit_fn(void *arg, const struct sherd_anchor_entry *entry);
 
 struct sherd_anchor;
+struct sherd_home;
 
 /** The calls of an anchor. All are required. */
 struct sherd_anchor_ops {
@@ -90,6 +92,12 @@ struct sherd_anchor_ops {
 
     /** Ids that are part of every context. */
     void (*ids)(struct sherd_anchor *anchor, struct sherd_uuid *out_deployment, struct sherd_uuid *out_tenant);
+
+    /**
+     * The anchor's own directory, for what is done with its seals (anchor/seals.h); borrowed until the anchor ends.
+     * NULL where it runs elsewhere: seals are changed only by who unseals.
+     */
+    const struct sherd_home *(*home)(struct sherd_anchor *anchor);
 
     /**
      * The keys of `identity` or `assets`, which the cryptor reads for every request; borrowed until the anchor ends.
@@ -149,6 +157,14 @@ struct sherd_anchor_ops {
     enum sherd_err (*idempotency_get)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                       struct sherd_span key, const struct sherd_digest *content_hash,
                                       struct sherd_uuid *out_record);
+
+    /**
+     * Check a part of a master key (an entry of SHERD_KIND_KEY_PART) as it lies in a compartment.
+     * @param[out] out_live  the master key is there; else the part is left over from one that was destroyed
+     * SHERD_ERR_TAMPERED: it does not verify
+     */
+    enum sherd_err (*part_check)(struct sherd_anchor *anchor, enum sherd_role role, const struct sherd_ref *name,
+                                 struct sherd_span stored, bool *out_live);
 
     /** Pin the entry of a collection. */
     enum sherd_err (*collection_pin)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The anchor in the same process: the keyring, pins and entities behind the anchor's table. */
 #include "anchor/embedded.h"
-#include "base/bytes.h"
 #include "anchor/entities.h"
 #include "anchor/pins.h"
 #include "anchor/rekey.h"
+#include "base/bytes.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
@@ -70,6 +70,11 @@ static void embedded_ids(struct sherd_anchor *anchor, struct sherd_uuid *out_dep
 {
     *out_deployment = embedded_of(anchor)->fixed->deployment;
     *out_tenant = embedded_of(anchor)->fixed->tenant;
+}
+
+static const struct sherd_home *embedded_home(struct sherd_anchor *anchor)
+{
+    return embedded_of(anchor)->home;
 }
 
 static enum sherd_err check_lease(enum sherd_role role)
@@ -159,15 +164,19 @@ static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct
     return SHERD_OK;
 }
 
-/* Wrap the key of a pin anew that was wrapped before the keys were changed. */
-static enum sherd_err wrap_anew(struct embedded *self, struct sherd_pin *pin)
+/*
+ * Wrap the key of a change anew that was wrapped before the keys were changed. What wrapped it may be destroyed by now,
+ * so the key itself is at hand where it can be.
+ */
+static enum sherd_err wrap_anew(struct embedded *self, struct sherd_pin_change *change)
 {
+    if (change->key != NULL)
+        return sherd_entities_wrap(self->entities, change->key, &change->pin);
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_record_key *key = sherd_secret_alloc(sizeof(*key));
-
     if (key == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(sherd_entities_unwrap(self->entities, pin, key));
-    return sherd_entities_wrap(self->entities, key, pin);
+    SHERD_TRY(sherd_entities_unwrap(self->entities, &change->pin, key));
+    return sherd_entities_wrap(self->entities, key, &change->pin);
 }
 
 /* The changes, with what is not up to date wrapped anew: as they are, or a copy that the caller frees. */
@@ -189,7 +198,7 @@ static enum sherd_err bring_up_to_date(struct embedded *self, const struct sherd
                 return SHERD_ERR_NO_MEMORY;
             memcpy(copy, changes, count * sizeof(*copy));
         }
-        err = wrap_anew(self, &copy[i].pin);
+        err = wrap_anew(self, &copy[i]);
     }
     *out_copy = copy;
     return err == SHERD_ERR_NOT_FOUND ? sherd_fail(SHERD_ERR_CONFLICT, "the entity was erased meanwhile: try again")
@@ -209,15 +218,46 @@ static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const str
     return err;
 }
 
+/* Whether two pins say the same, but for how the key is wrapped. */
+static bool is_wrapped_alike(const struct sherd_pin *a, const struct sherd_pin *b)
+{
+    return a->version == b->version && sherd_same(&a->key, &b->key, sizeof(a->key));
+}
+
+/*
+ * A pin and its key. Rekeying may have wrapped it anew, and destroyed what it was wrapped by, between the two: then the
+ * pin is another one by now.
+ */
+static enum sherd_err pin_with_key(struct embedded *self, struct sherd_uuid record, uint64_t version,
+                                   struct sherd_pin_view *out_view, struct sherd_record_key *out_key)
+{
+    struct sherd_pin before;
+
+    SHERD_TRY(sherd_pins_get(&self->pins, record, version, out_view));
+    for (;;) {
+        const enum sherd_err err = sherd_entities_unwrap(self->entities, &out_view->pin, out_key);
+
+        if (err != SHERD_ERR_TAMPERED)
+            return err;
+        before = out_view->pin;
+        SHERD_TRY(sherd_pins_get(&self->pins, record, version, out_view));
+        if (is_wrapped_alike(&before, &out_view->pin))
+            return sherd_fail(err, "a record's key does not verify");
+    }
+}
+
 static enum sherd_err embedded_pin_get(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
                                        struct sherd_pin_view *out_view, struct sherd_record_key *out_key)
 {
     struct embedded *self = embedded_of(anchor);
     struct sherd_pin_view view;
 
-    SHERD_TRY(sherd_pins_get(&self->pins, record, version, &view));
-    SHERD_TRY(out_key != NULL ? sherd_entities_unwrap(self->entities, &view.pin, out_key)
-                              : sherd_entities_live(self->entities, &view.pin.entity));
+    if (out_key != NULL) {
+        SHERD_TRY(pin_with_key(self, record, version, &view, out_key));
+    } else {
+        SHERD_TRY(sherd_pins_get(&self->pins, record, version, &view));
+        SHERD_TRY(sherd_entities_live(self->entities, &view.pin.entity));
+    }
     *out_view = view;
     return SHERD_OK;
 }
@@ -251,6 +291,26 @@ static enum sherd_err check_own_entry(struct embedded *self, const struct sherd_
     return embedded_compartment_check(&self->anchor, SHERD_KEYS, stored);
 }
 
+static enum sherd_err embedded_part_check(struct sherd_anchor *anchor, enum sherd_role role,
+                                          const struct sherd_ref *name, struct sherd_span stored, bool *out_live)
+{
+    struct embedded *self = embedded_of(anchor);
+    const struct sherd_entry_keys keys = keys_of(self, role);
+    uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
+    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
+    const struct sherd_keyring *keyring;
+    struct sherd_span tlv;
+    struct sherd_ref kid;
+    struct sherd_ref set;
+
+    SHERD_TRY(sherd_entry_open(&keys, SHERD_KIND_KEY_PART, name, stored, &payload, &tlv));
+    SHERD_TRY(sherd_key_part_owner(tlv, &kid, &set));
+    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
+    *out_live = sherd_keyring_master(keyring, &kid) != NULL;
+    sherd_ring_leave(self->ring);
+    return SHERD_OK;
+}
+
 /* What an entry of `keys` says, as far as its kind says it. */
 struct said {
     struct sherd_pin pin;
@@ -263,6 +323,7 @@ static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref 
                                   enum sherd_kind kind, struct said *out_said)
 {
     struct sherd_digest digest;
+    bool live;
 
     switch (kind) {
     case SHERD_KIND_COMPARTMENT: return check_own_entry(self, name, stored);
@@ -270,6 +331,7 @@ static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref 
     /* fall through */
     case SHERD_KIND_OLD_ENTITY_KEY:
     case SHERD_KIND_ENTITY_LOOKUP: return sherd_entities_check(self->entities, kind, name, stored);
+    case SHERD_KIND_KEY_PART: return embedded_part_check(&self->anchor, SHERD_KEYS, name, stored, &live);
     case SHERD_KIND_KEYRING_PIN: return sherd_ring_check(self->ring, name, stored);
     case SHERD_KIND_COLLECTION_PIN: return check_collection_pin(self, name, stored, &out_said->collection, &digest);
     default: return sherd_pins_check(&self->pins, kind, name, stored, &out_said->pin);
@@ -322,12 +384,12 @@ static enum sherd_err scan_one(void *arg, struct sherd_ref name, struct sherd_sp
     entry.status = sherd_entry_kind(&scan->self->pins.keys, stored, &entry.kind);
     if (entry.status == SHERD_OK)
         entry.status = check_entry(scan->self, &name, stored, entry.kind, &said);
-    if (entry.status != SHERD_OK && entry.status != SHERD_ERR_TAMPERED)
-        return entry.status;
+    enum sherd_err err = entry.status == SHERD_ERR_TAMPERED ? SHERD_OK : entry.status;
     if (entry.status == SHERD_OK)
-        SHERD_TRY(fill_entry(scan, &said, &entry));
-    const enum sherd_err err = scan->visit(scan->arg, &entry);
-    if (entry.entity != NULL)
+        err = fill_entry(scan, &said, &entry);
+    if (err == SHERD_OK)
+        err = scan->visit(scan->arg, &entry);
+    if (entry.kind == SHERD_KIND_ENTITY_KEY)
         sherd_entity_key_entry_wipe(&said.entity);
     return err;
 }
@@ -428,41 +490,22 @@ static struct sherd_rekey_parts rekey_parts(struct embedded *self)
     return parts;
 }
 
-struct sought {
-    const char *name;
-    uint64_t version;
-    bool found;
-    struct sherd_ref kid;
-};
-
-static enum sherd_err seek_master(void *arg, const struct sherd_master_info *info)
-{
-    struct sought *sought = arg;
-
-    if (strcmp(info->name, sought->name) == 0 && info->version == sought->version) {
-        sought->found = true;
-        memcpy(sought->kid.bytes, info->kid, sizeof(sought->kid.bytes));
-    }
-    return SHERD_OK;
-}
-
-/* A retired version gets no new reference: whoever wraps something checks, with the write, that it is active. */
+/*
+ * A version that is retired gets no new reference: whoever wraps something checks, with the write, that it serves. So
+ * what is counted after it was retired stays so.
+ */
 static enum sherd_err embedded_master_destroy(struct sherd_anchor *anchor, const char *name, uint64_t version)
 {
     struct embedded *self = embedded_of(anchor);
     const struct sherd_rekey_parts parts = rekey_parts(self);
-    struct sought sought = {.name = name, .version = version};
     struct sherd_rekey_references references = {0};
 
-    SHERD_TRY(sherd_masters_each(self->masters, seek_master, &sought));
-    if (sought.found) {
-        references.master = sought.kid;
-        SHERD_TRY(sherd_rekey_count(&parts, &references));
-        if (references.master_count > 0)
-            return sherd_fail(SHERD_ERR_CONFLICT, "%llu entries still refer to that version: run `sherd rekey` first",
-                              (unsigned long long)references.master_count);
-    }
-    return sherd_masters_destroy(self->masters, name, version);
+    SHERD_TRY(sherd_masters_retired(self->masters, name, version, &references.master));
+    SHERD_TRY(sherd_rekey_count(&parts, &references));
+    if (references.master_count > 0)
+        return sherd_fail(SHERD_ERR_CONFLICT, "%llu entries still refer to that version: run `sherd rekey` first",
+                          (unsigned long long)references.master_count);
+    return sherd_masters_destroy(self->masters, &references.master);
 }
 
 static enum sherd_err embedded_entity_find(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
@@ -524,16 +567,14 @@ static enum sherd_err embedded_epoch_begin(struct sherd_anchor *anchor, uint64_t
     return SHERD_OK;
 }
 
-static enum sherd_err end_epoch(struct embedded *self, uint64_t serving)
+/* As begin_epoch(): and nobody has begun another one since what refers to the old ones was counted. */
+static enum sherd_err end_epoch(void *arg, const struct sherd_keyring *keyring)
 {
-    struct sherd_file_lock lock;
+    const struct epoch_change *change = arg;
 
-    SHERD_TRY(sherd_home_lock(self->home, &lock));
-    enum sherd_err err = sherd_epoch_end(self->home, serving);
-    if (err == SHERD_OK)
-        err = sherd_notice_raise(sherd_home_notice(self->home));
-    sherd_file_lock_leave(&lock);
-    return err;
+    SHERD_ENSURE(keyring->epoch == change->epoch, SHERD_ERR_CONFLICT, "somebody else has begun another erase epoch");
+    SHERD_TRY(sherd_epoch_end(change->home, change->epoch));
+    return sherd_notice_raise(sherd_home_notice(change->home));
 }
 
 static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *out_epoch)
@@ -551,8 +592,9 @@ static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *
         return sherd_fail(SHERD_ERR_CONFLICT,
                           "%llu entries still lie under an older erase epoch: rekey everything first",
                           (unsigned long long)references.epoch_count);
-    SHERD_TRY(end_epoch(self, references.epoch));
-    *out_epoch = references.epoch;
+    struct epoch_change change = {.home = self->home, .epoch = references.epoch};
+    SHERD_TRY(sherd_ring_look(self->ring, end_epoch, &change));
+    *out_epoch = change.epoch;
     return SHERD_OK;
 }
 
@@ -591,6 +633,7 @@ static enum sherd_err embedded_keys_blobs(struct sherd_anchor *anchor, struct sh
 static const struct sherd_anchor_ops embedded_ops = {
     .free = embedded_free,
     .ids = embedded_ids,
+    .home = embedded_home,
     .lease = embedded_lease,
     .lease_raw = embedded_lease_raw,
     .compartment_entry = embedded_compartment_entry,
@@ -601,6 +644,7 @@ static const struct sherd_anchor_ops embedded_ops = {
     .pin_delete = embedded_pin_delete,
     .scan = embedded_scan,
     .idempotency_get = embedded_idempotency_get,
+    .part_check = embedded_part_check,
     .collection_pin = embedded_collection_pin,
     .collection_check = embedded_collection_check,
     .master_activate = embedded_master_activate,

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "base/secret.h"
 #include <pthread.h>
+#include <stdio.h>
 
 #define LABEL_ENTITY "entity"
 #define CACHED SHERD_ENTITIES_CACHED_MAX
@@ -113,18 +114,30 @@ static size_t key_slot_of(const struct sherd_ref *entity, uint64_t version, uint
     return (sherd_get_u32(entity->bytes) + version + epoch) % CACHED;
 }
 
-enum sherd_err sherd_entities_guard(struct sherd_entities *entities, const struct sherd_ref *master, uint64_t epoch,
+static enum sherd_err changing(void)
+{
+    return sherd_fail(SHERD_ERR_CONFLICT, "the keys are being changed: try again");
+}
+
+static bool is_active(const struct sherd_keyring *keyring, const struct sherd_ref *kid)
+{
+    const struct sherd_master *master = sherd_keyring_master(keyring, kid);
+
+    return master != NULL && master == sherd_keyring_active(keyring, master->name);
+}
+
+enum sherd_err sherd_entities_guard(struct sherd_entities *entities, const struct sherd_entities_serving *serving,
                                     struct sherd_ring_guard_room *room, struct sherd_store_op *out_op)
 {
     const struct sherd_keyring *keyring;
 
     SHERD_TRY(sherd_ring_hold(entities->parts.ring, &keyring));
-    const struct sherd_master *now = sherd_keyring_master(keyring, master);
-    const bool serves = now != NULL && now == sherd_keyring_active(keyring, now->name) && keyring->epoch == epoch;
+    const bool serves = is_active(keyring, &serving->master) && is_active(keyring, &serving->hash) &&
+                        keyring->epoch == serving->epoch;
     if (serves)
         sherd_ring_guard(entities->parts.ring, room, out_op);
     sherd_ring_leave(entities->parts.ring);
-    return serves ? SHERD_OK : sherd_fail(SHERD_ERR_CONFLICT, "the keys are being changed: try again");
+    return serves ? SHERD_OK : changing();
 }
 
 /* --- epochs and the hash key -------------------------------------------------------------------------------------- */
@@ -137,12 +150,37 @@ const struct sherd_epoch_key *sherd_entities_epoch_key(const struct sherd_epoch_
     return NULL;
 }
 
+static enum sherd_err serving_epoch(struct sherd_entities *entities, uint64_t *out_epoch)
+{
+    const struct sherd_keyring *keyring;
+
+    SHERD_TRY(sherd_ring_hold(entities->parts.ring, &keyring));
+    *out_epoch = keyring->epoch;
+    sherd_ring_leave(entities->parts.ring);
+    return SHERD_OK;
+}
+
+/* The epochs that the keyring and the file agree on. One may begin and another end between the two: then again. */
+static enum sherd_err read_epochs(struct sherd_entities *entities, struct sherd_epoch_set *out_set)
+{
+    uint64_t serving;
+    uint64_t after;
+
+    SHERD_TRY(serving_epoch(entities, &after));
+    enum sherd_err err;
+    do {
+        serving = after;
+        err = sherd_epoch_read(entities->parts.home, serving, out_set);
+        if (err == SHERD_ERR_TAMPERED)
+            SHERD_TRY(serving_epoch(entities, &after));
+    } while (after != serving);
+    return err;
+}
+
 /* The epochs as they are now, into secret memory of the caller's. */
 enum sherd_err sherd_entities_epochs(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
                                      struct sherd_epoch_set *out_set)
 {
-    const struct sherd_keyring *keyring;
-
     (void)pthread_rwlock_rdlock(&entities->lock);
     const bool held = holds(&entities->epochs_stamp, now);
     if (held)
@@ -150,10 +188,7 @@ enum sherd_err sherd_entities_epochs(struct sherd_entities *entities, const stru
     (void)pthread_rwlock_unlock(&entities->lock);
     if (held)
         return SHERD_OK;
-    SHERD_TRY(sherd_ring_hold(entities->parts.ring, &keyring));
-    const uint64_t serving = keyring->epoch;
-    sherd_ring_leave(entities->parts.ring);
-    SHERD_TRY(sherd_epoch_read(entities->parts.home, serving, out_set));
+    SHERD_TRY(read_epochs(entities, out_set));
     (void)pthread_rwlock_wrlock(&entities->lock);
     memcpy(entities->epochs, out_set, sizeof(*out_set));
     entities->epochs_stamp = *now;
@@ -225,7 +260,7 @@ enum sherd_err sherd_entities_id_name(struct sherd_entities *entities, const str
 /* --- lookup entries ----------------------------------------------------------------------------------------------- */
 
 enum sherd_err sherd_entities_open_lookup(const struct sherd_entities *entities, const struct sherd_ref *name,
-                                  struct sherd_span stored, struct sherd_entity_lookup *out_lookup)
+                                          struct sherd_span stored, struct sherd_entity_lookup *out_lookup)
 {
     uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
     struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
@@ -291,9 +326,15 @@ static void hold_id(struct sherd_entities *entities, const struct sherd_entities
     (void)pthread_rwlock_unlock(&entities->lock);
 }
 
-/* The name under the hash key that serves now, and the entity if it is held. @return SHERD_ERR_BUSY: no key is held */
+/* Where the lookup entry of an id is, or would be. */
+struct id_place {
+    struct sherd_ref name;
+    struct sherd_ref hash; /* kid of the hash key */
+};
+
+/* The place under the hash key that serves now, and the entity if it is held. @return SHERD_ERR_BUSY: no key is held */
 static enum sherd_err find_held(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
-                                const struct sherd_uuid *collection, const char *entity_id, struct sherd_ref *out_name,
+                                const struct sherd_uuid *collection, const char *entity_id, struct id_place *out_place,
                                 bool *out_held, struct sherd_ref *out_entity)
 {
     enum sherd_err err = SHERD_ERR_BUSY;
@@ -301,11 +342,12 @@ static enum sherd_err find_held(struct sherd_entities *entities, const struct sh
     *out_held = false;
     (void)pthread_rwlock_rdlock(&entities->lock);
     if (holds(&entities->hash_stamp, now)) {
-        err = id_name(entities->hash, collection, entity_id, out_name);
+        out_place->hash = entities->hash_kid;
+        err = id_name(entities->hash, collection, entity_id, &out_place->name);
         if (err == SHERD_OK) {
-            const struct id_slot *slot = &entities->ids[slot_of(out_name)];
+            const struct id_slot *slot = &entities->ids[slot_of(&out_place->name)];
 
-            *out_held = holds(&slot->stamp, now) && sherd_same_ref(&slot->name, out_name);
+            *out_held = holds(&slot->stamp, now) && sherd_same_ref(&slot->name, &out_place->name);
             if (*out_held)
                 *out_entity = slot->entity;
         }
@@ -314,15 +356,18 @@ static enum sherd_err find_held(struct sherd_entities *entities, const struct sh
     return err;
 }
 
-/* An id that was hashed under an older key: its entity is found under that, and gets an entry under the newest. */
-static enum sherd_err find_older(struct sherd_entities *entities, const struct sherd_uuid *collection,
-                                 const char *entity_id, struct sherd_entity_lookup *out_lookup)
+/*
+ * An id that was hashed under any of the keys, the oldest first and the newest last: renewing moves an entry from an
+ * older name to the newest, so none is missed on its way.
+ */
+static enum sherd_err find_any(struct sherd_entities *entities, const struct sherd_uuid *collection,
+                               const char *entity_id, struct sherd_entity_lookup *out_lookup)
 {
     struct sherd_refs kids = {0};
     enum sherd_err err = sherd_masters_kids(entities->parts.masters, SHERD_MASTER_HASH, &kids);
     bool found = false;
 
-    for (size_t i = 1; i < kids.count && err == SHERD_OK && !found; i++) {
+    for (size_t i = kids.count; i-- > 0 && err == SHERD_OK && !found;) {
         struct sherd_ref name;
 
         err = sherd_entities_id_name(entities, &kids.refs[i], collection, entity_id, &name);
@@ -337,29 +382,33 @@ static enum sherd_err find_older(struct sherd_entities *entities, const struct s
     return found ? SHERD_OK : SHERD_ERR_NOT_FOUND;
 }
 
-/* Find an entity by its id. @param[out] out_name  where its lookup entry is, or would be */
+/* Find an entity by its id. @return SHERD_ERR_NOT_FOUND; SHERD_ERR_CONFLICT: the hash key was changed meanwhile */
 static enum sherd_err find(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
-                           const struct sherd_uuid *collection, const char *entity_id, struct sherd_ref *out_name,
+                           const struct sherd_uuid *collection, const char *entity_id, struct id_place *out_place,
                            struct sherd_ref *out_entity)
 {
     struct sherd_entity_lookup lookup;
     bool held;
 
-    enum sherd_err err = find_held(entities, now, collection, entity_id, out_name, &held, out_entity);
+    enum sherd_err err = find_held(entities, now, collection, entity_id, out_place, &held, out_entity);
     if (err == SHERD_ERR_BUSY) {
         SHERD_TRY(refresh_hash(entities, now));
-        err = find_held(entities, now, collection, entity_id, out_name, &held, out_entity);
+        err = find_held(entities, now, collection, entity_id, out_place, &held, out_entity);
     }
-    if (err == SHERD_ERR_BUSY) /* the hash key was changed again meanwhile */
-        return sherd_fail(SHERD_ERR_CONFLICT, "the hash key is being changed: try again");
+    if (err == SHERD_ERR_BUSY)
+        return changing();
     SHERD_TRY(err);
     if (held)
         return SHERD_OK;
-    err = sherd_entities_lookup_read(entities, out_name, &lookup);
+    err = sherd_entities_lookup_read(entities, &out_place->name, &lookup);
     if (err == SHERD_ERR_NOT_FOUND)
-        err = find_older(entities, collection, entity_id, &lookup);
+        err = find_any(entities, collection, entity_id, &lookup);
+    if (err == SHERD_ERR_NOT_FOUND && now->number != sherd_ring_number(entities->parts.ring))
+        return changing();
     SHERD_TRY(err);
-    hold_id(entities, now, out_name, &lookup.entity);
+    SHERD_ENSURE(sherd_same(&lookup.collection, collection, sizeof(*collection)), SHERD_ERR_TAMPERED,
+                 "the entry of an entity's id does not verify");
+    hold_id(entities, now, &out_place->name, &lookup.entity);
     *out_entity = lookup.entity;
     return SHERD_OK;
 }
@@ -367,16 +416,18 @@ static enum sherd_err find(struct sherd_entities *entities, const struct sherd_e
 enum sherd_err sherd_entities_find(struct sherd_entities *entities, const struct sherd_uuid *collection,
                                    const char *entity_id, struct sherd_ref *out_entity)
 {
-    const struct sherd_entities_stamp now = sherd_entities_now(entities);
-    struct sherd_ref name;
-    struct sherd_ref entity;
+    enum sherd_err err = SHERD_ERR_CONFLICT;
 
-    const enum sherd_err err = find(entities, &now, collection, entity_id, &name, &entity);
-    if (err == SHERD_ERR_NOT_FOUND)
-        return sherd_fail(err, "there is no such entity");
-    SHERD_TRY(err);
-    *out_entity = entity;
-    return SHERD_OK;
+    for (unsigned tries = 0; tries < SHERD_ENTITIES_TRIES_MAX && err == SHERD_ERR_CONFLICT; tries++) {
+        const struct sherd_entities_stamp now = sherd_entities_now(entities);
+        struct id_place place;
+        struct sherd_ref entity;
+
+        err = find(entities, &now, collection, entity_id, &place, &entity);
+        if (err == SHERD_OK)
+            *out_entity = entity;
+    }
+    return err == SHERD_ERR_NOT_FOUND ? sherd_fail(err, "there is no such entity") : err;
 }
 
 /* --- making ------------------------------------------------------------------------------------------------------- */
@@ -409,19 +460,34 @@ static const char *master_of(const struct sherd_collection *rules)
     return rules->master_key[0] != 0 ? rules->master_key : SHERD_MASTER_DEFAULT;
 }
 
+/* The write set of a new entity: its entry, its lookup entry, and the guard. */
+static enum sherd_err write_new(struct sherd_entities *entities, const struct id_place *place,
+                                const struct sherd_entity_key_entry *entry)
+{
+    const struct sherd_entity_lookup lookup = {
+        .collection = entry->collection, .entity = entry->entity, .hash = place->hash};
+    const struct sherd_entities_serving serving = {.master = entry->master, .hash = place->hash, .epoch = entry->epoch};
+    struct sherd_store_op ops[3];
+    struct sherd_entities_room rooms[2];
+    struct sherd_ring_guard_room guard;
+
+    SHERD_TRY(sherd_entities_lookup_op(entities, &place->name, &lookup, &rooms[0], &ops[0]));
+    SHERD_TRY(sherd_entities_op(entities, SHERD_KIND_ENTITY_KEY, &entry->entity, entry, sherd_span_of(NULL, 0),
+                                &rooms[1], &ops[1]));
+    SHERD_TRY(sherd_entities_guard(entities, &serving, &guard, &ops[2]));
+    sherd_store_ops_order(ops, SHERD_COUNT_OF(ops));
+    return sherd_compartment_write(entities->parts.at.compartment, ops, SHERD_COUNT_OF(ops));
+}
+
 static enum sherd_err create(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
                              const struct sherd_collection_entry *collection, const char *entity_id,
-                             const struct sherd_ref *name, struct sherd_ref *out_entity)
+                             const struct id_place *place, struct sherd_ref *out_entity)
 {
     SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {
         .collection = collection->id,
         .version = 1,
         .version_oldest = 1,
         .derived = collection->rules.derived_entity_keys};
-    struct sherd_entity_lookup lookup = {.collection = collection->id};
-    struct sherd_store_op ops[3];
-    struct sherd_entities_room rooms[2];
-    struct sherd_ring_guard_room guard;
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_entities_hand *hand = sherd_secret_alloc(sizeof(*hand));
 
     if (hand == NULL)
@@ -431,20 +497,13 @@ static enum sherd_err create(struct sherd_entities *entities, const struct sherd
     SHERD_TRY(serving(entities, now, master_of(&collection->rules), &hand->master, &hand->epochs, &entry));
     if (!entry.derived)
         SHERD_TRY(fresh_key(entities, &hand->master, sherd_entities_epoch_key(&hand->epochs, entry.epoch), &entry));
-    lookup.entity = entry.entity;
-    (void)pthread_rwlock_rdlock(&entities->lock);
-    lookup.hash = entities->hash_kid;
-    (void)pthread_rwlock_unlock(&entities->lock);
-    SHERD_TRY(sherd_entities_lookup_op(entities, name, &lookup, &rooms[0], &ops[0]));
-    SHERD_TRY(sherd_entities_op(entities, SHERD_KIND_ENTITY_KEY, &entry.entity, &entry, sherd_span_of(NULL, 0),
-                                &rooms[1], &ops[1]));
-    SHERD_TRY(sherd_entities_guard(entities, &entry.master, entry.epoch, &guard, &ops[2]));
-    SHERD_TRY(sherd_compartment_write(entities->parts.at.compartment, ops, SHERD_COUNT_OF(ops)));
-    hold_id(entities, now, name, &entry.entity);
+    SHERD_TRY(write_new(entities, place, &entry));
+    hold_id(entities, now, &place->name, &entry.entity);
     *out_entity = entry.entity;
     return SHERD_OK;
 }
 
+/* CONFLICT: another thread or process was faster, or the keys are being changed; perhaps by one that could not tell. */
 enum sherd_err sherd_entities_ensure(struct sherd_entities *entities, const struct sherd_collection_entry *collection,
                                      const char *entity_id, struct sherd_ref *out_entity)
 {
@@ -452,11 +511,13 @@ enum sherd_err sherd_entities_ensure(struct sherd_entities *entities, const stru
 
     for (unsigned tries = 0; tries < SHERD_ENTITIES_TRIES_MAX && err == SHERD_ERR_CONFLICT; tries++) {
         const struct sherd_entities_stamp now = sherd_entities_now(entities);
-        struct sherd_ref name;
+        struct id_place place;
 
-        err = find(entities, &now, &collection->id, entity_id, &name, out_entity);
-        if (err == SHERD_ERR_NOT_FOUND) /* CONFLICT: another thread or process was faster */
-            err = create(entities, &now, collection, entity_id, &name, out_entity);
+        err = find(entities, &now, &collection->id, entity_id, &place, out_entity);
+        if (err == SHERD_ERR_NOT_FOUND)
+            err = create(entities, &now, collection, entity_id, &place, out_entity);
+        if (err == SHERD_ERR_CONFLICT && tries > 0)
+            sherd_ring_doubt(entities->parts.ring);
     }
     return err;
 }
@@ -701,8 +762,8 @@ static enum sherd_err check_lookup(struct sherd_entities *entities, const struct
     return sherd_fail(SHERD_ERR_TAMPERED, "the entry of an entity's id leads to no such entity");
 }
 
-enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_kind kind, const struct sherd_ref *name,
-                                    struct sherd_span stored)
+static enum sherd_err check(struct sherd_entities *entities, enum sherd_kind kind, const struct sherd_ref *name,
+                            struct sherd_span stored)
 {
     SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {0};
 
@@ -713,6 +774,38 @@ enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_
         return SHERD_OK;
     SHERD_TRY(check_key(entities, &entry));
     return kind == SHERD_KIND_ENTITY_KEY ? check_found(entities, &entry) : SHERD_OK;
+}
+
+/* Whether an entry lies there still as it was met. */
+static enum sherd_err is_still_there(const struct sherd_entities *entities, const struct sherd_ref *name,
+                                     struct sherd_span stored, bool *out_there)
+{
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf now = sherd_buf_borrow(block, sizeof(block));
+    const enum sherd_err err = sherd_compartment_get(entities->parts.at.compartment, *name, &now);
+
+    if (err != SHERD_ERR_NOT_FOUND && err != SHERD_ERR_LIMIT)
+        SHERD_TRY(err);
+    *out_there = err == SHERD_OK && sherd_span_equal(sherd_buf_span(&now), stored);
+    return SHERD_OK;
+}
+
+/* What a walk met may have been renewed or erased since: then it says nothing any more. */
+enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_kind kind, const struct sherd_ref *name,
+                                    struct sherd_span stored)
+{
+    bool there = true;
+    char detail[SHERD_FAIL_TEXT_SIZE];
+
+    const enum sherd_err err = check(entities, kind, name, stored);
+    if (err != SHERD_ERR_TAMPERED)
+        return err;
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    SHERD_TRY(is_still_there(entities, name, stored, &there));
+    if (!there)
+        return SHERD_OK;
+    sherd_fail_restore(detail);
+    return err;
 }
 
 enum sherd_err sherd_entities_open(const struct sherd_entities *entities, enum sherd_kind kind,

@@ -52,6 +52,7 @@ static enum sherd_err change_entity(struct change *change, enum sherd_kind kind,
 
 static enum sherd_err change_write(const struct change *change)
 {
+    sherd_store_ops_order(change->ops, change->count);
     return sherd_compartment_write(sherd_entities_parts(change->entities)->at.compartment, change->ops, change->count);
 }
 
@@ -91,6 +92,16 @@ static enum sherd_err delete_versions(struct change *change, const struct sherd_
         change_delete(change, &name);
     }
     return SHERD_OK;
+}
+
+/* Nothing but that an entity's entry must be what it was: else it may have been erased meanwhile. */
+static void change_keep(struct change *change, const struct sherd_entity_stored *stored)
+{
+    change->ops[change->count++] = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
+                                                           .expect = SHERD_EXPECT_EQUALS,
+                                                           .name = stored->entry.entity,
+                                                           .value = sherd_buf_span(&stored->stored),
+                                                           .expected = sherd_buf_span(&stored->stored)};
 }
 
 /* Versions, their successor, and one lookup entry for each hash key. */
@@ -152,6 +163,7 @@ enum sherd_err sherd_entities_erase(struct sherd_entities *entities, const struc
         err = erase_once(entities, &entity);
     }
     SHERD_TRY(err);
+    sherd_ring_doubt(sherd_entities_parts(entities)->ring); /* for this handle it is gone whatever comes */
     SHERD_FAILPOINT("erase.before_tell");
     return sherd_ring_tell(sherd_entities_parts(entities)->ring);
 }
@@ -161,7 +173,7 @@ enum sherd_err sherd_entities_erase(struct sherd_entities *entities, const struc
 /* What a renewal wraps under. */
 struct target {
     struct sherd_ref master;
-    uint64_t epoch;
+    uint64_t epoch; /* sherd_entities_guard() holds that both serve when it is written */
     const struct sherd_entities_renewal *renewal;
 };
 
@@ -243,24 +255,47 @@ static enum sherd_err add_version(struct sherd_entities *entities, const struct 
     return change_entity(change, SHERD_KIND_ENTITY_KEY, &fresh.entity, &fresh, sherd_buf_span(&stored->stored));
 }
 
-static enum sherd_err renew_with(struct sherd_entities *entities, const struct target *target,
+static enum sherd_err renew_head(struct sherd_entities *entities, const struct target *target,
                                  struct sherd_entities_hand *hand, const struct sherd_entity_stored *stored,
-                                 struct sherd_entity_stored *rooms, struct change *change)
+                                 struct change *change)
 {
     const struct sherd_entity_key_entry *head = &stored->entry;
-    const bool fresh = target->renewal->fresh_key || (head->derived && !is_current(target, head));
 
-    SHERD_TRY(renew_older(entities, target, hand, head, rooms, change));
-    if (fresh)
+    if (target->renewal->fresh_key || (head->derived && !is_current(target, head)))
         return add_version(entities, target, hand, stored, change);
     return renew_version(entities, target, hand, SHERD_KIND_ENTITY_KEY, &head->entity, stored, change);
+}
+
+/* All that a renewal writes but its guard; nothing where all is up to date. */
+static enum sherd_err renew_with(struct sherd_entities *entities, const struct target *target,
+                                 struct sherd_entities_hand *hand, const struct sherd_entity_stored *stored,
+                                 struct sherd_entity_stored *rooms, const struct sherd_refs *kids,
+                                 struct change *change)
+{
+    SHERD_TRY(change_lookups(change, kids, &stored->entry, true));
+    SHERD_TRY(renew_older(entities, target, hand, &stored->entry, rooms, change));
+    const size_t before = change->count;
+    SHERD_TRY(renew_head(entities, target, hand, stored, change));
+    if (change->count == before && before > 0)
+        change_keep(change, stored);
+    return SHERD_OK;
+}
+
+/* Which keys serve now. @return SHERD_ERR_TAMPERED: the entity hangs on a key that is not there any more */
+static enum sherd_err aim(struct sherd_entities *entities, const struct sherd_ref *master,
+                          struct sherd_entities_hand *hand, struct target *target)
+{
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+
+    SHERD_TRY(sherd_entities_epochs(entities, &now, &hand->epochs));
+    target->epoch = hand->epochs.numbers[hand->epochs.count - 1];
+    return sherd_masters_successor(sherd_entities_parts(entities)->masters, master, &target->master, &hand->master);
 }
 
 static enum sherd_err renew_stored(struct sherd_entities *entities, const struct sherd_entity_stored *stored,
                                    const struct sherd_entities_renewal *renewal, const struct sherd_refs *kids,
                                    struct change *change)
 {
-    const struct sherd_entities_stamp now = sherd_entities_now(entities);
     const struct sherd_entity_key_entry *head = &stored->entry;
     struct target target = {.renewal = renewal};
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_entities_hand *hand = sherd_secret_alloc(sizeof(*hand));
@@ -269,17 +304,16 @@ static enum sherd_err renew_stored(struct sherd_entities *entities, const struct
 
     if (hand == NULL || rooms == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(sherd_entities_epochs(entities, &now, &hand->epochs));
-    target.epoch = hand->epochs.numbers[hand->epochs.count - 1];
-    SHERD_TRY(sherd_masters_successor(sherd_entities_parts(entities)->masters, &head->master, &target.master,
-                                      &hand->master));
+    SHERD_ENSURE(kids->count > 0, SHERD_ERR_TAMPERED, "there is no key that hashes the ids of entities");
+    SHERD_TRY(aim(entities, &head->master, hand, &target));
     SHERD_TRY(change_begin(entities, room_for(head, kids->count), change));
-    SHERD_TRY(renew_with(entities, &target, hand, stored, rooms, change));
-    SHERD_TRY(change_lookups(change, kids, head, true));
+    SHERD_TRY(renew_with(entities, &target, hand, stored, rooms, kids, change));
     if (change->count == 0)
         return SHERD_OK;
-    SHERD_TRY(sherd_entities_guard(entities, &target.master, target.epoch, &change->guard,
-                                   &change->ops[change->count++]));
+    const struct sherd_entities_serving serving = {
+        .master = target.master, .hash = kids->refs[0], .epoch = target.epoch};
+    SHERD_TRY(sherd_entities_guard(entities, &serving, &change->guard, &change->ops[change->count]));
+    change->count++;
     SHERD_FAILPOINT("renew.before_write");
     return change_write(change);
 }
@@ -301,6 +335,8 @@ enum sherd_err sherd_entities_renew(struct sherd_entities *entities, const struc
         err = renew_stored(entities, &stored, renewal, &kids, &change);
     if (err == SHERD_OK)
         *out_changed = change.count > 0;
+    if (err == SHERD_ERR_CONFLICT)
+        sherd_ring_doubt(sherd_entities_parts(entities)->ring);
     change_done(&change);
     sherd_refs_done(&kids);
     return err;

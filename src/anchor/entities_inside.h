@@ -17,7 +17,7 @@ struct sherd_entities_stamp {
 
 /** One entry of a write set: room for what it writes. */
 struct sherd_entities_room {
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    uint8_t block[SHERD_ENTITY_STORED_BYTES];
     struct sherd_buf stored;
 };
 
@@ -73,13 +73,21 @@ SHERD_MUST_USE enum sherd_err sherd_entities_unwrap_entry(struct sherd_entities 
                                                           const struct sherd_entity_key_entry *entry,
                                                           struct sherd_entities_hand *hand);
 
+/** What a write set over an entity took for granted. */
+struct sherd_entities_serving {
+    struct sherd_ref master; /**< the version that wraps */
+    struct sherd_ref hash;   /**< the version that hashes ids */
+    uint64_t epoch;
+};
+
 /**
- * The guard of a write set that wraps something (sherd_ring_guard()), for the keyring that says that master is the
- * version that wraps and epoch the one that serves. @return SHERD_OK; SHERD_ERR_CONFLICT: it says so no more
+ * The guard of a write set that wraps something or names something by its id (sherd_ring_guard()): it is refused unless
+ * the keyring says, at that moment, that those are the keys that serve.
+ * @return SHERD_OK; SHERD_ERR_CONFLICT: it says so no more
  */
-SHERD_MUST_USE enum sherd_err sherd_entities_guard(struct sherd_entities *entities, const struct sherd_ref *master,
-                                                   uint64_t epoch, struct sherd_ring_guard_room *room,
-                                                   struct sherd_store_op *out_op);
+SHERD_MUST_USE enum sherd_err sherd_entities_guard(struct sherd_entities *entities,
+                                                   const struct sherd_entities_serving *serving,
+                                                   struct sherd_ring_guard_room *room, struct sherd_store_op *out_op);
 
 /** SHERD_ERR_NOT_FOUND, for an entity that was erased. */
 SHERD_MUST_USE enum sherd_err sherd_entities_erased(void);

@@ -159,7 +159,7 @@ enum sherd_err sherd_entity_key_open(const struct sherd_entity_keys *at, enum sh
                                      const struct sherd_ref *name, struct sherd_span stored,
                                      struct sherd_entity_key_entry *out_entry)
 {
-    uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
+    uint8_t block[SHERD_ENTITY_STORED_BYTES];
     struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
     struct sherd_span tlv;
 

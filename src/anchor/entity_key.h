@@ -73,9 +73,12 @@ SHERD_MUST_USE enum sherd_err sherd_entity_key_open(const struct sherd_entity_ke
                                                     const struct sherd_ref *name, struct sherd_span stored,
                                                     struct sherd_entity_key_entry *out_entry);
 
+/** Bytes of an entity's entry, of either kind. */
+#define SHERD_ENTITY_STORED_BYTES 464U
+
 /** An entity's entry as it is stored now. */
 struct sherd_entity_stored {
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    uint8_t block[SHERD_ENTITY_STORED_BYTES];
     struct sherd_buf stored; /**< over block: for compare-and-swap */
     struct sherd_entity_key_entry entry;
 };

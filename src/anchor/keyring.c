@@ -250,7 +250,7 @@ static enum sherd_err decode_master(struct sherd_span item, struct sherd_master 
     SHERD_TRY(sherd_tlv_get(&tlv, MASTER_KID, out->kid.bytes, sizeof(out->kid.bytes)));
     SHERD_TRY(sherd_tlv_get_text(&tlv, MASTER_NAME, out->name, sizeof(out->name)));
     SHERD_TRY(get_version(&tlv, MASTER_VERSION, &out->version));
-    SHERD_TRY(sherd_tlv_get_u64(&tlv, MASTER_STATE, SHERD_MASTER_RETIRED, &state));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, MASTER_STATE, SHERD_MASTER_ENDING, &state));
     SHERD_TRY(sherd_tlv_get_text(&tlv, MASTER_GENERATOR, out->generator, sizeof(out->generator)));
     SHERD_TRY(sherd_tlv_get_text(&tlv, MASTER_STORE, out->store, sizeof(out->store)));
     SHERD_TRY(sherd_tlv_get_text(&tlv, MASTER_ARGS, out->args, sizeof(out->args)));
@@ -295,7 +295,8 @@ static enum sherd_err decode_masters(struct sherd_span list, struct sherd_keyrin
 static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring)
 {
     uint64_t required = SHERD_TLV_BIT(RING_DEPLOYMENT) | SHERD_TLV_BIT(RING_TENANT) | SHERD_TLV_BIT(RING_CREATED) |
-                        SHERD_TLV_BIT(RING_FIPS) | SHERD_TLV_BIT(RING_EPOCH) | SHERD_TLV_BIT(RING_PROTECTIONS) | SHERD_TLV_BIT(RING_LEDGER_SEED);
+                        SHERD_TLV_BIT(RING_FIPS) | SHERD_TLV_BIT(RING_EPOCH) | SHERD_TLV_BIT(RING_PROTECTIONS) |
+                        SHERD_TLV_BIT(RING_LEDGER_SEED);
     struct sherd_tlv tlv;
 
     for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++)

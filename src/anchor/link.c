@@ -17,9 +17,11 @@ struct sherd_link {
     uint64_t requests; /* made so far */
     uint8_t *small_in; /* both in secret memory */
     uint8_t *small_out;
+    uint8_t *keys_in; /* likewise, for lists with keys; for as long as the frame is needed */
+    uint8_t *keys_out;
     struct sherd_buf large_in;
     struct sherd_buf large_out;
-    struct sherd_buf small; /* over small_out */
+    struct sherd_buf small; /* over small_out or keys_out */
     struct sherd_buf *out;  /* small or large_out */
     struct sherd_wire writer;
 };
@@ -52,6 +54,8 @@ void sherd_link_free(struct sherd_link *link)
     (void)close(link->fd);
     sherd_secret_free(link->small_in);
     sherd_secret_free(link->small_out);
+    sherd_secret_free(link->keys_in);
+    sherd_secret_free(link->keys_out);
     sherd_buf_done(&link->large_in);
     sherd_buf_done(&link->large_out);
     sherd_free(link);
@@ -116,17 +120,35 @@ void sherd_link_patience(struct sherd_link *link, unsigned first_ms)
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
-struct sherd_wire *sherd_link_write(struct sherd_link *link, bool list)
+/* Begin a frame with room for its head. */
+static struct sherd_wire *write_to(struct sherd_link *link, struct sherd_buf *out)
 {
     static const uint8_t room[SHERD_WIRE_HEAD_SIZE] = {0};
 
-    link->small = sherd_buf_borrow(link->small_out, SHERD_WIRE_SMALL_BYTES_MAX);
-    sherd_buf_clear(&link->large_out);
-    link->out = list ? &link->large_out : &link->small;
-    link->writer = sherd_wire_writer(link->out);
-    if (sherd_buf_append(link->out, sherd_span_of(room, sizeof(room))) != SHERD_OK)
+    link->out = out;
+    link->writer = sherd_wire_writer(out);
+    if (sherd_buf_append(out, sherd_span_of(room, sizeof(room))) != SHERD_OK)
         link->writer.failed = true;
     return &link->writer;
+}
+
+struct sherd_wire *sherd_link_write(struct sherd_link *link, bool list)
+{
+    link->small = sherd_buf_borrow(link->small_out, SHERD_WIRE_SMALL_BYTES_MAX);
+    sherd_buf_clear(&link->large_out);
+    return write_to(link, list ? &link->large_out : &link->small);
+}
+
+struct sherd_wire *sherd_link_write_keys(struct sherd_link *link, size_t bytes_max)
+{
+    const size_t bytes = SHERD_WIRE_HEAD_SIZE + bytes_max;
+
+    if (bytes <= SHERD_WIRE_SMALL_BYTES_MAX || bytes > SHERD_WIRE_FRAME_BYTES_MAX)
+        return sherd_link_write(link, false); /* where it is too long, writing fails */
+    sherd_secret_free(link->keys_out);
+    link->keys_out = sherd_secret_alloc(bytes);
+    link->small = sherd_buf_borrow(link->keys_out, link->keys_out != NULL ? bytes : 0);
+    return write_to(link, &link->small);
 }
 
 size_t sherd_link_written(const struct sherd_link *link)
@@ -196,6 +218,8 @@ enum sherd_err sherd_link_send(struct sherd_link *link, struct sherd_wire_head h
     sherd_wire_head_encode(&head, link->out->data);
     const enum sherd_err err = send_all(link, sherd_buf_span(link->out));
     sherd_wipe(link->out->data, link->out->len);
+    sherd_secret_free(link->keys_out);
+    link->keys_out = NULL;
     return err;
 }
 
@@ -223,14 +247,34 @@ static enum sherd_err receive_to(const struct sherd_link *link, uint8_t *block, 
     return SHERD_OK;
 }
 
-/* A frame that does not fit secret memory: what came of it so far is moved. */
-static enum sherd_err receive_large(struct sherd_link *link, size_t frame_bytes, size_t len, uint64_t deadline_ns)
+/* Memory for a long frame: secret, where its list holds keys. */
+static enum sherd_err make_room(struct sherd_link *link, const struct sherd_wire_head *head, uint8_t **out_block)
 {
+    const struct sherd_wire_call *shapes = sherd_wire_call_of(head->verb);
+
+    SHERD_ENSURE(shapes != NULL, SHERD_ERR_IO, "the other end of the agent's socket breaks the protocol");
+    if (shapes->call.keys) {
+        link->keys_in = sherd_secret_alloc(head->frame_bytes);
+        *out_block = link->keys_in;
+        return link->keys_in != NULL ? SHERD_OK : SHERD_ERR_NO_MEMORY;
+    }
     sherd_buf_clear(&link->large_in);
-    SHERD_TRY(sherd_buf_reserve(&link->large_in, frame_bytes));
-    memcpy(link->large_in.data, link->small_in, len);
-    SHERD_TRY(stalled(receive_to(link, link->large_in.data, frame_bytes, frame_bytes, deadline_ns, &len)));
-    link->large_in.len = frame_bytes;
+    SHERD_TRY(sherd_buf_reserve(&link->large_in, head->frame_bytes));
+    link->large_in.len = head->frame_bytes; /* so that all of it is wiped */
+    *out_block = link->large_in.data;
+    return SHERD_OK;
+}
+
+/* A long frame: what came of it so far is moved. */
+static enum sherd_err receive_large(struct sherd_link *link, const struct sherd_wire_head *head, size_t len,
+                                    uint64_t deadline_ns, uint8_t **out_frame)
+{
+    uint8_t *block = NULL;
+
+    SHERD_TRY(make_room(link, head, &block));
+    memcpy(block, link->small_in, len);
+    SHERD_TRY(stalled(receive_to(link, block, head->frame_bytes, head->frame_bytes, deadline_ns, &len)));
+    *out_frame = block;
     return SHERD_OK;
 }
 
@@ -241,6 +285,8 @@ enum sherd_err sherd_link_receive(struct sherd_link *link, struct sherd_wire_hea
     size_t len = 0;
 
     sherd_wipe(link->small_in, SHERD_WIRE_SMALL_BYTES_MAX);
+    sherd_secret_free(link->keys_in);
+    link->keys_in = NULL;
     SHERD_TRY(receive_to(link, link->small_in, SHERD_WIRE_SMALL_BYTES_MAX, 1, deadline_in(link->first_ms), &len));
     const uint64_t deadline_ns = deadline_in(SHERD_LINK_STALL_MS);
     SHERD_TRY(stalled(receive_to(link, link->small_in, SHERD_WIRE_SMALL_BYTES_MAX, SHERD_WIRE_HEAD_SIZE, deadline_ns,
@@ -248,12 +294,11 @@ enum sherd_err sherd_link_receive(struct sherd_link *link, struct sherd_wire_hea
     SHERD_TRY(sherd_wire_head_decode(link->small_in, &head));
     SHERD_ENSURE(len <= head.frame_bytes, SHERD_ERR_IO,
                  "the other end of the agent's socket does not wait for answers");
-    const uint8_t *frame = link->small_in;
+    uint8_t *frame = link->small_in;
     if (head.frame_bytes <= SHERD_WIRE_SMALL_BYTES_MAX) {
         SHERD_TRY(stalled(receive_to(link, link->small_in, head.frame_bytes, head.frame_bytes, deadline_ns, &len)));
     } else {
-        SHERD_TRY(receive_large(link, head.frame_bytes, len, deadline_ns));
-        frame = link->large_in.data;
+        SHERD_TRY(receive_large(link, &head, len, deadline_ns, &frame));
     }
     *out_message = sherd_wire_reader(sherd_span_of(frame + SHERD_WIRE_HEAD_SIZE,
                                                    head.frame_bytes - SHERD_WIRE_HEAD_SIZE));

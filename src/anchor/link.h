@@ -4,8 +4,8 @@
  * One end of a connection between an anchor in a process of its own and a caller: frames of wire.h over a socket, one
  * call at a time.
  *
- * Frames that hold no list are read and written through secret memory only, since they may hold keys; longer ones
- * through memory that is wiped. A peer that stops within a frame is given up after SHERD_LINK_STALL_MS.
+ * Frames that may hold keys are read and written through secret memory only; longer ones, that hold none, through
+ * memory that is wiped. A peer that stops within a frame is given up after SHERD_LINK_STALL_MS.
  *
  * One thread at a time may use a link.
  */
@@ -47,6 +47,12 @@ void sherd_link_patience(struct sherd_link *link, unsigned first_ms);
  * @return a writer for the message; the same until the frame is sent
  */
 struct sherd_wire *sherd_link_write(struct sherd_link *link, bool list);
+
+/**
+ * Begin to write a frame that holds a list with keys: in secret memory. @param[in] bytes_max  most bytes of the message
+ * @return as sherd_link_write()
+ */
+struct sherd_wire *sherd_link_write_keys(struct sherd_link *link, size_t bytes_max);
 
 /** How many bytes the message that is being written has so far. */
 size_t sherd_link_written(const struct sherd_link *link);

@@ -3,6 +3,7 @@
 #include "anchor/masters.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
@@ -24,8 +25,9 @@ struct held {
 struct sherd_masters {
     struct sherd_ring *ring;
     struct sherd_places places;
-    pthread_rwlock_t lock;
-    struct held *held; /* secret memory: SHERD_MASTERS_MAX, each kid where its hash says or behind */
+    pthread_rwlock_t lock; /* guards all below */
+    uint32_t generation;   /* of the keyring by which keys were dropped last */
+    struct held *held;     /* secret memory: SHERD_MASTERS_MAX */
 };
 
 /* One version with all that a call of its plug-ins needs; in secret memory. */
@@ -141,12 +143,19 @@ static void hold(struct sherd_masters *masters, const struct sherd_ref *kid, con
     (void)pthread_rwlock_unlock(&masters->lock);
 }
 
-static void forget(struct sherd_masters *masters, const struct sherd_ref *kid)
+/* Wipe keys that are held and that the keyring has no more: they were destroyed, perhaps by another process. */
+static void forget_destroyed(struct sherd_masters *masters, const struct sherd_keyring *ring)
 {
+    (void)pthread_rwlock_rdlock(&masters->lock);
+    const bool done = masters->generation == ring->generation;
+    (void)pthread_rwlock_unlock(&masters->lock);
+    if (done)
+        return;
     (void)pthread_rwlock_wrlock(&masters->lock);
     for (size_t i = 0; i < SHERD_MASTERS_MAX; i++)
-        if (masters->held[i].used && sherd_same(&masters->held[i].kid, kid, sizeof(*kid)))
+        if (masters->held[i].used && sherd_keyring_master(ring, &masters->held[i].kid) == NULL)
             sherd_wipe(&masters->held[i], sizeof(masters->held[i]));
+    masters->generation = ring->generation;
     (void)pthread_rwlock_unlock(&masters->lock);
 }
 
@@ -190,6 +199,7 @@ static enum sherd_err choose(struct sherd_masters *masters, choose_fn *which, co
     if (session == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
+    forget_destroyed(masters, ring);
     const struct sherd_master *master = which(ring, arg);
     enum sherd_err err = master != NULL ? SHERD_OK : SHERD_ERR_NOT_FOUND;
     if (master != NULL) {
@@ -208,6 +218,9 @@ static bool is_built_in(const char *name)
     return strcmp(name, SHERD_MASTER_DEFAULT) == 0 || strcmp(name, SHERD_MASTER_HASH) == 0;
 }
 
+static enum sherd_err activate(struct sherd_masters *masters, const struct sherd_master_options *options,
+                               bool only_first, uint64_t *out_version);
+
 enum sherd_err sherd_masters_active(struct sherd_masters *masters, const char *name, struct sherd_ref *out_kid,
                                     struct sherd_master_key *out_key)
 {
@@ -215,7 +228,7 @@ enum sherd_err sherd_masters_active(struct sherd_masters *masters, const char *n
 
     enum sherd_err err = choose(masters, choose_active, name, out_kid, out_key);
     if (err == SHERD_ERR_NOT_FOUND && is_built_in(name)) {
-        SHERD_TRY(sherd_masters_activate(masters, &options, NULL));
+        SHERD_TRY(activate(masters, &options, true, NULL));
         err = choose(masters, choose_active, name, out_kid, out_key);
     }
     if (err == SHERD_ERR_NOT_FOUND)
@@ -262,6 +275,7 @@ enum sherd_err sherd_masters_kids(struct sherd_masters *masters, const char *nam
 struct activation {
     struct sherd_masters *masters;
     const struct sherd_master_options *options;
+    bool only_first;         /* nothing is to be done if somebody else was first */
     struct session *session; /* secret memory */
     struct sherd_master_key *key;
     bool kept;
@@ -330,6 +344,8 @@ static enum sherd_err activate_in(void *arg, struct sherd_keyring *ring)
     const struct sherd_key_store *store;
     uint64_t version;
 
+    if (activation->only_first && sherd_keyring_active(ring, activation->options->name) != NULL)
+        return SHERD_ERR_CONFLICT; /* taken back in activate() */
     SHERD_ENSURE(ring->master_count < SHERD_MASTERS_MAX, SHERD_ERR_LIMIT,
                  "there are too many versions of master keys: destroy some that nothing refers to");
     SHERD_TRY(sherd_key_generator_find(activation->options->generator, &generator));
@@ -344,33 +360,63 @@ static enum sherd_err activate_in(void *arg, struct sherd_keyring *ring)
     return SHERD_OK;
 }
 
-enum sherd_err sherd_masters_activate(struct sherd_masters *masters, const struct sherd_master_options *options,
-                                      uint64_t *out_version)
+/* Whether the keyring has a version, as far as that can be told. */
+static bool may_be_there(struct sherd_masters *masters, const struct sherd_ref *kid)
+{
+    const struct sherd_keyring *ring;
+
+    if (sherd_ring_hold(masters->ring, &ring) != SHERD_OK)
+        return true;
+    const bool there = sherd_keyring_master(ring, kid) != NULL;
+    sherd_ring_leave(masters->ring);
+    return there;
+}
+
+/*
+ * Take back what a change has kept that was not made: after a failed write that is not certain, and it stays. What
+ * cannot be removed is sealed, and nothing refers to it.
+ */
+static void take_back(struct activation *activation, enum sherd_err err)
+{
+    char detail[SHERD_FAIL_TEXT_SIZE];
+
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    if (activation->kept && err != SHERD_ERR_IO && !may_be_there(activation->masters, &activation->session->master.kid))
+        (void)destroy_kept(activation->session);
+    sherd_fail_restore(detail);
+}
+
+static enum sherd_err activate(struct sherd_masters *masters, const struct sherd_master_options *options,
+                               bool only_first, uint64_t *out_version)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct session *session = sherd_secret_alloc(sizeof(*session));
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_master_key *key = sherd_secret_alloc(sizeof(*key));
-    struct activation activation = {.masters = masters, .options = options, .session = session, .key = key};
+    struct activation activation = {
+        .masters = masters, .options = options, .only_first = only_first, .session = session, .key = key};
 
     if (session == NULL || key == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_ENSURE(options->name != NULL && sherd_master_name_valid(options->name), SHERD_ERR_INVALID,
-                 "a master key's name is 1 to 63 of a-z, 0-9, '.', '_', '-'");
-    SHERD_ENSURE(options->args == NULL || strlen(options->args) <= SHERD_KEY_ARGS_BYTES_MAX, SHERD_ERR_LIMIT,
-                 "the arguments of a master key have at most 512 bytes");
     const enum sherd_err err = sherd_ring_change(masters->ring, activate_in, &activation);
+    if (err == SHERD_ERR_CONFLICT && only_first) /* another was faster */
+        return SHERD_OK;
     if (err != SHERD_OK) {
-        char detail[SHERD_FAIL_TEXT_SIZE];
-
-        (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
-        if (activation.kept) /* what cannot be removed is sealed, and nothing refers to it */
-            (void)destroy_kept(session);
-        sherd_fail_restore(detail);
+        take_back(&activation, err);
         return err;
     }
     hold(masters, &session->master.kid, key);
     if (out_version != NULL)
         *out_version = session->master.version;
     return SHERD_OK;
+}
+
+enum sherd_err sherd_masters_activate(struct sherd_masters *masters, const struct sherd_master_options *options,
+                                      uint64_t *out_version)
+{
+    SHERD_ENSURE(options->name != NULL && sherd_master_name_valid(options->name), SHERD_ERR_INVALID,
+                 "a master key's name is 1 to 63 of a-z, 0-9, '.', '_', '-'");
+    SHERD_ENSURE(options->args == NULL || strlen(options->args) <= SHERD_KEY_ARGS_BYTES_MAX, SHERD_ERR_LIMIT,
+                 "the arguments of a master key have at most 512 bytes");
+    return activate(masters, options, false, out_version);
 }
 
 /* --- what there is, and ending it --------------------------------------------------------------------------------- */
@@ -416,10 +462,9 @@ enum sherd_err sherd_masters_each(struct sherd_masters *masters, sherd_master_vi
 struct which {
     const char *name;
     uint64_t version;
-    struct sherd_master *removed; /* gets what was removed */
 };
 
-static struct sherd_master *version_of(struct sherd_keyring *ring, const struct which *which)
+static const struct sherd_master *version_of(const struct sherd_keyring *ring, const struct which *which)
 {
     for (size_t i = 0; i < ring->master_count; i++)
         if (strcmp(ring->masters[i].name, which->name) == 0 && ring->masters[i].version == which->version)
@@ -436,11 +481,11 @@ static enum sherd_err not_there(const struct which *which)
 static enum sherd_err retire_in(void *arg, struct sherd_keyring *ring)
 {
     const struct which *which = arg;
-    struct sherd_master *master = version_of(ring, which);
+    const struct sherd_master *master = version_of(ring, which);
 
     if (master == NULL)
         return not_there(which);
-    master->state = SHERD_MASTER_RETIRED;
+    ring->masters[master - ring->masters].state = SHERD_MASTER_RETIRED;
     SHERD_ENSURE(sherd_keyring_active(ring, which->name) != NULL, SHERD_ERR_CONFLICT,
                  "that is the last active version of its name: activate another one first");
     return SHERD_OK;
@@ -453,38 +498,85 @@ enum sherd_err sherd_masters_retire(struct sherd_masters *masters, const char *n
     return sherd_ring_change(masters->ring, retire_in, &which);
 }
 
-static enum sherd_err remove_in(void *arg, struct sherd_keyring *ring)
+static enum sherd_err check_retired(const struct sherd_master *master)
 {
-    struct which *which = arg;
-    struct sherd_master *master = version_of(ring, which);
-
-    if (master == NULL)
-        return not_there(which);
-    SHERD_ENSURE(master->state == SHERD_MASTER_RETIRED, SHERD_ERR_CONFLICT,
+    SHERD_ENSURE(master->state != SHERD_MASTER_ACTIVE, SHERD_ERR_CONFLICT,
                  "that version is active: retire it first, with `sherd key retire`");
-    *which->removed = *master;
-    const size_t place = (size_t)(master - ring->masters);
-    ring->master_count--;
-    memmove(master, master + 1, (ring->master_count - place) * sizeof(*master));
-    sherd_wipe(&ring->masters[ring->master_count], sizeof(*master));
     return SHERD_OK;
 }
 
-/* First the keyring forgets it, then its store: what a crash leaves between is sealed, and nothing refers to it. */
-enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const char *name, uint64_t version)
+enum sherd_err sherd_masters_retired(struct sherd_masters *masters, const char *name, uint64_t version,
+                                     struct sherd_ref *out_kid)
+{
+    const struct which which = {.name = name, .version = version};
+    const struct sherd_keyring *ring;
+
+    SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
+    const struct sherd_master *master = version_of(ring, &which);
+    const enum sherd_err err = master != NULL ? check_retired(master) : not_there(&which);
+    if (err == SHERD_OK)
+        *out_kid = master->kid;
+    sherd_ring_leave(masters->ring);
+    return err;
+}
+
+struct removal {
+    const struct sherd_ref *kid;
+    struct sherd_master *removed; /* gets what is known of it */
+};
+
+static enum sherd_err find_ending(const struct removal *removal, const struct sherd_keyring *ring, size_t *out_place)
+{
+    const struct sherd_master *master = sherd_keyring_master(ring, removal->kid);
+
+    SHERD_ENSURE(master != NULL, SHERD_ERR_NOT_FOUND, "that version of a master key was destroyed meanwhile");
+    *out_place = (size_t)(master - ring->masters);
+    return check_retired(master);
+}
+
+/* From here on it can only end; what its store needs to find its parts stays until they are gone. */
+static enum sherd_err doom_in(void *arg, struct sherd_keyring *ring)
+{
+    struct removal *removal = arg;
+    size_t place;
+
+    SHERD_TRY(find_ending(removal, ring, &place));
+    ring->masters[place].state = SHERD_MASTER_ENDING;
+    *removal->removed = ring->masters[place];
+    return SHERD_OK;
+}
+
+static enum sherd_err remove_in(void *arg, struct sherd_keyring *ring)
+{
+    size_t place;
+
+    SHERD_TRY(find_ending(arg, ring, &place));
+    ring->master_count--;
+    memmove(&ring->masters[place], &ring->masters[place + 1], (ring->master_count - place) * sizeof(ring->masters[0]));
+    sherd_wipe(&ring->masters[ring->master_count], sizeof(ring->masters[0]));
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const struct sherd_ref *kid)
 {
     const struct sherd_keyring *ring;
     SHERD_CLEANUP(sherd_secret_freep) struct session *session = sherd_secret_alloc(sizeof(*session));
-    struct which which = {.name = name, .version = version};
+    struct removal removal = {.kid = kid};
 
     if (session == NULL)
         return SHERD_ERR_NO_MEMORY;
-    which.removed = &session->master;
-    SHERD_TRY(sherd_ring_change(masters->ring, remove_in, &which));
-    forget(masters, &session->master.kid);
+    removal.removed = &session->master;
+    SHERD_TRY(sherd_ring_change(masters->ring, doom_in, &removal));
+    SHERD_FAILPOINT("masters.doomed");
     SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
     const enum sherd_err err = session_ready(masters, ring, session);
     sherd_ring_leave(masters->ring);
     SHERD_TRY(err);
-    return destroy_kept(session);
+    SHERD_TRY(destroy_kept(session));
+    SHERD_FAILPOINT("masters.parts_gone");
+    SHERD_TRY(sherd_ring_change(masters->ring, remove_in, &removal));
+    SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
+    forget_destroyed(masters, ring);
+    sherd_ring_leave(masters->ring);
+    return SHERD_OK;
 }

@@ -53,7 +53,13 @@ SHERD_MUST_USE enum sherd_err sherd_masters_activate(struct sherd_masters *maste
 SHERD_MUST_USE enum sherd_err sherd_masters_each(struct sherd_masters *masters, sherd_master_visit_fn *visit,
                                                  void *arg);
 SHERD_MUST_USE enum sherd_err sherd_masters_retire(struct sherd_masters *masters, const char *name, uint64_t version);
-/** The caller has made sure that nothing refers to it. */
-SHERD_MUST_USE enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const char *name, uint64_t version);
+/**
+ * The kid of a version that is retired: it wraps no more, ever, so what refers to it can be counted.
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_CONFLICT: it is active
+ */
+SHERD_MUST_USE enum sherd_err sherd_masters_retired(struct sherd_masters *masters, const char *name, uint64_t version,
+                                                    struct sherd_ref *out_kid);
+/** Destroy a retired version. The caller has made sure that nothing refers to it. */
+SHERD_MUST_USE enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const struct sherd_ref *kid);
 
 #endif

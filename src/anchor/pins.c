@@ -8,6 +8,8 @@
 
 /* Old versions that one write set deletes at most. */
 #define DELETES_MAX 4000U
+/* How often an update is tried whose record is changed, to the same version, while it is written. */
+#define TRIES_MAX 16U
 
 #define PIN_STORED_BYTES 432U
 #define SMALL_STORED_BYTES 272U
@@ -267,10 +269,16 @@ static enum sherd_err add_update(const struct sherd_pins *pins, const struct she
     return add_deletes(pins, &pin.record, before.version_oldest, pin.version_oldest - 1, list, dropped);
 }
 
+/* @param[out] out_raced  what was read to make the set was changed before it was written: nothing is decided yet */
 static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
-                                  struct change_bytes *bytes, struct op_list *list, struct sherd_refs *dropped)
+                                  struct change_bytes *bytes, struct op_list *list, struct sherd_refs *dropped,
+                                  bool *out_raced)
 {
+    bool any_update = false;
+
+    *out_raced = false;
     for (size_t i = 0; i < count; i++) {
+        any_update = any_update || changes[i].version_expected != 0;
         if (changes[i].version_expected == 0)
             SHERD_TRY(add_new(pins, &changes[i], &bytes[i], list));
         else
@@ -279,8 +287,25 @@ static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sh
     sherd_store_ops_order(list->ops, list->count);
     SHERD_FAILPOINT("pin.before_commit");
     const enum sherd_err err = sherd_compartment_write(pins->compartment, list->ops, list->count);
+    *out_raced = err == SHERD_ERR_CONFLICT && any_update;
     if (err == SHERD_ERR_CONFLICT)
         return sherd_fail(err, "someone else wrote first: read the record again, then retry");
+    return err;
+}
+
+/* A head that rekeying has wrapped anew meanwhile is of the same version still: so it is tried again. */
+static enum sherd_err commit_tries(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
+                                   struct change_bytes *bytes, struct op_list *list, struct sherd_refs *dropped)
+{
+    const size_t dropped_before = dropped->count;
+    enum sherd_err err = SHERD_OK;
+    bool raced = true;
+
+    for (unsigned tries = 0; tries < TRIES_MAX && raced; tries++) {
+        list->count = 0;
+        dropped->count = dropped_before;
+        err = commit_with(pins, changes, count, bytes, list, dropped, &raced);
+    }
     return err;
 }
 
@@ -295,7 +320,7 @@ enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct she
         list.cap = 4 * count; /* new records need two operations each */
     list.ops = sherd_alloc_array(list.cap, sizeof(*list.ops));
     if (bytes != NULL && list.ops != NULL)
-        err = commit_with(pins, changes, count, bytes, &list, dropped);
+        err = commit_tries(pins, changes, count, bytes, &list, dropped);
     sherd_free(list.ops);
     sherd_free(bytes);
     return err;

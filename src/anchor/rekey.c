@@ -35,8 +35,9 @@ struct sherd_rekey {
     struct sherd_rekey_progress progress;
     enum phase phase;
     unsigned passes;
-    uint64_t left; /* in this pass, what others were changing */
-    bool begun;    /* after says where the next page begins */
+    uint64_t wrapped; /* in this pass */
+    uint64_t left;    /* in this pass, what others were changing */
+    bool begun;       /* after says where the next page begins */
     struct sherd_ref after;
     size_t count;
     struct item *page;
@@ -79,7 +80,7 @@ void sherd_rekey_free(struct sherd_rekey *rekey)
     sherd_free(rekey);
 }
 
-/* --- pages --------------------------------------------------------------------------------------------------------- */
+/* --- pages -------------------------------------------------------------------------------------------------------- */
 
 struct gather {
     const struct sherd_entry_keys *keys;
@@ -129,7 +130,7 @@ static enum sherd_err gather_page(const struct sherd_pins *pins, const struct sh
     return gather->full ? SHERD_OK : err;
 }
 
-/* --- entities ------------------------------------------------------------------------------------------------------ */
+/* --- entities ----------------------------------------------------------------------------------------------------- */
 
 static bool in_scope(const struct sherd_rekey *rekey, const struct sherd_uuid *collection,
                      const struct sherd_ref *entity)
@@ -180,7 +181,7 @@ static bool is_entity(enum sherd_kind kind)
     return kind == SHERD_KIND_ENTITY_KEY || kind == SHERD_KIND_OLD_ENTITY_KEY;
 }
 
-/* --- pins ---------------------------------------------------------------------------------------------------------- */
+/* --- pins --------------------------------------------------------------------------------------------------------- */
 
 /* A write set of pins that were wrapped anew. */
 struct batch {
@@ -234,12 +235,12 @@ static enum sherd_err write_batch(struct sherd_rekey *rekey, const struct batch 
     SHERD_FAILPOINT("rekey.before_write");
     enum sherd_err err = sherd_compartment_write(keys, batch->ops, batch->count);
     if (err == SHERD_OK)
-        rekey->progress.record_count += batch->count;
+        rekey->wrapped += batch->count;
     for (size_t i = 0; i < batch->count && err == SHERD_ERR_CONFLICT; i++) {
         const enum sherd_err one = sherd_compartment_write(keys, &batch->ops[i], 1);
 
         if (one == SHERD_OK)
-            rekey->progress.record_count++;
+            rekey->wrapped++;
         else if (one == SHERD_ERR_CONFLICT)
             rekey->left++;
         else
@@ -260,7 +261,7 @@ static enum sherd_err wrap_pins(struct sherd_rekey *rekey, struct batch *batch)
     return write_batch(rekey, batch);
 }
 
-/* --- the walk ------------------------------------------------------------------------------------------------------ */
+/* --- the walk ----------------------------------------------------------------------------------------------------- */
 
 static enum sherd_err work_on_page(struct sherd_rekey *rekey)
 {
@@ -280,6 +281,21 @@ static enum sherd_err work_on_page(struct sherd_rekey *rekey)
     return SHERD_OK;
 }
 
+/*
+ * Whether the pins must be gone through again. After a pass every head is up to date and stays so; but an update may
+ * have moved one that was not yet to the name of an older version that the pass was past. So the last pass is one that
+ * found nothing to do.
+ */
+static bool is_pass_over(struct sherd_rekey *rekey)
+{
+    const bool over = rekey->wrapped == 0 && rekey->left == 0;
+
+    rekey->progress.record_count += rekey->wrapped;
+    rekey->wrapped = 0;
+    rekey->left = 0;
+    return over;
+}
+
 /* A pass has come to the end of `keys`. */
 static enum sherd_err next_phase(struct sherd_rekey *rekey)
 {
@@ -288,8 +304,7 @@ static enum sherd_err next_phase(struct sherd_rekey *rekey)
         SHERD_FAILPOINT("rekey.before_tell");
         SHERD_TRY(sherd_ring_tell(rekey->parts.ring));
         rekey->progress.instant_wanted = true;
-    } else if (rekey->phase == PHASE_PINS && rekey->left > 0) {
-        rekey->left = 0;
+    } else if (rekey->phase == PHASE_PINS && !is_pass_over(rekey)) {
         if (++rekey->passes == PASSES_MAX)
             return sherd_fail(SHERD_ERR_BUSY, "some records are changed again and again: rekey again later");
         return SHERD_OK;
@@ -316,10 +331,11 @@ enum sherd_err sherd_rekey_step(struct sherd_rekey *rekey, size_t count_max, str
             SHERD_TRY(next_phase(rekey));
     }
     *out_progress = rekey->progress;
+    out_progress->record_count += rekey->wrapped;
     return SHERD_OK;
 }
 
-/* --- counting ------------------------------------------------------------------------------------------------------ */
+/* --- counting ----------------------------------------------------------------------------------------------------- */
 
 static enum sherd_err count_item(const struct sherd_rekey_parts *parts, const struct item *item,
                                  struct sherd_rekey_references *references)

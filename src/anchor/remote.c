@@ -197,6 +197,12 @@ static void remote_ids(struct sherd_anchor *anchor, struct sherd_uuid *out_deplo
     *out_tenant = remote_of(anchor)->tenant;
 }
 
+static const struct sherd_home *remote_home(struct sherd_anchor *anchor)
+{
+    (void)anchor;
+    return NULL;
+}
+
 static enum sherd_err make_leased(const struct sherd_raw_lease *lease, struct leased *leased)
 {
     leased->version = lease->version;
@@ -294,14 +300,19 @@ static enum sherd_err remote_key_new(struct sherd_anchor *anchor, const struct s
 static enum sherd_err remote_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
                                         size_t count, struct sherd_refs *dropped)
 {
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_wire_change *item = sherd_secret_alloc(sizeof(*item));
     SHERD_CLEANUP(done) struct call call = {0};
 
+    if (item == NULL)
+        return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(begin(anchor, SHERD_WIRE_PIN_COMMIT, NULL, &call));
-    struct sherd_wire *wire = sherd_link_write(call.link, true);
+    struct sherd_wire *wire = sherd_link_write_keys(call.link, count * SHERD_WIRE_CHANGE_BYTES_MAX);
     for (size_t i = 0; i < count; i++) {
-        struct sherd_pin_change change = changes[i];
-
-        sherd_wire_code(wire, sherd_wire_call_of(SHERD_WIRE_PIN_COMMIT)->call.item, &change);
+        item->change = changes[i];
+        item->with_key = changes[i].key != NULL;
+        if (item->with_key)
+            item->key = *changes[i].key;
+        sherd_wire_code(wire, sherd_wire_call_of(SHERD_WIRE_PIN_COMMIT)->call.item, item);
     }
     SHERD_TRY(finish(&call, NULL));
     return read_refs(&call, dropped);
@@ -407,6 +418,17 @@ static enum sherd_err remote_idempotency_get(struct sherd_anchor *anchor, const 
 
     SHERD_TRY(plain(anchor, SHERD_WIRE_IDEMPOTENCY_GET, &call, &record));
     *out_record = record.id;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_part_check(struct sherd_anchor *anchor, enum sherd_role role, const struct sherd_ref *name,
+                                        struct sherd_span stored, bool *out_live)
+{
+    struct sherd_wire_stored call = {.role = role, .name = *name, .stored = stored};
+    struct sherd_wire_live live;
+
+    SHERD_TRY(plain(anchor, SHERD_WIRE_PART_CHECK, &call, &live));
+    *out_live = live.live;
     return SHERD_OK;
 }
 
@@ -620,6 +642,7 @@ static enum sherd_err remote_keys_blobs(struct sherd_anchor *anchor, struct sher
 static const struct sherd_anchor_ops remote_ops = {
     .free = remote_free,
     .ids = remote_ids,
+    .home = remote_home,
     .lease = remote_lease,
     .lease_raw = remote_lease_raw,
     .compartment_entry = remote_compartment_entry,
@@ -630,6 +653,7 @@ static const struct sherd_anchor_ops remote_ops = {
     .pin_delete = remote_pin_delete,
     .scan = remote_scan,
     .idempotency_get = remote_idempotency_get,
+    .part_check = remote_part_check,
     .collection_pin = remote_collection_pin,
     .collection_check = remote_collection_check,
     .master_activate = remote_master_activate,

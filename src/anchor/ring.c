@@ -2,6 +2,7 @@
 /* The shared keyring: see ring.h. */
 #include "anchor/ring.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -10,9 +11,13 @@
 
 /* How often a keyring that changes while it is read is read anew. */
 #define TRIES_MAX 100
+/* The notice is a hint: after that time the keyring is read anew whatever it says. */
+#define LIFETIME_MS ((uint64_t)300000)
 
 /* Bytes of the pin's entry. */
 #define PIN_STORED_BYTES 272U
+
+_Static_assert(sizeof(struct sherd_ring_guard_room) == PIN_STORED_BYTES, "a guard holds the pin's entry");
 
 /* A pin as it is stored: its bytes, for compare-and-swap, and the digest that it holds. */
 struct stored_pin {
@@ -35,8 +40,26 @@ struct sherd_ring {
     pthread_rwlock_t lock;         /* guards keyring */
     struct sherd_keyring *keyring; /* secret memory */
     struct stored_pin pin;         /* the keyring's */
-    _Atomic uint64_t number;       /* the notice when keyring was read */
+    _Atomic uint64_t doubts;       /* how often what this handle holds was doubted */
+    _Atomic uint64_t number;       /* sherd_ring_number() when keyring was read */
+    _Atomic uint64_t read_ms;      /* when that was */
 };
+
+static uint64_t now_ms(void)
+{
+    return sherd_clock()->monotonic_ns() / 1000000U;
+}
+
+/* Both ascend, so no number comes twice. */
+uint64_t sherd_ring_number(const struct sherd_ring *ring)
+{
+    return sherd_notice_number(sherd_home_notice(ring->home)) + atomic_load(&ring->doubts);
+}
+
+void sherd_ring_doubt(struct sherd_ring *ring)
+{
+    (void)atomic_fetch_add(&ring->doubts, 1);
+}
 
 static enum sherd_err pin_name(const struct sherd_ring *ring, struct sherd_ref *out_name)
 {
@@ -132,7 +155,9 @@ enum sherd_err sherd_ring_new(struct sherd_home *home, struct sherd_keyring *fir
     const int lock = pthread_rwlock_init(&ring->lock, NULL);
     enum sherd_err err = change_lock == 0 && lock == 0 ? SHERD_OK
                                                        : sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
-    atomic_init(&ring->number, sherd_notice_number(sherd_home_notice(home)));
+    atomic_init(&ring->doubts, 0);
+    atomic_init(&ring->number, sherd_ring_number(ring));
+    atomic_init(&ring->read_ms, now_ms());
     if (err == SHERD_OK)
         err = settle(ring, fresh);
     if (err != SHERD_OK) {
@@ -161,16 +186,17 @@ static void swap(struct sherd_ring *ring, struct sherd_keyring *keyring, const s
     ring->keyring = keyring;
     ring->pin = *pin;
     atomic_store(&ring->number, number);
+    atomic_store(&ring->read_ms, now_ms());
     (void)pthread_rwlock_unlock(&ring->lock);
 }
 
-/* Read the keyring anew if somebody has raised the notice since. */
+/* Read the keyring anew if somebody has raised the notice since, or after a time. */
 static enum sherd_err refresh(struct sherd_ring *ring)
 {
-    const uint64_t number = sherd_notice_number(sherd_home_notice(ring->home));
+    const uint64_t number = sherd_ring_number(ring);
     struct stored_pin pin;
 
-    if (number == atomic_load(&ring->number))
+    if (number == atomic_load(&ring->number) && now_ms() - atomic_load(&ring->read_ms) < LIFETIME_MS)
         return SHERD_OK;
     struct sherd_keyring *keyring = sherd_secret_alloc(sizeof(*keyring));
     if (keyring == NULL)
@@ -207,11 +233,6 @@ void sherd_ring_guard(const struct sherd_ring *ring, struct sherd_ring_guard_roo
                                       .name = ring->pin.name,
                                       .value = stored,
                                       .expected = stored};
-}
-
-uint64_t sherd_ring_number(const struct sherd_ring *ring)
-{
-    return sherd_notice_number(sherd_home_notice(ring->home));
 }
 
 enum sherd_err sherd_ring_tell(struct sherd_ring *ring)
@@ -258,26 +279,60 @@ static enum sherd_err change_alone(struct sherd_ring *ring, sherd_ring_change_fn
     if (err == SHERD_OK)
         err = commit(ring, &old, keyring, &pin);
     if (err != SHERD_OK) {
+        sherd_ring_doubt(ring); /* a write that failed may have been carried out */
         sherd_secret_free(keyring);
         return err;
     }
     err = spread(ring);
-    swap(ring, keyring, &pin, sherd_notice_number(sherd_home_notice(ring->home)));
+    swap(ring, keyring, &pin, sherd_ring_number(ring));
     return err;
 }
 
-enum sherd_err sherd_ring_change(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg)
+static enum sherd_err look_alone(struct sherd_ring *ring, sherd_ring_look_fn *look, void *arg)
+{
+    struct stored_pin pin;
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_keyring *keyring = sherd_secret_alloc(sizeof(*keyring));
+
+    if (keyring == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(read_pinned(ring, true, &pin, keyring));
+    return look(arg, keyring);
+}
+
+/* What is done alone; one of the two is NULL. */
+struct alone {
+    sherd_ring_change_fn *change;
+    sherd_ring_look_fn *look;
+    void *arg;
+};
+
+static enum sherd_err do_alone(struct sherd_ring *ring, const struct alone *alone)
 {
     struct sherd_file_lock lock;
 
     (void)pthread_mutex_lock(&ring->change_lock);
     enum sherd_err err = sherd_home_lock(ring->home, &lock);
     if (err == SHERD_OK) {
-        err = change_alone(ring, change, arg);
+        err = alone->change != NULL ? change_alone(ring, alone->change, alone->arg)
+                                    : look_alone(ring, alone->look, alone->arg);
         sherd_file_lock_leave(&lock);
     }
     (void)pthread_mutex_unlock(&ring->change_lock);
     return err;
+}
+
+enum sherd_err sherd_ring_change(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg)
+{
+    const struct alone alone = {.change = change, .arg = arg};
+
+    return do_alone(ring, &alone);
+}
+
+enum sherd_err sherd_ring_look(struct sherd_ring *ring, sherd_ring_look_fn *look, void *arg)
+{
+    const struct alone alone = {.look = look, .arg = arg};
+
+    return do_alone(ring, &alone);
 }
 
 enum sherd_err sherd_ring_check(struct sherd_ring *ring, const struct sherd_ref *name, struct sherd_span stored)

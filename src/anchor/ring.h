@@ -48,14 +48,19 @@ struct sherd_ring_guard_room {
  * wrapped under a key that may be on its way out. The caller holds the ring.
  * @param[in,out] room  must live as long as the operation
  */
-void sherd_ring_guard(const struct sherd_ring *ring, struct sherd_ring_guard_room *room,
-                      struct sherd_store_op *out_op);
+void sherd_ring_guard(const struct sherd_ring *ring, struct sherd_ring_guard_room *room, struct sherd_store_op *out_op);
 
 /**
  * A number that is another one after any change that others were told of (sherd_ring_tell()): what was derived from
  * the keyring or from entities before is then to be looked at again.
  */
 uint64_t sherd_ring_number(const struct sherd_ring *ring);
+
+/**
+ * Doubt all that this handle holds, as if it had been told of a change: where a guard refused a write, somebody may
+ * have changed the keyring and ended before he could tell.
+ */
+void sherd_ring_doubt(struct sherd_ring *ring);
 
 /** Tell all who have the vault open that something they hold in memory was changed. @return SHERD_OK; SHERD_ERR_IO */
 SHERD_MUST_USE enum sherd_err sherd_ring_tell(struct sherd_ring *ring);
@@ -66,9 +71,19 @@ typedef enum sherd_err sherd_ring_change_fn(void *arg, struct sherd_keyring *key
 /**
  * Change the keyring: alone among all processes, durably, all or nothing; then tell the others.
  * @return SHERD_OK; what change gave; SHERD_ERR_DENIED: the vault is open for reading only; SHERD_ERR_LIMIT: the
- *         keyring is full; SHERD_ERR_TAMPERED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ *         keyring is full; SHERD_ERR_TAMPERED; SHERD_ERR_NO_MEMORY; SHERD_ERR_IO: sherd_ring_hold() gives the keyring
+ *         with the change or without it, and others may hear of it late
  */
 SHERD_MUST_USE enum sherd_err sherd_ring_change(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg);
+
+/** Look at the keyring while nobody can change it. @return any code */
+typedef enum sherd_err sherd_ring_look_fn(void *arg, const struct sherd_keyring *keyring);
+
+/**
+ * Do something that must be done alone among all processes, and by the keyring as it is, without a change of it.
+ * @return as sherd_ring_change()
+ */
+SHERD_MUST_USE enum sherd_err sherd_ring_look(struct sherd_ring *ring, sherd_ring_look_fn *look, void *arg);
 
 /** Check the pin's entry as a walk meets it. @return SHERD_OK; SHERD_ERR_TAMPERED */
 SHERD_MUST_USE enum sherd_err sherd_ring_check(struct sherd_ring *ring, const struct sherd_ref *name,

@@ -18,6 +18,7 @@ union secret {
     struct sherd_raw_lease lease;
     struct sherd_wire_made made;
     struct sherd_wire_got got;
+    struct sherd_wire_change change;
 };
 
 struct serve {
@@ -152,34 +153,48 @@ static enum sherd_err serve_key_new(struct serve *serve)
     return answer(serve, made);
 }
 
-/* @param[in] max  more than there can be */
-static enum sherd_err take_changes(struct serve *serve, struct sherd_pin_change *changes, size_t max, size_t *out_count)
-{
-    size_t count = 0;
+/* What a commit is read into: keys apart from the rest, in secret memory. */
+struct changes {
+    size_t max; /* more than there can be */
+    size_t count;
+    struct sherd_pin_change *list;
+    struct sherd_record_key *keys;
+};
 
-    while (sherd_wire_more(&serve->call)) {
-        if (count == max)
-            sherd_bug("changes of a pin that are shorter than they can be");
-        sherd_wire_code(&serve->call, serve->shapes->call.item, &changes[count++]);
+static void changes_done(struct changes *changes)
+{
+    sherd_free(changes->list);
+    sherd_secret_free(changes->keys);
+}
+
+static enum sherd_err take_changes(struct serve *serve, struct changes *changes)
+{
+    struct sherd_wire_change *item = &serve->secret->change;
+
+    while (sherd_wire_more(&serve->call) && changes->count < changes->max) {
+        struct sherd_pin_change *change = &changes->list[changes->count];
+
+        sherd_wipe(item, sizeof(*item));
+        sherd_wire_code(&serve->call, serve->shapes->call.item, item);
+        changes->keys[changes->count] = item->key;
+        *change = item->change;
+        change->key = item->with_key ? &changes->keys[changes->count] : NULL;
+        changes->count++;
     }
-    *out_count = count;
     return sherd_wire_read(&serve->call);
 }
 
 static enum sherd_err serve_pin_commit(struct serve *serve)
 {
     SHERD_CLEANUP(sherd_refs_done) struct sherd_refs dropped = {0};
-    const size_t max = serve->call.in.len / CHANGE_BYTES_MIN + 1;
-    struct sherd_pin_change *changes = sherd_alloc_array(max, sizeof(*changes));
-    size_t count = 0;
+    SHERD_CLEANUP(changes_done) struct changes changes = {.max = serve->call.in.len / CHANGE_BYTES_MIN + 1};
 
-    if (changes == NULL)
+    changes.list = sherd_alloc_array(changes.max, sizeof(*changes.list));
+    changes.keys = sherd_secret_alloc(changes.max * sizeof(*changes.keys));
+    if (changes.list == NULL || changes.keys == NULL)
         return SHERD_ERR_NO_MEMORY;
-    enum sherd_err err = take_changes(serve, changes, max, &count);
-    if (err == SHERD_OK)
-        err = serve->anchor->ops->pin_commit(serve->anchor, changes, count, &dropped);
-    sherd_free(changes);
-    SHERD_TRY(err);
+    SHERD_TRY(take_changes(serve, &changes));
+    SHERD_TRY(serve->anchor->ops->pin_commit(serve->anchor, changes.list, changes.count, &dropped));
     return answer_refs(serve, &dropped);
 }
 
@@ -259,6 +274,16 @@ static enum sherd_err serve_idempotency_get(struct serve *serve)
     SHERD_TRY(serve->anchor->ops->idempotency_get(serve->anchor, &call.collection, call.key, &call.content_hash,
                                                   &record.id));
     return answer(serve, &record);
+}
+
+static enum sherd_err serve_part_check(struct serve *serve)
+{
+    struct sherd_wire_stored call;
+    struct sherd_wire_live live = {.live = false};
+
+    SHERD_TRY(take(serve, &call));
+    SHERD_TRY(serve->anchor->ops->part_check(serve->anchor, call.role, &call.name, call.stored, &live.live));
+    return answer(serve, &live);
 }
 
 static enum sherd_err serve_collection_pin(struct serve *serve)
@@ -436,6 +461,7 @@ static handler *const handlers[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_PIN_DELETE] = serve_pin_delete,
     [SHERD_WIRE_SCAN] = serve_scan,
     [SHERD_WIRE_IDEMPOTENCY_GET] = serve_idempotency_get,
+    [SHERD_WIRE_PART_CHECK] = serve_part_check,
     [SHERD_WIRE_COLLECTION_PIN] = serve_collection_pin,
     [SHERD_WIRE_COLLECTION_CHECK] = serve_collection_check,
     [SHERD_WIRE_MASTER_ACTIVATE] = serve_master_activate,

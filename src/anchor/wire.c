@@ -302,15 +302,33 @@ static void code_made(struct sherd_wire *wire, void *message)
     code_fixed(wire, made->key.bytes, sizeof(made->key.bytes));
 }
 
-static void code_pin_change(struct sherd_wire *wire, void *message)
+static void code_part(struct sherd_wire *wire, void *message)
 {
-    struct sherd_pin_change *change = message;
+    struct sherd_wire_stored *part = message;
+
+    code_role(wire, &part->role);
+    code_ref(wire, &part->name);
+    code_span(wire, &part->stored, SHERD_ENTRY_BYTES_MAX);
+}
+
+static void code_live(struct sherd_wire *wire, void *message)
+{
+    code_bool(wire, &((struct sherd_wire_live *)message)->live);
+}
+
+static void code_change(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_change *item = message;
+    struct sherd_pin_change *change = &item->change;
 
     code_pin(wire, &change->pin);
     code_u64(wire, &change->version_expected);
     code_u32(wire, &change->versions_kept);
     code_span(wire, &change->idempotency_key, SHERD_IDEMPOTENCY_KEY_BYTES_MAX);
     code_digest(wire, &change->content_hash);
+    code_bool(wire, &item->with_key);
+    if (item->with_key)
+        code_fixed(wire, item->key.bytes, sizeof(item->key.bytes));
 }
 
 static void code_pin_get(struct sherd_wire *wire, void *message)
@@ -435,7 +453,7 @@ static void code_master_info(struct sherd_wire *wire, void *message)
     code_u64(wire, &info->version);
     code_fixed(wire, info->kid, sizeof(info->kid));
     info->state = (enum sherd_master_state)code_enum(wire, (unsigned)info->state, SHERD_MASTER_ACTIVE,
-                                                     SHERD_MASTER_RETIRED);
+                                                     SHERD_MASTER_ENDING);
     code_bool(wire, &info->wraps);
     code_text(wire, info->generator, sizeof(info->generator));
     code_text(wire, info->store, sizeof(info->store));
@@ -506,6 +524,7 @@ static void code_owner(struct sherd_wire *wire, void *message)
 
 #define HEAD(code, type) {.head = (code), .head_bytes = sizeof(type)}
 #define LIST(code, type) {.item = (code), .item_bytes = sizeof(type)}
+#define KEYS(code, type) {.keys = true, .item = (code), .item_bytes = sizeof(type)}
 #define BOTH(code, type, item_code, item_type) \
     {.head = (code), .head_bytes = sizeof(type), .item = (item_code), .item_bytes = sizeof(item_type)}
 
@@ -525,7 +544,7 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_COMPARTMENT_CHECK] = {.name = "compartment_check", .call = HEAD(code_check, struct sherd_wire_stored)},
     [SHERD_WIRE_KEY_NEW] = {"key_new", HEAD(code_key_new, struct sherd_wire_key_new),
                             HEAD(code_made, struct sherd_wire_made)},
-    [SHERD_WIRE_PIN_COMMIT] = {"pin_commit", LIST(code_pin_change, struct sherd_pin_change),
+    [SHERD_WIRE_PIN_COMMIT] = {"pin_commit", KEYS(code_change, struct sherd_wire_change),
                                LIST(code_one_ref, struct sherd_wire_ref)},
     [SHERD_WIRE_PIN_GET] = {"pin_get", HEAD(code_pin_get, struct sherd_wire_pin_get),
                             HEAD(code_got, struct sherd_wire_got)},
@@ -535,6 +554,8 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
                          BOTH(code_scanned, struct sherd_wire_scanned, code_entry, struct sherd_wire_entry)},
     [SHERD_WIRE_IDEMPOTENCY_GET] = {"idempotency_get", HEAD(code_idempotency, struct sherd_wire_idempotency),
                                     HEAD(code_one_uuid, struct sherd_wire_uuid)},
+    [SHERD_WIRE_PART_CHECK] = {"part_check", HEAD(code_part, struct sherd_wire_stored),
+                               HEAD(code_live, struct sherd_wire_live)},
     [SHERD_WIRE_COLLECTION_PIN] = {.name = "collection_pin",
                                    .call = HEAD(code_collection, struct sherd_wire_collection)},
     [SHERD_WIRE_COLLECTION_CHECK] = {.name = "collection_check",

@@ -18,7 +18,9 @@
 #define SHERD_WIRE_HEAD_SIZE 16U
 /** Most bytes of a frame, its length field included. */
 #define SHERD_WIRE_FRAME_BYTES_MAX ((size_t)1 << 20)
-/** Most bytes of a frame that holds no list: such frames, and so all that hold keys, fit secret memory of that size. */
+/**
+ * Most bytes of a frame that holds no list. Such frames, and so most that hold keys, fit secret memory of that size.
+ */
 #define SHERD_WIRE_SMALL_BYTES_MAX ((size_t)8 << 10)
 /** Most bytes of what unseals: a passphrase, the text of a key file or of a share. */
 #define SHERD_WIRE_UNSEAL_BYTES_MAX 4096U
@@ -37,6 +39,7 @@ enum sherd_wire_verb {
     SHERD_WIRE_PIN_DELETE,
     SHERD_WIRE_SCAN,
     SHERD_WIRE_IDEMPOTENCY_GET,
+    SHERD_WIRE_PART_CHECK,
     SHERD_WIRE_COLLECTION_PIN,
     SHERD_WIRE_COLLECTION_CHECK,
     SHERD_WIRE_MASTER_ACTIVATE,
@@ -84,6 +87,7 @@ typedef void sherd_wire_code_fn(struct sherd_wire *wire, void *message);
 
 /** What a message is made of: a head, then items to its end. */
 struct sherd_wire_shape {
+    bool keys;                /**< the list holds keys: such a frame lies in secret memory, however long it is */
     sherd_wire_code_fn *head; /**< NULL: none */
     size_t head_bytes;        /**< of its struct */
     sherd_wire_code_fn *item; /**< NULL: no list */
@@ -206,6 +210,21 @@ struct sherd_wire_stored {
     struct sherd_ref name;
     struct sherd_span stored; /**< at most SHERD_ENTRY_BYTES_MAX */
 };
+
+/** Answer to SHERD_WIRE_PART_CHECK, whose call is struct sherd_wire_stored. */
+struct sherd_wire_live {
+    bool live;
+};
+
+/** One version to be pinned, an item of SHERD_WIRE_PIN_COMMIT. Lies in secret memory. */
+struct sherd_wire_change {
+    struct sherd_pin_change change; /**< its key leads nowhere */
+    bool with_key;
+    struct sherd_record_key key; /**< all zero without it */
+};
+
+/** Most bytes of that item. */
+#define SHERD_WIRE_CHANGE_BYTES_MAX 640U
 
 struct sherd_wire_key_new {
     struct sherd_collection_entry collection;

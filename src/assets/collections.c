@@ -125,6 +125,25 @@ enum sherd_err sherd_assets_collection_create(const struct sherd_assets *assets,
     return assets->anchor->ops->collection_pin(assets->anchor, &entry.id, &digest);
 }
 
+/*
+ * No entry has the name. If it is pinned, the entry was removed, unless the collection was made between the two looks:
+ * what is pinned was durable before, so a second look finds it then. @return SHERD_ERR_NOT_FOUND: not pinned
+ */
+static enum sherd_err look_again(const struct sherd_assets *assets, const char *name, const struct sherd_ref *ref,
+                                 struct sherd_buf *stored, struct sherd_collection_entry *out_entry,
+                                 struct sherd_digest *out_digest)
+{
+    const struct sherd_digest none = {{0}};
+    struct sherd_uuid id;
+
+    SHERD_TRY(collection_id(assets, name, &id));
+    enum sherd_err err = assets->anchor->ops->collection_check(assets->anchor, &id, &none);
+    if (err != SHERD_ERR_TAMPERED)
+        return err;
+    err = read_entry(assets, ref, stored, out_entry, out_digest);
+    return err == SHERD_ERR_NOT_FOUND ? tampered() : err;
+}
+
 enum sherd_err sherd_assets_collection_get(const struct sherd_assets *assets, const char *name,
                                            struct sherd_collection_entry *out_collection)
 {
@@ -136,6 +155,8 @@ enum sherd_err sherd_assets_collection_get(const struct sherd_assets *assets, co
 
     SHERD_TRY(collection_name(assets, name, &ref));
     enum sherd_err err = read_entry(assets, &ref, &stored, &entry, &digest);
+    if (err == SHERD_ERR_NOT_FOUND)
+        err = look_again(assets, name, &ref, &stored, &entry, &digest);
     if (err == SHERD_OK)
         err = assets->anchor->ops->collection_check(assets->anchor, &entry.id, &digest);
     if (err == SHERD_ERR_NOT_FOUND)
@@ -196,8 +217,11 @@ enum sherd_err sherd_assets_entry_check(const struct sherd_assets *assets, const
     struct sherd_collection_entry entry;
     struct sherd_span tlv;
     enum sherd_kind kind;
+    bool live;
 
     SHERD_TRY(sherd_entry_kind(&assets->keys, stored, &kind));
+    if (kind == SHERD_KIND_KEY_PART)
+        return assets->anchor->ops->part_check(assets->anchor, SHERD_ASSETS, name, stored, &live);
     if (kind != SHERD_KIND_COMPARTMENT)
         return sherd_assets_collection_open(assets, name, stored, &entry);
     SHERD_TRY(sherd_entry_open(&assets->keys, kind, name, stored, &payload, &tlv)); /* a copy elsewhere does not open */

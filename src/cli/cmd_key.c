@@ -26,20 +26,22 @@ struct listing {
     uint64_t count;
 };
 
-static json_t *to_json(const struct sherd_master_info *info, const char *kid)
-{
-    return json_pack("{s:s, s:I, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I}", "name", info->name, "version",
-                     (json_int_t)info->version, "kid", kid, "state",
-                     info->state == SHERD_MASTER_ACTIVE ? "active" : "retired", "wraps", info->wraps, "generator",
-                     info->generator, "store", info->store, "arguments", info->args, "outside_id", info->outside_id,
-                     "created", (json_int_t)info->created_s, "protection", (json_int_t)info->protection);
-}
-
 static const char *state_of(const struct sherd_master_info *info)
 {
+    if (info->state == SHERD_MASTER_ENDING)
+        return "ending";
     if (info->state == SHERD_MASTER_RETIRED)
         return "retired";
     return info->wraps ? "wraps" : "active";
+}
+
+static json_t *to_json(const struct sherd_master_info *info, const char *kid)
+{
+    return json_pack("{s:s, s:I, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I}", "name", info->name, "version",
+                     (json_int_t)info->version, "kid", kid, "state", state_of(info), "wraps", info->wraps,
+                     "generator", info->generator, "store", info->store, "arguments", info->args, "outside_id",
+                     info->outside_id, "created", (json_int_t)info->created_s, "protection",
+                     (json_int_t)info->protection);
 }
 
 static void print_whole(const struct sherd_master_info *info, const char *kid, const char *time)

@@ -9,10 +9,12 @@
 
 #include "base/macros.h"
 #include <pthread.h>
+#include <stdbool.h>
 
 /** One group of algorithms; static, made by SHERD_ONCE(). */
 struct sherd_once {
-    enum sherd_err (*prepare)(void); /**< fetches and tests; keeps nothing where it fails; sets the detail */
+    /** Fetches and tests; keeps nothing where it fails; sets the detail. SHERD_ERR_TAMPERED: a wrong answer. */
+    enum sherd_err (*prepare)(void);
     pthread_mutex_t lock;
     _Atomic int state;
     char failure[SHERD_FAIL_TEXT_SIZE]; /**< constant once the state says that it failed */
@@ -21,12 +23,15 @@ struct sherd_once {
 #define SHERD_ONCE(prepare_function) {.prepare = (prepare_function), .lock = PTHREAD_MUTEX_INITIALIZER}
 
 /**
- * Pass the gate of the folder, and prepare the group unless that is done. A failure is remembered for good; only a want
- * of memory is tried again.
+ * Pass the gate of the folder, and prepare the group unless that is done. A wrong answer is remembered for good: this
+ * process never uses the group. That an algorithm is missing is not, since a want of memory can look like it.
  * @return SHERD_OK; SHERD_ERR_UNSUPPORTED (an algorithm is missing or gave a wrong answer); SHERD_ERR_NO_MEMORY
  *
  * @par Threads  Any; the others wait for the first.
  */
 SHERD_MUST_USE enum sherd_err sherd_once_pass(struct sherd_once *once);
+
+/** Whether OpenSSL's last failure was for want of memory. Empties its error queue. */
+SHERD_MUST_USE bool sherd_openssl_wants_memory(void);
 
 #endif

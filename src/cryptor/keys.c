@@ -40,7 +40,7 @@ enum sherd_err sherd_master_destroy(struct sherd_vault *vault, const char *name,
     return vault->anchor->ops->master_destroy(vault->anchor, name, version);
 }
 
-/* --- entities ------------------------------------------------------------------------------------------------------ */
+/* --- entities ----------------------------------------------------------------------------------------------------- */
 
 /* A page of entities: gathered in a scan, told of after it. */
 struct page {
@@ -53,6 +53,8 @@ static enum sherd_err gather(void *arg, const struct sherd_anchor_entry *entry)
 {
     struct page *page = arg;
 
+    if (entry->status != SHERD_OK)
+        return sherd_fail(entry->status, "an entry of keys does not verify");
     if (entry->entity == NULL || entry->entity->state == SHERD_ENTITY_ERASED ||
         (page->collection != NULL && !sherd_same(page->collection, &entry->entity->collection, 16)))
         return SHERD_OK;

@@ -13,8 +13,7 @@ static enum sherd_err tampered(const char *what)
     return sherd_fail(SHERD_ERR_TAMPERED, "the record does not verify: %s", what);
 }
 
-/* What the map entry says must be what the pin says. */
-static bool map_agrees(const struct sherd_map *map, const struct sherd_pin *pin)
+bool sherd_map_agrees(const struct sherd_map *map, const struct sherd_pin *pin)
 {
     return sherd_same(&map->record, &pin->record, sizeof(map->record)) && map->version == pin->version &&
            sherd_same(&map->collection, &pin->collection, sizeof(map->collection)) &&
@@ -34,7 +33,8 @@ static enum sherd_err read_map(struct sherd_vault *vault, struct sherd_loaded *l
     if (err == SHERD_ERR_NOT_FOUND)
         return tampered("its map entry in assets is missing");
     SHERD_TRY(err);
-    return map_agrees(&loaded->map, &loaded->view.pin) ? SHERD_OK : tampered("its map entry in assets is another's");
+    return sherd_map_agrees(&loaded->map, &loaded->view.pin) ? SHERD_OK
+                                                             : tampered("its map entry in assets is another's");
 }
 
 static enum sherd_err read_blob_head(struct sherd_vault *vault, struct sherd_loaded *loaded)

@@ -30,6 +30,9 @@ struct sherd_loaded {
 SHERD_MUST_USE enum sherd_err sherd_locate(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version,
                                            struct sherd_loaded *loaded);
 
+/** Whether what a map entry says is what the pin says. */
+bool sherd_map_agrees(const struct sherd_map *map, const struct sherd_pin *pin);
+
 /** As sherd_locate(), and open the fragment and derive the content key. */
 SHERD_MUST_USE enum sherd_err sherd_load(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version,
                                          struct sherd_loaded *loaded);

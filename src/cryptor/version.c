@@ -71,6 +71,7 @@ static enum sherd_err draw(struct sherd_vault *vault, struct sherd_uuid record, 
     SHERD_TRY(anchor->ops->key_new(anchor, &version->collection, version->map.entity_id, record, number, pin,
                                    &version->keys->record));
     pin->created_s = (uint64_t)sherd_clock()->wall_s() / 60 * 60;
+    version->change.key = &version->keys->record;
     version->change.versions_kept = version->collection.rules.versions_kept;
 
     version->map.collection = pin->collection;
@@ -81,7 +82,7 @@ static enum sherd_err draw(struct sherd_vault *vault, struct sherd_uuid record, 
     SHERD_TRY(sherd_random(names, sizeof(names)));
     version->map.data = names[0];
     pin->map = names[1];
-    SHERD_TRY(sherd_random(&version->keys->in_assets, 2 * sizeof(struct sherd_share)));
+    SHERD_TRY(sherd_random(&version->keys->in_assets, 2 * sizeof(struct sherd_content_share)));
     version->map.share = version->keys->in_assets;
     sherd_content_context(vault, pin, &context);
     return sherd_content_key_derive(version->keys, &context);

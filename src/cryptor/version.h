@@ -18,8 +18,8 @@ struct sherd_content_key {
 /** The keys of one version while it is written or read. Lies in secret memory. */
 struct sherd_version_keys {
     struct sherd_record_key record;
-    struct sherd_share in_assets;
-    struct sherd_share in_secrets;
+    struct sherd_content_share in_assets;
+    struct sherd_content_share in_secrets;
     struct sherd_content_key content;
 };
 

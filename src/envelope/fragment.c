@@ -9,13 +9,13 @@
 
 static const uint8_t header[SHERD_FRAGMENT_HEADER_SIZE] = {SHERD_FORMAT, KIND_FRAGMENT, 0, SHERD_SUITE};
 
-void sherd_fragment_prefix_encode(const struct sherd_share *share, uint8_t out[SHERD_FRAGMENT_PREFIX_SIZE])
+void sherd_fragment_prefix_encode(const struct sherd_content_share *share, uint8_t out[SHERD_FRAGMENT_PREFIX_SIZE])
 {
     memcpy(out, header, sizeof(header));
     memcpy(out + sizeof(header), share->bytes, sizeof(share->bytes));
 }
 
-enum sherd_err sherd_fragment_prefix_decode(struct sherd_span bytes, struct sherd_share *out_share)
+enum sherd_err sherd_fragment_prefix_decode(struct sherd_span bytes, struct sherd_content_share *out_share)
 {
     if (bytes.len < SHERD_FRAGMENT_PREFIX_SIZE || !sherd_same(bytes.data, header, sizeof(header)))
         return sherd_fail(SHERD_ERR_TAMPERED, "a fragment does not verify");

@@ -235,6 +235,8 @@ enum sherd_err sherd_entity_key_decode(struct sherd_span bytes, struct sherd_ent
         return malformed();
     if (has_wrapped_key(&entry))
         GET(&tlv, FIELD_WRAPPED_KEY, entry.key);
+    if (entry.state == SHERD_ENTITY_ERASED && tlv.value[FIELD_ENTITY_ID].data != NULL)
+        return malformed();
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_ENTITY_ID, entry.entity_id, sizeof(entry.entity_id)));
     *out_entry = entry;
     return SHERD_OK;

@@ -18,7 +18,7 @@
 #define SHERD_WRAPPED_KEY_SIZE (SHERD_KEY_SIZE + SHERD_AEAD_HEADER_SIZE + SHERD_AEAD_TAG_SIZE)
 
 /** A share of a content key: one lies in `assets`, one in `secrets`. */
-struct sherd_share {
+struct sherd_content_share {
     uint8_t bytes[SHERD_KEY_SIZE];
 };
 
@@ -34,7 +34,7 @@ struct sherd_map {
     struct sherd_uuid record;
     uint64_t version;
     struct sherd_ref data;
-    struct sherd_share share;
+    struct sherd_content_share share;
     uint64_t content_bytes;
     uint64_t fragment_bytes;
     uint64_t created_s;
@@ -84,8 +84,8 @@ struct sherd_entity_key_entry {
     struct sherd_ref master;      /**< kid of the master key that wraps or derives it */
     uint64_t epoch;               /**< erase epoch under which it is wrapped */
     enum sherd_entity_state state;
-    bool derived; /**< the key is derived from the master key */
-    char entity_id[SHERD_ENTITY_BYTES_MAX + 1];
+    bool derived;                               /**< the key is derived from the master key */
+    char entity_id[SHERD_ENTITY_BYTES_MAX + 1]; /**< "" where it was erased */
 };
 
 /** Which entity an id stands for; the entry's name is a keyed hash of the id. */

@@ -66,15 +66,6 @@ void sherd_lane_free(struct sherd_lane *lane)
     sherd_free(lane);
 }
 
-/* What the map entry says must be what the pin says, as for sherd_load(). */
-static bool agrees(const struct sherd_map *map, const struct sherd_pin *pin)
-{
-    return sherd_same(&map->record, &pin->record, sizeof(map->record)) && map->version == pin->version &&
-           sherd_same(&map->collection, &pin->collection, sizeof(map->collection)) &&
-           sherd_same(&map->entity, &pin->entity, sizeof(map->entity)) && map->fragment_bytes == pin->fragment_bytes &&
-           map->created_s == pin->created_s;
-}
-
 static enum sherd_err read_map(struct sherd_lane *lane)
 {
     struct sherd_loaded *loaded = &lane->loaded;
@@ -84,7 +75,7 @@ static enum sherd_err read_map(struct sherd_lane *lane)
     SHERD_TRY(sherd_snapshot_get(lane->assets, loaded->view.pin.map, &stored));
     SHERD_TRY(sherd_assets_map_open(&lane->vault->assets, &loaded->view.pin.map, sherd_buf_span(&stored), &payload,
                                     &loaded->map));
-    return agrees(&loaded->map, &loaded->view.pin) ? SHERD_OK : SHERD_ERR_TAMPERED;
+    return sherd_map_agrees(&loaded->map, &loaded->view.pin) ? SHERD_OK : SHERD_ERR_TAMPERED;
 }
 
 static enum sherd_err read_fragment(struct sherd_lane *lane)

@@ -40,6 +40,7 @@ static enum sherd_err gather(void *arg, const struct sherd_anchor_entry *entry)
         out->version = entry->pin->version;
         out->version_oldest = entry->pin->version_oldest;
         out->map = entry->pin->map;
+        out->erased = entry->erased;
     }
     if (entry->collection != NULL)
         out->id = *entry->collection;

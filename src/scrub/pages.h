@@ -22,12 +22,13 @@ struct sherd_page_entry {
     uint64_t version;        /**< of a pin */
     uint64_t version_oldest; /**< of a head */
     struct sherd_ref map;    /**< of a pin: the name of its map entry */
+    bool erased;             /**< the entity of a pin was erased: its record is gone */
 };
 
-/** Whether an entry is the pin of a version, current or older. */
+/** Whether an entry is the pin of a version, current or older, of a record that is there. */
 static inline bool sherd_page_entry_is_pin(const struct sherd_page_entry *entry)
 {
-    return entry->status == SHERD_OK && (entry->kind == SHERD_KIND_PIN || entry->kind == SHERD_KIND_OLD_PIN);
+    return entry->status == SHERD_OK && !entry->erased && (entry->kind == SHERD_KIND_PIN || entry->kind == SHERD_KIND_OLD_PIN);
 }
 
 struct sherd_page {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rekeying and the end of erase epochs: <sherd/keys.h>. The anchor walks its keys; here are rate, progress, instants. */
+/*
+ * Rekeying and the end of erase epochs: <sherd/keys.h>. The anchor walks its keys; here are rate, progress, instants.
+ */
 #include "base/clock.h"
 #include "cryptor/vault.h"
 #include <time.h>
@@ -85,7 +87,7 @@ static enum sherd_err rekey(struct walk *walk)
 
     SHERD_TRY(scope_of(walk->vault, walk->options, &scope));
     SHERD_TRY(anchor->ops->keys_stat(anchor, &keys));
-    walk->total = keys.entry_count * 3; /* three passes: anchor/rekey.h */
+    walk->total = keys.entry_count * 4; /* entities, pins twice, older versions: anchor/rekey.h */
     walk->begin_ns = sherd_clock()->monotonic_ns();
     SHERD_TRY(anchor->ops->rekey_begin(anchor, &scope, &rekey));
     const enum sherd_err err = go_on(walk, rekey);
@@ -106,18 +108,39 @@ enum sherd_err sherd_rekey(struct sherd_vault *vault, const struct sherd_rekey_o
     return rekey(&walk);
 }
 
+/* Begin an epoch, wrap everything under it, end the one before. */
+static enum sherd_err roll(struct walk *walk, bool begin, uint64_t *out_epoch)
+{
+    struct sherd_anchor *anchor = walk->vault->anchor;
+
+    if (begin)
+        SHERD_TRY(anchor->ops->epoch_begin(anchor, out_epoch));
+    SHERD_TRY(rekey(walk));
+    return anchor->ops->epoch_end(anchor, out_epoch);
+}
+
+/*
+ * A roll that was stopped is ended first, and then there is another one: what was erased between the two lies, in
+ * copies, under the epoch that the first one began.
+ */
 enum sherd_err sherd_epoch_roll(struct sherd_vault *vault, sherd_rekey_progress_fn *progress, void *arg,
                                 struct sherd_rekey_stat *out_stat, uint64_t *out_epoch)
 {
     const struct sherd_rekey_options all = {0};
-    struct sherd_anchor *anchor = vault != NULL ? vault->anchor : NULL;
+    struct walk walk = {.vault = vault, .options = &all, .progress = progress, .arg = arg, .stat = out_stat};
     uint64_t epoch = 0;
 
     SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(out_stat != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     SHERD_TRY(sherd_vault_check_writable(vault));
-    const enum sherd_err err = anchor->ops->epoch_begin(anchor, &epoch);
-    if (err != SHERD_ERR_CONFLICT) /* CONFLICT: a roll that was stopped is taken up again */
-        SHERD_TRY(err);
-    SHERD_TRY(sherd_rekey(vault, &all, progress, arg, out_stat));
-    return anchor->ops->epoch_end(anchor, out_epoch != NULL ? out_epoch : &epoch);
+    *out_stat = (struct sherd_rekey_stat){0};
+    enum sherd_err err = roll(&walk, true, &epoch);
+    if (err == SHERD_ERR_CONFLICT) {
+        SHERD_TRY(roll(&walk, false, &epoch));
+        err = roll(&walk, true, &epoch);
+    }
+    SHERD_TRY(err);
+    if (out_epoch != NULL)
+        *out_epoch = epoch;
+    return SHERD_OK;
 }

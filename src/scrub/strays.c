@@ -35,7 +35,10 @@ enum sherd_err sherd_reached_add(struct sherd_reached *reached, const struct she
         return SHERD_OK;
     }
     SHERD_TRY(sherd_refs_add(&reached->maps, map));
-    return sherd_refs_add(&reached->fragments, fragment);
+    const enum sherd_err err = sherd_refs_add(&reached->fragments, fragment);
+    if (err != SHERD_OK)
+        reached->maps.count--; /* both or none */
+    return err;
 }
 
 enum sherd_err sherd_reached_join(struct sherd_reached *reached, const struct sherd_reached *other)
@@ -94,7 +97,20 @@ static enum sherd_err visit_asset(void *arg, struct sherd_ref name, struct sherd
     if (err != SHERD_ERR_TAMPERED)
         return err;
     strays->unsure = true;
-    strays->fn(strays->arg, &name);
+    strays->fn(strays->arg, "assets", &name);
+    return SHERD_OK;
+}
+
+/* A part of a master key: no fragment. */
+static enum sherd_err check_part(struct strays *strays, const struct sherd_ref *name, struct sherd_span stored)
+{
+    struct sherd_anchor *anchor = strays->vault->anchor;
+    bool live;
+
+    const enum sherd_err err = anchor->ops->part_check(anchor, SHERD_SECRETS, name, stored, &live);
+    if (err != SHERD_ERR_TAMPERED)
+        return err;
+    strays->fn(strays->arg, "secrets", name);
     return SHERD_OK;
 }
 
@@ -102,7 +118,8 @@ static enum sherd_err visit_secret(void *arg, struct sherd_ref name, struct sher
 {
     struct strays *strays = arg;
 
-    (void)stored;
+    if (sherd_entry_is_key_part(SHERD_FOR_SECRETS, stored))
+        return check_part(strays, &name, stored);
     if (!is_next(&strays->reached->fragments, &strays->fragments_at, &name) &&
         !sherd_same(&name, &strays->instant.owner, sizeof(name)))
         strays->fragment_count++;

@@ -30,8 +30,8 @@ SHERD_MUST_USE enum sherd_err sherd_reached_add(struct sherd_reached *reached, c
 SHERD_MUST_USE enum sherd_err sherd_reached_join(struct sherd_reached *reached, const struct sherd_reached *other);
 void sherd_reached_done(struct sherd_reached *reached);
 
-/** Told of an entry of `assets` that does not verify. */
-typedef void sherd_strays_fn(void *arg, const struct sherd_ref *name);
+/** Told of an entry of `assets` or `secrets` that does not verify. */
+typedef void sherd_strays_fn(void *arg, const char *compartment, const struct sherd_ref *name);
 
 /**
  * Look at what was not reached.

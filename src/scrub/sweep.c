@@ -59,13 +59,14 @@ static enum sherd_err visit_fragment(void *arg, struct sherd_ref name, struct sh
 {
     struct sweep *sweep = arg;
 
-    (void)stored;
     if (name.bytes[0] < sweep->first_byte)
         return SHERD_OK;
     if (name.bytes[0] > sweep->last_byte)
         return SHERD_ERR_LIMIT; /* the part is done; taken back in sweep_part() */
     if (sherd_same(&name, &sweep->instant.owner, sizeof(name)))
         return SHERD_OK; /* says whose the compartment is: no fragment, whether or not it verifies */
+    if (sherd_entry_is_key_part(SHERD_FOR_SECRETS, stored))
+        return SHERD_OK; /* a part of a master key: its key store's to remove */
     if (sherd_refs_have(&sweep->live, &name) || sherd_refs_have(&sweep->late, &name))
         return SHERD_OK;
     return sherd_refs_add(&sweep->doomed, &name);
@@ -220,8 +221,32 @@ static enum sherd_err check_pins(struct sweep *sweep)
     return err;
 }
 
+/* The pins of records whose entity was erased; what they led to is then left to the sweep. */
+static enum sherd_err drop_page(void *arg, const struct sherd_page *page)
+{
+    struct sweep *sweep = arg;
+    struct sherd_anchor *anchor = sweep->vault->anchor;
+
+    for (size_t i = 0; i < page->count; i++) {
+        struct sherd_refs maps = {0};
+
+        if (!page->entries[i].erased || page->entries[i].kind != SHERD_KIND_PIN)
+            continue;
+        const enum sherd_err err = anchor->ops->pin_delete(anchor, page->entries[i].id, &maps);
+        sherd_refs_done(&maps);
+        if (err != SHERD_ERR_NOT_FOUND)
+            SHERD_TRY(err);
+        (void)pthread_mutex_lock(&sweep->lock);
+        sweep->stat.pin_count++;
+        (void)pthread_mutex_unlock(&sweep->lock);
+    }
+    return SHERD_OK;
+}
+
 static enum sherd_err sweep_all(struct sweep *sweep)
 {
+    if (!sweep->dry_run)
+        SHERD_TRY(sherd_pages_each(sweep->vault, drop_page, sweep));
     SHERD_TRY(sherd_instant_take(sweep->vault, &sweep->instant));
     if (!sweep->dry_run)
         SHERD_TRY(check_pins(sweep));

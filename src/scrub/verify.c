@@ -275,9 +275,9 @@ static enum sherd_err check_page(void *arg, const struct sherd_page *page)
 
 /* --- entries that no pin leads to -------------------------------------------------------------------------------- */
 
-static void find_asset(void *arg, const struct sherd_ref *name)
+static void find_stray(void *arg, const char *compartment, const struct sherd_ref *name)
 {
-    find_entry(arg, SHERD_FINDING_ENTRY, "assets", name);
+    find_entry(arg, SHERD_FINDING_ENTRY, compartment, name);
 }
 
 static enum sherd_err check_identity(struct verify *verify, const struct sherd_ref *name, struct sherd_span stored)
@@ -287,13 +287,17 @@ static enum sherd_err check_identity(struct verify *verify, const struct sherd_r
     struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
     struct sherd_uuid tenant;
     struct sherd_span tlv;
+    struct sherd_anchor *anchor = verify->vault->anchor;
     char principal[64];
     enum sherd_kind kind;
+    bool live;
 
     SHERD_TRY(sherd_entry_kind(keys, stored, &kind));
+    if (kind == SHERD_KIND_KEY_PART)
+        return anchor->ops->part_check(anchor, SHERD_IDENTITY, name, stored, &live);
     SHERD_TRY(sherd_entry_open(keys, kind, name, stored, &payload, &tlv)); /* bound to its name: a copy does not open */
     if (kind == SHERD_KIND_COMPARTMENT)
-        return verify->vault->anchor->ops->compartment_check(verify->vault->anchor, SHERD_IDENTITY, stored);
+        return anchor->ops->compartment_check(anchor, SHERD_IDENTITY, stored);
     return sherd_principal_decode(tlv, &tenant, principal);
 }
 
@@ -411,7 +415,7 @@ static enum sherd_err check_owners(struct verify *verify)
 static enum sherd_err check_vault(struct verify *verify)
 {
     SHERD_TRY(sherd_pages_each(verify->vault, check_page, verify));
-    SHERD_TRY(sherd_strays_check(verify->vault, &verify->reached, find_asset, verify, &verify->stat.orphan_count));
+    SHERD_TRY(sherd_strays_check(verify->vault, &verify->reached, find_stray, verify, &verify->stat.orphan_count));
     SHERD_TRY(check_identities(verify));
     SHERD_TRY(check_all_no_blobs(verify));
     return check_owners(verify);

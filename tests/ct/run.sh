@@ -3,7 +3,7 @@
 # Constant time, as compiled: builds src/crypto/ct.c and shamir.c with GCC and clang at each level of optimisation and
 # runs them under valgrind with the secrets marked undefined. The flags are those of a release, without sanitizers.
 #
-# run.sh SOURCE-ROOT WORK-FOLDER. Ends with 77 (skipped) where valgrind is missing, with 1 if no compiler is there.
+# run.sh SOURCE-ROOT WORK-FOLDER. Needs valgrind, gcc and clang-19; clang-14 is tried, too, where it is there.
 set -eu
 root=$1
 work=$2
@@ -11,7 +11,9 @@ runs=0
 failed=0
 caught=9
 
-command -v valgrind >/dev/null || { echo "skipped: no valgrind"; exit 77; }
+for program in valgrind gcc clang-19; do
+    command -v "$program" >/dev/null || { echo "$program is not there"; exit 1; }
+done
 mkdir -p "$work"
 
 # expect STATUS WHAT PROGRAM...: valgrind ends with $caught at the first branch or address that depends on a secret.

@@ -40,9 +40,31 @@ static uint8_t block[LONG_BYTES];
 
 /* --- the disk ---------------------------------------------------------------------------------------------------- */
 
+static bool file_write(const char *path, const char *text)
+{
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    const bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+    return fd >= 0 && close(fd) == 0 && written;
+}
+
+/* Mounts of the process's own. Who is not root has them in a user namespace, as the user that it is. */
+static bool unshare_mounts(void)
+{
+    char users[64];
+    char groups[64];
+
+    (void)snprintf(users, sizeof(users), "%u %u 1", geteuid(), geteuid());
+    (void)snprintf(groups, sizeof(groups), "%u %u 1", getegid(), getegid());
+    if (unshare(CLONE_NEWNS) == 0)
+        return true;
+    return unshare(CLONE_NEWNS | CLONE_NEWUSER) == 0 && file_write("/proc/self/uid_map", users) &&
+           file_write("/proc/self/setgroups", "deny") && file_write("/proc/self/gid_map", groups);
+}
+
 static bool mount_disk(void)
 {
-    if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWNS | CLONE_NEWUSER) != 0)
+    if (!unshare_mounts())
         return false;
     return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
            mount("tmpfs", place.root, "tmpfs", MS_NOSUID | MS_NODEV, DISK_OPTIONS) == 0;

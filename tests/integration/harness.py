@@ -24,10 +24,6 @@ SANITIZER = re.compile(rb"AddressSanitizer|LeakSanitizer|runtime error:|Undefine
 OK, FAILURE, USAGE, TAMPERED, NOT_FOUND, DENIED, CONFLICT, BUSY, UNSUPPORTED = range(9)
 
 
-class Skip(Exception):
-    """Raised by a test that cannot run here."""
-
-
 class OneOf:
     """An exit code that may be one of several."""
 
@@ -137,9 +133,6 @@ def run_one(name, function, program):
         function(Box(program, folder))
         print(f"[       OK ] {name}")
         return "passed"
-    except Skip as reason:
-        print(f"[  SKIPPED ] {name}: {reason}")
-        return "skipped"
     except Exception:  # pylint: disable=broad-except
         traceback.print_exc(file=sys.stdout)
         print(f"[  FAILED  ] {name}")
@@ -159,14 +152,12 @@ def main(module):
     tests = [(name, value) for name, value in module.items() if name.startswith("test_") and inspect.isfunction(value)]
     if len(sys.argv) > 2:
         tests = [(name, value) for name, value in tests if name in sys.argv[2:]]
-    totals = {"passed": 0, "failed": 0, "skipped": 0}
+    totals = {"passed": 0, "failed": 0}
     for name, function in tests:
         print(f"[ RUN      ] {name}", flush=True)
         totals[run_one(name, function, program)] += 1
     print(f"[==========] {len(tests)} test(s) run.")
     print(f"[  PASSED  ] {totals['passed']} test(s).")
-    if totals["skipped"]:
-        print(f"[  SKIPPED ] {totals['skipped']} test(s).")
     if totals["failed"]:
         print(f"[  FAILED  ] {totals['failed']} test(s).")
     sys.exit(1 if totals["failed"] or not totals["passed"] else 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file tests/unit/anchor.h
- * An anchor over a `keys` compartment in memory, for the tests of what needs no more than that.
+ * An anchor over compartments in memory, with a home of its own in a directory that goes with it, sealed by a key file:
+ * for the tests of what needs no more than that.
  */
 #ifndef SHERD_TESTS_UNIT_ANCHOR_H
 #define SHERD_TESTS_UNIT_ANCHOR_H
@@ -13,7 +14,11 @@
 #include "vault.h"
 
 struct anchor_test {
-    struct sherd_keyring copy; /* of the keyring, to begin anew with */
+    char dir[40];
+    struct sherd_buf key_text;
+    struct sherd_unseal unseal;
+    struct sherd_uuid deployment;
+    struct sherd_uuid tenant;
     struct sherd_anchor *anchor;
     struct sherd_compartment *keys; /* the anchor's */
     struct sherd_compartment *assets;
@@ -29,33 +34,83 @@ __attribute__((unused)) static struct sherd_compartment *anchor_compartment(enum
     return compartment;
 }
 
-__attribute__((unused)) static void anchor_begin(struct anchor_test *test, bool create)
+/** A fresh home. */
+__attribute__((unused)) static struct sherd_home *anchor_home_make(struct anchor_test *test)
 {
     struct sherd_keyring *ring = sherd_secret_alloc(sizeof(*ring));
+    struct sherd_home *home = NULL;
 
     assert_non_null(ring);
-    *ring = test->copy;
-    test->keys = anchor_compartment(SHERD_KEYS, create);
-    assert_ok(sherd_anchor_embedded(ring, test->keys, &test->anchor));
+    assert_ok(sherd_keyring_generate(ring));
+    test->deployment = ring->deployment;
+    test->tenant = ring->tenant;
+    assert_ok(sherd_home_make(test->dir, ring, &test->unseal, &home));
+    sherd_secret_free(ring);
+    return home;
+}
+
+__attribute__((unused)) static struct sherd_home *anchor_home_open(const struct anchor_test *test)
+{
+    struct sherd_home *home = NULL;
+
+    assert_ok(sherd_home_open(test->dir, false, &test->unseal, &home));
+    return home;
+}
+
+/** One more anchor over the same home and the same `keys`, as another process would have it. The caller frees it. */
+__attribute__((unused)) static enum sherd_err anchor_open(const struct anchor_test *test,
+                                                          struct sherd_anchor **out_anchor)
+{
+    const struct sherd_anchor_parts parts = {.home = anchor_home_open(test),
+                                             .keys = anchor_compartment(SHERD_KEYS, false)};
+
+    return sherd_anchor_embedded(&parts, out_anchor);
 }
 
 /** End the anchor and begin another one over what it stored. */
 __attribute__((unused)) static void anchor_again(struct anchor_test *test)
 {
     test->anchor->ops->free(test->anchor);
-    anchor_begin(test, false);
+    const struct sherd_anchor_parts parts = {.home = anchor_home_open(test),
+                                             .keys = anchor_compartment(SHERD_KEYS, false)};
+    test->keys = parts.keys;
+    assert_ok(sherd_anchor_embedded(&parts, &test->anchor));
+}
+
+/** A directory and a key file, and no anchor yet. */
+__attribute__((unused)) static int anchor_setup_nothing(void **state)
+{
+    struct anchor_test *test = test_calloc(1, sizeof(*test));
+
+    (void)snprintf(test->dir, sizeof(test->dir), "/tmp/sherd-test-anchor-XXXXXX");
+    if (sherd_crypto_init() != SHERD_OK || mkdtemp(test->dir) == NULL ||
+        sherd_key_file_new(&test->key_text) != SHERD_OK || sherd_uuid_new(&test->collection) != SHERD_OK)
+        return -1;
+    test->unseal.key_file = sherd_buf_span(&test->key_text);
+    *state = test;
+    return 0;
 }
 
 __attribute__((unused)) static int anchor_setup(void **state)
 {
-    struct anchor_test *test = test_calloc(1, sizeof(*test));
-
-    if (sherd_crypto_init() != SHERD_OK || sherd_keyring_generate(&test->copy) != SHERD_OK ||
-        sherd_uuid_new(&test->collection) != SHERD_OK)
+    if (anchor_setup_nothing(state) != 0)
         return -1;
-    anchor_begin(test, true);
+    struct anchor_test *test = *state;
+    const struct sherd_anchor_parts parts = {
+        .home = anchor_home_make(test), .keys = anchor_compartment(SHERD_KEYS, true), .fresh = true};
+    test->keys = parts.keys;
+    assert_ok(sherd_anchor_embedded(&parts, &test->anchor));
     test->assets = anchor_compartment(SHERD_ASSETS, true);
-    *state = test;
+    return 0;
+}
+
+__attribute__((unused)) static int anchor_teardown_nothing(void **state)
+{
+    struct anchor_test *test = *state;
+
+    vault_remove(test->dir);
+    sherd_buf_done(&test->key_text);
+    test_free(test);
     return 0;
 }
 
@@ -65,10 +120,12 @@ __attribute__((unused)) static int anchor_teardown(void **state)
 
     test->anchor->ops->free(test->anchor);
     sherd_compartment_close(test->assets);
-    test_free(test);
-    return sherd_store_memory_forget("keys") == SHERD_OK && sherd_store_memory_forget("assets") == SHERD_OK ? 0 : -1;
+    if (sherd_store_memory_forget("keys") != SHERD_OK || sherd_store_memory_forget("assets") != SHERD_OK)
+        return -1;
+    return anchor_teardown_nothing(state);
 }
 
 #define anchor_test_of(name) cmocka_unit_test_setup_teardown(name, anchor_setup, anchor_teardown)
+#define anchor_test_without(name) cmocka_unit_test_setup_teardown(name, anchor_setup_nothing, anchor_teardown_nothing)
 
 #endif

@@ -342,8 +342,8 @@ static void test_anchor_embedded_ids__are_those_of_the_keyring(void **state)
     struct sherd_uuid tenant;
 
     test->anchor->ops->ids(test->anchor, &deployment, &tenant);
-    assert_true(vault_same_id(deployment, test->copy.deployment));
-    assert_true(vault_same_id(tenant, test->copy.tenant));
+    assert_true(vault_same_id(deployment, test->deployment));
+    assert_true(vault_same_id(tenant, test->tenant));
 }
 
 static void test_anchor_embedded_compartment__knows_its_own_entries_alone(void **state)

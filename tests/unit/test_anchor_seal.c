@@ -165,7 +165,7 @@ static void test_anchor_seal_open__needs_exactly_one_way(void **state)
 static void test_anchor_seal_open__takes_one_form_of_a_key_file(void **state)
 {
     struct sealed *sealed = *state;
-    char text[SHERD_KEY_FILE_TEXT_BYTES + 1];
+    char text[SHERD_KEY_FILE_TEXT_BYTES + 1] = "";
     const struct sherd_unseal cut = {.key_file = sherd_span_of(text, SHERD_KEY_FILE_TEXT_BYTES - 1)};
     const struct sherd_unseal whole = {.key_file = sherd_span_of(text, SHERD_KEY_FILE_TEXT_BYTES)};
     const struct sherd_unseal longer = {.key_file = sherd_span_of(text, SHERD_KEY_FILE_TEXT_BYTES + 1)};
@@ -189,7 +189,7 @@ static void test_anchor_seal_open__takes_one_form_of_a_key_file(void **state)
 
 static void test_anchor_seal_open__takes_the_passphrase_byte_by_byte(void **state)
 {
-    char longest[SHERD_PASSPHRASE_BYTES_MAX];
+    char longest[SHERD_PASSPHRASE_BYTES_MAX] = "";
     struct sherd_buf file = {0};
     const struct sherd_unseal right = {.passphrase = sherd_span_of(longest, sizeof(longest))};
     const struct sherd_unseal shorter = {.passphrase = sherd_span_of(longest, sizeof(longest) - 1)};

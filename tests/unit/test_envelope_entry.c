@@ -21,13 +21,17 @@ static const struct {
     {SHERD_KIND_COMPARTMENT, 0, 192, 272},
     {SHERD_KIND_MAP, SHERD_FOR_ASSETS, 384, 464},
     {SHERD_KIND_LONG_MAP, SHERD_FOR_ASSETS, 5120, 5200},
-    {SHERD_KIND_COLLECTION, SHERD_FOR_ASSETS, 192, 272},
-    {SHERD_KIND_PIN, SHERD_FOR_KEYS, 320, 400},
-    {SHERD_KIND_OLD_PIN, SHERD_FOR_KEYS, 320, 400},
-    {SHERD_KIND_ENTITY_KEY, SHERD_FOR_KEYS, 320, 400},
+    {SHERD_KIND_COLLECTION, SHERD_FOR_ASSETS, 256, 336},
+    {SHERD_KIND_PIN, SHERD_FOR_KEYS, 352, 432},
+    {SHERD_KIND_OLD_PIN, SHERD_FOR_KEYS, 352, 432},
+    {SHERD_KIND_ENTITY_KEY, SHERD_FOR_KEYS, 384, 464},
     {SHERD_KIND_COLLECTION_PIN, SHERD_FOR_KEYS, 192, 272},
     {SHERD_KIND_IDEMPOTENCY, SHERD_FOR_KEYS, 192, 272},
     {SHERD_KIND_PRINCIPAL, SHERD_FOR_IDENTITY, 192, 272},
+    {SHERD_KIND_KEYRING_PIN, SHERD_FOR_KEYS, 192, 272},
+    {SHERD_KIND_ENTITY_LOOKUP, SHERD_FOR_KEYS, 192, 272},
+    {SHERD_KIND_OLD_ENTITY_KEY, SHERD_FOR_KEYS, 384, 464},
+    {SHERD_KIND_KEY_PART, 0, 192, 272},
 };
 
 struct keys {
@@ -167,7 +171,7 @@ static void test_envelope_entry_seal__takes_what_fits_to_the_byte(void **state)
 static void test_envelope_entry_seal__leaves_the_buffer_where_it_has_no_room(void **state)
 {
     struct keys keys = keys_of(7, SHERD_FOR_KEYS);
-    uint8_t block[400 + 5];
+    uint8_t block[432 + 5];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block) - 1);
 
     (void)state;
@@ -287,20 +291,20 @@ static void test_envelope_entry_open__refuses_padding_and_lengths_of_others(void
 {
     struct keys keys = keys_of(7, SHERD_FOR_KEYS);
     struct sherd_buf stored = {0};
-    uint8_t payload[320] = {0, 5, 'h', 'e', 'l', 'l', 'o'};
+    uint8_t payload[352] = {0, 5, 'h', 'e', 'l', 'l', 'o'};
 
     (void)state;
-    seal_raw(&keys, SHERD_KIND_PIN, sherd_span_of(payload, 320), &stored);
+    seal_raw(&keys, SHERD_KIND_PIN, sherd_span_of(payload, 352), &stored);
     assert_int_equal(open_as(&keys.entry, SHERD_KIND_PIN, &name, sherd_buf_span(&stored)), SHERD_OK);
     for (size_t i = 7; i < sizeof(payload); i++) {
         payload[i] = 1;
-        seal_raw(&keys, SHERD_KIND_PIN, sherd_span_of(payload, 320), &stored);
+        seal_raw(&keys, SHERD_KIND_PIN, sherd_span_of(payload, 352), &stored);
         assert_int_equal(open_as(&keys.entry, SHERD_KIND_PIN, &name, sherd_buf_span(&stored)), SHERD_ERR_TAMPERED);
         payload[i] = 0;
     }
     for (unsigned len = 319; len < 65536; len += 251) {
         sherd_put_u16(payload, (uint16_t)len);
-        seal_raw(&keys, SHERD_KIND_PIN, sherd_span_of(payload, 320), &stored);
+        seal_raw(&keys, SHERD_KIND_PIN, sherd_span_of(payload, 352), &stored);
         assert_int_equal(open_as(&keys.entry, SHERD_KIND_PIN, &name, sherd_buf_span(&stored)), SHERD_ERR_TAMPERED);
     }
     sherd_buf_done(&stored);

@@ -10,8 +10,8 @@
 
 static void test_envelope_fragment_prefix__is_the_documented_one(void **state)
 {
-    struct sherd_share share;
-    struct sherd_share again;
+    struct sherd_content_share share;
+    struct sherd_content_share again;
     uint8_t prefix[SHERD_FRAGMENT_PREFIX_SIZE];
     uint8_t block[64];
     const struct sherd_span golden = hex_read("01 80 0001 00000000" HEX_X32(" 5e"), block, sizeof(block));
@@ -27,7 +27,7 @@ static void test_envelope_fragment_prefix__is_the_documented_one(void **state)
 
 static void test_envelope_fragment_prefix__refuses_every_other_header(void **state)
 {
-    struct sherd_share share;
+    struct sherd_content_share share;
     uint8_t *prefix = test_malloc(SHERD_FRAGMENT_PREFIX_SIZE);
 
     (void)state;

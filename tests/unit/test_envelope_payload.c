@@ -28,16 +28,32 @@ static const char golden_map[] = COLLECTION ENTITY RECORD VERSION " 08 0010" HEX
 static const char golden_pin[] = COLLECTION ENTITY RECORD VERSION
     " 07 0008 0000000000000005"
     " 0b 0008 0000000000019060" CREATED " 0d 0020" HEX_X32(" d1") " 0e 0068" HEX_X32(" 33") HEX_X32(" 33")
-        HEX_X32(" 33") HEX_X4(" 33") HEX_X4(" 33") " 0f 0008 0000000000000001 10 0008 0000000000000002"
-                                                   " 11 0010" HEX_X16(" 1d") " 1b 0010" HEX_X16(" a1");
+        HEX_X32(" 33") HEX_X4(" 33")
+            HEX_X4(" 33") " 0f 0008 0000000000000001 10 0008 0000000000000002"
+                          " 11 0010" HEX_X16(" 1d") " 1b 0010" HEX_X16(" a1") " 1d 0008 0000000000000009";
 
-static const char golden_entity_key[] = COLLECTION ENTITY " 06 0008 0000000000000001"
-                                                          " 0e 0068" HEX_X32(" 33") HEX_X32(" 33") HEX_X32(" 33")
-                                                              HEX_X4(" 33")
-                                                                  HEX_X4(" 33") " 0f 0008 0000000000000002" ENTITY_ID;
+#define WRAPPED_KEY " 0e 0068" HEX_X32(" 33") HEX_X32(" 33") HEX_X32(" 33") HEX_X4(" 33") HEX_X4(" 33")
+#define MASTER " 1c 0010" HEX_X16(" 5a")
+
+static const char golden_entity_key[] = COLLECTION ENTITY
+    " 06 0008 0000000000000004 07 0008 0000000000000002" WRAPPED_KEY ENTITY_ID MASTER
+    " 1d 0008 0000000000000009 1e 0008 0000000000000000 1f 0008 0000000000000000";
+
+static const char golden_derived_entity[] = COLLECTION ENTITY
+    " 06 0008 0000000000000004 07 0008 0000000000000004" ENTITY_ID MASTER
+    " 1d 0008 0000000000000009 1e 0008 0000000000000000 1f 0008 0000000000000001";
+
+static const char golden_erased_entity[] = COLLECTION ENTITY
+    " 06 0008 0000000000000004 07 0008 0000000000000004" MASTER
+    " 1d 0008 0000000000000009 1e 0008 0000000000000001 1f 0008 0000000000000000";
+
+static const char golden_entity_lookup[] = COLLECTION ENTITY MASTER;
 
 static const char golden_collection[] = COLLECTION " 12 0007 6c6f67732e7631" /* "logs.v1" */
-                                                   " 13 0008 0000000000000003 14 0008 0000000000000001";
+                                                   " 13 0008 0000000000000003 14 0008 0000000000000001"
+                                                   " 1f 0008 0000000000000001 20 0006 65752d322e61"; /* "eu-2.a" */
+
+static const char golden_keyring_pin[] = "0d 0020" HEX_X32(" d1");
 
 static const char golden_collection_pin[] = COLLECTION " 0d 0020" HEX_X32(" d1");
 
@@ -74,6 +90,22 @@ static enum sherd_err entity_key_again(struct sherd_span tlv, uint8_t *block, si
 
     SHERD_TRY(sherd_entity_key_decode(tlv, &entry));
     return sherd_entity_key_encode(&entry, block, out_bytes);
+}
+
+static enum sherd_err entity_lookup_again(struct sherd_span tlv, uint8_t *block, size_t *out_bytes)
+{
+    struct sherd_entity_lookup lookup;
+
+    SHERD_TRY(sherd_entity_lookup_decode(tlv, &lookup));
+    return sherd_entity_lookup_encode(&lookup, block, out_bytes);
+}
+
+static enum sherd_err keyring_pin_again(struct sherd_span tlv, uint8_t *block, size_t *out_bytes)
+{
+    struct sherd_digest digest;
+
+    SHERD_TRY(sherd_keyring_pin_decode(tlv, &digest));
+    return sherd_keyring_pin_encode(&digest, block, out_bytes);
 }
 
 static enum sherd_err collection_again(struct sherd_span tlv, uint8_t *block, size_t *out_bytes)
@@ -126,13 +158,17 @@ static const struct kind {
     size_t payload_bytes;
 } kinds[] = {
     {"map", golden_map, map_again, SHERD_TLV_BIT(21) | SHERD_TLV_BIT(22) | SHERD_TLV_BIT(23), 384},
-    {"pin", golden_pin, pin_again, SHERD_TLV_BIT(17), 320},
-    {"entity key", golden_entity_key, entity_key_again, SHERD_TLV_BIT(21), 320},
-    {"collection", golden_collection, collection_again, 0, 192},
+    {"pin", golden_pin, pin_again, SHERD_TLV_BIT(17), 352},
+    {"entity key", golden_entity_key, entity_key_again, SHERD_TLV_BIT(21), 384},
+    {"collection", golden_collection, collection_again, SHERD_TLV_BIT(32), 256},
     {"collection pin", golden_collection_pin, collection_pin_again, 0, 192},
     {"idempotency", golden_idempotency, idempotency_again, 0, 192},
     {"compartment", golden_compartment, compartment_again, 0, 192},
     {"principal", golden_principal, principal_again, 0, 192},
+    {"derived entity", golden_derived_entity, entity_key_again, SHERD_TLV_BIT(21), 384},
+    {"erased entity", golden_erased_entity, entity_key_again, 0, 384},
+    {"entity lookup", golden_entity_lookup, entity_lookup_again, 0, 192},
+    {"keyring pin", golden_keyring_pin, keyring_pin_again, 0, 192},
 };
 
 /* One golden encoding, read, and one to be changed. */
@@ -237,11 +273,13 @@ static void test_envelope_payload_decode__reads_each_field_of_a_pin(void **state
     assert_true(pin.has_idempotency);
     assert_int_equal(pin.idempotency.bytes[0], 0x1d);
     assert_int_equal(pin.map.bytes[0], 0xa1);
+    assert_int_equal(pin.epoch, 9);
 }
 
 static void test_envelope_payload_decode__reads_each_field_of_the_others(void **state)
 {
     struct sherd_entity_key_entry entity_key;
+    struct sherd_entity_lookup lookup;
     struct sherd_collection_entry collection;
     struct sherd_idempotency_entry idempotency;
     struct sherd_compartment_entry compartment;
@@ -252,8 +290,13 @@ static void test_envelope_payload_decode__reads_each_field_of_the_others(void **
 
     (void)state;
     assert_int_equal(sherd_entity_key_decode(sherd_span_of(sample.golden, sample.len), &entity_key), SHERD_OK);
-    assert_int_equal(entity_key.version, 1);
-    assert_int_equal(entity_key.master_key_version, 2);
+    assert_int_equal(entity_key.version, 4);
+    assert_int_equal(entity_key.version_oldest, 2);
+    assert_int_equal(entity_key.key.bytes[103], 0x33);
+    assert_int_equal(entity_key.master.bytes[15], 0x5a);
+    assert_int_equal(entity_key.epoch, 9);
+    assert_int_equal(entity_key.state, SHERD_ENTITY_LIVE);
+    assert_false(entity_key.derived);
     assert_string_equal(entity_key.entity_id, "pat");
     sample = sample_of(&kinds[3]);
     assert_int_equal(sherd_collection_decode(sherd_span_of(sample.golden, sample.len), &collection), SHERD_OK);
@@ -261,6 +304,8 @@ static void test_envelope_payload_decode__reads_each_field_of_the_others(void **
     assert_string_equal(collection.rules.name, "logs.v1");
     assert_int_equal(collection.rules.versions_kept, 3);
     assert_true(collection.rules.exact_sizes);
+    assert_true(collection.rules.derived_entity_keys);
+    assert_string_equal(collection.rules.master_key, "eu-2.a");
     sample = sample_of(&kinds[4]);
     assert_int_equal(sherd_collection_pin_decode(sherd_span_of(sample.golden, sample.len), &id, &digest), SHERD_OK);
     assert_int_equal(id.bytes[0], 0xc0);
@@ -277,6 +322,45 @@ static void test_envelope_payload_decode__reads_each_field_of_the_others(void **
     assert_int_equal(sherd_principal_decode(sherd_span_of(sample.golden, sample.len), &id, name), SHERD_OK);
     assert_int_equal(id.bytes[0], 0x7e);
     assert_string_equal(name, "owner");
+    sample = sample_of(&kinds[8]);
+    assert_int_equal(sherd_entity_key_decode(sherd_span_of(sample.golden, sample.len), &entity_key), SHERD_OK);
+    assert_true(entity_key.derived);
+    assert_int_equal(entity_key.key.bytes[0], 0);
+    sample = sample_of(&kinds[9]);
+    assert_int_equal(sherd_entity_key_decode(sherd_span_of(sample.golden, sample.len), &entity_key), SHERD_OK);
+    assert_int_equal(entity_key.state, SHERD_ENTITY_ERASED);
+    assert_string_equal(entity_key.entity_id, "");
+    sample = sample_of(&kinds[10]);
+    assert_int_equal(sherd_entity_lookup_decode(sherd_span_of(sample.golden, sample.len), &lookup), SHERD_OK);
+    assert_int_equal(lookup.collection.bytes[0], 0xc0);
+    assert_int_equal(lookup.entity.bytes[15], 0xe0);
+    assert_int_equal(lookup.hash.bytes[0], 0x5a);
+    sample = sample_of(&kinds[11]);
+    assert_int_equal(sherd_keyring_pin_decode(sherd_span_of(sample.golden, sample.len), &digest), SHERD_OK);
+    assert_int_equal(digest.bytes[31], 0xd1);
+}
+
+/* What a live entity has and another has not: a wrapped key, an id. */
+static void test_envelope_payload_decode__takes_keys_and_ids_only_where_they_belong(void **state)
+{
+    static const char *const wrong[] = {
+        COLLECTION ENTITY " 06 0008 0000000000000004 07 0008 0000000000000004" WRAPPED_KEY MASTER
+                          " 1d 0008 0000000000000009 1e 0008 0000000000000001 1f 0008 0000000000000000",
+        COLLECTION ENTITY " 06 0008 0000000000000004 07 0008 0000000000000004" WRAPPED_KEY MASTER
+                          " 1d 0008 0000000000000009 1e 0008 0000000000000000 1f 0008 0000000000000001",
+        COLLECTION ENTITY " 06 0008 0000000000000004 07 0008 0000000000000004" MASTER
+                          " 1d 0008 0000000000000009 1e 0008 0000000000000000 1f 0008 0000000000000000",
+        COLLECTION ENTITY " 06 0008 0000000000000004 07 0008 0000000000000004" ENTITY_ID MASTER
+                          " 1d 0008 0000000000000009 1e 0008 0000000000000001 1f 0008 0000000000000000",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SHERD_COUNT_OF(wrong); i++) {
+        uint8_t block[512];
+        struct sherd_entity_key_entry entry;
+
+        assert_int_equal(sherd_entity_key_decode(hex_read(wrong[i], block, sizeof(block)), &entry), SHERD_ERR_TAMPERED);
+    }
 }
 
 static void test_envelope_payload_decode__refuses_every_cut_and_extension(void **state)
@@ -288,8 +372,8 @@ static void test_envelope_payload_decode__refuses_every_cut_and_extension(void *
 
         for (size_t len = 0; len < sample.len; len++)
             accepted += decodes(&kinds[k], sample.golden, len) ? 1 : 0;
-        /* an entity's id is the one thing that stands last and may be left out */
-        assert_int_equal(accepted, strcmp(kinds[k].name, "entity key") == 0 ? 1 : 0);
+        /* a collection's master key is the one thing that stands last and may be left out */
+        assert_int_equal(accepted, strcmp(kinds[k].name, "collection") == 0 ? 1 : 0);
         for (unsigned byte = 0; byte < 256; byte++) {
             sample.changed[sample.len] = (uint8_t)byte;
             sample.changed_len = sample.len + 1;
@@ -345,7 +429,7 @@ static void test_envelope_payload_decode__needs_each_required_item_once_and_in_o
 
 static bool is_text(unsigned tag)
 {
-    return tag == 18 || tag == 21 || tag == 22 || tag == 25;
+    return tag == 18 || tag == 21 || tag == 22 || tag == 25 || tag == 32;
 }
 
 static void test_envelope_payload_decode__needs_each_item_at_its_length(void **state)
@@ -395,7 +479,7 @@ static void test_envelope_payload_decode__holds_the_lengths_of_texts(void **stat
         size_t kind;
         unsigned tag;
         size_t longest;
-    } texts[] = {{0, 21, 128}, {0, 22, 127}, {2, 21, 128}, {3, 18, 63}, {7, 25, 63}};
+    } texts[] = {{0, 21, 128}, {0, 22, 127}, {2, 21, 128}, {3, 18, 63}, {3, 32, 63}, {7, 25, 63}};
     char text[200];
 
     (void)state;
@@ -445,7 +529,15 @@ static void test_envelope_payload_decode__holds_the_bounds_of_numbers(void **sta
         {1, 15, UINT64_C(1) << 32, false},
         {1, 16, UINT64_C(1) << 32, false},
         {2, 6, UINT64_C(1) << 32, false},
-        {2, 15, UINT64_C(1) << 32, false},
+        {1, 29, UINT32_MAX, true},
+        {1, 29, UINT64_C(1) << 32, false},
+        {2, 7, 4, true},
+        {2, 7, 5, false},
+        {2, 29, UINT64_C(1) << 32, false},
+        {2, 30, 2, false},
+        {2, 31, 2, false},
+        {3, 31, 0, true},
+        {3, 31, 2, false},
         {3, 19, 0, true},
         {3, 19, UINT32_MAX, true},
         {3, 19, UINT64_C(1) << 32, false},
@@ -468,7 +560,7 @@ static void test_envelope_payload_decode__refuses_versions_that_count_from_nothi
     static const struct {
         size_t kind;
         unsigned tag;
-    } versions[] = {{0, 6}, {1, 6}, {1, 7}, {1, 15}, {1, 16}, {2, 6}, {2, 15}};
+    } versions[] = {{0, 6}, {1, 6}, {1, 7}, {1, 15}, {1, 16}, {1, 29}, {2, 6}, {2, 7}, {2, 29}};
 
     (void)state;
     for (size_t i = 0; i < SHERD_COUNT_OF(versions); i++) {
@@ -587,6 +679,7 @@ int main(void)
         cmocka_unit_test(test_envelope_payload_decode__reads_each_field_of_a_map),
         cmocka_unit_test(test_envelope_payload_decode__reads_each_field_of_a_pin),
         cmocka_unit_test(test_envelope_payload_decode__reads_each_field_of_the_others),
+        cmocka_unit_test(test_envelope_payload_decode__takes_keys_and_ids_only_where_they_belong),
         cmocka_unit_test(test_envelope_payload_decode__refuses_every_cut_and_extension),
         cmocka_unit_test(test_envelope_payload_decode__has_one_encoding_for_each_changed_byte),
         cmocka_unit_test(test_envelope_payload_decode__needs_each_required_item_once_and_in_order),

@@ -62,8 +62,11 @@ static void test_envelope_recipient__the_xwing_pair_of_the_specification(void **
     uint8_t digest[32];
 
     (void)state;
-    if (!sherd_kem_supported(SHERD_KEM_XWING))
-        skip();
+    if (!sherd_kem_supported(SHERD_KEM_XWING)) { /* OpenSSL before 3.5 */
+        assert_int_equal(sherd_recipient_own_parse(sherd_span_str(xwing_own), &own), SHERD_OK);
+        assert_int_equal(sherd_kem_public(&own, &made), SHERD_ERR_UNSUPPORTED);
+        return;
+    }
     assert_int_equal(sherd_recipient_own_parse(sherd_span_str(xwing_own), &own), SHERD_OK);
     assert_int_equal(sherd_kem_public(&own, &made), SHERD_OK);
     assert_int_equal(sherd_recipient_text(&made, &text), SHERD_OK);

@@ -4,25 +4,27 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "base/fork.h"
 #include "base/mem.h"
 #include "store/lmdb/name.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 
 /*
- * What one transaction brings in at most, times a factor. Each item dirties a page or two of its own, and a flush of
- * them stands before the flushes of those who write meanwhile: so few while there is time, and many where somebody
- * waits.
+ * What one transaction brings in at most, times a factor. Each item dirties a page or two of its own; a part dirties
+ * those above them once. Many small flushes stand before more flushes of those who write meanwhile than few large ones
+ * do. What bounds a part is memory: LMDB keeps its dirty pages.
  */
-#define PART_ITEMS 16U
-#define PART_BYTES ((size_t)128 << 10)
+#define PART_ITEMS 1024U
+#define PART_BYTES ((size_t)2 << 20)
 #define FACTOR_EARLY 1U
-#define FACTOR_LATE 8U
-#define FACTOR_HURRY 64U
+#define FACTOR_LATE 4U
 
 /* A disk with less room than a transaction writes is full. */
 #define DISK_FULL_BYTES ((uint64_t)16 << 20)
@@ -30,6 +32,12 @@
 #define DUE_FROM_PERCENT 25U
 #define DUE_UNTIL_PERCENT 75U
 #define PAUSE_NS 1000000L
+#define IDLE_NS UINT64_C(20000000) /* nothing was written for so long: nobody writes */
+#define NICENESS 5                 /* on a busy machine those who write go first */
+
+/* Journals are as long as this part of what LMDB holds, so that their items share its pages; and the disk has room. */
+#define JOURNAL_SHARE 4U
+#define JOURNAL_ROOM 8U
 #define WAIT_NS 200000L
 #define WAIT_MOST_NS (UINT64_C(120) * 1000000000)
 #define THREAD_STACK_BYTES ((size_t)256 << 10)
@@ -161,6 +169,16 @@ static int true_cause(const struct sherd_lmdb_applier *applier, int rc)
     return (uint64_t)fs.f_bavail * fs.f_frsize < DISK_FULL_BYTES ? ENOSPC : rc;
 }
 
+static enum sherd_err fail_part(const struct sherd_lmdb_applier *applier, int rc)
+{
+    const int cause = true_cause(applier, rc);
+    const enum sherd_err err = sherd_lmdb_fail(cause, "apply the journal");
+
+    if (!is_passing(cause))
+        sherd_lmdb_failure_keep(applier->failure);
+    return err;
+}
+
 static enum sherd_err apply_part(struct sherd_lmdb_applier *applier, const struct sorted *sorted, uint32_t factor,
                                  uint32_t *at)
 {
@@ -168,31 +186,55 @@ static enum sherd_err apply_part(struct sherd_lmdb_applier *applier, const struc
     MDB_txn *txn = NULL;
     int rc;
 
+    SHERD_TRY(sherd_lmdb_failure_check(applier->failure));
     SHERD_TRY(sherd_lmdb_env_begin_write(applier->env, &txn));
     rc = fill_txn(sorted, txn, applier->env->dbi, factor, &next);
     if (rc != MDB_SUCCESS)
         mdb_txn_abort(txn);
     else
         rc = mdb_txn_commit(txn);
+    sherd_lmdb_env_end_write(applier->env);
     if (rc == MDB_MAP_FULL)
         return sherd_lmdb_env_grow(applier->env); /* and the same part once more */
-    if (rc != MDB_SUCCESS) {
-        rc = true_cause(applier, rc);
-        if (!is_passing(rc))
-            atomic_store(applier->failed, true);
-        return sherd_lmdb_fail(rc, "apply the journal");
-    }
+    if (rc != MDB_SUCCESS)
+        return fail_part(applier, rc);
     *at = next;
     return SHERD_OK;
+}
+
+/* --- when -------------------------------------------------------------------------------------------------------- */
+
+/* Where the active journal was when it was last seen to move. */
+struct pace {
+    uint64_t capacity; /* of it */
+    uint64_t bytes;
+    uint64_t since_ns;
+};
+
+/* The stores of a process take turns, as their flushes meet on one disk: 0, or 1 + the forks before who has it. */
+static atomic_uint turn;
+
+/* What a parent held at the fork is nobody's in its child. */
+static bool take_turn(void)
+{
+    const unsigned mine = sherd_fork_count() + 1;
+    unsigned other = atomic_load(&turn);
+
+    return other != mine && atomic_compare_exchange_strong(&turn, &other, mine);
+}
+
+static void end_turn(void)
+{
+    atomic_store(&turn, 0);
 }
 
 /*
  * How many items should be in by now: the first when the active journal is a quarter full, the last when it is three
  * quarters full. So a burst of writes is not disturbed at all, and a steady stream evenly.
  */
-static uint32_t count_due(const struct sherd_lmdb_applier *applier, uint32_t count)
+static uint32_t count_due(const struct pace *pace, uint32_t count)
 {
-    const uint64_t percent = sherd_lmdb_log_active_bytes(applier->log) * 100 / SHERD_LMDB_JOURNAL_BYTES_MAX;
+    const uint64_t percent = pace->bytes * 100 / pace->capacity;
 
     if (percent <= DUE_FROM_PERCENT)
         return 0;
@@ -201,32 +243,91 @@ static uint32_t count_due(const struct sherd_lmdb_applier *applier, uint32_t cou
     return (uint32_t)(count * (percent - DUE_FROM_PERCENT) / (DUE_UNTIL_PERCENT - DUE_FROM_PERCENT));
 }
 
-/* Wait until items are due, nobody writes, or somebody waits. @return the factor of the next part */
-static uint32_t wait_for_turn(const struct sherd_lmdb_applier *applier, const struct sorted *sorted, uint32_t done)
+/* @return whether nobody writes */
+static bool look(const struct sherd_lmdb_applier *applier, struct pace *pace)
 {
-    while (!atomic_load(&applier->hurry)) {
-        const uint64_t before = sherd_lmdb_log_active_bytes(applier->log);
-        const uint32_t due = count_due(applier, sorted->count);
+    const uint64_t bytes = sherd_lmdb_log_active_bytes(applier->log);
+    const uint64_t now = sherd_clock()->monotonic_ns();
 
-        if (done < due)
-            return due - done > PART_ITEMS * FACTOR_LATE ? FACTOR_LATE : FACTOR_EARLY;
-        nap(PAUSE_NS);
-        if (sherd_lmdb_log_active_bytes(applier->log) == before)
-            return FACTOR_EARLY;
-    }
-    return FACTOR_HURRY;
+    if (bytes == pace->bytes)
+        return now - pace->since_ns > IDLE_NS;
+    pace->bytes = bytes;
+    pace->since_ns = now;
+    return false;
 }
 
-static enum sherd_err apply_sorted(struct sherd_lmdb_applier *applier, const struct sorted *sorted, bool gently)
+/* Wait until items are due, nobody writes, or somebody waits. @return whether it is this store's turn; else hurry */
+static bool wait_for_turn(const struct sherd_lmdb_applier *applier, const struct sorted *sorted, uint32_t done,
+                          struct pace *pace)
 {
+    while (!atomic_load(&applier->hurry)) {
+        const bool idle = look(applier, pace);
+
+        if ((idle || done < count_due(pace, sorted->count)) && take_turn())
+            return true;
+        nap(PAUSE_NS);
+    }
+    return false;
+}
+
+static enum sherd_err apply_gently(struct sherd_lmdb_applier *applier, const struct sorted *sorted, struct pace *pace,
+                                   uint32_t *at)
+{
+    const bool ours = wait_for_turn(applier, sorted, *at, pace);
+    const bool late = count_due(pace, sorted->count) > *at + PART_ITEMS * FACTOR_LATE;
+    const enum sherd_err err = apply_part(applier, sorted, ours && !late ? FACTOR_EARLY : FACTOR_LATE, at);
+
+    if (ours)
+        end_turn();
+    return err;
+}
+
+static enum sherd_err apply_sorted(struct sherd_lmdb_applier *applier, const struct sorted *sorted, uint64_t capacity,
+                                   bool gently)
+{
+    struct pace pace = {.capacity = capacity};
     uint32_t at = 0;
 
     do {
-        const uint32_t factor = gently ? wait_for_turn(applier, sorted, at) : FACTOR_HURRY;
-
         SHERD_FAILPOINT("lmdb.apply");
-        SHERD_TRY(apply_part(applier, sorted, factor, &at));
+        if (gently)
+            SHERD_TRY(apply_gently(applier, sorted, &pace, &at));
+        else
+            SHERD_TRY(apply_part(applier, sorted, FACTOR_LATE, &at));
     } while (at < sorted->count);
+    return SHERD_OK;
+}
+
+/* --- a journal --------------------------------------------------------------------------------------------------- */
+
+/*
+ * The file of an applied journal is that of the next generation but one. Here, before anyone may begin that, it is made
+ * as long as the store has become large: at most twice as long as it is, so that nobody waits for long.
+ */
+static enum sherd_err enlarge(const struct sherd_lmdb_applier *applier, const struct sherd_lmdb_journal *journal)
+{
+    const uint64_t want = sherd_lmdb_env_bytes(applier->env) / JOURNAL_SHARE;
+    const uint64_t most = journal->capacity * 2;
+    const uint64_t bytes = want < most ? want : most;
+    struct statvfs fs;
+
+    if (bytes <= SHERD_LMDB_JOURNAL_BYTES_GROWN || fstatvfs(journal->fd, &fs) != 0 ||
+        (uint64_t)fs.f_bavail * fs.f_frsize < bytes * JOURNAL_ROOM)
+        return SHERD_OK;
+    return sherd_lmdb_journal_enlarge(journal, bytes);
+}
+
+/* All is in LMDB: durably, before the journal may be overwritten. */
+static enum sherd_err finish(struct sherd_lmdb_applier *applier, const struct sherd_lmdb_journal *journal)
+{
+    enum sherd_err err = sherd_lmdb_env_flush(applier->env);
+
+    if (err == SHERD_OK)
+        err = enlarge(applier, journal);
+    if (err == SHERD_ERR_IO)
+        sherd_lmdb_failure_keep(applier->failure);
+    SHERD_TRY(err);
+    sherd_lmdb_log_set_applied(applier->log, journal->header.generation);
     return SHERD_OK;
 }
 
@@ -242,12 +343,11 @@ static enum sherd_err apply_view(struct sherd_lmdb_applier *applier, const struc
     SHERD_TRY(sherd_lmdb_log_read_applied(applier->env, &applied));
     if (applied < generation) { /* else the one who did it died before it could say so */
         SHERD_TRY(sort_items(view->frozen, view->frozen_count, &sorted));
-        err = apply_sorted(applier, &sorted, gently);
+        err = apply_sorted(applier, &sorted, view->active->capacity, gently);
         sherd_free(sorted.numbers);
         SHERD_TRY(err);
     }
-    sherd_lmdb_log_set_applied(applier->log, generation);
-    return SHERD_OK;
+    return finish(applier, view->frozen);
 }
 
 static enum sherd_err apply_locked(struct sherd_lmdb_applier *applier, bool gently)
@@ -320,6 +420,7 @@ static void *run(void *arg)
 {
     struct sherd_lmdb_applier *applier = arg;
 
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, 0) + NICENESS); /* of this thread */
     while (wait_for_work(applier))
         if (apply_frozen(applier, true) != SHERD_OK)
             nap(PAUSE_NS);
@@ -342,8 +443,8 @@ static void start(struct sherd_lmdb_applier *applier)
     (void)pthread_attr_destroy(&attr);
 }
 
-enum sherd_err sherd_lmdb_applier_init(struct sherd_lmdb_env *env, struct sherd_lmdb_log *log, atomic_bool *failed,
-                                       struct sherd_lmdb_applier *applier)
+enum sherd_err sherd_lmdb_applier_init(struct sherd_lmdb_env *env, struct sherd_lmdb_log *log,
+                                       struct sherd_lmdb_failure *failure, struct sherd_lmdb_applier *applier)
 {
     if (pthread_mutex_init(&applier->busy, NULL) != 0)
         return sherd_fail(SHERD_ERR_NO_MEMORY, "store: no memory for a lock");
@@ -358,7 +459,7 @@ enum sherd_err sherd_lmdb_applier_init(struct sherd_lmdb_env *env, struct sherd_
     }
     applier->env = env;
     applier->log = log;
-    applier->failed = failed;
+    applier->failure = failure;
     return SHERD_OK;
 }
 

@@ -5,6 +5,8 @@
 #include "store/lmdb/guard.h"
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /*
@@ -17,6 +19,7 @@
 #define READERS_MAX 1022U /* all processes together */
 #define POOL_MAX 64U      /* reset transactions that are kept: each holds a slot of the reader table */
 #define GROW_WAIT_S 10
+#define RESIZE_TRIES 8
 
 enum sherd_err sherd_lmdb_fail(int rc, const char *doing)
 {
@@ -107,7 +110,7 @@ static enum sherd_err init_locks(struct sherd_lmdb_env *env)
 
 enum sherd_err sherd_lmdb_env_open(const struct sherd_lmdb_dir *dir, struct sherd_lmdb_env *env)
 {
-    const unsigned flags = MDB_NOTLS | (dir->read_only ? MDB_RDONLY : 0U);
+    const unsigned flags = MDB_NOTLS | MDB_NOMETASYNC | (dir->read_only ? MDB_RDONLY : 0U);
     int dead = 0;
     int rc;
 
@@ -144,6 +147,15 @@ void sherd_lmdb_env_close(struct sherd_lmdb_env *env)
 
 /* --- the map ---------------------------------------------------------------------------------------------------- */
 
+/* What the map is to become: twice as large, or as large as the file has become. */
+enum resize_to { TO_TWICE, TO_FILE };
+
+static enum sherd_err check_map(const struct sherd_lmdb_env *env)
+{
+    SHERD_ENSURE(!env->lost, SHERD_ERR_IO, "lmdb: the entries could not be mapped again: close the vault and open it");
+    return SHERD_OK;
+}
+
 static enum sherd_err wait_until_idle(struct sherd_lmdb_env *env)
 {
     struct timespec until;
@@ -151,23 +163,67 @@ static enum sherd_err wait_until_idle(struct sherd_lmdb_env *env)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += GROW_WAIT_S;
-    while (env->reader_count > 0 && rc == 0)
+    while (env->user_count > 0 && rc == 0)
         rc = pthread_cond_timedwait(&env->idle, &env->mutex, &until);
-    SHERD_ENSURE(env->reader_count == 0, SHERD_ERR_BUSY, "lmdb: the map must grow, and readers hold it: try again");
+    SHERD_ENSURE(env->user_count == 0, SHERD_ERR_BUSY, "lmdb: the map must grow, and readers hold it: try again");
     return SHERD_OK;
 }
 
-/* The map moves in memory, so no reader of this process may be out. bytes 0: as large as the file has become. */
-static enum sherd_err resize(struct sherd_lmdb_env *env, size_t bytes)
+/* LMDB gives its map up before it asks for another, and does not survive getting none. So ask first. */
+static bool has_room_for(size_t bytes)
 {
-    enum sherd_err err = SHERD_ERR_BUSY;
+    void *map = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return map != MAP_FAILED && munmap(map, bytes) == 0;
+}
+
+static int wanted_bytes(const struct sherd_lmdb_env *env, enum resize_to to, size_t *out_bytes)
+{
+    MDB_envinfo info;
+    mdb_filehandle_t fd;
+    struct stat st;
+    int rc = mdb_env_info(env->mdb, &info);
+
+    if (rc == MDB_SUCCESS)
+        rc = mdb_env_get_fd(env->mdb, &fd);
+    if (rc == MDB_SUCCESS && fstat(fd, &st) != 0)
+        rc = errno;
+    if (rc == MDB_SUCCESS)
+        *out_bytes = to == TO_TWICE ? info.me_mapsize * 2 : (size_t)st.st_size;
+    return rc;
+}
+
+/* Nobody uses the map. */
+static enum sherd_err move_map(struct sherd_lmdb_env *env, enum resize_to to)
+{
+    size_t bytes = 0;
+    int rc;
+
+    SHERD_TRY(check_map(env));
+    rc = wanted_bytes(env, to, &bytes);
+    if (rc == MDB_SUCCESS && !has_room_for(bytes))
+        rc = MDB_MAP_FULL;
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_set_mapsize(env->mdb, to == TO_TWICE ? bytes : 0);
+        env->lost = rc != MDB_SUCCESS;
+    }
+    return sherd_lmdb_fail(rc, "grow the map");
+}
+
+/* The map moves in memory, so nobody of this process may be using it. */
+static enum sherd_err resize(struct sherd_lmdb_env *env, enum resize_to to)
+{
+    enum sherd_err err = SHERD_OK;
 
     (void)pthread_mutex_lock(&env->mutex);
-    if (!env->resizing) {
+    if (env->resizing) { /* another thread does it; whoever came here tries once more */
+        while (env->resizing)
+            (void)pthread_cond_wait(&env->idle, &env->mutex);
+    } else {
         env->resizing = true;
         err = wait_until_idle(env);
         if (err == SHERD_OK)
-            err = sherd_lmdb_fail(mdb_env_set_mapsize(env->mdb, bytes), "grow the map");
+            err = move_map(env, to);
         env->resizing = false;
         (void)pthread_cond_broadcast(&env->idle);
     }
@@ -175,14 +231,33 @@ static enum sherd_err resize(struct sherd_lmdb_env *env, size_t bytes)
     return err;
 }
 
+/* From here on the map does not move. @return SHERD_OK; SHERD_ERR_IO: there is none any more */
+static enum sherd_err count_user_locked(struct sherd_lmdb_env *env)
+{
+    while (env->resizing)
+        (void)pthread_cond_wait(&env->idle, &env->mutex);
+    SHERD_TRY(check_map(env));
+    env->user_count++;
+    return SHERD_OK;
+}
+
+static void uncount_user_locked(struct sherd_lmdb_env *env)
+{
+    env->user_count--;
+    if (env->user_count == 0)
+        (void)pthread_cond_broadcast(&env->idle);
+}
+
+static void uncount_user(struct sherd_lmdb_env *env)
+{
+    (void)pthread_mutex_lock(&env->mutex);
+    uncount_user_locked(env);
+    (void)pthread_mutex_unlock(&env->mutex);
+}
+
 enum sherd_err sherd_lmdb_env_grow(struct sherd_lmdb_env *env)
 {
-    MDB_envinfo info;
-    const int rc = mdb_env_info(env->mdb, &info);
-
-    if (rc != MDB_SUCCESS)
-        return sherd_lmdb_fail(rc, "grow the map");
-    return resize(env, info.me_mapsize * 2);
+    return resize(env, TO_TWICE);
 }
 
 /* --- readers ---------------------------------------------------------------------------------------------------- */
@@ -200,31 +275,20 @@ static int begin_txn(struct sherd_lmdb_env *env, MDB_txn **out_txn)
     return mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, out_txn);
 }
 
-/* An idle transaction of the pool, or NULL. Waits while the map moves. */
-static struct sherd_lmdb_reader *take_pooled(struct sherd_lmdb_env *env)
+/* Count a reader; its idle transaction out of the pool, or NULL. Waits while the map moves. */
+static enum sherd_err take_pooled(struct sherd_lmdb_env *env, struct sherd_lmdb_reader **out_reader)
 {
-    struct sherd_lmdb_reader *reader;
+    enum sherd_err err;
 
     (void)pthread_mutex_lock(&env->mutex);
-    while (env->resizing)
-        (void)pthread_cond_wait(&env->idle, &env->mutex);
-    reader = env->pool;
-    if (reader != NULL) {
-        env->pool = reader->next;
+    err = count_user_locked(env);
+    *out_reader = err == SHERD_OK ? env->pool : NULL;
+    if (*out_reader != NULL) {
+        env->pool = (*out_reader)->next;
         env->pool_count--;
     }
-    env->reader_count++;
     (void)pthread_mutex_unlock(&env->mutex);
-    return reader;
-}
-
-static void uncount_reader(struct sherd_lmdb_env *env)
-{
-    (void)pthread_mutex_lock(&env->mutex);
-    env->reader_count--;
-    if (env->reader_count == 0)
-        (void)pthread_cond_broadcast(&env->idle);
-    (void)pthread_mutex_unlock(&env->mutex);
+    return err;
 }
 
 /* Start the transaction of a reader that is counted already; consumes it on failure. */
@@ -237,35 +301,36 @@ static int start_reader(struct sherd_lmdb_env *env, struct sherd_lmdb_reader *re
     if (reader->txn != NULL)
         mdb_txn_abort(reader->txn);
     sherd_free(reader);
-    uncount_reader(env);
+    uncount_user(env);
     return rc;
 }
 
-static int try_begin(struct sherd_lmdb_env *env, struct sherd_lmdb_reader **out_reader)
+static enum sherd_err try_begin(struct sherd_lmdb_env *env, struct sherd_lmdb_reader **out_reader, int *out_rc)
 {
-    struct sherd_lmdb_reader *reader = take_pooled(env);
-    int rc;
+    struct sherd_lmdb_reader *reader;
 
+    SHERD_TRY(take_pooled(env, &reader));
     if (reader == NULL) {
         reader = sherd_alloc(sizeof *reader);
         if (reader == NULL) {
-            uncount_reader(env);
-            return ENOMEM;
+            uncount_user(env);
+            return SHERD_ERR_NO_MEMORY;
         }
     }
-    rc = start_reader(env, reader);
-    if (rc == MDB_SUCCESS)
+    *out_rc = start_reader(env, reader);
+    if (*out_rc == MDB_SUCCESS)
         *out_reader = reader;
-    return rc;
+    return SHERD_OK;
 }
 
 enum sherd_err sherd_lmdb_reader_begin(struct sherd_lmdb_env *env, struct sherd_lmdb_reader **out_reader)
 {
-    int rc = try_begin(env, out_reader);
+    int rc = MDB_SUCCESS;
 
-    if (rc == MDB_MAP_RESIZED) {
-        SHERD_TRY(resize(env, 0));
-        rc = try_begin(env, out_reader);
+    SHERD_TRY(try_begin(env, out_reader, &rc));
+    for (int i = 0; i < RESIZE_TRIES && rc == MDB_MAP_RESIZED; i++) {
+        SHERD_TRY(resize(env, TO_FILE));
+        SHERD_TRY(try_begin(env, out_reader, &rc));
     }
     return sherd_lmdb_fail(rc, "begin to read");
 }
@@ -282,9 +347,7 @@ void sherd_lmdb_reader_end(struct sherd_lmdb_env *env, struct sherd_lmdb_reader 
         env->pool = reader;
         env->pool_count++;
     }
-    env->reader_count--;
-    if (env->reader_count == 0)
-        (void)pthread_cond_broadcast(&env->idle);
+    uncount_user_locked(env);
     (void)pthread_mutex_unlock(&env->mutex);
     if (!kept) {
         mdb_txn_abort(reader->txn);
@@ -292,13 +355,60 @@ void sherd_lmdb_reader_end(struct sherd_lmdb_env *env, struct sherd_lmdb_reader 
     }
 }
 
+enum sherd_err sherd_lmdb_env_flush(struct sherd_lmdb_env *env)
+{
+    return sherd_lmdb_fail(mdb_env_sync(env->mdb, 1), "flush the entries");
+}
+
+static uint64_t bytes_locked(const struct sherd_lmdb_env *env)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+
+    if (env->lost || mdb_env_info(env->mdb, &info) != MDB_SUCCESS || mdb_env_stat(env->mdb, &stat) != MDB_SUCCESS)
+        return 0;
+    return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+uint64_t sherd_lmdb_env_bytes(struct sherd_lmdb_env *env)
+{
+    uint64_t bytes;
+
+    (void)pthread_mutex_lock(&env->mutex);
+    bytes = bytes_locked(env);
+    (void)pthread_mutex_unlock(&env->mutex);
+    return bytes;
+}
+
+/* --- writers ---------------------------------------------------------------------------------------------------- */
+
+static enum sherd_err try_begin_write(struct sherd_lmdb_env *env, MDB_txn **out_txn, int *out_rc)
+{
+    enum sherd_err err;
+
+    (void)pthread_mutex_lock(&env->mutex);
+    err = count_user_locked(env);
+    (void)pthread_mutex_unlock(&env->mutex);
+    SHERD_TRY(err);
+    *out_rc = mdb_txn_begin(env->mdb, NULL, 0, out_txn);
+    if (*out_rc != MDB_SUCCESS)
+        uncount_user(env);
+    return SHERD_OK;
+}
+
 enum sherd_err sherd_lmdb_env_begin_write(struct sherd_lmdb_env *env, MDB_txn **out_txn)
 {
-    int rc = mdb_txn_begin(env->mdb, NULL, 0, out_txn);
+    int rc = MDB_SUCCESS;
 
-    if (rc == MDB_MAP_RESIZED) {
-        SHERD_TRY(resize(env, 0));
-        rc = mdb_txn_begin(env->mdb, NULL, 0, out_txn);
+    SHERD_TRY(try_begin_write(env, out_txn, &rc));
+    for (int i = 0; i < RESIZE_TRIES && rc == MDB_MAP_RESIZED; i++) {
+        SHERD_TRY(resize(env, TO_FILE));
+        SHERD_TRY(try_begin_write(env, out_txn, &rc));
     }
     return sherd_lmdb_fail(rc, "begin to write");
+}
+
+void sherd_lmdb_env_end_write(struct sherd_lmdb_env *env)
+{
+    uncount_user(env);
 }

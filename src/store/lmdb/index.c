@@ -38,7 +38,7 @@ void sherd_lmdb_index_done(struct sherd_lmdb_index *index)
 
 enum sherd_err sherd_lmdb_index_reserve(struct sherd_lmdb_index *index, uint32_t more)
 {
-    const uint32_t most = SHERD_LMDB_INDEX_CHUNKS * SHERD_LMDB_INDEX_CHUNK_ITEMS;
+    const uint32_t most = SHERD_LMDB_INDEX_ITEMS_MAX;
     uint32_t last;
 
     if (more > most || index->count > most - more)

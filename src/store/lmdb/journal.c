@@ -15,25 +15,41 @@
 #include <unistd.h>
 
 #define INDEX_BITS 16U
+#define INDEX_BITS_LARGE 18U
 #define GROW_BYTES_LEAST ((uint64_t)128 << 10)
-#define GROW_BYTES_MOST ((uint64_t)1 << 20)
+#define GROW_BYTES_MOST ((uint64_t)4 << 20)
+#define NEW_FILE_BYTES ((uint64_t)1 << 20)
 
 /* --- the object -------------------------------------------------------------------------------------------------- */
 
-static struct sherd_lmdb_journal *journal_new(int fd)
+static uint64_t capacity_of(uint64_t file_bytes)
+{
+    if (file_bytes < SHERD_LMDB_JOURNAL_BYTES_GROWN)
+        return SHERD_LMDB_JOURNAL_BYTES_GROWN;
+    return file_bytes < SHERD_LMDB_JOURNAL_BYTES_MAX ? file_bytes / 8 * 8 : SHERD_LMDB_JOURNAL_BYTES_MAX;
+}
+
+/* fd comes into its hands; after a failure too. */
+static enum sherd_err journal_new(int fd, struct sherd_lmdb_journal **out_journal)
 {
     struct sherd_lmdb_journal *journal = sherd_alloc(sizeof *journal);
+    enum sherd_err err = journal != NULL ? sherd_lmdb_file_bytes(fd, &journal->file_bytes) : SHERD_ERR_NO_MEMORY;
 
-    if (journal == NULL)
-        return NULL;
-    if (sherd_lmdb_index_init(&journal->index, INDEX_BITS) != SHERD_OK) {
+    if (err == SHERD_OK) {
+        journal->capacity = capacity_of(journal->file_bytes);
+        err = sherd_lmdb_index_init(&journal->index,
+                                    journal->capacity > SHERD_LMDB_JOURNAL_BYTES_GROWN ? INDEX_BITS_LARGE : INDEX_BITS);
+    }
+    if (err != SHERD_OK) {
         sherd_free(journal);
-        return NULL;
+        (void)close(fd);
+        return err;
     }
     atomic_init(&journal->refs, 1);
     journal->fd = fd;
     journal->end = SHERD_LMDB_HEADER_BYTES;
-    return journal;
+    *out_journal = journal;
+    return SHERD_OK;
 }
 
 struct sherd_lmdb_journal *sherd_lmdb_journal_ref(struct sherd_lmdb_journal *journal)
@@ -143,7 +159,6 @@ static enum sherd_err load_header(struct sherd_lmdb_journal *journal, bool *out_
     enum sherd_err err;
     size_t got = 0;
 
-    SHERD_TRY(sherd_lmdb_file_bytes(journal->fd, &journal->file_bytes));
     SHERD_TRY(sherd_lmdb_file_read(journal->fd, 0, page, sizeof page, &got));
     err = got == sizeof page ? sherd_lmdb_header_parse(page, &journal->header) : SHERD_ERR_IO;
     *out_valid = err == SHERD_OK;
@@ -158,14 +173,14 @@ static enum sherd_err load_header(struct sherd_lmdb_journal *journal, bool *out_
 static enum sherd_err open_journal(int fd, struct sherd_lmdb_journal **out_journal)
 {
     enum sherd_err err = sherd_lmdb_lock_wait(fd, SHERD_LMDB_LOCK_WRITE, SHERD_LMDB_SHARED);
-    struct sherd_lmdb_journal *journal;
+    struct sherd_lmdb_journal *journal = NULL;
     bool valid = false;
 
-    journal = err == SHERD_OK ? journal_new(fd) : NULL;
-    if (journal == NULL) {
+    if (err != SHERD_OK) {
         (void)close(fd);
-        return err == SHERD_OK ? SHERD_ERR_NO_MEMORY : err;
+        return err;
     }
+    SHERD_TRY(journal_new(fd, &journal));
     err = load_header(journal, &valid);
     if (err != SHERD_OK || !valid) {
         sherd_lmdb_journal_unref(journal);
@@ -254,7 +269,7 @@ static enum sherd_err make_new_file(int dir_fd, int *out_fd)
         return sherd_fail_errno(SHERD_ERR_IO, "journal: make a new one");
     err = sherd_lmdb_lock_wait(*out_fd, SHERD_LMDB_LOCK_WRITE, SHERD_LMDB_EXCLUSIVE);
     if (err == SHERD_OK)
-        err = file_zero(*out_fd, 0, GROW_BYTES_MOST);
+        err = file_zero(*out_fd, 0, NEW_FILE_BYTES);
     if (err != SHERD_OK)
         (void)close(*out_fd);
     return err;
@@ -283,7 +298,7 @@ enum sherd_err sherd_lmdb_journal_begin(int dir_fd, uint64_t generation, uint64_
                                         struct sherd_lmdb_journal **out_journal)
 {
     struct sherd_lmdb_header header = {.generation = generation, .first_sequence = first_sequence};
-    struct sherd_lmdb_journal *journal;
+    struct sherd_lmdb_journal *journal = NULL;
     bool fresh = false;
     int fd = -1;
 
@@ -293,15 +308,10 @@ enum sherd_err sherd_lmdb_journal_begin(int dir_fd, uint64_t generation, uint64_
         fresh = true;
         SHERD_TRY(make_new_file(dir_fd, &fd));
     }
-    journal = journal_new(fd);
-    if (journal == NULL) {
-        (void)close(fd);
-        return SHERD_ERR_NO_MEMORY;
-    }
+    SHERD_TRY(journal_new(fd, &journal));
     journal->header = header;
     journal->next_sequence = first_sequence;
-    if (begin_in(dir_fd, fd, fresh, &header) != SHERD_OK ||
-        sherd_lmdb_file_bytes(fd, &journal->file_bytes) != SHERD_OK) {
+    if (begin_in(dir_fd, fd, fresh, &header) != SHERD_OK) {
         sherd_lmdb_journal_unref(journal);
         return SHERD_ERR_IO;
     }
@@ -311,12 +321,13 @@ enum sherd_err sherd_lmdb_journal_begin(int dir_fd, uint64_t generation, uint64_
 
 /* --- write ------------------------------------------------------------------------------------------------------- */
 
-bool sherd_lmdb_journal_fits(const struct sherd_lmdb_journal *journal, size_t frame_bytes)
+bool sherd_lmdb_journal_fits(const struct sherd_lmdb_journal *journal, size_t frame_bytes, uint32_t op_count)
 {
-    return frame_bytes <= SHERD_LMDB_JOURNAL_BYTES_MAX - journal->end;
+    return journal->end <= journal->capacity && frame_bytes <= journal->capacity - journal->end &&
+           op_count <= SHERD_LMDB_INDEX_ITEMS_MAX - journal->index.count;
 }
 
-/* The step doubles from 128 KiB to 1 MiB, so that a small store stays small. */
+/* The step doubles from 128 KiB to 4 MiB: a small store stays small, and few puts wait for it. */
 static enum sherd_err grow(struct sherd_lmdb_journal *journal, uint64_t need)
 {
     uint64_t bytes;
@@ -330,10 +341,29 @@ static enum sherd_err grow(struct sherd_lmdb_journal *journal, uint64_t need)
 
         bytes += step > GROW_BYTES_LEAST ? step : GROW_BYTES_LEAST;
     }
-    if (bytes > SHERD_LMDB_JOURNAL_BYTES_MAX)
-        bytes = SHERD_LMDB_JOURNAL_BYTES_MAX;
+    if (bytes > journal->capacity)
+        bytes = journal->capacity;
     SHERD_TRY(file_zero(journal->fd, journal->file_bytes, bytes));
     journal->file_bytes = bytes;
+    return SHERD_OK;
+}
+
+/* In steps, so that writers elsewhere never wait for much. */
+enum sherd_err sherd_lmdb_journal_enlarge(const struct sherd_lmdb_journal *journal, uint64_t bytes)
+{
+    uint64_t at = 0;
+
+    SHERD_TRY(sherd_lmdb_file_bytes(journal->fd, &at));
+    if (bytes > SHERD_LMDB_JOURNAL_BYTES_MAX)
+        bytes = SHERD_LMDB_JOURNAL_BYTES_MAX;
+    while (at < bytes) {
+        const uint64_t next = bytes - at < NEW_FILE_BYTES ? bytes : at + NEW_FILE_BYTES;
+
+        if (file_zero(journal->fd, at, next) != SHERD_OK)
+            return SHERD_OK;
+        SHERD_TRY(file_flush(journal->fd));
+        at = next;
+    }
     return SHERD_OK;
 }
 

@@ -13,7 +13,9 @@
 #include "store/lmdb/index.h"
 
 /** Most bytes of the file. */
-#define SHERD_LMDB_JOURNAL_BYTES_MAX ((uint64_t)16 << 20)
+#define SHERD_LMDB_JOURNAL_BYTES_MAX ((uint64_t)64 << 20)
+/** It grows up to this while it is written; beyond it only sherd_lmdb_journal_enlarge() makes it longer. */
+#define SHERD_LMDB_JOURNAL_BYTES_GROWN ((uint64_t)16 << 20)
 
 struct sherd_lmdb_journal {
     atomic_uint refs;
@@ -22,6 +24,7 @@ struct sherd_lmdb_journal {
     uint64_t next_sequence; /**< of the frame that comes at end */
     uint64_t end;           /**< bytes read and indexed */
     uint64_t file_bytes;    /**< allocated, as far as this process knows */
+    uint64_t capacity;      /**< frames end before it; never changes */
     uint64_t marked;        /**< its mark, to be taken away before a frame is written; 0 if there is none */
     struct sherd_lmdb_index index;
 };
@@ -68,8 +71,15 @@ SHERD_MUST_USE enum sherd_err sherd_lmdb_journal_make_first(int dir_fd);
 SHERD_MUST_USE enum sherd_err sherd_lmdb_journal_begin(int dir_fd, uint64_t generation, uint64_t first_sequence,
                                                        struct sherd_lmdb_journal **out_journal);
 
-/** Whether a frame of so many bytes fits. */
-bool sherd_lmdb_journal_fits(const struct sherd_lmdb_journal *journal, size_t frame_bytes);
+/** Whether a frame of so many bytes, with so many operations, fits. */
+bool sherd_lmdb_journal_fits(const struct sherd_lmdb_journal *journal, size_t frame_bytes, uint32_t op_count);
+
+/**
+ * Make the file of a journal that is all in LMDB longer, by zeroes, up to bytes, for the generation that comes into it.
+ * Nobody may begin that meanwhile. A file that stays shorter, for want of room, is as good.
+ * @return SHERD_OK; SHERD_ERR_IO: it could not be flushed
+ */
+SHERD_MUST_USE enum sherd_err sherd_lmdb_journal_enlarge(const struct sherd_lmdb_journal *journal, uint64_t bytes);
 
 /**
  * Write a sealed frame at the end and flush it. It is not indexed: end stays. Room in the index is reserved first.

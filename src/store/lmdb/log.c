@@ -267,6 +267,7 @@ enum sherd_err sherd_lmdb_log_rotate(struct sherd_lmdb_log *log)
     (void)pthread_mutex_lock(&log->mutex);
     replace(&log->frozen, NULL); /* gives its file back, if no snapshot holds it */
     (void)pthread_mutex_unlock(&log->mutex);
+    SHERD_TRY(sherd_lmdb_env_flush(log->env)); /* whoever applied what is overwritten now may have died before it */
     SHERD_TRY(begin_next(log, active, &next));
     (void)pthread_mutex_lock(&log->mutex);
     log->frozen = log->active;

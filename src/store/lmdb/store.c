@@ -11,7 +11,7 @@
 struct lmdb_store {
     struct sherd_store base;
     unsigned fork_count;
-    atomic_bool failed; /* nobody knows what is on the disk: nothing is written any more */
+    struct sherd_lmdb_failure failure; /* nobody knows what is on the disk: nothing is written any more */
     struct sherd_lmdb_dir dir;
     struct sherd_lmdb_env env;
     struct sherd_lmdb_log log;
@@ -46,8 +46,8 @@ static enum sherd_err open_parts(const struct sherd_store_config *config, struct
     SHERD_TRY(sherd_lmdb_dir_open(config, &store->dir));
     SHERD_TRY(sherd_lmdb_env_open(&store->dir, &store->env));
     SHERD_TRY(sherd_lmdb_log_open(&store->dir, &store->env, config->create, &store->log));
-    SHERD_TRY(sherd_lmdb_applier_init(&store->env, &store->log, &store->failed, &store->applier));
-    SHERD_TRY(sherd_lmdb_writer_init(&store->env, &store->log, &store->applier, &store->failed, &store->writer));
+    SHERD_TRY(sherd_lmdb_applier_init(&store->env, &store->log, &store->failure, &store->applier));
+    SHERD_TRY(sherd_lmdb_writer_init(&store->env, &store->log, &store->applier, &store->failure, &store->writer));
     if (config->create)
         SHERD_TRY(sherd_lmdb_dir_finish(&store->dir));
     return SHERD_OK;
@@ -129,9 +129,7 @@ static enum sherd_err check_writable(struct lmdb_store *store)
 {
     SHERD_TRY(sherd_fork_check(store->fork_count));
     SHERD_ENSURE(!store->dir.read_only, SHERD_ERR_INVALID, "store: it is open to read only");
-    SHERD_ENSURE(!atomic_load(&store->failed), SHERD_ERR_IO,
-                 "store: an earlier write failed: close the vault, look at the disk, open it again");
-    return SHERD_OK;
+    return sherd_lmdb_failure_check(&store->failure);
 }
 
 static enum sherd_err lmdb_write(struct sherd_store *base, struct sherd_store_set *const *sets, size_t set_count)

@@ -12,7 +12,7 @@
 #define SETTLE_BYTES ((uint64_t)1 << 20)
 
 enum sherd_err sherd_lmdb_writer_init(struct sherd_lmdb_env *env, struct sherd_lmdb_log *log,
-                                      struct sherd_lmdb_applier *applier, atomic_bool *failed,
+                                      struct sherd_lmdb_applier *applier, struct sherd_lmdb_failure *failure,
                                       struct sherd_lmdb_writer *writer)
 {
     SHERD_TRY(sherd_lmdb_index_init(&writer->pending, PENDING_BITS));
@@ -23,7 +23,7 @@ enum sherd_err sherd_lmdb_writer_init(struct sherd_lmdb_env *env, struct sherd_l
     writer->env = env;
     writer->log = log;
     writer->applier = applier;
-    writer->failed = failed;
+    writer->failure = failure;
     writer->frame.max = SHERD_LMDB_FRAME_HEADER_BYTES + (size_t)SHERD_LMDB_FRAME_BODY_MAX;
     writer->scratch.max = SHERD_STORE_VALUE_BYTES_MAX;
     return SHERD_OK;
@@ -101,7 +101,7 @@ static enum sherd_err write_frame(struct sherd_lmdb_writer *writer)
 /* A frozen journal left by a process that died is applied by us, but not by a command that soon ends. */
 static void apply_ahead(struct sherd_lmdb_writer *writer)
 {
-    if (writer->view.frozen != NULL && writer->view.active->end > SHERD_LMDB_JOURNAL_BYTES_MAX / 4 &&
+    if (writer->view.frozen != NULL && writer->view.active->end > writer->view.active->capacity / 4 &&
         sherd_lmdb_log_applied(writer->log) < writer->view.frozen->header.generation)
         sherd_lmdb_applier_kick(writer->applier);
 }
@@ -112,7 +112,7 @@ static enum sherd_err flush_frame(struct sherd_lmdb_writer *writer)
 
     if (writer->op_count == 0)
         return SHERD_OK;
-    if (!sherd_lmdb_journal_fits(writer->view.active, writer->frame.len + 8)) {
+    if (!sherd_lmdb_journal_fits(writer->view.active, writer->frame.len + 8, writer->op_count)) {
         err = make_room(writer);
         if (err == SHERD_OK)
             sherd_lmdb_applier_kick(writer->applier);
@@ -120,7 +120,7 @@ static enum sherd_err flush_frame(struct sherd_lmdb_writer *writer)
     if (err == SHERD_OK)
         err = write_frame(writer);
     if (err == SHERD_ERR_IO)
-        atomic_store(writer->failed, true);
+        sherd_lmdb_failure_keep(writer->failure);
     SHERD_TRY(err);
     writer->wrote = true;
     apply_ahead(writer);
@@ -215,11 +215,15 @@ static enum sherd_err direct_txn(struct sherd_lmdb_writer *writer, const struct 
     err = direct_ops(writer, txn, set, out_rc);
     if (err != SHERD_OK || *out_rc != MDB_SUCCESS) {
         mdb_txn_abort(txn);
+        sherd_lmdb_env_end_write(writer->env);
         return err;
     }
     *out_rc = mdb_txn_commit(txn);
-    if (*out_rc != MDB_SUCCESS)
-        atomic_store(writer->failed, true);
+    sherd_lmdb_env_end_write(writer->env);
+    if (*out_rc == MDB_SUCCESS)
+        *out_rc = mdb_env_sync(writer->env->mdb, 1); /* the commit alone leaves its root to the next flush */
+    if (*out_rc != MDB_MAP_FULL && sherd_lmdb_fail(*out_rc, "write a large set") != SHERD_OK)
+        sherd_lmdb_failure_keep(writer->failure);
     return SHERD_OK;
 }
 
@@ -323,7 +327,7 @@ static enum sherd_err settle(struct sherd_lmdb_writer *writer)
 
 void sherd_lmdb_writer_settle(struct sherd_lmdb_writer *writer)
 {
-    if (writer->env == NULL || !writer->wrote || atomic_load(writer->failed))
+    if (writer->env == NULL || !writer->wrote || sherd_lmdb_failure_is_kept(writer->failure))
         return;
     (void)pthread_mutex_lock(&writer->mutex);
     if (sherd_lmdb_lock_wait(writer->log->lock.fd, SHERD_LMDB_LOCK_WRITE, SHERD_LMDB_EXCLUSIVE) == SHERD_OK) {

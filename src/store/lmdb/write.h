@@ -12,7 +12,7 @@ struct sherd_lmdb_writer {
     struct sherd_lmdb_env *env;
     struct sherd_lmdb_log *log;
     struct sherd_lmdb_applier *applier;
-    atomic_bool *failed;
+    struct sherd_lmdb_failure *failure;
     pthread_mutex_t mutex;           /**< held while writing, over all below */
     struct sherd_buf frame;          /**< being built */
     uint32_t op_count;               /**< in it */
@@ -25,7 +25,8 @@ struct sherd_lmdb_writer {
 
 /** Prepare. writer is all zero before. @return SHERD_OK; SHERD_ERR_NO_MEMORY */
 SHERD_MUST_USE enum sherd_err sherd_lmdb_writer_init(struct sherd_lmdb_env *env, struct sherd_lmdb_log *log,
-                                                     struct sherd_lmdb_applier *applier, atomic_bool *failed,
+                                                     struct sherd_lmdb_applier *applier,
+                                                     struct sherd_lmdb_failure *failure,
                                                      struct sherd_lmdb_writer *writer);
 /** A writer that is all zero is accepted. */
 void sherd_lmdb_writer_done(struct sherd_lmdb_writer *writer);
