@@ -27,7 +27,7 @@ static void code_fixed(struct sherd_wire *wire, void *bytes, size_t size)
     }
 }
 
-/* An integer of 1, 2, 4 or 8 bytes, at most max. */
+/* An integer of 1, 2, 4 or 8 bytes, at most max. What is read into need not be set before, also below. */
 static uint64_t code_uint(struct sherd_wire *wire, size_t size, uint64_t value, uint64_t max)
 {
     uint8_t bytes[8];
@@ -61,7 +61,7 @@ static void code_u64(struct sherd_wire *wire, uint64_t *value)
 
 static void code_bool(struct sherd_wire *wire, bool *value)
 {
-    *value = code_uint(wire, 1, *value ? 1 : 0, 1) == 1;
+    *value = code_uint(wire, 1, wire->out != NULL && *value ? 1 : 0, 1) == 1;
 }
 
 static unsigned code_enum(struct sherd_wire *wire, unsigned value, unsigned min, unsigned max)
@@ -243,6 +243,9 @@ static void code_unseal(struct sherd_wire *wire, void *message)
 
     unseal->kind = (enum sherd_wire_unseal_kind)code_enum(wire, (unsigned)unseal->kind, SHERD_WIRE_PASSPHRASE,
                                                           SHERD_WIRE_SHARE);
+    code_bool(wire, &unseal->has_idle);
+    if (unseal->has_idle)
+        code_u64(wire, &unseal->idle_s);
     code_span(wire, &unseal->secret, SHERD_WIRE_UNSEAL_BYTES_MAX);
     if (unseal->secret.len == 0)
         fail(wire);

@@ -193,6 +193,8 @@ enum sherd_wire_unseal_kind {
 /** Call SHERD_WIRE_UNSEAL. Lies in secret memory. */
 struct sherd_wire_unseal {
     enum sherd_wire_unseal_kind kind;
+    bool has_idle;
+    uint64_t idle_s;          /**< the idle limit to set, if the owner says so; 0 for none */
     struct sherd_span secret; /**< 1..SHERD_WIRE_UNSEAL_BYTES_MAX bytes */
 };
 

@@ -2,6 +2,7 @@
 /* What unseals the vault: read from a file or descriptor, or asked on the terminal; always in secret memory. */
 #include "base/mem.h"
 #include "base/secret.h"
+#include "cli/agent.h"
 #include "cli/cli.h"
 #include "cli/io.h"
 #include "cli/text.h"
@@ -20,6 +21,7 @@
 
 /* Room for the longest passphrase, its newline, and one byte that shows that there was more. */
 #define SECRET_BYTES ((size_t)SHERD_PASSPHRASE_BYTES_MAX + 2)
+#define SHARE_LINES 3U
 
 static void warn_if_readable(const struct cli *cli, int fd, const char *what)
 {
@@ -109,7 +111,8 @@ static enum sherd_err ask_passphrase(bool fresh, uint8_t *block, size_t *out_len
 
     SHERD_ENSURE(
         tty >= 0, SHERD_ERR_INVALID,
-        "no passphrase: there is no terminal to ask on; give --passphrase-file, --passphrase-fd or --key-file");
+        "no passphrase: there is no terminal to ask on; give --passphrase-file, --passphrase-fd or --key-file, or "
+        "`sherd unseal` first");
     SHERD_TRY(ask(tty, fresh ? "New passphrase: " : "Passphrase: ", block, &len));
     len = without_newline(block, len);
     if (fresh) {
@@ -158,14 +161,55 @@ enum sherd_err cli_unseal_read(const struct cli *cli, bool fresh, struct cli_uns
     return SHERD_OK;
 }
 
+/* A share from the terminal: line by line, without echo, since it is as good as a passphrase to who looks on. */
+static enum sherd_err ask_share(uint8_t *block, size_t *out_len)
+{
+    SHERD_CLEANUP(cli_fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    char prompt[32];
+    size_t len = 0;
+
+    SHERD_ENSURE(tty >= 0, SHERD_ERR_INVALID, "no share: there is no terminal to ask on; give --share-file");
+    for (unsigned line = 1; line <= SHARE_LINES; line++) {
+        size_t line_len = 0;
+
+        (void)snprintf(prompt, sizeof(prompt), "Share, line %u of %u: ", line, SHARE_LINES);
+        SHERD_TRY(ask(tty, prompt, block + len, &line_len));
+        len += line_len;
+    }
+    *out_len = len;
+    return SHERD_OK;
+}
+
+enum sherd_err cli_share_read(const struct cli *cli, const char *file, struct cli_unseal *out_unseal)
+{
+    size_t len = 0;
+
+    out_unseal->block = sherd_secret_alloc(SHARE_LINES * SECRET_BYTES);
+    if (out_unseal->block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    if (file == NULL)
+        SHERD_TRY(ask_share(out_unseal->block, &len));
+    else if (strcmp(file, "-") == 0)
+        SHERD_TRY(read_secret(cli, STDIN_FILENO, "share", out_unseal->block, &len));
+    else
+        SHERD_TRY(read_secret_file(cli, file, "share file", out_unseal->block, &len));
+    SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the share is empty");
+    out_unseal->unseal.shares = sherd_span_of(out_unseal->block, len);
+    return SHERD_OK;
+}
+
 void cli_unseal_done(struct cli_unseal *unseal)
 {
     sherd_secret_free(unseal->block);
     *unseal = (struct cli_unseal){0};
 }
 
-/* Said before anybody is asked for a passphrase. */
-static enum sherd_err check_vault(const char *path)
+bool cli_unseal_given(const struct cli *cli)
+{
+    return cli->passphrase_file != NULL || cli->passphrase_fd != NULL || cli->key_file != NULL;
+}
+
+enum sherd_err cli_vault_check(const char *path)
 {
     SHERD_CLEANUP(cli_fd_closep) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
@@ -177,14 +221,50 @@ static enum sherd_err check_vault(const char *path)
     return SHERD_OK;
 }
 
+/*
+ * Through the agent, if one runs that has the vault unsealed and serves this user.
+ * @return SHERD_OK, with *out_vault unset where there is no such agent; as sherd_vault_open()
+ */
+static enum sherd_err open_by_agent(const char *path, bool read_only, struct sherd_vault **out_vault)
+{
+    struct sherd_vault_open_options options = {.read_only = read_only};
+    struct cli_agent_place place;
+    enum sherd_err err = SHERD_ERR_SEALED;
+
+    for (unsigned shared = 0; shared < 2 && err == SHERD_ERR_SEALED; shared++) {
+        if (cli_agent_place(path, shared == 1, &place) != SHERD_OK)
+            continue;
+        options.agent = place.socket;
+        err = sherd_vault_open(path, NULL, &options, out_vault);
+        if (place.shared)
+            break;
+    }
+    return err == SHERD_ERR_SEALED || err == SHERD_ERR_DENIED ? SHERD_OK : err;
+}
+
 enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
+{
+    struct sherd_vault *vault = NULL;
+    const char *path = NULL;
+
+    SHERD_TRY(cli_vault_path(cli, &path));
+    SHERD_TRY(cli_vault_check(path));
+    if (!cli_unseal_given(cli))
+        SHERD_TRY(open_by_agent(path, read_only, &vault));
+    if (vault == NULL)
+        return cli_vault_unseal(cli, read_only, out_vault);
+    *out_vault = vault;
+    return SHERD_OK;
+}
+
+enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
 {
     SHERD_CLEANUP(cli_unseal_done) struct cli_unseal unseal = {0};
     const struct sherd_vault_open_options options = {.read_only = read_only};
     const char *path = NULL;
 
     SHERD_TRY(cli_vault_path(cli, &path));
-    SHERD_TRY(check_vault(path));
+    SHERD_TRY(cli_vault_check(path));
     SHERD_TRY(cli_unseal_read(cli, false, &unseal));
     return sherd_vault_open(path, &unseal.unseal, &options, out_vault);
 }

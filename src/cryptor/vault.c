@@ -154,8 +154,8 @@ static enum sherd_err join_agent(struct sherd_vault *vault, const char *path)
     struct sherd_wire_hello hello;
 
     SHERD_TRY(agent_new(vault->path, path, &vault->agent));
-    SHERD_TRY(open_stores(vault));
     SHERD_TRY(sherd_anchor_remote(connect_agent, vault->agent, &hello, &vault->anchor));
+    SHERD_TRY(open_stores(vault));
     memcpy(vault->seal, hello.seal, sizeof(vault->seal));
     SHERD_TRY(lease(vault));
     return check_owners(vault);
