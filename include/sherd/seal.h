@@ -64,6 +64,9 @@ struct sherd_shares_options {
     const char *const *holders; /**< count names, no two the same; NULL, or "" for one, if a share has none */
 };
 
+/** Check how shares are to be made, before anything is. @return SHERD_OK; SHERD_ERR_INVALID */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_shares_options_check(const struct sherd_shares_options *options);
+
 /** A share as it is given out. All of it is borrowed until the call that is told of it returns. */
 struct sherd_share_given {
     unsigned index;     /**< 1..count */

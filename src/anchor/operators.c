@@ -24,16 +24,17 @@ struct operator
     uint64_t until_ns; /* its pause */
 };
 
-/* A share in a pool: where its text ends, and when it came. */
+/* A text in a pool: where it ends, how many shares it is, and when it came. */
 struct given {
     size_t end;
+    unsigned shares;
     uint64_t given_ns;
 };
 
 /* The shares of one seal that are there. */
 struct pool {
     struct sherd_wire_progress progress; /* seal 0: the pool is free */
-    size_t count;
+    size_t count;                        /* of texts */
     struct given given[POOL_SHARES_MAX];
     uint8_t *text; /* in secret memory, POOL_BYTES */
     size_t len;
@@ -138,18 +139,20 @@ void sherd_operators_tried(struct sherd_operators *operators, uid_t uid, enum sh
 
 /* --- shares ------------------------------------------------------------------------------------------------------- */
 
-/* Take the first share out of a pool; they stand in the order in which they came. */
+/* Take the first text out of a pool; they stand in the order in which they came. */
 static void drop_first(struct pool *pool)
 {
-    const size_t end = pool->given[0].end;
+    const struct given first = pool->given[0];
+    const size_t end = first.end;
 
     memmove(pool->text, pool->text + end, pool->len - end);
     pool->len -= end;
     sherd_wipe(pool->text + pool->len, end);
     pool->count--;
+    memmove(pool->given, pool->given + 1, pool->count * sizeof(pool->given[0]));
     for (size_t i = 0; i < pool->count; i++)
-        pool->given[i] = (struct given){.end = pool->given[i + 1].end - end, .given_ns = pool->given[i + 1].given_ns};
-    pool->progress.given = (uint8_t)pool->count;
+        pool->given[i].end -= end;
+    pool->progress.given = (uint8_t)(pool->progress.given - first.shares);
     if (pool->count == 0)
         drain(pool);
 }
@@ -195,8 +198,8 @@ static enum sherd_err append(struct pool *pool, struct sherd_span share, size_t 
 }
 
 /* One more share of that seal: with those that are there, it is checked once more, for one that is there twice. */
-static enum sherd_err add(struct pool *pool, struct sherd_span share, sherd_operators_check_fn *check, void *arg,
-                          struct sherd_wire_unsealed *out)
+static enum sherd_err add(struct pool *pool, struct sherd_span share, unsigned shares, sherd_operators_check_fn *check,
+                          void *arg, struct sherd_wire_unsealed *out)
 {
     struct sherd_wire_unsealed all = {0};
     size_t len = 0;
@@ -207,7 +210,7 @@ static enum sherd_err add(struct pool *pool, struct sherd_span share, sherd_oper
         sherd_wipe(pool->text + pool->len, len - pool->len);
         return err;
     }
-    pool->given[pool->count] = (struct given){.end = len, .given_ns = sherd_clock()->monotonic_ns()};
+    pool->given[pool->count] = (struct given){.end = len, .shares = shares, .given_ns = sherd_clock()->monotonic_ns()};
     pool->count++;
     pool->len = len;
     pool->progress = all.progress;
@@ -223,10 +226,9 @@ enum sherd_err sherd_operators_give(struct sherd_operators *operators, struct sh
 
     expire(operators);
     SHERD_TRY(check(arg, share, &alone));
-    SHERD_ENSURE(alone.progress.given == 1, SHERD_ERR_INVALID, "give one share at a time");
     struct pool *pool = pool_of(operators, alone.progress.seal);
     SHERD_ENSURE(pool != NULL, SHERD_ERR_LIMIT, "shares of too many seals at a time");
-    const enum sherd_err err = add(pool, share, check, arg, out);
+    const enum sherd_err err = add(pool, share, alone.progress.given, check, arg, out);
     if (pool->count == 0)
         drain(pool);
     SHERD_TRY(err);

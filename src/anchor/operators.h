@@ -47,8 +47,8 @@ SHERD_MUST_USE enum sherd_err sherd_operators_admit(struct sherd_operators *oper
 void sherd_operators_tried(struct sherd_operators *operators, uid_t uid, enum sherd_err outcome);
 
 /**
- * Take a share.
- * @param[in]  share    its text; copied
+ * Take a share, or some at a time: all of them, or none.
+ * @param[in]  share    the text; copied
  * @param[out] out      how far unsealing by its seal is now
  * @param[out] out_all  where that is enough: the texts of all of them, borrowed until the next call; else empty
  * @return SHERD_OK; as check(); SHERD_ERR_NO_MEMORY

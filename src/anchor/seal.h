@@ -74,9 +74,6 @@ struct sherd_shares_seal {
  */
 SHERD_MUST_USE enum sherd_err sherd_shares_parse(struct sherd_span text, struct sherd_shares *out_shares);
 
-/** Check what is asked for. @return SHERD_OK; SHERD_ERR_INVALID */
-SHERD_MUST_USE enum sherd_err sherd_shares_options_check(const struct sherd_shares_options *options);
-
 /**
  * Seal a root key by shares.
  * @param[in]  replaced    the set that the shares replace; NULL for none

@@ -242,7 +242,7 @@ static void code_unseal(struct sherd_wire *wire, void *message)
     struct sherd_wire_unseal *unseal = message;
 
     unseal->kind = (enum sherd_wire_unseal_kind)code_enum(wire, (unsigned)unseal->kind, SHERD_WIRE_PASSPHRASE,
-                                                          SHERD_WIRE_SHARE);
+                                                          SHERD_WIRE_SHARES);
     code_bool(wire, &unseal->has_idle);
     if (unseal->has_idle)
         code_u64(wire, &unseal->idle_s);

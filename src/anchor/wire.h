@@ -22,8 +22,8 @@
  * Most bytes of a frame that holds no list. Such frames, and so most that hold keys, fit secret memory of that size.
  */
 #define SHERD_WIRE_SMALL_BYTES_MAX ((size_t)8 << 10)
-/** Most bytes of what unseals: a passphrase, the text of a key file or of a share. */
-#define SHERD_WIRE_UNSEAL_BYTES_MAX 4096U
+/** Most bytes of what unseals: a passphrase, the text of a key file or of some shares. */
+#define SHERD_WIRE_UNSEAL_BYTES_MAX 7168U
 
 enum sherd_wire_verb {
     SHERD_WIRE_HELLO = 1,
@@ -187,7 +187,7 @@ struct sherd_wire_progress {
 enum sherd_wire_unseal_kind {
     SHERD_WIRE_PASSPHRASE = 1,
     SHERD_WIRE_KEY_FILE = 2,
-    SHERD_WIRE_SHARE = 3,
+    SHERD_WIRE_SHARES = 3,
 };
 
 /** Call SHERD_WIRE_UNSEAL. Lies in secret memory. */

@@ -201,12 +201,12 @@ static enum sherd_err check_shares(void *arg, struct sherd_span shares, struct s
     return SHERD_OK;
 }
 
-/* One share; with the last one that is needed, all of them unseal. */
-static enum sherd_err take_share(struct agent *agent, struct sherd_span share, struct sherd_wire_unsealed *out)
+/* Shares, mostly one; with the last one that is needed, all of them unseal. */
+static enum sherd_err take_shares(struct agent *agent, struct sherd_span shares, struct sherd_wire_unsealed *out)
 {
     struct sherd_unseal unseal = {0};
 
-    SHERD_TRY(sherd_operators_give(agent->operators, share, check_shares, agent, out, &unseal.shares));
+    SHERD_TRY(sherd_operators_give(agent->operators, shares, check_shares, agent, out, &unseal.shares));
     if (unseal.shares.len == 0)
         return SHERD_OK;
     const enum sherd_err err = open_vault(agent, &unseal);
@@ -220,8 +220,8 @@ static enum sherd_err unseal_by(struct agent *agent, uid_t uid, const struct she
 {
     struct sherd_unseal by = {0};
 
-    if (unseal->kind == SHERD_WIRE_SHARE)
-        return take_share(agent, unseal->secret, out);
+    if (unseal->kind == SHERD_WIRE_SHARES)
+        return take_shares(agent, unseal->secret, out);
     SHERD_ENSURE(uid == agent->options->place.owner, SHERD_ERR_DENIED,
                  "a passphrase or key file is taken from the owner of the vault's directory; others give shares");
     if (unseal->kind == SHERD_WIRE_PASSPHRASE)

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sherd unseal: start the vault's agent, and unseal it: by a passphrase, a key file, or one share after another. */
+#include "anchor/serve.h"
 #include "cli/agent.h"
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/shares.h"
 #include "cli/text.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { OPT_SHARE_FILE, OPT_IDLE, OPT_OPERATORS };
+enum { OPT_IDLE, OPT_OPERATORS };
 
 static const struct cli_option options[] = {
-    [OPT_SHARE_FILE] = {"share-file", 0, "FILE", "give one share, read from a file, or from standard input (-)"},
     [OPT_IDLE] = {"idle", 0, "TIME", "seal after this long without a command: 15m, 1h, 30s; 0 for never (15m)"},
     [OPT_OPERATORS] = {"operators", 0, NULL, "let other users of this machine give shares, and ask for the state"},
     {0},
@@ -49,57 +50,40 @@ static enum sherd_err parse_idle(const struct cli *cli, struct sherd_wire_unseal
     return SHERD_OK;
 }
 
-/* Whether the vault is one that shares open; an operator who cannot look is asked for a share, too. */
-static enum sherd_err see_seal(void *arg, const struct sherd_seal_info *info)
-{
-    bool *others = arg;
-
-    *others = *others || info->kind == SHERD_SEAL_PASSPHRASE || info->kind == SHERD_SEAL_KEY_FILE;
-    return SHERD_OK;
-}
-
-static bool wants_share(const struct cli *cli, const char *path)
-{
-    bool others = false;
-
-    if (cli_unseal_given(cli))
-        return false;
-    if (cli_value(cli, OPT_SHARE_FILE) != NULL)
-        return true;
-    return sherd_seal_each(path, see_seal, &others) != SHERD_OK || !others;
-}
-
-static enum sherd_err read_what_unseals(const struct cli *cli, const char *path, struct cli_unseal *by,
+/* What was given; else a share, if the vault is opened by shares, or by one who cannot look into it. */
+static enum sherd_err read_what_unseals(const struct cli *cli, const char *path, bool owner, struct cli_unseal *by,
                                         struct sherd_wire_unseal *unseal)
 {
-    SHERD_ENSURE(!cli_unseal_given(cli) || cli_value(cli, OPT_SHARE_FILE) == NULL, SHERD_ERR_INVALID,
-                 "give a share, or a passphrase or key file");
-    if (wants_share(cli, path)) {
-        SHERD_TRY(cli_share_read(cli, cli_value(cli, OPT_SHARE_FILE), by));
-        unseal->kind = SHERD_WIRE_SHARE;
-        unseal->secret = by->unseal.shares;
-        return SHERD_OK;
-    }
-    SHERD_TRY(cli_unseal_read(cli, false, by));
-    unseal->kind = by->unseal.key_file.len > 0 ? SHERD_WIRE_KEY_FILE : SHERD_WIRE_PASSPHRASE;
-    unseal->secret = by->unseal.key_file.len > 0 ? by->unseal.key_file : by->unseal.passphrase;
+    if (!cli_unseal_given(cli) && (!owner || cli_shares_wanted(cli, path)))
+        SHERD_TRY(cli_share_ask(by));
+    else
+        SHERD_TRY(cli_unseal_read(cli, false, by));
+    const struct sherd_unseal *given = &by->unseal;
+    unseal->kind = given->shares.len > 0     ? SHERD_WIRE_SHARES
+                   : given->key_file.len > 0 ? SHERD_WIRE_KEY_FILE
+                                             : SHERD_WIRE_PASSPHRASE;
+    unseal->secret = given->shares.len > 0     ? given->shares
+                     : given->key_file.len > 0 ? given->key_file
+                                               : given->passphrase;
+    SHERD_ENSURE(unseal->secret.len <= SHERD_WIRE_UNSEAL_BYTES_MAX, SHERD_ERR_LIMIT,
+                 "too much at a time: give a few shares, then the others");
     return SHERD_OK;
 }
 
 /* The agent that runs, or a fresh one. */
-static enum sherd_err have_agent(const struct cli *cli, const char *path, uint64_t idle_s, struct sherd_link **out_link)
+static enum sherd_err have_agent(const struct cli *cli, const char *path, uint64_t idle_s,
+                                 struct cli_agent_place *out_place, struct sherd_link **out_link)
 {
     struct cli_agent_options start = {.idle_s = idle_s, .operators = cli_value(cli, OPT_OPERATORS) != NULL};
-    struct cli_agent_place place;
 
-    const enum sherd_err err = cli_agent_connect(path, &place, out_link);
+    const enum sherd_err err = cli_agent_connect(path, out_place, out_link);
     if (err != SHERD_ERR_NOT_FOUND)
         return err;
     SHERD_TRY(cli_agent_place(path, start.operators, &start.place));
     if (geteuid() == start.place.owner)
         SHERD_TRY(cli_vault_check(path));
     SHERD_TRY(cli_agent_start(&start));
-    return cli_agent_connect(path, &place, out_link);
+    return cli_agent_connect(path, out_place, out_link);
 }
 
 static enum sherd_err print(const struct cli *cli, const struct sherd_wire_unsealed *unsealed)
@@ -129,7 +113,8 @@ static enum sherd_err run(struct cli *cli)
 {
     SHERD_CLEANUP(sherd_link_freep) struct sherd_link *link = NULL;
     SHERD_CLEANUP(cli_unseal_done) struct cli_unseal by = {0};
-    struct sherd_wire_progress shares[1];
+    struct sherd_wire_progress shares[SHERD_SERVE_PROGRESS_MAX];
+    struct cli_agent_place place;
     struct sherd_wire_unsealed unsealed = {0};
     struct sherd_wire_unseal unseal = {0};
     struct sherd_wire_status status;
@@ -138,13 +123,13 @@ static enum sherd_err run(struct cli *cli)
 
     SHERD_TRY(cli_vault_path(cli, &path));
     SHERD_TRY(parse_idle(cli, &unseal));
-    SHERD_TRY(have_agent(cli, path, unseal.idle_s, &link)); /* before anything secret is in memory: it forks */
+    SHERD_TRY(have_agent(cli, path, unseal.idle_s, &place, &link)); /* before anything secret is in memory: it forks */
     SHERD_TRY(cli_agent_status(link, &status, shares, SHERD_COUNT_OF(shares), &count));
     unsealed.unsealed = !status.sealed;
     if (status.sealed) {
         sherd_link_free(sherd_link_take(&link)); /* nobody waits while somebody types */
-        SHERD_TRY(read_what_unseals(cli, path, &by, &unseal));
-        SHERD_TRY(have_agent(cli, path, unseal.idle_s, &link));
+        SHERD_TRY(read_what_unseals(cli, path, geteuid() == place.owner, &by, &unseal));
+        SHERD_TRY(have_agent(cli, path, unseal.idle_s, &place, &link));
         SHERD_TRY(cli_agent_unseal(link, &unseal, &unsealed));
     }
     return print(cli, &unsealed);

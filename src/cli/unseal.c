@@ -5,6 +5,7 @@
 #include "cli/agent.h"
 #include "cli/cli.h"
 #include "cli/io.h"
+#include "cli/shares.h"
 #include "cli/text.h"
 #include "crypto/ct.h"
 
@@ -20,8 +21,7 @@
 #include <unistd.h>
 
 /* Room for the longest passphrase, its newline, and one byte that shows that there was more. */
-#define SECRET_BYTES ((size_t)SHERD_PASSPHRASE_BYTES_MAX + 2)
-#define SHARE_LINES 3U
+#define SECRET_BYTES CLI_SECRET_BYTES
 
 static void warn_if_readable(const struct cli *cli, int fd, const char *what)
 {
@@ -102,6 +102,37 @@ static size_t without_newline(const uint8_t *block, size_t len)
     return len > 0 && block[len - 1] == '\n' ? len - 1 : len;
 }
 
+enum sherd_err cli_ask(int tty, const char *prompt, uint8_t *block, size_t *out_len)
+{
+    SHERD_TRY(ask(tty, prompt, block, out_len));
+    *out_len = without_newline(block, *out_len);
+    return SHERD_OK;
+}
+
+enum sherd_err cli_secret_file_read(const struct cli *cli, const char *path, const char *what, uint8_t *block,
+                                    size_t *out_len)
+{
+    SHERD_TRY(read_secret_file(cli, path, what, block, out_len));
+    *out_len = without_newline(block, *out_len);
+    SHERD_ENSURE(*out_len > 0, SHERD_ERR_INVALID, "the passphrase is empty");
+    return SHERD_OK;
+}
+
+enum sherd_err cli_passphrase_read(const struct cli *cli, const char *prompt, uint8_t *block, size_t *out_len)
+{
+    if (cli->passphrase_file != NULL)
+        return cli_secret_file_read(cli, cli->passphrase_file, "passphrase file", block, out_len);
+    if (cli->passphrase_fd != NULL) {
+        SHERD_TRY(read_passphrase_fd(cli, block, out_len));
+        *out_len = without_newline(block, *out_len);
+        return SHERD_OK;
+    }
+    SHERD_CLEANUP(cli_fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    SHERD_ENSURE(tty >= 0, SHERD_ERR_INVALID,
+                 "a share is sealed by a passphrase, and there is no terminal to ask on: give --passphrase-file");
+    return cli_ask(tty, prompt, block, out_len);
+}
+
 static enum sherd_err ask_passphrase(bool fresh, uint8_t *block, size_t *out_len)
 {
     SHERD_CLEANUP(cli_fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
@@ -111,8 +142,8 @@ static enum sherd_err ask_passphrase(bool fresh, uint8_t *block, size_t *out_len
 
     SHERD_ENSURE(
         tty >= 0, SHERD_ERR_INVALID,
-        "no passphrase: there is no terminal to ask on; give --passphrase-file, --passphrase-fd or --key-file, or "
-        "`sherd unseal` first");
+        "no passphrase: there is no terminal to ask on; give --passphrase-file, --passphrase-fd, --key-file or "
+        "--share-file, or `sherd unseal` first");
     SHERD_TRY(ask(tty, fresh ? "New passphrase: " : "Passphrase: ", block, &len));
     len = without_newline(block, len);
     if (fresh) {
@@ -128,9 +159,13 @@ static enum sherd_err ask_passphrase(bool fresh, uint8_t *block, size_t *out_len
 
 static enum sherd_err choose_one(const struct cli *cli)
 {
-    const int count = (cli->passphrase_file != NULL) + (cli->passphrase_fd != NULL) + (cli->key_file != NULL);
+    const int passphrases = (cli->passphrase_file != NULL) + (cli->passphrase_fd != NULL);
 
-    SHERD_ENSURE(count <= 1, SHERD_ERR_INVALID, "give one of --passphrase-file, --passphrase-fd and --key-file");
+    /* With shares a passphrase is that of a file of a share. */
+    SHERD_ENSURE(passphrases <= 1 && (cli->key_file == NULL || passphrases + (cli->share_file_count > 0) == 0),
+                 SHERD_ERR_INVALID, "give one of --passphrase-file, --passphrase-fd, --key-file and --share-file");
+    SHERD_ENSURE(cli->identity == NULL || cli->share_file_count > 0, SHERD_ERR_INVALID,
+                 "--identity opens files of shares: give them by --share-file");
     return SHERD_OK;
 }
 
@@ -139,6 +174,10 @@ enum sherd_err cli_unseal_read(const struct cli *cli, bool fresh, struct cli_uns
     size_t len = 0;
 
     SHERD_TRY(choose_one(cli));
+    if (cli->share_file_count > 0) {
+        SHERD_ENSURE(!fresh, SHERD_ERR_INVALID, "shares are made, and not given: ask for them by --shares");
+        return cli_shares_unseal(cli, out_unseal);
+    }
     out_unseal->block = sherd_secret_alloc(2 * SECRET_BYTES);
     if (out_unseal->block == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -161,43 +200,6 @@ enum sherd_err cli_unseal_read(const struct cli *cli, bool fresh, struct cli_uns
     return SHERD_OK;
 }
 
-/* A share from the terminal: line by line, without echo, since it is as good as a passphrase to who looks on. */
-static enum sherd_err ask_share(uint8_t *block, size_t *out_len)
-{
-    SHERD_CLEANUP(cli_fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-    char prompt[32];
-    size_t len = 0;
-
-    SHERD_ENSURE(tty >= 0, SHERD_ERR_INVALID, "no share: there is no terminal to ask on; give --share-file");
-    for (unsigned line = 1; line <= SHARE_LINES; line++) {
-        size_t line_len = 0;
-
-        (void)snprintf(prompt, sizeof(prompt), "Share, line %u of %u: ", line, SHARE_LINES);
-        SHERD_TRY(ask(tty, prompt, block + len, &line_len));
-        len += line_len;
-    }
-    *out_len = len;
-    return SHERD_OK;
-}
-
-enum sherd_err cli_share_read(const struct cli *cli, const char *file, struct cli_unseal *out_unseal)
-{
-    size_t len = 0;
-
-    out_unseal->block = sherd_secret_alloc(SHARE_LINES * SECRET_BYTES);
-    if (out_unseal->block == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    if (file == NULL)
-        SHERD_TRY(ask_share(out_unseal->block, &len));
-    else if (strcmp(file, "-") == 0)
-        SHERD_TRY(read_secret(cli, STDIN_FILENO, "share", out_unseal->block, &len));
-    else
-        SHERD_TRY(read_secret_file(cli, file, "share file", out_unseal->block, &len));
-    SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the share is empty");
-    out_unseal->unseal.shares = sherd_span_of(out_unseal->block, len);
-    return SHERD_OK;
-}
-
 void cli_unseal_done(struct cli_unseal *unseal)
 {
     sherd_secret_free(unseal->block);
@@ -206,7 +208,8 @@ void cli_unseal_done(struct cli_unseal *unseal)
 
 bool cli_unseal_given(const struct cli *cli)
 {
-    return cli->passphrase_file != NULL || cli->passphrase_fd != NULL || cli->key_file != NULL;
+    return cli->passphrase_file != NULL || cli->passphrase_fd != NULL || cli->key_file != NULL ||
+           cli->share_file_count > 0;
 }
 
 enum sherd_err cli_vault_check(const char *path)
@@ -265,7 +268,10 @@ enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sh
 
     SHERD_TRY(cli_vault_path(cli, &path));
     SHERD_TRY(cli_vault_check(path));
-    SHERD_TRY(cli_unseal_read(cli, false, &unseal));
+    if (cli_shares_wanted(cli, path))
+        SHERD_TRY(cli_shares_ask(path, &unseal));
+    else
+        SHERD_TRY(cli_unseal_read(cli, false, &unseal));
     return sherd_vault_open(path, &unseal.unseal, &options, out_vault);
 }
 
