@@ -154,8 +154,22 @@ SHERD_MUST_USE enum sherd_err cli_ask(int tty, const char *prompt, uint8_t *bloc
 /** Wipe and give back. */
 void cli_unseal_done(struct cli_unseal *unseal);
 
-/** Unseal and open the vault of the command line. @return as sherd_vault_open() and cli_unseal_read() */
+/** Whether an option says what unseals. */
+bool cli_unseal_given(const struct cli *cli);
+
+/**
+ * Whether there is a vault: said before anybody is asked for a passphrase. @return SHERD_OK; SHERD_ERR_NOT_FOUND; ...
+ */
+SHERD_MUST_USE enum sherd_err cli_vault_check(const char *path);
+
+/**
+ * Open the vault of the command line: through its agent, if one runs that has it unsealed and no option says what
+ * unseals; else as cli_vault_unseal(). @return as sherd_vault_open() and cli_unseal_read()
+ */
 SHERD_MUST_USE enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault);
+
+/** Unseal and open it in this process, whatever agent runs: for what only who can unseal may do, as changing seals. */
+SHERD_MUST_USE enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault);
 
 /** Whether a file, which need not exist, lies in a vault: its directory or one above holds sherd.vault. */
 bool cli_inside_vault(const char *path);

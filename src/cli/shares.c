@@ -255,6 +255,20 @@ static enum sherd_err ask_next(int tty, const char *vault, struct cli_shares *sh
     return say(tty, text);
 }
 
+enum sherd_err cli_share_ask(struct cli_unseal *out_unseal)
+{
+    SHERD_CLEANUP(cli_fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    SHERD_CLEANUP(cli_shares_done) struct cli_shares shares = {0};
+
+    SHERD_ENSURE(tty >= 0, SHERD_ERR_INVALID, "no share: there is no terminal to ask on; give it by --share-file");
+    SHERD_TRY(shares_begin(&shares));
+    SHERD_TRY(ask_share(tty, &shares));
+    out_unseal->block = shares.block;
+    out_unseal->unseal.shares = sherd_buf_span(&shares.text);
+    shares.block = NULL; /* handed over */
+    return SHERD_OK;
+}
+
 enum sherd_err cli_shares_ask(const char *vault, struct cli_unseal *out_unseal)
 {
     SHERD_CLEANUP(cli_fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);

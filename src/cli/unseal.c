@@ -2,6 +2,7 @@
 /* What unseals the vault: read from a file or descriptor, or asked on the terminal; always in secret memory. */
 #include "base/mem.h"
 #include "base/secret.h"
+#include "cli/agent.h"
 #include "cli/cli.h"
 #include "cli/io.h"
 #include "cli/shares.h"
@@ -142,7 +143,7 @@ static enum sherd_err ask_passphrase(bool fresh, uint8_t *block, size_t *out_len
     SHERD_ENSURE(
         tty >= 0, SHERD_ERR_INVALID,
         "no passphrase: there is no terminal to ask on; give --passphrase-file, --passphrase-fd, --key-file or "
-        "--share-file");
+        "--share-file, or `sherd unseal` first");
     SHERD_TRY(ask(tty, fresh ? "New passphrase: " : "Passphrase: ", block, &len));
     len = without_newline(block, len);
     if (fresh) {
@@ -205,8 +206,13 @@ void cli_unseal_done(struct cli_unseal *unseal)
     *unseal = (struct cli_unseal){0};
 }
 
-/* Said before anybody is asked for a passphrase. */
-static enum sherd_err check_vault(const char *path)
+bool cli_unseal_given(const struct cli *cli)
+{
+    return cli->passphrase_file != NULL || cli->passphrase_fd != NULL || cli->key_file != NULL ||
+           cli->share_file_count > 0;
+}
+
+enum sherd_err cli_vault_check(const char *path)
 {
     SHERD_CLEANUP(cli_fd_closep) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
@@ -218,14 +224,50 @@ static enum sherd_err check_vault(const char *path)
     return SHERD_OK;
 }
 
+/*
+ * Through the agent, if one runs that has the vault unsealed and serves this user.
+ * @return SHERD_OK, with *out_vault unset where there is no such agent; as sherd_vault_open()
+ */
+static enum sherd_err open_by_agent(const char *path, bool read_only, struct sherd_vault **out_vault)
+{
+    struct sherd_vault_open_options options = {.read_only = read_only};
+    struct cli_agent_place place;
+    enum sherd_err err = SHERD_ERR_SEALED;
+
+    for (unsigned shared = 0; shared < 2 && err == SHERD_ERR_SEALED; shared++) {
+        if (cli_agent_place(path, shared == 1, &place) != SHERD_OK)
+            continue;
+        options.agent = place.socket;
+        err = sherd_vault_open(path, NULL, &options, out_vault);
+        if (place.shared)
+            break;
+    }
+    return err == SHERD_ERR_SEALED || err == SHERD_ERR_DENIED ? SHERD_OK : err;
+}
+
 enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
+{
+    struct sherd_vault *vault = NULL;
+    const char *path = NULL;
+
+    SHERD_TRY(cli_vault_path(cli, &path));
+    SHERD_TRY(cli_vault_check(path));
+    if (!cli_unseal_given(cli))
+        SHERD_TRY(open_by_agent(path, read_only, &vault));
+    if (vault == NULL)
+        return cli_vault_unseal(cli, read_only, out_vault);
+    *out_vault = vault;
+    return SHERD_OK;
+}
+
+enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
 {
     SHERD_CLEANUP(cli_unseal_done) struct cli_unseal unseal = {0};
     const struct sherd_vault_open_options options = {.read_only = read_only};
     const char *path = NULL;
 
     SHERD_TRY(cli_vault_path(cli, &path));
-    SHERD_TRY(check_vault(path));
+    SHERD_TRY(cli_vault_check(path));
     if (cli_shares_wanted(cli, path))
         SHERD_TRY(cli_shares_ask(path, &unseal));
     else
