@@ -720,13 +720,13 @@ enum sherd_err sherd_entities_up_to_date(struct sherd_entities *entities, const 
 
 /* --- checking ----------------------------------------------------------------------------------------------------- */
 
-/* An entity that is there must be found by its id, under one of the hash keys. */
+/* An entity that is there must be found by its id, under one of the hash keys: in the store, whatever is held. */
 static enum sherd_err check_found(struct sherd_entities *entities, const struct sherd_entity_key_entry *entry)
 {
-    struct sherd_ref entity;
+    struct sherd_entity_lookup lookup;
 
-    const enum sherd_err err = sherd_entities_find(entities, &entry->collection, entry->entity_id, &entity);
-    if (err == SHERD_ERR_NOT_FOUND || (err == SHERD_OK && !sherd_same_ref(&entity, &entry->entity)))
+    const enum sherd_err err = find_any(entities, &entry->collection, entry->entity_id, &lookup);
+    if (err == SHERD_ERR_NOT_FOUND || (err == SHERD_OK && !sherd_same_ref(&lookup.entity, &entry->entity)))
         return sherd_fail(SHERD_ERR_TAMPERED, "an entity is not found by its id: an entry was removed or changed");
     return err;
 }
