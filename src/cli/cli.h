@@ -129,6 +129,15 @@ void cli_unseal_done(struct cli_unseal *unseal);
 /** Unseal and open the vault of the command line. @return as sherd_vault_open() and cli_unseal_read() */
 SHERD_MUST_USE enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault);
 
+/**
+ * Read the private keys of a file, "-" for standard input.
+ * @param[in]  path          NULL for none, which gives no identity
+ * @param[out] out_identity  end with sherd_identity_free()
+ * @return as sherd_identity_parse(); SHERD_ERR_IO
+ */
+SHERD_MUST_USE enum sherd_err cli_identity_read(const struct cli *cli, const char *path,
+                                                struct sherd_identity **out_identity);
+
 /** Whether a file, which need not exist, lies in a vault: its directory or one above holds sherd.vault. */
 bool cli_inside_vault(const char *path);
 
@@ -146,6 +155,11 @@ static inline void cli_writer_abortp(struct sherd_writer **writer)
 static inline void cli_reader_closep(struct sherd_reader **reader)
 {
     sherd_reader_close(*reader);
+}
+
+static inline void cli_identity_freep(struct sherd_identity **identity)
+{
+    sherd_identity_free(*identity);
 }
 
 static inline void cli_info_freep(struct sherd_record_info **info)

@@ -20,6 +20,8 @@
 
 /* Room for the longest passphrase, its newline, and one byte that shows that there was more. */
 #define SECRET_BYTES ((size_t)SHERD_PASSPHRASE_BYTES_MAX + 2)
+/* Longest file of private keys, with their comments. */
+#define IDENTITY_BYTES ((size_t)256 << 10)
 
 static void warn_if_readable(const struct cli *cli, int fd, const char *what)
 {
@@ -187,6 +189,31 @@ enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sher
     SHERD_TRY(check_vault(path));
     SHERD_TRY(cli_unseal_read(cli, false, &unseal));
     return sherd_vault_open(path, &unseal.unseal, &options, out_vault);
+}
+
+static enum sherd_err identity_open(const struct cli *cli, const char *path, int *out_fd)
+{
+    const enum sherd_err err = cli_input_open(cli, path, out_fd);
+
+    return err == SHERD_ERR_NOT_FOUND ? sherd_fail(SHERD_ERR_IO, "--identity: there is no file %.120s", path) : err;
+}
+
+enum sherd_err cli_identity_read(const struct cli *cli, const char *path, struct sherd_identity **out_identity)
+{
+    SHERD_CLEANUP(cli_secret_freep) uint8_t *block = NULL;
+    SHERD_CLEANUP(cli_fd_closep) int fd = -1;
+    size_t len = 0;
+
+    if (path == NULL)
+        return SHERD_OK;
+    block = sherd_secret_alloc(IDENTITY_BYTES);
+    if (block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(identity_open(cli, path, &fd));
+    warn_if_readable(cli, fd, "identity file");
+    SHERD_TRY(cli_read_full(fd, cli_input_name(path), block, IDENTITY_BYTES, &len));
+    SHERD_ENSURE(len < IDENTITY_BYTES, SHERD_ERR_INVALID, "--identity: the file is too long to be one of private keys");
+    return sherd_identity_parse(sherd_span_of(block, len), out_identity);
 }
 
 bool cli_inside_vault(const char *path)
