@@ -69,7 +69,7 @@ struct cli {
     const char *passphrase_file;
     const char *passphrase_fd;
     const char *key_file;
-    const char *identity;                         /**< opens files of shares that are sealed to their holders */
+    const char *share_identity;                         /**< opens files of shares that are sealed to their holders */
     const char *share_files[CLI_SHARE_FILES_MAX]; /**< share_file_count of them; "-" is standard input */
     size_t share_file_count;
     bool json;
@@ -171,6 +171,15 @@ SHERD_MUST_USE enum sherd_err cli_vault_open(const struct cli *cli, bool read_on
 /** Unseal and open it in this process, whatever agent runs: for what only who can unseal may do, as changing seals. */
 SHERD_MUST_USE enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault);
 
+/**
+ * Read the private keys of a file, "-" for standard input.
+ * @param[in]  path          NULL for none, which gives no identity
+ * @param[out] out_identity  end with sherd_identity_free()
+ * @return as sherd_identity_parse(); SHERD_ERR_IO
+ */
+SHERD_MUST_USE enum sherd_err cli_identity_read(const struct cli *cli, const char *path,
+                                                struct sherd_identity **out_identity);
+
 /** Whether a file, which need not exist, lies in a vault: its directory or one above holds sherd.vault. */
 bool cli_inside_vault(const char *path);
 
@@ -188,6 +197,11 @@ static inline void cli_writer_abortp(struct sherd_writer **writer)
 static inline void cli_reader_closep(struct sherd_reader **reader)
 {
     sherd_reader_close(*reader);
+}
+
+static inline void cli_identity_freep(struct sherd_identity **identity)
+{
+    sherd_identity_free(*identity);
 }
 
 static inline void cli_info_freep(struct sherd_record_info **info)

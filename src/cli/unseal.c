@@ -22,6 +22,8 @@
 
 /* Room for the longest passphrase, its newline, and one byte that shows that there was more. */
 #define SECRET_BYTES CLI_SECRET_BYTES
+/* Longest file of private keys, with their comments. */
+#define IDENTITY_BYTES ((size_t)256 << 10)
 
 static void warn_if_readable(const struct cli *cli, int fd, const char *what)
 {
@@ -164,8 +166,8 @@ static enum sherd_err choose_one(const struct cli *cli)
     /* With shares a passphrase is that of a file of a share. */
     SHERD_ENSURE(passphrases <= 1 && (cli->key_file == NULL || passphrases + (cli->share_file_count > 0) == 0),
                  SHERD_ERR_INVALID, "give one of --passphrase-file, --passphrase-fd, --key-file and --share-file");
-    SHERD_ENSURE(cli->identity == NULL || cli->share_file_count > 0, SHERD_ERR_INVALID,
-                 "--identity opens files of shares: give them by --share-file");
+    SHERD_ENSURE(cli->share_identity == NULL || cli->share_file_count > 0, SHERD_ERR_INVALID,
+                 "--share-identity opens files of shares: give them by --share-file");
     return SHERD_OK;
 }
 
@@ -273,6 +275,31 @@ enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sh
     else
         SHERD_TRY(cli_unseal_read(cli, false, &unseal));
     return sherd_vault_open(path, &unseal.unseal, &options, out_vault);
+}
+
+static enum sherd_err identity_open(const struct cli *cli, const char *path, int *out_fd)
+{
+    const enum sherd_err err = cli_input_open(cli, path, out_fd);
+
+    return err == SHERD_ERR_NOT_FOUND ? sherd_fail(SHERD_ERR_IO, "--identity: there is no file %.120s", path) : err;
+}
+
+enum sherd_err cli_identity_read(const struct cli *cli, const char *path, struct sherd_identity **out_identity)
+{
+    SHERD_CLEANUP(cli_secret_freep) uint8_t *block = NULL;
+    SHERD_CLEANUP(cli_fd_closep) int fd = -1;
+    size_t len = 0;
+
+    if (path == NULL)
+        return SHERD_OK;
+    block = sherd_secret_alloc(IDENTITY_BYTES);
+    if (block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(identity_open(cli, path, &fd));
+    warn_if_readable(cli, fd, "identity file");
+    SHERD_TRY(cli_read_full(fd, cli_input_name(path), block, IDENTITY_BYTES, &len));
+    SHERD_ENSURE(len < IDENTITY_BYTES, SHERD_ERR_INVALID, "--identity: the file is too long to be one of private keys");
+    return sherd_identity_parse(sherd_span_of(block, len), out_identity);
 }
 
 bool cli_inside_vault(const char *path)
