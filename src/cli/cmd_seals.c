@@ -147,7 +147,7 @@ static enum sherd_err read_new(const struct cli *cli, struct cli_unseal *out_uns
     fresh.passphrase_fd = NULL;
     fresh.key_file = cli_value(cli, OPT_KEY_FILE);
     fresh.share_file_count = 0;
-    fresh.identity = NULL;
+    fresh.share_identity = NULL;
     return cli_unseal_read(&fresh, true, out_unseal);
 }
 
