@@ -600,15 +600,18 @@ static enum sherd_err load(struct sherd_entities *entities, const struct sherd_e
 
 /*
  * Hold the key of a pin for reading, loading it first where it must; the caller unlocks on SHERD_OK. Another may take
- * the slot between loading and locking, so it is tried again.
+ * the slot between loading and locking, so it is tried again. What was just loaded is as good as a look at that moment,
+ * however often the notice is raised.
  */
 static enum sherd_err acquire(struct sherd_entities *entities, const struct sherd_pin *pin,
                               const struct sherd_hmac_key **out_wrapping)
 {
-    for (unsigned tries = 0; tries < SHERD_ENTITIES_TRIES_MAX; tries++) {
-        const struct sherd_entities_stamp now = sherd_entities_now(entities);
-        const struct key_slot *slot = &entities->keys[key_slot_of(&pin->entity, pin->entity_key_version, pin->epoch)];
+    const struct key_slot *slot = &entities->keys[key_slot_of(&pin->entity, pin->entity_key_version, pin->epoch)];
+    struct sherd_entities_stamp now;
 
+    for (unsigned tries = 0; tries < SHERD_ENTITIES_TRIES_MAX; tries++) {
+        if (tries % 2 == 0)
+            now = sherd_entities_now(entities);
         (void)pthread_rwlock_rdlock(&entities->lock);
         if (holds(&slot->stamp, &now) && sherd_same_ref(&slot->entity, &pin->entity) &&
             slot->version == pin->entity_key_version && slot->epoch == pin->epoch) {
