@@ -194,7 +194,7 @@ static struct served *served_of(const struct anchor_test *test)
     return NULL;
 }
 
-/* --- what the embedded one's tests do not call --------------------------------------------------------------------- */
+/* --- what the embedded one's tests do not call -------------------------------------------------------------------- */
 
 static enum sherd_err count_masters(void *arg, const struct sherd_master_info *info)
 {
@@ -308,7 +308,7 @@ static void test_anchor_remote_entities__are_found_and_erased(void **state)
     assert_int_equal(epoch, 2);
 }
 
-/* --- many at once -------------------------------------------------------------------------------------------------- */
+/* --- many at once ------------------------------------------------------------------------------------------------- */
 
 #define THREADS 12U /* more than there are connections */
 
@@ -361,7 +361,7 @@ static void test_anchor_remote_pin_commit__takes_many_at_once(void **state)
     sherd_refs_done(&dropped);
 }
 
-/* --- refusals and bad peers ---------------------------------------------------------------------------------------- */
+/* --- refusals and bad peers --------------------------------------------------------------------------------------- */
 
 static void test_anchor_remote_refusal__keeps_code_and_words(void **state)
 {
