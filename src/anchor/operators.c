@@ -16,12 +16,12 @@
 #define POOL_SHARES_MAX 255U
 
 /* One user. */
-struct operator
-{
+struct user {
     bool used;
     uid_t uid;
     unsigned failures;
     uint64_t until_ns; /* its pause */
+    uint64_t seen_ns;
 };
 
 /* A text in a pool: where it ends, how many shares it is, and when it came. */
@@ -41,7 +41,7 @@ struct pool {
 };
 
 struct sherd_operators {
-    struct operator operators[SHERD_OPERATORS_MAX]; /* the first one is the owner */
+    struct user operators[SHERD_OPERATORS_MAX]; /* the first one is the owner */
     struct pool pools[POOLS_MAX];
 };
 
@@ -51,7 +51,7 @@ enum sherd_err sherd_operators_new(uid_t owner, struct sherd_operators **out_ope
 
     if (operators == NULL)
         return SHERD_ERR_NO_MEMORY;
-    operators->operators[0] = (struct operator){.used = true, .uid = owner };
+    operators->operators[0] = (struct user){.used = true, .uid = owner};
     *out_operators = operators;
     return SHERD_OK;
 }
@@ -72,7 +72,7 @@ void sherd_operators_free(struct sherd_operators *operators)
 
 /* --- failures ----------------------------------------------------------------------------------------------------- */
 
-static struct operator* find(struct sherd_operators *operators, uid_t uid)
+static struct user *find(struct sherd_operators *operators, uid_t uid)
 {
     for (size_t i = 0; i < SHERD_OPERATORS_MAX; i++)
         if (operators->operators[i].used && operators->operators[i].uid == uid)
@@ -80,32 +80,35 @@ static struct operator* find(struct sherd_operators *operators, uid_t uid)
     return NULL;
 }
 
-/* Room for one more user: of one who has no pause. @return NULL: there is none */
-static struct operator* make_room(struct sherd_operators *operators, uid_t uid, uint64_t now_ns)
+/* Room for one more user: that of the one who was not seen for longest and has no pause. @return NULL: there is none */
+static struct user *make_room(struct sherd_operators *operators, uid_t uid, uint64_t now_ns)
 {
-    for (size_t i = 1; i < SHERD_OPERATORS_MAX; i++) {
-        struct operator* operator= & operators->operators[i];
+    struct user *oldest = NULL;
 
-        if (!operator->used || operator->until_ns <= now_ns) {
-            *operator=(struct operator) {.used = true, .uid = uid };
-            return operator;
-        }
+    for (size_t i = 1; i < SHERD_OPERATORS_MAX; i++) {
+        struct user *user = &operators->operators[i];
+
+        if (user->until_ns <= now_ns && (oldest == NULL || user->seen_ns < oldest->seen_ns))
+            oldest = user; /* one that was never used was never seen */
     }
-    return NULL;
+    if (oldest != NULL)
+        *oldest = (struct user){.used = true, .uid = uid};
+    return oldest;
 }
 
 enum sherd_err sherd_operators_admit(struct sherd_operators *operators, uid_t uid)
 {
     const uint64_t now_ns = sherd_clock()->monotonic_ns();
-    const struct operator* operator= find(operators, uid);
+    struct user *user = find(operators, uid);
 
-    if (operator== NULL)
-        operator= make_room(operators, uid, now_ns);
-    SHERD_ENSURE(operator!= NULL, SHERD_ERR_BUSY, "too many users try to unseal: try again in a minute");
-    if (operator->until_ns <= now_ns)
+    if (user == NULL)
+        user = make_room(operators, uid, now_ns);
+    SHERD_ENSURE(user != NULL, SHERD_ERR_BUSY, "too many users try to unseal: try again in a minute");
+    user->seen_ns = now_ns;
+    if (user->until_ns <= now_ns)
         return SHERD_OK;
-    return sherd_fail(SHERD_ERR_BUSY, "you failed %u times: try again in %llu s", operator->failures,
-                      (unsigned long long)((operator->until_ns - now_ns) / SECOND_NS + 1));
+    return sherd_fail(SHERD_ERR_BUSY, "you failed %u times: try again in %llu s", user->failures,
+                      (unsigned long long)((user->until_ns - now_ns) / SECOND_NS + 1));
 }
 
 static bool counts_as_failure(enum sherd_err outcome)
@@ -116,25 +119,25 @@ static bool counts_as_failure(enum sherd_err outcome)
 
 void sherd_operators_tried(struct sherd_operators *operators, uid_t uid, enum sherd_err outcome)
 {
-    struct operator* operator= find(operators, uid);
+    struct user *user = find(operators, uid);
     uint64_t pause_s = 1;
 
-    if (operator== NULL)
+    if (user == NULL)
         return; /* whoever took its place did so because it had no pause */
     if (!counts_as_failure(outcome)) {
         if (outcome == SHERD_OK)
-            operator->failures = 0;
+            user->failures = 0;
         return;
     }
-    operator->failures++;
-    if (operator->failures <= SHERD_OPERATORS_FREE_FAILURES)
+    user->failures++;
+    if (user->failures <= SHERD_OPERATORS_FREE_FAILURES)
         return;
-    for (unsigned i = SHERD_OPERATORS_FREE_FAILURES + 1; i < operator->failures && pause_s<SHERD_OPERATORS_PAUSE_S_MAX;
+    for (unsigned i = SHERD_OPERATORS_FREE_FAILURES + 1; i < user->failures && pause_s < SHERD_OPERATORS_PAUSE_S_MAX;
          i++)
         pause_s *= 2;
     if (pause_s > SHERD_OPERATORS_PAUSE_S_MAX)
         pause_s = SHERD_OPERATORS_PAUSE_S_MAX;
-    operator->until_ns = sherd_clock()->monotonic_ns() + pause_s * SECOND_NS;
+    user->until_ns = sherd_clock()->monotonic_ns() + pause_s * SECOND_NS;
 }
 
 /* --- shares ------------------------------------------------------------------------------------------------------- */

@@ -69,7 +69,7 @@ struct cli {
     const char *passphrase_file;
     const char *passphrase_fd;
     const char *key_file;
-    const char *share_identity;                         /**< opens files of shares that are sealed to their holders */
+    const char *share_identity;                   /**< opens files of shares that are sealed to their holders */
     const char *share_files[CLI_SHARE_FILES_MAX]; /**< share_file_count of them; "-" is standard input */
     size_t share_file_count;
     bool json;

@@ -74,12 +74,13 @@ static enum sherd_err open_by_identity(const struct cli *cli, struct sherd_span 
     if (identities == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_ENSURE(cli->share_identity != NULL, SHERD_ERR_DENIED,
-                 "a share is sealed to its holder's key: give the private one by --share-identity");
+                 "a share is sealed to its holder's key: give the private one by --holder-identity");
     SHERD_CLEANUP(cli_fd_closep) int fd = open(cli->share_identity, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return sherd_fail_errno(SHERD_ERR_IO, "identity %.120s", cli->share_identity);
     SHERD_TRY(cli_read_full(fd, "identity", identities->text, sizeof(identities->text), &len));
-    SHERD_ENSURE(len < sizeof(identities->text), SHERD_ERR_INVALID, "the file of --share-identity is too long to be one");
+    SHERD_ENSURE(len < sizeof(identities->text), SHERD_ERR_INVALID,
+                 "the file of --holder-identity is too long to be one");
     SHERD_TRY(sherd_age_identities_parse(sherd_span_of(identities->text, len), IDENTITIES_MAX, identities->keys,
                                          &count));
     return sherd_age_open(identities->keys, count, file, out_plain);

@@ -167,7 +167,7 @@ static enum sherd_err choose_one(const struct cli *cli)
     SHERD_ENSURE(passphrases <= 1 && (cli->key_file == NULL || passphrases + (cli->share_file_count > 0) == 0),
                  SHERD_ERR_INVALID, "give one of --passphrase-file, --passphrase-fd, --key-file and --share-file");
     SHERD_ENSURE(cli->share_identity == NULL || cli->share_file_count > 0, SHERD_ERR_INVALID,
-                 "--share-identity opens files of shares: give them by --share-file");
+                 "--holder-identity opens files of shares: give them by --share-file");
     return SHERD_OK;
 }
 

@@ -119,7 +119,7 @@ static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unsea
     return check_owners(vault);
 }
 
-/* --- an anchor that runs elsewhere --------------------------------------------------------------------------------- */
+/* --- an anchor that runs elsewhere -------------------------------------------------------------------------------- */
 
 struct sherd_vault_agent {
     uid_t uid; /* whose the vault's directory is, and so the agent must be */
