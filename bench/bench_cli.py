@@ -313,7 +313,8 @@ def measure_agent(folder, program):
     for way in list(ways)[1:]:
         other = statistics.median(times[way])
         report("get of a small record from a cold start, through the agent", agent, "ms", limit=way,
-               limit_value=round(other, 3), ratio=round(agent / other, 3), wanted="ratio < 1", **{"pass": agent < other})
+               limit_value=round(other, 3), ratio=round(agent / other, 3), wanted="ratio < 1",
+               **{"pass": agent < other})
     report("state of the agent from a cold start", statistics.median(status), "ms")
 
 
