@@ -6,6 +6,7 @@
 #include "anchor.h"
 #include "anchor/entity_key.h"
 #include "base/failpoint.h"
+#include "base/file.h"
 #include "base/random.h"
 #include <pthread.h>
 
@@ -525,11 +526,14 @@ static void make_first(struct between *between)
 static void test_anchor_entities__are_made_once_whatever_the_hash_key(void **state)
 {
     struct anchor_test *test = *state;
-    struct between between = {.test = test, .point = "random", .left = 1, .act = make_first};
+    struct between between = {.test = test, .point = "random", .left = 2, .act = make_first};
     struct sherd_record_key key;
 
     assert_ok(anchor_open(test, &between.other));
     (void)put(test, test->anchor, "kim", &key); /* so that it holds the keys */
+    /*
+     * the first randomness is the record's id, drawn by put(); the second is wanted when it is known that there is none
+     */
     sherd_failpoint_set(strike, &between);
     const struct sherd_pin_change made = put(test, test->anchor, "pat", &key);
     sherd_failpoint_set(NULL, NULL);
@@ -608,6 +612,49 @@ static void test_anchor_entities_rekey__misses_no_version_that_is_moved_meanwhil
     }
 }
 
+/* Another process ends the epoch that is being ended, and begins one more; unless it would have to wait. */
+static void end_and_begin(struct between *between)
+{
+    struct sherd_file_lock lock;
+    uint64_t epoch;
+
+    if (sherd_file_lock_try(between->test->dir, "anchor/lock", &lock) != SHERD_OK)
+        return;
+    sherd_file_lock_leave(&lock);
+    if (between->other->ops->epoch_end(between->other, &epoch) == SHERD_OK)
+        assert_ok(between->other->ops->epoch_begin(between->other, &epoch));
+}
+
+/* Whoever ends an epoch destroys no key but that of the epoch for which it has counted. */
+static void test_anchor_entities_epoch__that_is_ended_twice_takes_no_other_with_it(void **state)
+{
+    struct anchor_test *test = *state;
+    struct sherd_record_key key;
+    const struct sherd_pin_change made = put(test, test->anchor, "pat", &key);
+    bool struck = true;
+
+    for (unsigned n = 1; struck; n++) {
+        struct between between = {.test = test, .point = "alloc", .left = n, .act = end_and_begin};
+        uint64_t epoch;
+
+        assert_ok(anchor_open(test, &between.other));
+        assert_ok(test->anchor->ops->epoch_begin(test->anchor, &epoch));
+        rekey(test->anchor, false);
+        sherd_failpoint_set(strike, &between);
+        const enum sherd_err err = test->anchor->ops->epoch_end(test->anchor, &epoch);
+        sherd_failpoint_set(NULL, NULL);
+        assert_true(err == SHERD_OK || err == SHERD_ERR_CONFLICT);
+        struck = between.left == 0;
+        anchor_again(test);
+        assert_ok(get(test->anchor, made.pin.record, &key));
+        (void)put(test, between.other, "kim", &key);
+        rekey(between.other, false);
+        assert_ok(between.other->ops->epoch_end(between.other, &epoch));
+        assert_ok(get(test->anchor, made.pin.record, &key));
+        between.other->ops->free(between.other);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -625,6 +672,7 @@ int main(void)
         anchor_test_of(test_anchor_entities__are_found_and_read_while_all_is_rekeyed),
         anchor_test_of(test_anchor_entities__are_made_once_whatever_the_hash_key),
         anchor_test_of(test_anchor_entities_rekey__misses_no_version_that_is_moved_meanwhile),
+        anchor_test_of(test_anchor_entities_epoch__that_is_ended_twice_takes_no_other_with_it),
         anchor_test_of(test_anchor_entities__notice_entries_that_were_taken_away),
     };
 
