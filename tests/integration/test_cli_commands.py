@@ -322,7 +322,8 @@ def test_cli_collection__keeps_rules(box):
     assert box.json("collection", "show", "three") == {"collection": "three", "versions_kept": 3, "exact_sizes": True,
                                                        "entity_keys": "random", "master_key": "default"}
     assert box.json("collection", "show", "default") == {"collection": "default", "versions_kept": 1,
-                                                         "exact_sizes": False}
+                                                         "exact_sizes": False, "entity_keys": "random",
+                                                         "master_key": "default"}
     box.fails("collection", "create", "three", code=CONFLICT)
     box.fails("collection", "show", "absent", code=NOT_FOUND)
     box.fails("collection", "create", "No Good", code=USAGE)

@@ -121,7 +121,8 @@ def commands_are_offered(shell, box):
 
 
 def options_are_offered(shell, box):
-    glob = {"--vault", "--passphrase-file", "--passphrase-fd", "--key-file", "--identity", "--share-file", "--json",
+    glob = {"--vault", "--passphrase-file", "--passphrase-fd", "--key-file", "--holder-identity", "--share-file",
+            "--json",
             "--quiet", "--help"}
     assert shell.offers("sherd", "--") - {"--version"} == glob
     for command in COMMANDS:
