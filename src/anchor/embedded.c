@@ -327,8 +327,9 @@ static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref 
 
     switch (kind) {
     case SHERD_KIND_COMPARTMENT: return check_own_entry(self, name, stored);
-    case SHERD_KIND_ENTITY_KEY: SHERD_TRY(sherd_entities_open(self->entities, kind, name, stored, &out_said->entity));
-    /* fall through */
+    case SHERD_KIND_ENTITY_KEY:
+        SHERD_TRY(sherd_entities_open(self->entities, kind, name, stored, &out_said->entity));
+        __attribute__((fallthrough));
     case SHERD_KIND_OLD_ENTITY_KEY:
     case SHERD_KIND_ENTITY_LOOKUP: return sherd_entities_check(self->entities, kind, name, stored);
     case SHERD_KIND_KEY_PART: return embedded_part_check(&self->anchor, SHERD_KEYS, name, stored, &live);

@@ -141,7 +141,8 @@ def test_cli_seals__seal_shares_to_their_holders(box):
     args = ["--share-file", sealed[0], "--share-file", sealed[1], *given("out", "carl")]
     run(box, "ls", *args, "--holder-identity", "anna.key", "--passphrase-file", "bert.pass")
     fails(box, "ls", *args, "--passphrase-file", "bert.pass", code=DENIED, says="--holder-identity")
-    fails(box, "ls", *args, "--holder-identity", "anna.key", code=USAGE, says="--passphrase-file", start_new_session=True)
+    fails(box, "ls", *args, "--holder-identity", "anna.key", code=USAGE,
+          says="--passphrase-file", start_new_session=True)
     box.path("wrong.pass").write_text("not bert's")
     box.path("wrong.pass").chmod(0o600)
     run(box, "ls", *args, "--holder-identity", "anna.key", "--passphrase-file", "wrong.pass", code=DENIED)
