@@ -125,7 +125,7 @@ static enum sherd_err serve_compartment_entry(struct serve *serve)
 {
     uint8_t block[SHERD_ENTRY_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_wire_stored entry = {0};
+    struct sherd_wire_stored entry = {.role = SHERD_KEYS};
     struct sherd_wire_role call;
 
     SHERD_TRY(take(serve, &call));

@@ -121,15 +121,19 @@ static enum sherd_err listen_at(const struct cli_agent_options *options, int *ou
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const mode_t mode = options->operators ? S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH
                                            : S_IRUSR | S_IWUSR;
-    SHERD_CLEANUP(cli_fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     memcpy(address.sun_path, options->place.socket, strlen(options->place.socket) + 1);
     (void)umask(S_IRWXG | S_IRWXO);
     if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
-        chmod(options->place.socket, mode) != 0 || listen(fd, SOMAXCONN) != 0)
-        return sherd_fail_errno(SHERD_ERR_IO, "%s", options->place.socket);
+        chmod(options->place.socket, mode) != 0 || listen(fd, SOMAXCONN) != 0) {
+        const enum sherd_err err = sherd_fail_errno(SHERD_ERR_IO, "%s", options->place.socket);
+
+        if (fd >= 0)
+            (void)close(fd);
+        return err;
+    }
     *out_listening = fd;
-    fd = -1;
     return SHERD_OK;
 }
 

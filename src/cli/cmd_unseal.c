@@ -116,7 +116,7 @@ static enum sherd_err run(struct cli *cli)
     struct sherd_wire_progress shares[SHERD_SERVE_PROGRESS_MAX];
     struct cli_agent_place place;
     struct sherd_wire_unsealed unsealed = {0};
-    struct sherd_wire_unseal unseal = {0};
+    struct sherd_wire_unseal unseal = {.kind = SHERD_WIRE_PASSPHRASE};
     struct sherd_wire_status status;
     const char *path = NULL;
     size_t count = 0;
