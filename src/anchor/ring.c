@@ -225,14 +225,11 @@ void sherd_ring_leave(struct sherd_ring *ring)
 
 void sherd_ring_guard(const struct sherd_ring *ring, struct sherd_ring_guard_room *room, struct sherd_store_op *out_op)
 {
-    const struct sherd_span stored = {room->block, ring->pin.len};
-
     memcpy(room->block, ring->pin.block, ring->pin.len);
-    *out_op = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
+    *out_op = (struct sherd_store_op){.kind = SHERD_STORE_CHECK,
                                       .expect = SHERD_EXPECT_EQUALS,
                                       .name = ring->pin.name,
-                                      .value = stored,
-                                      .expected = stored};
+                                      .expected = sherd_span_of(room->block, ring->pin.len)};
 }
 
 enum sherd_err sherd_ring_tell(struct sherd_ring *ring)

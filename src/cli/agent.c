@@ -143,7 +143,8 @@ static void detach(int *ready)
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     (void)setsid();
-    (void)chdir("/");
+    if (chdir("/") != 0)
+        _exit(CLI_EXIT_FAILURE);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0)
         _exit(CLI_EXIT_FAILURE);
     if (*ready != STDERR_FILENO + 1 && dup2(*ready, STDERR_FILENO + 1) < 0)
