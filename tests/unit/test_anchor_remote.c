@@ -103,7 +103,7 @@ static void *serve(void *arg)
 {
     struct serving serving = *(struct serving *)arg;
 
-    test_free(arg);
+    sherd_free(arg);
     sherd_serve(serving.link, 77, &host, serving.served);
     (void)shutdown(sherd_link_fd(serving.link), SHUT_RDWR); /* which the caller sees; it is freed after the thread */
     return NULL;
@@ -112,7 +112,7 @@ static void *serve(void *arg)
 /* A connection whose other end is served. */
 static int connect_fd(struct served *served)
 {
-    struct serving *serving = test_malloc(sizeof(*serving));
+    struct serving *serving = sherd_alloc(sizeof(*serving));
     int fds[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
@@ -149,18 +149,18 @@ static void free_served(struct sherd_anchor *anchor)
     assert_int_equal(served->inside, 0);
     served->embedded->ops->free(served->embedded);
     (void)pthread_mutex_destroy(&served->lock);
-    test_free(served);
+    sherd_free(served);
 }
 
 /* In place of sherd_anchor_embedded(): the same, behind connections. */
 static enum sherd_err embedded_and_served(const struct sherd_anchor_parts *parts, struct sherd_anchor **out_anchor)
 {
-    struct served *served = test_calloc(1, sizeof(*served));
+    struct served *served = sherd_alloc(sizeof(*served));
     struct sherd_wire_hello hello;
 
     const enum sherd_err err = sherd_anchor_embedded(parts, &served->embedded);
     if (err != SHERD_OK) {
-        test_free(served);
+        sherd_free(served);
         return err;
     }
     assert_int_equal(pthread_mutex_init(&served->lock, NULL), 0);
