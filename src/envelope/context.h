@@ -58,7 +58,7 @@ void sherd_context_of_scope(const struct sherd_scope *scope, enum sherd_purpose 
 /**
  * The context of an entity key, or of the key that wraps record keys: as sherd_context_of_scope(), and which keys take
  * part beside it.
- * @param[in] master  kid of the master key, or id of the named key; NULL for none
+ * @param[in] master  kid of the master key; NULL for none
  * @param[in] epoch   the erase epoch
  */
 void sherd_context_of_wrap(const struct sherd_scope *scope, enum sherd_purpose purpose, uint32_t key_version,
