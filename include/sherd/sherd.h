@@ -9,6 +9,7 @@
 #include <sherd/backup.h>
 #include <sherd/collection.h>
 #include <sherd/err.h>
+#include <sherd/identity.h>
 #include <sherd/keys.h>
 #include <sherd/maintain.h>
 #include <sherd/receipt.h>
