@@ -20,7 +20,8 @@
  * @endcode
  *
  * @par Bytes  docs/format/backup.md
- * @par Limits  Parts of master keys that key stores keep outside the vault ("lmdb:DIR") are not in a backup.
+ * @par Limits  Parts of master keys that key stores keep outside the vault ("lmdb:/DIR") are not in a backup: restoring
+ *              needs them at the same paths.
  */
 #ifndef SHERD_BACKUP_H
 #define SHERD_BACKUP_H

@@ -218,9 +218,18 @@ struct sherd_anchor_ops {
      */
     enum sherd_err (*epoch_adopt)(struct sherd_anchor *anchor, struct sherd_span file);
 
-    /** Take the state for a backup, whose key is bound to salt; ended with sherd_anchor_state_done(). */
-    enum sherd_err (*state_take)(struct sherd_anchor *anchor, struct sherd_span salt,
+    /**
+     * Take the state for the backup of that id; ended with state_done(), also after a failure. SHERD_ERR_BUSY: somebody
+     * takes one over the same connection, or the state changes all the time
+     * @param[in,out] state  all zero
+     */
+    enum sherd_err (*state_take)(struct sherd_anchor *anchor, const struct sherd_uuid *backup,
                                  struct sherd_anchor_state *state);
+    /** Visit all entries of `keys` as they were then: as they are stored, in the order of their names. */
+    enum sherd_err (*state_scan)(struct sherd_anchor *anchor, struct sherd_anchor_state *state,
+                                 const struct sherd_ref *after, sherd_store_visit_fn *visit, void *arg);
+    /** End it, and wipe it. One that is all zero is accepted. Cannot fail. */
+    void (*state_done)(struct sherd_anchor *anchor, struct sherd_anchor_state *state);
 
     /** Look a statement up, and sign it. SHERD_ERR_CONFLICT: it is not so. */
     enum sherd_err (*statement_sign)(struct sherd_anchor *anchor, const struct sherd_statement *statement,

@@ -646,18 +646,35 @@ static enum sherd_err embedded_epoch_adopt(struct sherd_anchor *anchor, struct s
     return sherd_ring_change(self->ring, adopt_epoch, &adoption);
 }
 
-static enum sherd_err embedded_state_take(struct sherd_anchor *anchor, struct sherd_span salt,
+static enum sherd_err embedded_state_take(struct sherd_anchor *anchor, const struct sherd_uuid *backup,
                                           struct sherd_anchor_state *state)
 {
-    struct embedded *self = embedded_of(anchor);
+    const struct embedded *self = embedded_of(anchor);
+    const struct sherd_span salt = sherd_span_of(backup->bytes, sizeof(backup->bytes));
 
     return sherd_anchor_state_take(self->home, self->ring, self->compartment, salt, state);
 }
 
+static enum sherd_err embedded_state_scan(struct sherd_anchor *anchor, struct sherd_anchor_state *state,
+                                          const struct sherd_ref *after, sherd_store_visit_fn *visit, void *arg)
+{
+    (void)anchor;
+    SHERD_ENSURE(state->keys != NULL, SHERD_ERR_INVALID, "no state was taken");
+    return sherd_snapshot_scan(state->keys, after, visit, arg);
+}
+
+static void embedded_state_done(struct sherd_anchor *anchor, struct sherd_anchor_state *state)
+{
+    (void)anchor;
+    sherd_anchor_state_done(state);
+}
+
 static struct sherd_statement_parts statement_parts(struct embedded *self)
 {
-    const struct sherd_statement_parts parts = {
-        .rekey = rekey_parts(self), .masters = self->masters, .deployment = self->fixed->deployment};
+    const struct sherd_statement_parts parts = {.rekey = rekey_parts(self),
+                                                .masters = self->masters,
+                                                .assets = keys_of(self, SHERD_ASSETS),
+                                                .deployment = self->fixed->deployment};
 
     return parts;
 }
@@ -740,6 +757,8 @@ static const struct sherd_anchor_ops embedded_ops = {
     .epoch_export = embedded_epoch_export,
     .epoch_adopt = embedded_epoch_adopt,
     .state_take = embedded_state_take,
+    .state_scan = embedded_state_scan,
+    .state_done = embedded_state_done,
     .statement_sign = embedded_statement_sign,
     .statement_key = embedded_statement_key,
     .keys_stat = embedded_keys_stat,

@@ -455,7 +455,8 @@ enum sherd_err sherd_home_check_keyring(const struct sherd_home *home, struct sh
 enum sherd_err sherd_home_mix(const struct sherd_home *home, struct sherd_span more, struct sherd_span salt,
                               const char *info, uint8_t out_key[SHERD_KEY_SIZE])
 {
-    SHERD_CLEANUP(sherd_secret_freep) uint8_t *ikm = sherd_secret_alloc(sizeof(struct sherd_root_key) + more.len);
+    SHERD_CLEANUP(sherd_secret_freep)
+    uint8_t *ikm = sherd_secret_alloc(sizeof(struct sherd_root_key) + more.len);
 
     if (ikm == NULL)
         return SHERD_ERR_NO_MEMORY;

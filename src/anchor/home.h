@@ -138,8 +138,7 @@ SHERD_MUST_USE enum sherd_err sherd_home_check_keyring(const struct sherd_home *
 
 /** HKDF-SHA-512 over root key || more. @param[out] out_key  in secret memory */
 SHERD_MUST_USE enum sherd_err sherd_home_mix(const struct sherd_home *home, struct sherd_span more,
-                                             struct sherd_span salt, const char *info,
-                                             uint8_t out_key[SHERD_KEY_SIZE]);
+                                             struct sherd_span salt, const char *info, uint8_t out_key[SHERD_KEY_SIZE]);
 
 /** The notice: raised after every change that others hold in memory. Borrowed. */
 const struct sherd_notice *sherd_home_notice(const struct sherd_home *home);

@@ -18,14 +18,17 @@ struct sherd_backup_key {
     uint8_t bytes[SHERD_KEY_SIZE];
 };
 
+struct sherd_state_lent;
+
 /** Start all zero; end with sherd_anchor_state_done(). One thread at a time. */
 struct sherd_anchor_state {
     uint32_t generation; /**< of the keyring */
     uint64_t epoch;
-    uint64_t epoch_older;     /**< 0: there was none */
-    struct sherd_buf seals;   /**< copies: anchor/home.h */
-    struct sherd_buf keyring; /**< the file as it is, sealed */
-    struct sherd_snapshot *keys;
+    uint64_t epoch_older;          /**< 0: there was none */
+    struct sherd_buf seals;        /**< copies: anchor/home.h */
+    struct sherd_buf keyring;      /**< the file as it is, sealed */
+    struct sherd_snapshot *keys;   /**< NULL where the anchor runs elsewhere: see anchor.h, state_scan() */
+    struct sherd_state_lent *lent; /**< in its place: known to that anchor's stub alone */
     struct sherd_backup_key *key;
 };
 

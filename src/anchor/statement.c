@@ -105,11 +105,12 @@ static enum sherd_err state_records(struct draft *draft)
 static enum sherd_err state_entity(struct draft *draft)
 {
     const struct sherd_statement *statement = draft->statement;
-    const struct sherd_span collection = sherd_span_str(statement->collection_name);
+    const struct sherd_span collection = sherd_span_str(statement->collection);
+    struct sherd_uuid id;
     struct sherd_ref entity;
 
-    const enum sherd_err err = sherd_entities_find(draft->parts->rekey.entities, &statement->collection,
-                                                   statement->entity, &entity);
+    SHERD_TRY(sherd_entry_collection_id(&draft->parts->assets, statement->collection, &id));
+    const enum sherd_err err = sherd_entities_find(draft->parts->rekey.entities, &id, statement->entity, &entity);
     if (err == SHERD_OK)
         return not_so("the entity is still there");
     if (err != SHERD_ERR_NOT_FOUND)
@@ -224,6 +225,17 @@ static enum sherd_err write_text(struct draft *draft, const char *name)
     return sherd_fail(SHERD_ERR_INVALID, "there is no such kind of receipt");
 }
 
+static enum sherd_err check_statement(const struct sherd_statement *statement)
+{
+    SHERD_ENSURE(statement->kind != SHERD_RECEIPT_RECORDS ||
+                     (statement->record_count > 0 && statement->record_count <= SHERD_RECEIPT_RECORDS_MAX),
+                 SHERD_ERR_INVALID, "a receipt is for 1 to 65536 records");
+    SHERD_ENSURE(statement->kind != SHERD_RECEIPT_ENTITY ||
+                     (statement->entity != NULL && statement->collection != NULL),
+                 SHERD_ERR_INVALID, "an entity needs an id and a collection");
+    return SHERD_OK;
+}
+
 /* The seed, out of the keyring. @param[out] out_seed  in secret memory */
 static enum sherd_err read_keyring(const struct sherd_statement_parts *parts, uint8_t *out_seed, uint64_t *out_epoch)
 {
@@ -245,6 +257,7 @@ enum sherd_err sherd_statement_sign(const struct sherd_statement_parts *parts, c
 
     if (seed == NULL)
         return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(check_statement(statement));
     SHERD_TRY(read_keyring(parts, seed, &draft.epoch));
     SHERD_TRY(sherd_random(draft.salt, sizeof(draft.salt)));
     name_of(&parts->deployment, name);

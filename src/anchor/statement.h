@@ -20,9 +20,8 @@
 /** What is to be stated. */
 struct sherd_statement {
     enum sherd_receipt_kind kind;
-    struct sherd_uuid collection; /**< with an entity */
-    const char *collection_name;  /**< NULL for none */
-    const char *entity;           /**< NULL for none */
+    const char *collection; /**< its name, with an entity; NULL for none. Its id follows from it */
+    const char *entity;     /**< NULL for none */
     const struct sherd_uuid *records;
     size_t record_count;
     const char *master_key; /**< NULL: every version that is not active */
@@ -33,13 +32,15 @@ struct sherd_statement {
 struct sherd_statement_parts {
     struct sherd_rekey_parts rekey;
     struct sherd_masters *masters;
+    struct sherd_entry_keys assets; /**< for ids of collections */
     struct sherd_uuid deployment;
 };
 
 /**
  * Look it up, and sign it.
  * @param[in,out] out_note  the note is appended
- * @return SHERD_OK; SHERD_ERR_CONFLICT: it is not so; SHERD_ERR_NOT_FOUND: no such version of a master key; ...
+ * @return SHERD_OK; SHERD_ERR_CONFLICT: it is not so; SHERD_ERR_NOT_FOUND: no such version of a master key;
+ *         SHERD_ERR_INVALID: something that its kind needs is missing; ...
  */
 SHERD_MUST_USE enum sherd_err sherd_statement_sign(const struct sherd_statement_parts *parts,
                                                    const struct sherd_statement *statement, struct sherd_buf *out_note);

@@ -47,8 +47,7 @@ enum sherd_err sherd_receipt_make(struct sherd_vault *vault, const struct sherd_
                                         .master_version = request->master_version};
     if (request->kind == SHERD_RECEIPT_ENTITY) {
         SHERD_TRY(sherd_vault_collection(vault, request->collection, &collection));
-        statement.collection = collection.id;
-        statement.collection_name = collection.rules.name;
+        statement.collection = collection.rules.name;
     }
     return vault->anchor->ops->statement_sign(vault->anchor, &statement, out_receipt);
 }

@@ -34,9 +34,9 @@ struct making {
 static struct sherd_compartment *compartment_of(const struct making *making, enum sherd_role role)
 {
     const struct sherd_vault *vault = making->vault;
-    struct sherd_compartment *const all[] = {vault->identity, vault->assets.compartment, vault->secrets, vault->keys};
+    struct sherd_compartment *const all[] = {vault->identity, vault->assets.compartment, vault->secrets};
 
-    return all[role - 1];
+    return all[role - 1]; /* `keys` is the anchor's */
 }
 
 static enum sherd_err take_snapshots(struct making *making)
@@ -46,7 +46,7 @@ static enum sherd_err take_snapshots(struct making *making)
 
     for (size_t i = 0; i < SHERD_COUNT_OF(order); i++)
         SHERD_TRY(sherd_compartment_snapshot_begin(compartment_of(making, order[i]), &making->snapshots[order[i] - 1]));
-    return anchor->ops->state_take(anchor, sherd_span_of(making->head.id.bytes, 16), &making->state);
+    return anchor->ops->state_take(anchor, &making->head.id, &making->state);
 }
 
 static enum sherd_err take_instant(struct making *making)
@@ -144,10 +144,13 @@ static enum sherd_err put_blobs(struct making *making, enum sherd_role role)
 static enum sherd_err put_compartment(struct making *making, enum sherd_role role)
 {
     const uint8_t byte = (uint8_t)role;
-    struct sherd_snapshot **snapshot = role == SHERD_KEYS ? &making->state.keys : &making->snapshots[role - 1];
+    struct sherd_anchor *anchor = making->vault->anchor;
 
     SHERD_TRY(sherd_bundle_put(making->writer, SHERD_BUNDLE_COMPARTMENT, sherd_span_of(&byte, 1),
                                sherd_span_of(NULL, 0)));
+    if (role == SHERD_KEYS) /* no blob belongs there */
+        return anchor->ops->state_scan(anchor, &making->state, NULL, put_entry, making);
+    struct sherd_snapshot **snapshot = &making->snapshots[role - 1];
     SHERD_TRY(sherd_snapshot_scan(*snapshot, NULL, put_entry, making));
     sherd_snapshot_end(*snapshot); /* the engine may use its pages again */
     *snapshot = NULL;
@@ -156,10 +159,13 @@ static enum sherd_err put_compartment(struct making *making, enum sherd_role rol
 
 static enum sherd_err estimate(struct making *making)
 {
+    struct sherd_anchor *anchor = making->vault->anchor;
+
     for (unsigned role = 1; role <= ROLES; role++) {
         struct sherd_store_stat stat;
 
-        SHERD_TRY(sherd_compartment_stat(compartment_of(making, (enum sherd_role)role), &stat));
+        SHERD_TRY(role == SHERD_KEYS ? anchor->ops->keys_stat(anchor, &stat)
+                                     : sherd_compartment_stat(compartment_of(making, (enum sherd_role)role), &stat));
         making->total += stat.entry_bytes + stat.blob_bytes;
     }
     return SHERD_OK;
@@ -196,7 +202,7 @@ enum sherd_err sherd_backup_write(struct sherd_vault *vault, const struct sherd_
     sherd_bundle_writer_free(making.writer);
     for (size_t i = 0; i < SHERD_COUNT_OF(making.snapshots); i++)
         sherd_snapshot_end(making.snapshots[i]);
-    sherd_anchor_state_done(&making.state);
+    vault->anchor->ops->state_done(vault->anchor, &making.state);
     sherd_bundle_head_done(&making.head);
     sherd_hold_leave(&making.hold);
     sherd_free(making.block);

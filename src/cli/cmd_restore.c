@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sherd restore and sherd recover: the ways back. */
+#include "cli/agent.h"
 #include "cli/bundle.h"
 #include "cli/commands.h"
 #include "cli/json.h"
@@ -105,11 +106,24 @@ static enum sherd_err tell_recovered(const struct cli *cli, const struct sherd_r
     return SHERD_OK;
 }
 
+/* An agent has the vault open for as long as it runs. */
+static enum sherd_err check_no_agent(const char *vault)
+{
+    struct cli_agent_place place;
+    struct sherd_link *link = NULL;
+
+    if (cli_agent_connect(vault, &place, &link) != SHERD_OK)
+        return SHERD_OK;
+    sherd_link_free(link);
+    return sherd_fail(SHERD_ERR_BUSY, "an agent has the vault open: `sherd seal` first");
+}
+
 static enum sherd_err run_recover(struct cli *cli)
 {
     SHERD_CLEANUP(cli_bundle_done) struct cli_bundle bundle = {.fd = -1};
     struct sherd_recovery told = {0};
 
+    SHERD_TRY(check_no_agent(cli->operands[0]));
     SHERD_TRY(cli_bundle_open(cli, cli->operands[1], cli_value(cli, OPT_RECOVER_EPOCH_KEY), cli->operands[0], true,
                               &bundle));
     SHERD_TRY(sherd_anchor_recover(cli->operands[0], &bundle.in, &bundle.keys, &told));

@@ -24,7 +24,8 @@ def test_operations__every_command_of_the_guide_runs(box):
     script = "set -euo pipefail\nmust_fail() { if \"$@\" >/dev/null 2>&1; then exit 99; fi; }\n" + "\n".join(blocks())
     script = re.sub(r"^! ", "must_fail ", script, flags=re.M)
     assert len(blocks()) >= 15
-    env = dict(box.env, PATH=f"{box.path('bin')}:{os.environ['PATH']}")
+    env = dict(box.env, PATH=f"{box.path('bin')}:{os.environ['PATH']}", XDG_RUNTIME_DIR=str(box.dir))
+    script = "trap 'sherd seal >/dev/null' EXIT\n" + script  # where a command fails while the agent runs
     done = subprocess.run(["bash", "-xc", script], cwd=box.dir, env=env, stdin=subprocess.DEVNULL, capture_output=True,
                           check=False, timeout=600)
     assert done.returncode == 0 and not SANITIZER.search(done.stderr), done.stderr.decode(errors="replace")[-4000:]
