@@ -707,6 +707,45 @@ static void test_backup_bundle__a_restore_that_is_killed_or_fails_leaves_no_vaul
     vault_reopen(test);
 }
 
+static void test_backup_bundle__a_recovery_that_is_killed_or_fails_leaves_the_vault_as_it_was(void **state)
+{
+    struct vault_test *test = *state;
+    static char proven[] = "recover.proven";
+    struct sherd_recovery told;
+    char keyring[96];
+    char old[96];
+    int status = 0;
+
+    const struct sherd_uuid id = vault_put(test, NULL, "still there");
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf bundle = backup_of(test->vault);
+    sherd_vault_close(test->vault);
+    test->vault = NULL;
+    place(test, "vault/anchor/keyring", keyring);
+    place(test, "vault/anchor.old", old);
+    lose(test, "vault/anchor/keyring");
+    const unsigned names = count_names(test);
+    sherd_failpoint_set(fail_there, proven);
+    assert_err(SHERD_ERR_IO, recover(test, sherd_buf_span(&bundle), no_key(), &told));
+    sherd_failpoint_set(NULL, NULL);
+    assert_int_equal(count_names(test), names);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        sherd_failpoint_set(die_there, proven);
+        (void)recover(test, sherd_buf_span(&bundle), no_key(), &told);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert_int_not_equal(access(keyring, F_OK), 0);
+    assert_int_not_equal(access(old, F_OK), 0);
+    assert_ok(recover(test, sherd_buf_span(&bundle), no_key(), &told));
+    assert_true(told.keyring && !told.seals && !told.epochs);
+    vault_reopen(test);
+    vault_assert_text(test, id, 0, "still there");
+    vault_assert_clean(test, 0);
+}
+
 #endif
 
 int main(void)
@@ -730,6 +769,7 @@ int main(void)
         WITH_VAULT(test_backup_bundle__refuses_a_keyring_that_is_older_than_its_pin),
 #if SHERD_FAILPOINTS
         WITH_VAULT(test_backup_bundle__a_restore_that_is_killed_or_fails_leaves_no_vault),
+        WITH_VAULT(test_backup_bundle__a_recovery_that_is_killed_or_fails_leaves_the_vault_as_it_was),
 #endif
     };
 
