@@ -256,6 +256,11 @@ enum sherd_err sherd_reader_open(struct sherd_vault *vault, struct sherd_uuid id
     return SHERD_OK;
 }
 
+const struct sherd_loaded *sherd_reader_loaded(const struct sherd_reader *reader)
+{
+    return &reader->loaded;
+}
+
 void sherd_reader_close(struct sherd_reader *reader)
 {
     if (reader == NULL || sherd_fork_passed(reader->vault->fork_count))
