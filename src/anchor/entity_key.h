@@ -44,7 +44,8 @@ SHERD_MUST_USE enum sherd_err sherd_entity_key_unwrap(const struct sherd_entity_
 /**
  * The key that wraps the record keys of an entity.
  * @param[in] entry  says which version of which entity
- * @param[in] epoch_number, epoch  the epoch under which they are wrapped
+ * @param[in] epoch_number  the epoch under which they are wrapped
+ * @param[in] epoch         its key
  * @param[out] out_wrapping  of SHERD_SHA512, for sherd_aead_seal_with()
  */
 SHERD_MUST_USE enum sherd_err sherd_entity_key_wrapping(const struct sherd_entity_keys *at,

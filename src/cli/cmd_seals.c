@@ -42,6 +42,7 @@ static const char *kind_text(enum sherd_seal_kind kind)
     case SHERD_SEAL_KEY_FILE: return "key-file";
     case SHERD_SEAL_SHARES: return "shares";
     case SHERD_SEAL_PARTS: return "parts";
+    case SHERD_SEAL_UNKNOWN: break;
     }
     return "unknown";
 }
