@@ -67,6 +67,11 @@ struct sherd_vault_init_options {
 struct sherd_vault_open_options {
     bool read_only;   /**< never write; the way to read from a medium that cannot be written */
     unsigned threads; /**< threads that work for one call on long contents: 1..16; 0 for one per processor, 4 at most */
+    /**
+     * The socket of an agent that has the vault unsealed, and has its keys: this process never opens `keys`, and needs
+     * nothing to unseal with. NULL: the anchor lives in this process. Borrowed until the call returns.
+     */
+    const char *agent;
 };
 
 /** Figures of an open vault, for people. */
@@ -106,12 +111,13 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_init(const char *path, const
 /**
  * Unseal and open a vault.
  * @param[in]  path       directory
- * @param[in]  unseal     what opens it
+ * @param[in]  unseal     what opens it; NULL where options name an agent
  * @param[in]  options    NULL for defaults
  * @param[out] out_vault  close with sherd_vault_close()
  * @return SHERD_OK; SHERD_ERR_INVALID (not exactly one way to unseal, a malformed key file or share, or a share
  *         twice); SHERD_ERR_NOT_FOUND (no vault there); SHERD_ERR_DENIED (wrong passphrase, key or share, or a changed
- *         seal: the detail names a wrong share by its holder); SHERD_ERR_SEALED (more shares are needed);
+ *         seal: the detail names a wrong share by its holder); SHERD_ERR_SEALED (more shares are needed; the
+ *         agent is sealed, or there is none);
  *         SHERD_ERR_TAMPERED (keyring or a compartment does not verify, or is another vault's); SHERD_ERR_UNSUPPORTED
  *         (a format of the future); SHERD_ERR_BUSY (this process has it open already); SHERD_ERR_IO;
  *         SHERD_ERR_NO_MEMORY

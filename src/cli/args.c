@@ -15,7 +15,7 @@ const struct cli_option cli_global_options[] = {
     {"passphrase-file", 0, "FILE", "read the passphrase from a file; a newline at its end is no part of it"},
     {"passphrase-fd", 0, "N", "read the passphrase from an open descriptor, likewise"},
     {"key-file", 0, "FILE", "unseal with a key file of `sherd keygen`"},
-    {"identity", 0, "FILE", "open files of shares with a private key of age"},
+    {"holder-identity", 0, "FILE", "open files of shares with a private key of age"},
     {"share-file", 0, "FILE", "unseal with shares, one file or more; - is standard input"},
     {"json", 0, NULL, "print results, and errors, as JSON"},
     {"quiet", 'q', NULL, "no progress, notes or warnings"},
@@ -100,7 +100,7 @@ static enum sherd_err take_share_file(struct cli *cli, const char *value)
 static bool take_global(struct cli *cli, const struct cli_option *option, const char *value)
 {
     const char **const texts[] = {&cli->vault, &cli->passphrase_file, &cli->passphrase_fd, &cli->key_file,
-                                  &cli->identity};
+                                  &cli->share_identity};
     bool *const flags[] = {&cli->json, &cli->quiet, &cli->help};
 
     for (size_t i = 0; i < SHERD_COUNT_OF(texts); i++)

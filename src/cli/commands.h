@@ -30,6 +30,9 @@ extern const struct cli_command cmd_key;
 extern const struct cli_command cmd_entity;
 extern const struct cli_command cmd_rekey;
 extern const struct cli_command cmd_epoch;
+extern const struct cli_command cmd_unseal;
+extern const struct cli_command cmd_seal;
+extern const struct cli_command cmd_status;
 extern const struct cli_command cmd_help;
 extern const struct cli_command cmd_version;
 

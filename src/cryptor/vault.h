@@ -28,8 +28,9 @@ struct sherd_vault {
     struct sherd_uuid tenant;
     struct sherd_compartment *identity;
     struct sherd_compartment *secrets;
-    struct sherd_compartment *keys; /* the anchor's; here for its figures alone */
+    struct sherd_compartment *keys; /* the anchor's, which closes it; NULL where it runs elsewhere: for tests */
     struct sherd_anchor *anchor;
+    struct sherd_vault_agent *agent; /* where that runs, if not here: vault.c */
     struct sherd_assets assets;
     struct sherd_entry_keys identity_keys;
     struct sherd_window *window;

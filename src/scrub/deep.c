@@ -74,9 +74,10 @@ static enum sherd_err seal_from(struct deep *deep, struct sherd_reader *reader)
 
 static enum sherd_err seal_stream(struct deep *deep, const struct item *item)
 {
+    const struct sherd_read_options options = {.version = item->version, .raw = true}; /* a recipient's stays sealed */
     struct sherd_reader *reader;
 
-    SHERD_TRY(sherd_reader_open(deep->vault, item->record, item->version, &reader, NULL));
+    SHERD_TRY(sherd_reader_open_with(deep->vault, item->record, &options, &reader, NULL));
     const enum sherd_err err = seal_from(deep, reader);
     sherd_reader_close(reader);
     return err;

@@ -2,7 +2,8 @@
 /**
  * @file scrub/deep.h
  * Deep rekeying: each version of each record is sealed anew, with a fresh record key, fresh shares, a fresh fragment
- * and map entry. It is the same version afterwards: number, time, entity and attributes stay.
+ * and map entry. It is the same version afterwards: number, time, entity and attributes stay, and whom it is sealed to:
+ * such contents are moved as they are kept, and need no identity.
  *
  * What is done already is known by the pin: it bears the number of the last deep rekeying that had begun when its key
  * was made. So one that was stopped or killed goes on where it was, what was written meanwhile is left alone, and
