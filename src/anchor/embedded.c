@@ -152,6 +152,17 @@ static enum sherd_err embedded_compartment_check(struct sherd_anchor *anchor, en
     return err;
 }
 
+/* The deep rekeying that a key made now is up to date for. */
+static enum sherd_err round_now(const struct embedded *self, uint16_t *out_round)
+{
+    const struct sherd_keyring *keyring;
+
+    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
+    *out_round = (uint16_t)keyring->round;
+    sherd_ring_leave(self->ring);
+    return SHERD_OK;
+}
+
 static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct sherd_collection_entry *collection,
                                        const char *entity_id, struct sherd_uuid record, uint64_t version,
                                        struct sherd_pin *out_pin, struct sherd_record_key *out_key)
@@ -160,6 +171,20 @@ static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct
     struct sherd_pin pin = {.collection = collection->id, .record = record, .version = version};
 
     SHERD_TRY(sherd_entities_ensure(self->entities, collection, entity_id, &pin.entity));
+    SHERD_TRY(round_now(self, &pin.round));
+    SHERD_TRY(sherd_random(out_key->bytes, sizeof(out_key->bytes)));
+    SHERD_TRY(sherd_entities_wrap(self->entities, out_key, &pin));
+    *out_pin = pin;
+    return SHERD_OK;
+}
+
+static enum sherd_err embedded_key_renew(struct sherd_anchor *anchor, const struct sherd_pin *before,
+                                         struct sherd_pin *out_pin, struct sherd_record_key *out_key)
+{
+    struct embedded *self = embedded_of(anchor);
+    struct sherd_pin pin = *before;
+
+    SHERD_TRY(round_now(self, &pin.round));
     SHERD_TRY(sherd_random(out_key->bytes, sizeof(out_key->bytes)));
     SHERD_TRY(sherd_entities_wrap(self->entities, out_key, &pin));
     *out_pin = pin;
@@ -207,17 +232,31 @@ static enum sherd_err bring_up_to_date(struct embedded *self, const struct sherd
                                       : err;
 }
 
-static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
-                                          size_t count, struct sherd_refs *dropped)
+typedef enum sherd_err write_pins_fn(const struct sherd_pins *pins, const struct sherd_pin_change *changes,
+                                     size_t count, struct sherd_refs *dropped);
+
+static enum sherd_err write_up_to_date(struct embedded *self, const struct sherd_pin_change *changes, size_t count,
+                                       write_pins_fn *write, struct sherd_refs *dropped)
 {
-    struct embedded *self = embedded_of(anchor);
     struct sherd_pin_change *copy = NULL;
 
     enum sherd_err err = bring_up_to_date(self, changes, count, &copy);
     if (err == SHERD_OK)
-        err = sherd_pins_commit(&self->pins, copy != NULL ? copy : changes, count, dropped);
+        err = write(&self->pins, copy != NULL ? copy : changes, count, dropped);
     sherd_free(copy);
     return err;
+}
+
+static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
+                                          size_t count, struct sherd_refs *dropped)
+{
+    return write_up_to_date(embedded_of(anchor), changes, count, sherd_pins_commit, dropped);
+}
+
+static enum sherd_err embedded_pin_replace(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
+                                           size_t count, struct sherd_refs *dropped)
+{
+    return write_up_to_date(embedded_of(anchor), changes, count, sherd_pins_replace, dropped);
 }
 
 /* Whether two pins say the same, but for how the key is wrapped. */
@@ -544,6 +583,16 @@ static void embedded_rekey_end(struct sherd_anchor *anchor, struct sherd_rekey *
     sherd_rekey_free(rekey);
 }
 
+static enum sherd_err embedded_round_begin(struct sherd_anchor *anchor, uint16_t *out_round)
+{
+    return sherd_rekey_round_begin(embedded_of(anchor)->ring, out_round);
+}
+
+static enum sherd_err embedded_round_end(struct sherd_anchor *anchor, uint16_t round)
+{
+    return sherd_rekey_round_end(embedded_of(anchor)->ring, round);
+}
+
 struct epoch_change {
     const struct sherd_home *home;
     uint64_t epoch;
@@ -603,47 +652,16 @@ static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *
 
 static enum sherd_err embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file)
 {
-    struct embedded *self = embedded_of(anchor);
-    SHERD_CLEANUP(sherd_secret_freep) struct sherd_epoch_set *set = sherd_secret_alloc(sizeof(*set));
-    const struct sherd_keyring *keyring;
+    const struct embedded *self = embedded_of(anchor);
 
-    if (set == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
-    const uint64_t serving = keyring->epoch;
-    sherd_ring_leave(self->ring);
-    SHERD_TRY(sherd_epoch_read(self->home, serving, set));
-    return sherd_epoch_export_file(self->home, set, out_file);
-}
-
-struct epoch_adoption {
-    const struct sherd_home *home;
-    const struct sherd_epoch_set *set;
-};
-
-/* The home's lock is held: sherd_ring_change(). */
-static enum sherd_err adopt_epoch(void *arg, struct sherd_keyring *keyring)
-{
-    const struct epoch_adoption *adoption = arg;
-    const size_t last = adoption->set->count - 1;
-
-    SHERD_ENSURE(adoption->set->numbers[last] > keyring->epoch, SHERD_ERR_CONFLICT, "that is no later erase epoch");
-    SHERD_TRY(sherd_epoch_adopt(adoption->home, keyring->epoch, adoption->set->numbers[last],
-                                &adoption->set->keys[last]));
-    keyring->epoch = adoption->set->numbers[last];
-    return SHERD_OK;
+    return sherd_anchor_epoch_export(self->home, self->ring, out_file);
 }
 
 static enum sherd_err embedded_epoch_adopt(struct sherd_anchor *anchor, struct sherd_span file)
 {
-    struct embedded *self = embedded_of(anchor);
-    SHERD_CLEANUP(sherd_secret_freep) struct sherd_epoch_set *set = sherd_secret_alloc(sizeof(*set));
-    struct epoch_adoption adoption = {.home = self->home, .set = set};
+    const struct embedded *self = embedded_of(anchor);
 
-    if (set == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(sherd_epoch_import_file(self->home, file, set));
-    return sherd_ring_change(self->ring, adopt_epoch, &adoption);
+    return sherd_anchor_epoch_adopt(self->home, self->ring, file);
 }
 
 static enum sherd_err embedded_state_take(struct sherd_anchor *anchor, const struct sherd_uuid *backup,
@@ -736,6 +754,10 @@ static const struct sherd_anchor_ops embedded_ops = {
     .compartment_check = embedded_compartment_check,
     .key_new = embedded_key_new,
     .pin_commit = embedded_pin_commit,
+    .key_renew = embedded_key_renew,
+    .pin_replace = embedded_pin_replace,
+    .round_begin = embedded_round_begin,
+    .round_end = embedded_round_end,
     .pin_get = embedded_pin_get,
     .pin_delete = embedded_pin_delete,
     .scan = embedded_scan,

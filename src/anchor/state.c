@@ -104,3 +104,47 @@ void sherd_anchor_state_done(struct sherd_anchor_state *state)
     sherd_buf_done(&state->seals);
     *state = (struct sherd_anchor_state){0};
 }
+
+/* --- keys of epochs, exported ------------------------------------------------------------------------------------- */
+
+enum sherd_err sherd_anchor_epoch_export(const struct sherd_home *home, struct sherd_ring *ring,
+                                         struct sherd_buf *out_file)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_epoch_set *set = sherd_secret_alloc(sizeof(*set));
+    uint64_t serving;
+
+    if (set == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(serving_epoch(ring, &serving));
+    SHERD_TRY(sherd_epoch_read(home, serving, set));
+    return sherd_epoch_export_file(home, set, out_file);
+}
+
+struct adoption {
+    const struct sherd_home *home;
+    const struct sherd_epoch_set *set;
+};
+
+/* The home's lock is held: sherd_ring_change(). */
+static enum sherd_err adopt(void *arg, struct sherd_keyring *keyring)
+{
+    const struct adoption *adoption = arg;
+    const size_t last = adoption->set->count - 1;
+
+    SHERD_ENSURE(adoption->set->numbers[last] > keyring->epoch, SHERD_ERR_CONFLICT, "that is no later erase epoch");
+    SHERD_TRY(sherd_epoch_adopt(adoption->home, keyring->epoch, adoption->set->numbers[last],
+                                &adoption->set->keys[last]));
+    keyring->epoch = adoption->set->numbers[last];
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_anchor_epoch_adopt(const struct sherd_home *home, struct sherd_ring *ring, struct sherd_span file)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_epoch_set *set = sherd_secret_alloc(sizeof(*set));
+    struct adoption adoption = {.home = home, .set = set};
+
+    if (set == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_epoch_import_file(home, file, set));
+    return sherd_ring_change(ring, adopt, &adoption);
+}

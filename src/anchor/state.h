@@ -42,4 +42,15 @@ SHERD_MUST_USE enum sherd_err sherd_anchor_state_take(const struct sherd_home *h
                                                       struct sherd_anchor_state *state);
 void sherd_anchor_state_done(struct sherd_anchor_state *state);
 
+/**
+ * The keys of the epochs that there are, as a file that is sealed under the root key. @param[in,out] out_file appended
+ */
+SHERD_MUST_USE enum sherd_err sherd_anchor_epoch_export(const struct sherd_home *home, struct sherd_ring *ring,
+                                                        struct sherd_buf *out_file);
+/**
+ * Go over to the epoch of such a file: see anchor.h, epoch_adopt(). @return SHERD_ERR_CONFLICT: it is no later one; ...
+ */
+SHERD_MUST_USE enum sherd_err sherd_anchor_epoch_adopt(const struct sherd_home *home, struct sherd_ring *ring,
+                                                       struct sherd_span file);
+
 #endif

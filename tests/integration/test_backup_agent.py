@@ -113,7 +113,15 @@ def test_backup_agent__makes_one_whole_while_others_write(box):
         except AssertionError as error:
             failed.append(error)
 
+    def seal_anew():
+        try:
+            while not stop.is_set():
+                plain(box, "rekey", "--deep")
+        except AssertionError as error:
+            failed.append(error)
+
     workers = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    workers.append(threading.Thread(target=seal_anew))
     for worker in workers:
         worker.start()
     try:

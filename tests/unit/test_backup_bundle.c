@@ -403,6 +403,109 @@ static void test_backup_bundle__holds_the_blobs_of_what_is_deleted_meanwhile(voi
     test_free(block);
 }
 
+/* Half-way through a backup all that there is gets sealed anew, in another place, under another key. */
+static enum sherd_err seal_all_anew(void *arg, struct sherd_span bytes)
+{
+    static const struct sherd_rekey_options deep = {.deep = true};
+    struct meddler *meddler = arg;
+    struct sherd_rekey_stat stat;
+
+    if (!meddler->done) {
+        meddler->done = true;
+        assert_ok(sherd_rekey(meddler->test->vault, &deep, NULL, NULL, &stat));
+        assert_int_equal(stat.sealed_count, 2);
+    }
+    return sherd_buf_append(&meddler->bundle, bytes);
+}
+
+static void test_backup_bundle__holds_what_is_sealed_anew_meanwhile(void **state)
+{
+    struct vault_test *test = *state;
+    struct meddler meddler = {.test = test};
+    const struct sherd_backup_out out = {.write = seal_all_anew, .arg = &meddler};
+    uint8_t *block = test_malloc(BLOB_SIZE);
+    struct sherd_backup_info info;
+    struct sherd_sweep_stat swept;
+    char path[96];
+
+    vault_fill(block, BLOB_SIZE, 5);
+    assert_ok(sherd_record_put(test->vault, NULL, sherd_span_of(block, BLOB_SIZE), &meddler.id));
+    const struct sherd_uuid small = vault_put(test, NULL, "small");
+    assert_ok(sherd_backup_write(test->vault, &out, NULL, &info));
+    assert_true(meddler.done);
+    place(test, "restored", path);
+    assert_ok(restore(test, sherd_buf_span(&meddler.bundle), test->path, path));
+    struct sherd_vault *live = test->vault;
+    for (unsigned i = 0; i < 2; i++) { /* the copy, then the vault itself: what has no pin is swept, and no more */
+        test->vault = i == 0 ? open_at(test, path) : live;
+        assert_ok(sherd_vault_sweep(test->vault, false, &swept));
+        assert_true(swept.fragment_count >= 1);
+        vault_assert_bytes(test, meddler.id, 0, sherd_span_of(block, BLOB_SIZE));
+        vault_assert_text(test, small, 0, "small");
+        vault_assert_clean(test, 0);
+        if (i == 0)
+            sherd_vault_close(test->vault);
+    }
+    sherd_buf_done(&meddler.bundle);
+    test_free(block);
+}
+
+/* The same, again and again. */
+static void *seal_on(void *arg)
+{
+    static const struct sherd_rekey_options deep = {.deep = true};
+    struct writer *writer = arg;
+
+    while (!atomic_load(&writer->stop)) {
+        struct sherd_rekey_stat stat;
+
+        if (sherd_rekey(writer->vault, &deep, NULL, NULL, &stat) != SHERD_OK)
+            return writer;
+    }
+    return NULL;
+}
+
+/* One seals all anew, one writes and deletes, and backups are made meanwhile: each has every record that stays. */
+static void test_backup_bundle__is_one_instant_while_all_is_sealed_anew(void **state)
+{
+    struct vault_test *test = *state;
+    struct writer writers[2];
+    uint8_t *block = test_malloc(BLOB_SIZE);
+    struct sherd_uuid ids[24];
+    char path[96];
+    void *failed;
+
+    vault_fill(block, BLOB_SIZE, 6);
+    for (size_t i = 0; i < SHERD_COUNT_OF(ids); i++)
+        assert_ok(sherd_record_put(test->vault, NULL, sherd_span_of(block, i % 3 == 0 ? BLOB_SIZE : i + 1), &ids[i]));
+    for (size_t i = 0; i < SHERD_COUNT_OF(writers); i++) {
+        writers[i].vault = test->vault;
+        writers[i].block = block;
+        atomic_init(&writers[i].stop, false);
+        assert_int_equal(pthread_create(&writers[i].thread, NULL, i == 0 ? seal_on : write_on, &writers[i]), 0);
+    }
+    place(test, "restored", path);
+    struct sherd_vault *live = test->vault;
+    for (unsigned round = 0; round < 6; round++) {
+        SHERD_CLEANUP(sherd_buf_done) struct sherd_buf bundle = backup_of(live);
+
+        assert_ok(restore(test, sherd_buf_span(&bundle), test->path, path)); /* which verifies all of it */
+        test->vault = open_at(test, path);
+        for (size_t i = 0; i < SHERD_COUNT_OF(ids); i++)
+            vault_assert_bytes(test, ids[i], 0, sherd_span_of(block, i % 3 == 0 ? BLOB_SIZE : i + 1));
+        sherd_vault_close(test->vault);
+        test->vault = live;
+        vault_remove(path);
+    }
+    for (size_t i = 0; i < SHERD_COUNT_OF(writers); i++)
+        atomic_store(&writers[i].stop, true);
+    for (size_t i = 0; i < SHERD_COUNT_OF(writers); i++) {
+        assert_int_equal(pthread_join(writers[i].thread, &failed), 0);
+        assert_null(failed);
+    }
+    test_free(block);
+}
+
 /* --- erasure ------------------------------------------------------------------------------------------------------ */
 
 /* What of the epoch's key must be nowhere: the slot's sealed bytes. */
@@ -761,6 +864,8 @@ int main(void)
         WITH_VAULT(test_backup_bundle__says_that_the_disk_is_full),
         WITH_VAULT(test_backup_bundle__is_one_instant_while_others_write),
         WITH_VAULT(test_backup_bundle__holds_the_blobs_of_what_is_deleted_meanwhile),
+        WITH_VAULT(test_backup_bundle__holds_what_is_sealed_anew_meanwhile),
+        WITH_VAULT(test_backup_bundle__is_one_instant_while_all_is_sealed_anew),
         WITH_VAULT(test_backup_bundle__what_was_erased_is_in_no_backup_when_its_epoch_has_ended),
         WITH_VAULT(test_backup_bundle__the_key_of_an_ended_epoch_is_nowhere),
         WITH_VAULT(test_backup_bundle__a_backup_of_a_roll_that_was_stopped_ends_with_the_older_epoch),
