@@ -19,11 +19,18 @@ static enum sherd_err print_json(const struct sherd_vault_info *info)
                                             (json_int_t)info->blob_count[i], "blob_bytes",
                                             (json_int_t)info->blob_bytes[i]));
     return cli_json_print("",
-                          json_pack("{s:s, s:I, s:o, s:s, s:s, s:b, s:b, s:o}", "program", sherd_version(), "format",
+                          json_pack("{s:s, s:I, s:o, s:s, s:s, s:b, s:b, s:b, s:b, s:o}", "program", sherd_version(), "format",
                                     (json_int_t)info->format, "deployment", cli_json_uuid(info->deployment), "engine",
                                     info->engine, "seal", info->seal, "memory_locked", info->memory_locked,
-                                    "memory_secret", info->memory_secret, "compartments", compartments),
+                                    "memory_secret", info->memory_secret, "fips", info->fips, "validated_module", 0,
+                                    "compartments", compartments),
                           "\n");
+}
+
+static const char *mode_text(const struct sherd_vault_info *info)
+{
+    return info->fips ? "FIPS: approved algorithms only; no validated module is claimed"
+                      : "standard: not FIPS; no validated module is claimed";
 }
 
 static const char *memory_text(const struct sherd_vault_info *info)
@@ -46,9 +53,10 @@ static void print_text(const struct sherd_vault_info *info)
               "format       %" PRIu32 "\n"
               "engine       %s\n"
               "sealed by    %s\n"
+              "mode         %s\n"
               "key memory   %s\n\n"
               "compartment   entries      bytes   blobs      bytes\n",
-              id, info->format, info->engine, info->seal, memory_text(info));
+              id, info->format, info->engine, info->seal, mode_text(info), memory_text(info));
     for (size_t i = 0; i < SHERD_COUNT_OF(names); i++) {
         cli_format_size((double)info->entry_bytes[i], entries);
         cli_format_size((double)info->blob_bytes[i], blobs);

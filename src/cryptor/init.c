@@ -121,24 +121,33 @@ static enum sherd_err make_stores(const char *dir, const struct sherd_store_ops 
     return err;
 }
 
-static enum sherd_err make_home(const char *dir, const struct sherd_seal_wish *wish, struct sherd_home **out_home)
+static enum sherd_err make_home(const char *dir, bool fips, const struct sherd_seal_wish *wish,
+                                struct sherd_home **out_home)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_keyring *ring = sherd_secret_alloc(sizeof(*ring));
 
     if (ring == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_keyring_generate(ring));
+    ring->fips = fips;
     return sherd_home_make_by(dir, ring, wish, out_home);
 }
 
-static enum sherd_err make_in(const char *dir, const struct sherd_store_ops *engine, const struct sherd_seal_wish *wish)
+/* What is made, and how. */
+struct plan {
+    const struct sherd_store_ops *engine;
+    struct sherd_seal_wish wish;
+    bool fips;
+};
+
+static enum sherd_err make_in(const char *dir, const struct plan *plan)
 {
     struct sherd_home *home;
 
-    SHERD_TRY(make_home(dir, wish, &home));
-    SHERD_TRY(make_stores(dir, engine, home));
+    SHERD_TRY(make_home(dir, plan->fips, &plan->wish, &home));
+    SHERD_TRY(make_stores(dir, plan->engine, home));
     SHERD_TRY(sherd_file_write_new(dir, SHERD_WINDOW_FILE, sherd_span_of(NULL, 0)));
-    SHERD_TRY(sherd_marker_write(dir, engine->name));
+    SHERD_TRY(sherd_marker_write(dir, plan->engine->name));
     return sherd_dir_sync(dir, "");
 }
 
@@ -181,8 +190,7 @@ static enum sherd_err rename_into_place(const char *temporary, const char *path)
     return err;
 }
 
-static enum sherd_err make_at(const char *path, const struct sherd_store_ops *engine,
-                              const struct sherd_seal_wish *wish)
+static enum sherd_err make_at(const char *path, const struct plan *plan)
 {
     const size_t size = strlen(path) + sizeof(".new-XXXXXX");
     char *temporary = sherd_alloc(size);
@@ -196,7 +204,7 @@ static enum sherd_err make_at(const char *path, const struct sherd_store_ops *en
         sherd_free(temporary);
         return err;
     }
-    enum sherd_err err = make_in(temporary, engine, wish);
+    enum sherd_err err = make_in(temporary, plan);
     if (err == SHERD_OK)
         err = rename_into_place(temporary, path);
     if (err != SHERD_OK) {
@@ -232,8 +240,7 @@ static enum sherd_err check_wish(const struct sherd_seal_wish *wish)
     return sherd_shares_options_check(wish->shares);
 }
 
-static enum sherd_err make_clean(const char *path, const struct sherd_store_ops *engine,
-                                 const struct sherd_seal_wish *wish)
+static enum sherd_err make_clean(const char *path, const struct plan *plan)
 {
     char *clean = sherd_strdup(path);
 
@@ -243,7 +250,7 @@ static enum sherd_err make_clean(const char *path, const struct sherd_store_ops 
         clean[len - 1] = 0;
     enum sherd_err err = check_free(clean);
     if (err == SHERD_OK)
-        err = make_at(clean, engine, wish);
+        err = make_at(clean, plan);
     sherd_free(clean);
     return err;
 }
@@ -251,20 +258,20 @@ static enum sherd_err make_clean(const char *path, const struct sherd_store_ops 
 enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *unseal,
                                 const struct sherd_vault_init_options *options)
 {
-    const struct sherd_store_ops *engine = sherd_store_engines()[0];
-    struct sherd_seal_wish wish = {.unseal = unseal};
+    struct plan plan = {.engine = sherd_store_engines()[0], .wish = {.unseal = unseal}};
 
     SHERD_ENSURE(path != NULL && path[0] != 0, SHERD_ERR_INVALID, "a vault needs a path");
     SHERD_TRY(sherd_crypto_init());
     if (options != NULL && options->engine != NULL)
-        SHERD_TRY(sherd_store_engine(options->engine, &engine));
-    SHERD_ENSURE(engine != &sherd_store_memory, SHERD_ERR_UNSUPPORTED,
+        SHERD_TRY(sherd_store_engine(options->engine, &plan.engine));
+    SHERD_ENSURE(plan.engine != &sherd_store_memory, SHERD_ERR_UNSUPPORTED,
                  "a vault in memory would end with the process: name an engine that keeps files");
     if (options != NULL) {
-        wish.shares = options->shares;
-        wish.give = options->share_give;
-        wish.give_arg = options->share_arg;
+        plan.wish.shares = options->shares;
+        plan.wish.give = options->share_give;
+        plan.wish.give_arg = options->share_arg;
+        plan.fips = options->fips;
     }
-    SHERD_TRY(check_wish(&wish));
-    return make_clean(path, engine, &wish);
+    SHERD_TRY(check_wish(&plan.wish));
+    return make_clean(path, &plan);
 }

@@ -25,7 +25,7 @@ static int setup(void **state)
         return -1;
     sealed->unseal.key_file = sherd_buf_span(&sealed->key_text);
     *state = sealed;
-    return sherd_seal_make(&root, &deployment, &sealed->unseal, &sealed->file) == SHERD_OK ? 0 : -1;
+    return sherd_seal_make(&root, &deployment, false, &sealed->unseal, &sealed->file) == SHERD_OK ? 0 : -1;
 }
 
 static int teardown(void **state)
@@ -73,7 +73,7 @@ static void test_anchor_seal_make__never_makes_the_same_twice(void **state)
     struct sealed *sealed = *state;
     struct sherd_buf again = {0};
 
-    assert_ok(sherd_seal_make(&root, &deployment, &sealed->unseal, &again));
+    assert_ok(sherd_seal_make(&root, &deployment, false, &sealed->unseal, &again));
     assert_memory_not_equal(again.data + 44, sealed->file.data + 44, 32);
     assert_memory_not_equal(again.data + 76, sealed->file.data + 76, 104);
     sherd_buf_done(&again);
@@ -155,9 +155,9 @@ static void test_anchor_seal_open__needs_exactly_one_way(void **state)
     assert_err(SHERD_ERR_INVALID, open_file(file, &none));
     assert_err(SHERD_ERR_INVALID, open_file(file, NULL));
     assert_err(SHERD_ERR_DENIED, open_file(file, &other)); /* a key file is wanted */
-    assert_err(SHERD_ERR_INVALID, sherd_seal_make(&root, &deployment, &both, &made));
-    assert_err(SHERD_ERR_INVALID, sherd_seal_make(&root, &deployment, &none, &made));
-    assert_err(SHERD_ERR_INVALID, sherd_seal_make(&root, &deployment, NULL, &made));
+    assert_err(SHERD_ERR_INVALID, sherd_seal_make(&root, &deployment, false, &both, &made));
+    assert_err(SHERD_ERR_INVALID, sherd_seal_make(&root, &deployment, false, &none, &made));
+    assert_err(SHERD_ERR_INVALID, sherd_seal_make(&root, &deployment, false, NULL, &made));
     assert_int_equal(made.len, 0);
     sherd_buf_done(&made);
 }
@@ -198,7 +198,7 @@ static void test_anchor_seal_open__takes_the_passphrase_byte_by_byte(void **stat
     (void)state;
     memset(longest, 0, sizeof(longest)); /* zero bytes are bytes like others */
     longest[0] = 'a';
-    assert_ok(sherd_seal_make(&root, &deployment, &right, &file));
+    assert_ok(sherd_seal_make(&root, &deployment, false, &right, &file));
     assert_int_equal(file.len, SHERD_SEAL_BYTES);
     assert_int_equal(file.data[12], 1);
     assert_ok(open_file(sherd_buf_span(&file), &right));
