@@ -21,7 +21,7 @@ static const struct sherd_approval table[SHERD_ALGORITHM_COUNT] = {
     [SHERD_ALGORITHM_SCRYPT] = {"scrypt", SHERD_NOT_APPROVED, NULL, PBKDF2_INSTEAD},
     [SHERD_ALGORITHM_ARGON2ID] = {"Argon2id", SHERD_NOT_APPROVED, NULL, PBKDF2_INSTEAD},
     [SHERD_ALGORITHM_DHKEM_X25519] = {"X25519", SHERD_NOT_APPROVED, NULL, P256_INSTEAD},
-    [SHERD_ALGORITHM_XWING] = {"X-Wing, which has X25519 in it,", SHERD_NOT_APPROVED, NULL, P256_INSTEAD},
+    [SHERD_ALGORITHM_XWING] = {"X-Wing (X25519 inside)", SHERD_NOT_APPROVED, NULL, P256_INSTEAD},
     [SHERD_ALGORITHM_AGE] = {"the format of age (ChaCha20-Poly1305)", SHERD_NOT_APPROVED, NULL,
                              "have shares sealed by --share-passphrase-file, or given out as they are"},
     [SHERD_ALGORITHM_PKCS12_MAC] = {"the key derivation of PKCS#12's MAC", SHERD_NOT_APPROVED, NULL,

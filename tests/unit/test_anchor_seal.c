@@ -228,6 +228,73 @@ static void test_anchor_seal_open__computes_no_hash_out_of_bounds(void **state)
     }
 }
 
+/* A seal as whoever has the root key could make it, by any hash, of either mode. */
+static void craft(const struct sherd_pwhash_params *hash, bool fips, struct sherd_buf *out_file)
+{
+    uint8_t header[76];
+    uint8_t key[32];
+
+    memset(header, 0x5a, sizeof(header));
+    (void)hex_read("53485244 5345414c 0001 0001 01 00 0000", header, 16);
+    header[13] = (uint8_t)hash->alg;
+    header[14] = fips;
+    sherd_put_u32(header + 16, hash->cost);
+    sherd_put_u32(header + 20, hash->block);
+    sherd_put_u32(header + 24, hash->parallel);
+    memcpy(header + 28, deployment.bytes, 16);
+    assert_ok(sherd_pwhash(hash, sherd_span_str("correct horse"), sherd_span_of(header + 44, 32), key, sizeof(key)));
+    sherd_buf_clear(out_file);
+    assert_ok(sherd_buf_append(out_file, sherd_span_of(header, sizeof(header))));
+    assert_ok(sherd_aead_seal(key, sherd_span_of(header, sizeof(header)), sherd_span_of(root.bytes, 32), out_file));
+}
+
+static void test_anchor_seal_fips__is_pbkdf2_and_says_so(void **state)
+{
+    const struct sherd_unseal unseal = {.passphrase = sherd_span_str("correct horse")};
+    struct sherd_buf file = {0};
+    uint8_t block[44];
+    char text[32];
+
+    (void)state;
+    assert_ok(sherd_seal_make(&root, &deployment, true, &unseal, &file));
+    (void)hex_read("53485244 5345414c 0001 0001 01 03 0100 000927c0 00000001 00000001"
+                   " de0102030405060708090a0b0c0d0e0f",
+                   block, sizeof(block));
+    assert_memory_equal(file.data, block, 44);
+    assert_true(sherd_seal_fips(sherd_buf_span(&file)));
+    assert_ok(open_file(sherd_buf_span(&file), &unseal));
+    sherd_seal_describe(sherd_buf_span(&file), text);
+    assert_string_equal(text, "passphrase (PBKDF2)");
+    file.data[14] = 0; /* the mode is part of what is authenticated */
+    assert_false(sherd_seal_fips(sherd_buf_span(&file)));
+    assert_err(SHERD_ERR_DENIED, open_file(sherd_buf_span(&file), &unseal));
+    file.data[14] = 2;
+    assert_false(sherd_seal_fips(sherd_buf_span(&file)));
+    assert_err(SHERD_ERR_DENIED, open_file(sherd_buf_span(&file), &unseal));
+    sherd_buf_done(&file);
+}
+
+static void test_anchor_seal_fips__refuses_every_other_hash(void **state)
+{
+    const struct sherd_unseal unseal = {.passphrase = sherd_span_str("correct horse")};
+    const struct sherd_pwhash_params refused[] = {{SHERD_PWHASH_SCRYPT, 14, 8, 1},
+                                                  {SHERD_PWHASH_PBKDF2, SHERD_PWHASH_APPROVED_COST_MIN - 1, 1, 1}};
+    const struct sherd_pwhash_params approved = {SHERD_PWHASH_PBKDF2, SHERD_PWHASH_APPROVED_COST_MIN, 1, 1};
+    struct sherd_buf file = {0};
+
+    (void)state;
+    for (size_t i = 0; i < SHERD_COUNT_OF(refused); i++) {
+        craft(&refused[i], false, &file);
+        assert_ok(open_file(sherd_buf_span(&file), &unseal));
+        craft(&refused[i], true, &file);
+        assert_err(SHERD_ERR_UNSUPPORTED, open_file(sherd_buf_span(&file), &unseal));
+        assert_non_null(strstr(sherd_err_detail(), "FIPS"));
+    }
+    craft(&approved, true, &file);
+    assert_ok(open_file(sherd_buf_span(&file), &unseal));
+    sherd_buf_done(&file);
+}
+
 static void test_anchor_seal_describe__says_what_seals(void **state)
 {
     struct sealed *sealed = *state;
@@ -275,6 +342,8 @@ int main(void)
         seal_test(test_anchor_seal_open__takes_one_form_of_a_key_file),
         seal_test(test_anchor_seal_open__takes_the_passphrase_byte_by_byte),
         seal_test(test_anchor_seal_open__computes_no_hash_out_of_bounds),
+        seal_test(test_anchor_seal_fips__is_pbkdf2_and_says_so),
+        seal_test(test_anchor_seal_fips__refuses_every_other_hash),
         seal_test(test_anchor_seal_describe__says_what_seals),
         seal_test(test_anchor_seal_key_file__is_the_documented_text),
     };
