@@ -221,6 +221,17 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_list(struct sherd_vault *va
                                                           struct sherd_cursor *cursor, size_t count_max,
                                                           sherd_record_visit_fn *visit, void *arg);
 
+/**
+ * As sherd_record_list(), but of the records of one entity.
+ * @param[in] collection  NULL for "default"
+ * @param[in] entity      "" for the collection's default entity
+ * @return as sherd_record_list(); SHERD_ERR_NOT_FOUND: no such collection or entity
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_list_of(struct sherd_vault *vault, const char *collection,
+                                                             const char *entity, struct sherd_cursor *cursor,
+                                                             size_t count_max, sherd_record_visit_fn *visit,
+                                                             void *arg);
+
 /* ---- Streams ----------------------------------------------------------------------------------------------------- */
 
 /** A record, or a version, that is being written. One thread at a time. */

@@ -50,24 +50,30 @@ static enum sherd_err interrupted(enum sherd_err err)
     return err;
 }
 
-static enum sherd_err run_rekey(struct cli *cli)
+enum sherd_err cli_rekey(struct cli *cli, const struct sherd_rekey_options *rekey)
 {
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
+    struct sherd_rekey_stat stat = {0};
+
+    SHERD_TRY(cli_vault_open(cli, false, &vault));
+    cli_signals_defer();
+    cli_progress_begin(cli, "rekey");
+    const enum sherd_err err = sherd_rekey(vault, rekey, on_progress, NULL, &stat);
+    const double seconds = cli_progress_end();
+    SHERD_TRY(interrupted(err));
+    return tell(cli, &stat, seconds, 0);
+}
+
+static enum sherd_err run_rekey(struct cli *cli)
+{
     struct sherd_rekey_options rekey = {.collection = cli_value(cli, OPT_COLLECTION),
                                         .entity = cli_value(cli, OPT_ENTITY),
                                         .fresh_keys = cli_value(cli, OPT_FRESH) != NULL};
-    struct sherd_rekey_stat stat = {0};
 
     SHERD_ENSURE(cli_value(cli, OPT_ALL) == NULL || (rekey.collection == NULL && rekey.entity == NULL),
                  SHERD_ERR_INVALID, "--all goes with neither --collection nor --entity");
     SHERD_TRY(cli_value_number(cli, OPT_RATE, 1, UINT32_MAX, 0, &rekey.rate));
-    SHERD_TRY(cli_vault_open(cli, false, &vault));
-    cli_signals_defer();
-    cli_progress_begin(cli, "rekey");
-    const enum sherd_err err = sherd_rekey(vault, &rekey, on_progress, NULL, &stat);
-    const double seconds = cli_progress_end();
-    SHERD_TRY(interrupted(err));
-    return tell(cli, &stat, seconds, 0);
+    return cli_rekey(cli, &rekey);
 }
 
 const struct cli_command cmd_rekey = {
