@@ -8,10 +8,11 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "crypto/once.h"
 #include "crypto/evp.h"
+#include "crypto/once.h"
 #include <openssl/bn.h>
 #include <openssl/ec.h>
+#include <openssl/ecerr.h>
 #include <openssl/err.h>
 #include <openssl/obj_mac.h>
 
@@ -74,14 +75,27 @@ static enum sherd_err public_of(const uint8_t *own, uint8_t *out_public)
     return SHERD_OK;
 }
 
+/* Whether it failed since a point is none: then OpenSSL says so first. Where memory ends it says so too, but later. */
+static bool is_no_point(void)
+{
+    const unsigned long first = ERR_peek_error();
+
+    return ERR_GET_LIB(first) == ERR_LIB_EC &&
+           (ERR_GET_REASON(first) == EC_R_POINT_IS_NOT_ON_CURVE || ERR_GET_REASON(first) == EC_R_INVALID_ENCODING);
+}
+
 /* A point of the curve, not at infinity. The curve's cofactor is 1, so this is all there is to check. */
 static enum sherd_err point_of(const uint8_t *other, BN_CTX *ctx, EC_POINT *point)
 {
+    if (other[0] != POINT_CONVERSION_UNCOMPRESSED)
+        return nobodys();
     ERR_clear_error();
-    if (other[0] == POINT_CONVERSION_UNCOMPRESSED &&
-        EC_POINT_oct2point(curve, point, other, SHERD_P256_PUBLIC_SIZE, ctx) == 1)
+    if (EC_POINT_oct2point(curve, point, other, SHERD_P256_PUBLIC_SIZE, ctx) == 1)
         return SHERD_OK;
-    return sherd_openssl_wants_memory() ? sherd_evp_fail("P-256") : nobodys();
+    if (!is_no_point())
+        return sherd_evp_fail("P-256");
+    ERR_clear_error();
+    return nobodys();
 }
 
 /* The first coordinate of the product. With a point and a scalar as checked it is never at infinity. */

@@ -260,6 +260,8 @@ static void test_crypto_hpke__p256_refuses_what_is_no_key(void **state)
     assert_int_equal(sherd_kem_decap(&pair.own, enc, shared), SHERD_ERR_TAMPERED);
     enc[0] = 4;
     assert_int_equal(sherd_kem_decap(&pair.own, enc, shared), SHERD_ERR_TAMPERED);
+    memset(enc + 1, 0xff, 64); /* no coordinates: above the field's prime */
+    assert_int_equal(sherd_kem_decap(&pair.own, enc, shared), SHERD_ERR_TAMPERED);
     assert_int_equal(sherd_kem_public(&own, &pair.to), SHERD_ERR_INVALID);
     (void)hex_read("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551", own.bytes, sizeof(own.bytes));
     assert_int_equal(sherd_kem_public(&own, &pair.to), SHERD_ERR_INVALID);
