@@ -12,7 +12,6 @@
 #include "crypto/once.h"
 #include <openssl/bn.h>
 #include <openssl/ec.h>
-#include <openssl/ecerr.h>
 #include <openssl/err.h>
 #include <openssl/obj_mac.h>
 
@@ -75,27 +74,65 @@ static enum sherd_err public_of(const uint8_t *own, uint8_t *out_public)
     return SHERD_OK;
 }
 
-/* Whether it failed since a point is none: then OpenSSL says so first. Where memory ends it says so too, but later. */
-static bool is_no_point(void)
-{
-    const unsigned long first = ERR_peek_error();
+/* The numbers of a point, and of what it must satisfy; of the context, which clears them. */
+struct coordinates {
+    BIGNUM *x;
+    BIGNUM *y;
+    BIGNUM *prime;
+    BIGNUM *a;
+    BIGNUM *b;
+    BIGNUM *left;
+    BIGNUM *right;
+};
 
-    return ERR_GET_LIB(first) == ERR_LIB_EC &&
-           (ERR_GET_REASON(first) == EC_R_POINT_IS_NOT_ON_CURVE || ERR_GET_REASON(first) == EC_R_INVALID_ENCODING);
+static bool coordinates_get(const uint8_t *other, BN_CTX *ctx, struct coordinates *out)
+{
+    *out = (struct coordinates){.x = BN_CTX_get(ctx),
+                                .y = BN_CTX_get(ctx),
+                                .prime = BN_CTX_get(ctx),
+                                .a = BN_CTX_get(ctx),
+                                .b = BN_CTX_get(ctx),
+                                .left = BN_CTX_get(ctx),
+                                .right = BN_CTX_get(ctx)};
+    return out->right != NULL && EC_GROUP_get_curve(curve, out->prime, out->a, out->b, ctx) == 1 &&
+           BN_bin2bn(other + 1, SHERD_P256_SHARED_SIZE, out->x) != NULL &&
+           BN_bin2bn(other + 1 + SHERD_P256_SHARED_SIZE, SHERD_P256_SHARED_SIZE, out->y) != NULL;
 }
 
-/* A point of the curve, not at infinity. The curve's cofactor is 1, so this is all there is to check. */
-static enum sherd_err point_of(const uint8_t *other, BN_CTX *ctx, EC_POINT *point)
+/* y^2 and (x^2 + a) x + b. */
+static bool sides_get(const struct coordinates *in, BN_CTX *ctx)
 {
+    return BN_mod_sqr(in->left, in->y, in->prime, ctx) == 1 && BN_mod_sqr(in->right, in->x, in->prime, ctx) == 1 &&
+           BN_mod_add(in->right, in->right, in->a, in->prime, ctx) == 1 &&
+           BN_mod_mul(in->right, in->right, in->x, in->prime, ctx) == 1 &&
+           BN_mod_add(in->right, in->right, in->b, in->prime, ctx) == 1;
+}
+
+/*
+ * A point of the curve, not at infinity: the curve's cofactor is 1, so this is all there is to check. OpenSSL makes the
+ * same check, but its failure cannot be told from a want of memory.
+ */
+static enum sherd_err point_in(const uint8_t *other, BN_CTX *ctx, EC_POINT *point)
+{
+    struct coordinates its;
+
     if (other[0] != POINT_CONVERSION_UNCOMPRESSED)
         return nobodys();
-    ERR_clear_error();
-    if (EC_POINT_oct2point(curve, point, other, SHERD_P256_PUBLIC_SIZE, ctx) == 1)
-        return SHERD_OK;
-    if (!is_no_point())
+    if (!coordinates_get(other, ctx, &its) || !sides_get(&its, ctx))
         return sherd_evp_fail("P-256");
-    ERR_clear_error();
-    return nobodys();
+    if (BN_cmp(its.x, its.prime) >= 0 || BN_cmp(its.y, its.prime) >= 0 || BN_cmp(its.left, its.right) != 0)
+        return nobodys();
+    if (EC_POINT_set_affine_coordinates(curve, point, its.x, its.y, ctx) != 1)
+        return sherd_evp_fail("P-256");
+    return SHERD_OK;
+}
+
+static enum sherd_err point_of(const uint8_t *other, BN_CTX *ctx, EC_POINT *point)
+{
+    BN_CTX_start(ctx);
+    const enum sherd_err err = point_in(other, ctx, point);
+    BN_CTX_end(ctx);
+    return err;
 }
 
 /* The first coordinate of the product. With a point and a scalar as checked it is never at infinity. */
