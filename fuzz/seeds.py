@@ -4,6 +4,7 @@
 
 seeds.py [FOLDER]; without one, into the corpus beside this file. The bytes follow docs/format/.
 """
+import base64
 import struct
 import sys
 from pathlib import Path
@@ -145,8 +146,8 @@ def marker_seeds():
     yield "no-newline", b"sherd vault\nformat 1\nengine lmdb"
 
 
-def seal_header(kind=2, algorithm=0, cost=0, block=0, parallel=0, form=1, suite=1):
-    return (b"SHRDSEAL" + struct.pack(">HHBBHIII", form, suite, kind, algorithm, 0, cost, block, parallel) +
+def seal_header(kind=2, algorithm=0, cost=0, block=0, parallel=0, form=1, suite=1, mode=0):
+    return (b"SHRDSEAL" + struct.pack(">HHBBHIII", form, suite, kind, algorithm, mode << 8, cost, block, parallel) +
             b"\xde" * 16 + b"\x5a" * 32)
 
 
@@ -161,8 +162,15 @@ def seal_seeds():
     yield "header-kind", b"\1" + seal_header(3)
     yield "header-future", b"\1" + seal_header(form=2)
     yield "header-suite", b"\1" + seal_header(suite=2)
+    yield "header-fips", b"\1" + seal_header(mode=1)
+    yield "header-mode", b"\1" + seal_header(mode=2)
+    yield "file-pbkdf2", b"\0" + seal_header(1, 3, 600000, 1, 1, mode=1) + b"\x99" * 104
     yield "key", b"\2sherd-key-1:" + b"0123456789abcdef" * 4 + b"\n"
     yield "key-upper", b"\2sherd-key-1:" + b"0123456789ABCDEF" * 4 + b"\n"
+    for name, form, cost, text in [("", 1, 600000, b"\n"), ("-few", 1, 100000, b""), ("-many", 1, 2**31, b""),
+                                   ("-future", 2, 600000, b""), ("-letter", 1, 600000, b"!")]:
+        share = b"SHRDHOLD" + struct.pack(">HHI", form, 1, cost) + b"\x5a" * 32 + b"\x99" * 120
+        yield "share" + name, b"\3sherd-sealed-share-1:" + base64.b64encode(share).rstrip(b"=") + text
     yield "key-no-newline", b"\2sherd-key-1:" + b"0123456789abcdef" * 4
     yield "key-future", b"\2sherd-key-2:" + b"0123456789abcdef" * 4 + b"\n"
 
@@ -223,6 +231,9 @@ def keyring_seeds():
 
 OWN = b"AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"
 OWN_PQ = b"AGE-SECRET-KEY-PQ-1XX76JRALNLXDMEW0CRK45QMCCH4X06SE84UN3VPM33W6HWDX0H3SK3ZQFR"
+OWN_P256 = b"SHERDP-SECRET-KEY-17088LKH90CDRZRV8784MMEHN9ZLQ4XWDHJKLF4JCNNEFME9CLLFQDU2QZY"
+PUBLIC_P256 = (b"sherdp1qnlgcxwwpyz3j84u9x9fy3tey5clymcvan3yvp3eaz7rnjmlwp4gy6nhndx0j6d"
+               b"c5rjnn3lk97eaxzkk428cpcc0r5fg4t7k3gkwwt4qttrg9p")
 PUBLIC = b"age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 
 
@@ -237,6 +248,9 @@ def recipient_seeds():
     yield "text-upper", b"\1" + PUBLIC.upper()
     yield "bytes", b"\2" + X25519
     yield "bytes-pq", b"\2" + XWING
+    yield "bytes-p256", b"\2\x00\x10\x04" + b"\x5a" * 64
+    yield "text-p256", b"\1" + PUBLIC_P256
+    yield "file-p256", b"\0" + OWN_P256 + b"\n"
     yield "bytes-other-kem", b"\2\x00\x21" + X25519[2:]
     yield "bytes-short", b"\2\x00"
     for name, length in [("empty", 104), ("below", 103), ("chunk", 104 + 16400), ("full", 88 + 16400), ("pq", 1192),

@@ -61,6 +61,7 @@ struct sherd_vault_init_options {
     const struct sherd_shares_options *shares; /**< sealed by shares: see <sherd/seal.h>; then unseal is NULL */
     sherd_share_give_fn *share_give;           /**< brings each share to its holder, before the vault is there */
     void *share_arg;                           /**< for share_give */
+    bool fips; /**< FIPS mode, for ever: algorithms that NIST approves, and no other. See sherd_vault_info.fips */
 };
 
 /** How a vault is opened. All zero is a good default. */
@@ -87,6 +88,11 @@ struct sherd_vault_info {
     uint64_t entry_bytes[4]; /**< disk space of entries */
     uint64_t blob_count[4];
     uint64_t blob_bytes[4];
+    /**
+     * The vault is in FIPS mode: it uses algorithms that NIST approves, and refuses others. That is said of algorithms
+     * alone: no validated module is claimed.
+     */
+    bool fips;
 };
 
 /**

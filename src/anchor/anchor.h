@@ -273,6 +273,9 @@ struct sherd_anchor_ops {
     enum sherd_err (*keys_owner)(struct sherd_anchor *anchor, struct sherd_ref *out_name, bool *out_there);
     /** Names of the blobs in `keys`, where none belongs. @param[in,out] blobs  gets them */
     enum sherd_err (*keys_blobs)(struct sherd_anchor *anchor, struct sherd_refs *blobs);
+
+    /** Whether the vault is in FIPS mode: approved algorithms only. */
+    bool (*fips)(struct sherd_anchor *anchor);
 };
 
 /** What every anchor starts with. */

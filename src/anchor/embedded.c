@@ -744,6 +744,11 @@ static enum sherd_err embedded_keys_blobs(struct sherd_anchor *anchor, struct sh
     return sherd_compartment_blob_scan(embedded_of(anchor)->compartment, NULL, add_blob, blobs);
 }
 
+static bool embedded_fips(struct sherd_anchor *anchor)
+{
+    return sherd_home_fips(embedded_of(anchor)->home);
+}
+
 static const struct sherd_anchor_ops embedded_ops = {
     .free = embedded_free,
     .ids = embedded_ids,
@@ -786,6 +791,7 @@ static const struct sherd_anchor_ops embedded_ops = {
     .keys_stat = embedded_keys_stat,
     .keys_owner = embedded_keys_owner,
     .keys_blobs = embedded_keys_blobs,
+    .fips = embedded_fips,
 };
 
 /* Names and seals, and what of the keyring they come from. */
@@ -848,7 +854,8 @@ static enum sherd_err ready_entities(struct embedded *self)
                                                       .tenant = self->fixed->tenant,
                                                       .secrets = &self->fixed->stores[SHERD_SECRETS - 1],
                                                       .keys = self->pins.keys,
-                                                      .compartment = self->compartment}};
+                                                      .compartment = self->compartment},
+                                               .fips = sherd_home_fips(self->home)};
 
     return sherd_entities_new(&parts, &self->entities);
 }

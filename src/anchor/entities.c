@@ -196,6 +196,11 @@ enum sherd_err sherd_entities_epochs(struct sherd_entities *entities, const stru
     return SHERD_OK;
 }
 
+static enum sherd_hash_alg id_hash(const struct sherd_entities *entities)
+{
+    return entities->parts.fips ? SHERD_SHA512_256 : SHERD_SHA512;
+}
+
 static enum sherd_err hmac_of_master(struct sherd_entities *entities, const struct sherd_ref *kid,
                                      struct sherd_hmac_key **out_key)
 {
@@ -204,7 +209,7 @@ static enum sherd_err hmac_of_master(struct sherd_entities *entities, const stru
     if (master == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_masters_key(entities->parts.masters, kid, master));
-    return sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(master->bytes, sizeof(master->bytes)), out_key);
+    return sherd_hmac_key_new(id_hash(entities), sherd_span_of(master->bytes, sizeof(master->bytes)), out_key);
 }
 
 /* Hold the hash key that serves now. */
@@ -217,7 +222,7 @@ static enum sherd_err refresh_hash(struct sherd_entities *entities, const struct
     if (master == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_masters_active(entities->parts.masters, SHERD_MASTER_HASH, &kid, master));
-    SHERD_TRY(sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(master->bytes, sizeof(master->bytes)), &hash));
+    SHERD_TRY(sherd_hmac_key_new(id_hash(entities), sherd_span_of(master->bytes, sizeof(master->bytes)), &hash));
     (void)pthread_rwlock_wrlock(&entities->lock);
     sherd_hmac_key_free(entities->hash);
     entities->hash = hash;
@@ -227,7 +232,7 @@ static enum sherd_err refresh_hash(struct sherd_entities *entities, const struct
     return SHERD_OK;
 }
 
-/* The name of an id's lookup entry: HMAC-SHA-512 over a TLV, cut to 16 bytes. */
+/* The name of an id's lookup entry: HMAC-SHA-512, or HMAC-SHA-512/256 in FIPS mode, over a TLV, cut to 16 bytes. */
 static enum sherd_err id_name(const struct sherd_hmac_key *hash, const struct sherd_uuid *collection,
                               const char *entity_id, struct sherd_ref *out_name)
 {

@@ -23,6 +23,7 @@ struct remote {
     void *arg;
     struct sherd_uuid deployment;
     struct sherd_uuid tenant;
+    bool fips;
     pthread_mutex_t lock; /* guards all that follows */
     pthread_cond_t freed;
     struct sherd_link *idle[SHERD_REMOTE_LINKS_MAX];
@@ -199,6 +200,11 @@ static void remote_free(struct sherd_anchor *anchor)
     (void)pthread_mutex_destroy(&remote->lock);
     (void)pthread_cond_destroy(&remote->freed);
     sherd_free(remote);
+}
+
+static bool remote_fips(struct sherd_anchor *anchor)
+{
+    return remote_of(anchor)->fips;
 }
 
 static void remote_ids(struct sherd_anchor *anchor, struct sherd_uuid *out_deployment, struct sherd_uuid *out_tenant)
@@ -734,6 +740,7 @@ static const struct sherd_anchor_ops remote_ops = {
     .keys_stat = remote_keys_stat,
     .keys_owner = remote_keys_owner,
     .keys_blobs = remote_keys_blobs,
+    .fips = remote_fips,
 };
 
 /* --- beginning ---------------------------------------------------------------------------------------------------- */
@@ -747,6 +754,7 @@ static enum sherd_err hello(struct remote *remote, struct sherd_wire_hello *out_
                  "the agent is of another version: `sherd seal`, then `sherd unseal`");
     remote->deployment = out_hello->deployment;
     remote->tenant = out_hello->tenant;
+    remote->fips = out_hello->fips;
     return SHERD_OK;
 }
 

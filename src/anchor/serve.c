@@ -88,6 +88,7 @@ static enum sherd_err serve_hello(struct serve *serve)
                  "the agent is of another version: `sherd seal`, then `sherd unseal`");
     hello.protocol = SHERD_WIRE_PROTOCOL;
     serve->anchor->ops->ids(serve->anchor, &hello.deployment, &hello.tenant);
+    hello.fips = serve->anchor->ops->fips(serve->anchor);
     serve->host->hello(serve->arg, &hello);
     return answer(serve, &hello);
 }

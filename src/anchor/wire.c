@@ -239,6 +239,7 @@ static void code_hello(struct sherd_wire *wire, void *message)
     code_text(wire, hello->seal, sizeof(hello->seal));
     code_bool(wire, &hello->memory_locked);
     code_bool(wire, &hello->memory_secret);
+    code_bool(wire, &hello->fips);
 }
 
 static void code_status(struct sherd_wire *wire, void *message)

@@ -178,6 +178,7 @@ struct sherd_wire_hello {
     char seal[32]; /**< what unsealed it */
     bool memory_locked;
     bool memory_secret;
+    bool fips; /**< the vault is in FIPS mode */
 };
 
 /** Answer to SHERD_WIRE_STATUS; then an item for each seal of shares. */

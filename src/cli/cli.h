@@ -171,6 +171,12 @@ SHERD_MUST_USE enum sherd_err cli_vault_open(const struct cli *cli, bool read_on
 /** Unseal and open it in this process, whatever agent runs: for what only who can unseal may do, as changing seals. */
 SHERD_MUST_USE enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault);
 
+/** Whether a vault is in FIPS mode. @return as sherd_vault_info() */
+SHERD_MUST_USE enum sherd_err cli_vault_fips(struct sherd_vault *vault, bool *out_fips);
+
+/** What the seals of the vault of the command line say of that, before it is unsealed; false where none is named. */
+bool cli_seals_fips(const struct cli *cli);
+
 /**
  * Read the private keys of a file, "-" for standard input.
  * @param[in]  path          NULL for none, which gives no identity

@@ -4,11 +4,12 @@
 #include "cli/json.h"
 #include "cli/shares.h"
 
-enum { OPT_ENGINE = CLI_OPT_SHARES_END };
+enum { OPT_ENGINE = CLI_OPT_SHARES_END, OPT_FIPS };
 
 static const struct cli_option options[] = {
     CLI_SHARES_OPTIONS,
     [OPT_ENGINE] = {"engine", 0, "NAME", "storage engine of the compartments (lmdb)"},
+    [OPT_FIPS] = {"fips", 0, NULL, "FIPS mode, for ever: algorithms that NIST approves, and no other"},
     {0},
 };
 
@@ -16,13 +17,13 @@ static enum sherd_err tell(struct cli *cli, const char *path, const struct cli_s
 {
     if (cli->json)
         return cli_json_print("",
-                              json_pack("{s:o, s:I}", "vault", cli_json_bytes(sherd_span_str(path)), "shares",
-                                        (json_int_t)shares->written),
+                              json_pack("{s:o, s:I, s:b}", "vault", cli_json_bytes(sherd_span_str(path)), "shares",
+                                        (json_int_t)shares->written, "fips", cli_value(cli, OPT_FIPS) != NULL),
                               "\n");
     if (!cli->quiet) {
         cli_print("made a vault in ");
         cli_print_escaped(sherd_span_str(path));
-        cli_print("\n");
+        cli_print(cli_value(cli, OPT_FIPS) != NULL ? ", in FIPS mode; no validated module is claimed\n" : "\n");
     }
     if (shares->wanted)
         cli_shares_out_tell(shares);
@@ -34,11 +35,13 @@ static enum sherd_err by_shares(struct cli *cli, const char *path, struct cli_sh
     const struct sherd_vault_init_options init = {.engine = cli_value(cli, OPT_ENGINE),
                                                   .shares = &shares->options,
                                                   .share_give = cli_shares_give,
-                                                  .share_arg = shares};
+                                                  .share_arg = shares,
+                                                  .fips = cli_value(cli, OPT_FIPS) != NULL};
 
     SHERD_ENSURE(cli->passphrase_file == NULL && cli->passphrase_fd == NULL && cli->key_file == NULL &&
                      cli->share_file_count == 0,
                  SHERD_ERR_INVALID, "a vault begins with one seal: add another to it by `sherd seals add`");
+    shares->fips = init.fips;
     enum sherd_err err = cli_shares_out_begin(shares);
     if (err == SHERD_OK)
         err = sherd_vault_init(path, NULL, &init);
@@ -50,7 +53,8 @@ static enum sherd_err by_shares(struct cli *cli, const char *path, struct cli_sh
 static enum sherd_err by_other(struct cli *cli, const char *path)
 {
     SHERD_CLEANUP(cli_unseal_done) struct cli_unseal unseal = {0};
-    const struct sherd_vault_init_options init = {.engine = cli_value(cli, OPT_ENGINE)};
+    const struct sherd_vault_init_options init = {.engine = cli_value(cli, OPT_ENGINE),
+                                                  .fips = cli_value(cli, OPT_FIPS) != NULL};
 
     SHERD_TRY(cli_unseal_read(cli, true, &unseal));
     if (cli->key_file != NULL && cli_inside_vault(cli->key_file))

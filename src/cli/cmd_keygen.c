@@ -8,13 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 
-enum { OPT_RECIPIENT, OPT_PQ, OPT_OUTPUT };
+enum { OPT_RECIPIENT, OPT_PQ, OPT_OUTPUT, OPT_P256 };
 
 static const struct cli_option options[] = {
     [OPT_RECIPIENT] = {"recipient", 0, NULL,
                        "a key pair for `put --to`: the private key to FILE, the public one is shown"},
     [OPT_PQ] = {"pq", 0, NULL, "with --recipient: safe against quantum computers too (OpenSSL 3.5 or later)"},
     [OPT_OUTPUT] = {"output", 'o', "FILE", "the same as FILE"},
+    [OPT_P256] = {"p256", 0, NULL, "with --recipient: of P-256, the kind for a vault in FIPS mode"},
     {0},
 };
 
@@ -53,10 +54,15 @@ static enum sherd_err choose_path(const struct cli *cli, const char **out_path)
 static enum sherd_err make_text(const struct cli *cli, struct sherd_buf *own, struct sherd_buf *recipient)
 {
     const bool pq = cli_value(cli, OPT_PQ) != NULL;
+    const bool p256 = cli_value(cli, OPT_P256) != NULL;
 
+    SHERD_ENSURE(!pq || !p256, SHERD_ERR_INVALID, "--pq and --p256 are two kinds of keys: give one of them");
     if (cli_value(cli, OPT_RECIPIENT) != NULL)
-        return sherd_identity_new(pq ? SHERD_IDENTITY_XWING : SHERD_IDENTITY_X25519, own, recipient);
-    SHERD_ENSURE(!pq, SHERD_ERR_INVALID, "--pq goes with --recipient");
+        return sherd_identity_new(pq     ? SHERD_IDENTITY_XWING
+                                  : p256 ? SHERD_IDENTITY_P256
+                                         : SHERD_IDENTITY_X25519,
+                                  own, recipient);
+    SHERD_ENSURE(!pq && !p256, SHERD_ERR_INVALID, "--pq and --p256 go with --recipient");
     return sherd_key_file_new(own);
 }
 

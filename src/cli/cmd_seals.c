@@ -156,6 +156,7 @@ static enum sherd_err add_shares(const struct cli *cli, struct cli_shares_out *s
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
 
     SHERD_TRY(cli_vault_unseal(cli, false, &vault));
+    SHERD_TRY(cli_vault_fips(vault, &shares->fips));
     enum sherd_err err = cli_shares_out_begin(shares);
     if (err == SHERD_OK)
         err = sherd_seal_add_shares(vault, &shares->options, cli_shares_give, shares, out_number);

@@ -71,6 +71,7 @@ struct cli_shares_out {
     const struct cli *cli;
     struct sherd_shares_options options;
     bool wanted; /**< shares were asked for */
+    bool fips;   /**< set by the command, before cli_shares_out_begin(): the vault is in FIPS mode */
     char *names; /* the holders' names, one after another */
     const char *holders[SHERD_SHARES_MAX];
     bool print;      /* to stdout */

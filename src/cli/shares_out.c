@@ -3,7 +3,9 @@
 #include "base/mem.h"
 #include "cli/io.h"
 #include "cli/shares.h"
+#include "anchor/share_seal.h"
 #include "cli/text.h"
+#include "crypto/approved.h"
 #include "envelope/age.h"
 
 #include <errno.h>
@@ -150,14 +152,28 @@ static enum sherd_err check_recipient(const struct cli_shares_out *out, const st
     }
     if (!is_option(out->cli, given, CLI_OPT_SHARE_RECIPIENT))
         return SHERD_OK;
+    SHERD_TRY(sherd_approved_check(out->fips, SHERD_ALGORITHM_AGE));
     SHERD_ENSURE(sherd_age_recipient_parse(sherd_span_str(equals + 1), &recipient) == SHERD_OK, SHERD_ERR_INVALID,
                  "--share-recipient: this is no public key of age (age1...)");
     return SHERD_OK;
 }
 
-static enum sherd_err seal_to(const struct cli_shares_out *out, const struct cli_given *given, const char *value,
-                              struct sherd_span plain, struct sherd_buf *out_file)
+/* As a text of our own in FIPS mode, and else as a file of age, in its armor. */
+static enum sherd_err seal_by_passphrase(bool fips, struct sherd_span passphrase, struct sherd_span plain,
+                                         struct sherd_buf *out_text)
 {
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
+
+    if (fips)
+        return sherd_share_seal(passphrase, plain, out_text);
+    SHERD_TRY(sherd_age_seal_passphrase(passphrase, 0, plain, &file));
+    return sherd_age_armor(sherd_buf_span(&file), out_text);
+}
+
+static enum sherd_err seal_to(const struct cli_shares_out *out, const struct cli_given *given, const char *value,
+                              struct sherd_span plain, struct sherd_buf *out_text)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
     SHERD_CLEANUP(cli_secret_freep) uint8_t *passphrase = sherd_secret_alloc(CLI_SECRET_BYTES);
     struct sherd_age_recipient recipient;
     size_t len = 0;
@@ -166,27 +182,26 @@ static enum sherd_err seal_to(const struct cli_shares_out *out, const struct cli
         return SHERD_ERR_NO_MEMORY;
     if (is_option(out->cli, given, CLI_OPT_SHARE_RECIPIENT)) {
         SHERD_TRY(sherd_age_recipient_parse(sherd_span_str(value), &recipient));
-        return sherd_age_seal(&recipient, 1, plain, out_file);
+        SHERD_TRY(sherd_age_seal(&recipient, 1, plain, &file));
+        return sherd_age_armor(sherd_buf_span(&file), out_text);
     }
     SHERD_TRY(cli_secret_file_read(out->cli, value, "passphrase file", passphrase, &len));
-    return sherd_age_seal_passphrase(sherd_span_of(passphrase, len), 0, plain, out_file);
+    return seal_by_passphrase(out->fips, sherd_span_of(passphrase, len), plain, out_text);
 }
 
-/* The text as it goes out: sealed, in an armor, if that was asked for its holder. Else out_text stays empty. */
+/* The text as it goes out: sealed, if that was asked for its holder. Else out_text stays empty. */
 static enum sherd_err seal_for(const struct cli_shares_out *out, const char *holder, struct sherd_span plain,
                                struct sherd_buf *out_text)
 {
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
-
-    for (size_t i = 0; i < out->cli->given_count && file.len == 0; i++) {
+    for (size_t i = 0; i < out->cli->given_count && out_text->len == 0; i++) {
         const struct cli_given *given = &out->cli->given[i];
         const char *value = value_for(given, holder);
 
         if (value != NULL && (is_option(out->cli, given, CLI_OPT_SHARE_RECIPIENT) ||
                               is_option(out->cli, given, CLI_OPT_SHARE_PASSPHRASE)))
-            SHERD_TRY(seal_to(out, given, value, plain, &file));
+            SHERD_TRY(seal_to(out, given, value, plain, out_text));
     }
-    return file.len > 0 ? sherd_age_armor(sherd_buf_span(&file), out_text) : SHERD_OK;
+    return SHERD_OK;
 }
 
 /* ---- Where it goes ----------------------------------------------------------------------------------------------- */
@@ -254,7 +269,7 @@ static enum sherd_err put_file(struct cli_shares_out *out, const struct sherd_sh
     char *name = out->files[out->written];
 
     (void)snprintf(name, FILE_NAME_SIZE, "share-%u%s%s.%s", share->index, share->holder[0] != 0 ? "-" : "",
-                   share->holder, sealed ? "age" : "txt");
+                   share->holder, !sealed ? "txt" : out->fips ? "sealed" : "age");
     SHERD_TRY(write_share(out->dir_fd, out->dir, name, text));
     out->written++;
     if (share->index == share->count && fsync(out->dir_fd) != 0)

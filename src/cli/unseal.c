@@ -277,6 +277,30 @@ enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sh
     return sherd_vault_open(path, &unseal.unseal, &options, out_vault);
 }
 
+enum sherd_err cli_vault_fips(struct sherd_vault *vault, bool *out_fips)
+{
+    struct sherd_vault_info info;
+
+    SHERD_TRY(sherd_vault_info(vault, &info));
+    *out_fips = info.fips;
+    return SHERD_OK;
+}
+
+static enum sherd_err see_mode(void *arg, const struct sherd_seal_info *info)
+{
+    bool *fips = arg;
+
+    *fips |= info->fips;
+    return SHERD_OK;
+}
+
+bool cli_seals_fips(const struct cli *cli)
+{
+    bool fips = false;
+
+    return cli->vault != NULL && sherd_seal_each(cli->vault, see_mode, &fips) == SHERD_OK && fips;
+}
+
 static enum sherd_err identity_open(const struct cli *cli, const char *path, int *out_fd)
 {
     const enum sherd_err err = cli_input_open(cli, path, out_fd);

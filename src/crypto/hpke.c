@@ -4,7 +4,6 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
-#include "base/random.h"
 #include "base/secret.h"
 #include "crypto/cipher.h"
 #include "crypto/hash.h"
@@ -136,7 +135,7 @@ enum sherd_err sherd_hpke_send(const struct sherd_kem_public *to, struct sherd_s
     SHERD_CLEANUP(sherd_hpke_freep) struct sherd_hpke *hpke = NULL;
 
     SHERD_TRY(begin(to->kem, true, &hpke));
-    SHERD_TRY(sherd_random(hpke->coins, sherd_kem_coins_bytes(to->kem)));
+    SHERD_TRY(sherd_kem_coins(to->kem, hpke->coins));
     SHERD_TRY(send_with(hpke, to, info, out_enc));
     *out_hpke = sherd_hpke_take(&hpke);
     return SHERD_OK;

@@ -2,13 +2,14 @@
 /**
  * @file crypto/hpke.h
  * HPKE, base mode: what anyone can seal to a public key, and only the private key opens. HKDF-SHA256, AES-256-GCM, and
- * one of two ways to agree on a secret:
+ * one of three ways to agree on a secret:
  *
+ *     SHERD_KEM_P256    DHKEM(P-256, HKDF-SHA256): the one that NIST approves
  *     SHERD_KEM_X25519  DHKEM(X25519, HKDF-SHA256)
  *     SHERD_KEM_XWING   ML-KEM-768 and X25519 together: safe while either holds, the first also against a quantum
  *                       computer. Needs OpenSSL 3.5 or later; sherd_kem_supported() tells.
  *
- * The private key of either is 32 random bytes. Small messages go through sherd_hpke_seal() and sherd_hpke_open(), in
+ * The private key of each is 32 random bytes. Small messages go through sherd_hpke_seal() and sherd_hpke_open(), in
  * order. Contents of any length, and random access to them, go through crypto/aead.h instead, under a key that HPKE's
  * secret export gives (section 5.3 of the RFC):
  *
@@ -29,6 +30,7 @@
 /** How sender and recipient agree on a secret: the KEM ids of the IANA registry of HPKE. */
 enum sherd_kem {
     SHERD_KEM_NONE = 0, /**< none of them */
+    SHERD_KEM_P256 = 0x0010,
     SHERD_KEM_X25519 = 0x0020,
     SHERD_KEM_XWING = 0x647a,
 };

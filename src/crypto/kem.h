@@ -9,11 +9,14 @@
 
 #include "crypto/hpke.h"
 
-/** Most random bytes that an encapsulation takes: 32 for X25519 (a private key), 64 for X-Wing (its eseed). */
+/** Most random bytes that an encapsulation takes: 32 for a curve (a private key), 64 for X-Wing (its eseed). */
 #define SHERD_KEM_COINS_MAX 64
 
 /** How many it takes. */
 size_t sherd_kem_coins_bytes(enum sherd_kem kem);
+
+/** Draw them. @return SHERD_OK; SHERD_ERR_IO (no randomness); SHERD_ERR_UNSUPPORTED; SHERD_ERR_NO_MEMORY */
+SHERD_MUST_USE enum sherd_err sherd_kem_coins(enum sherd_kem kem, uint8_t *out_coins);
 
 /**
  * Make a secret for a public key.

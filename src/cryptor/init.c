@@ -115,38 +115,40 @@ static enum sherd_err make_stores(const char *dir, const struct sherd_store_ops 
     return err;
 }
 
-static enum sherd_err make_home(const char *dir, const struct sherd_seal_wish *wish, struct sherd_home **out_home)
+static enum sherd_err make_home(const char *dir, bool fips, const struct sherd_seal_wish *wish,
+                                struct sherd_home **out_home)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_keyring *ring = sherd_secret_alloc(sizeof(*ring));
 
     if (ring == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_keyring_generate(ring));
+    ring->fips = fips;
     return sherd_home_make_by(dir, ring, wish, out_home);
 }
 
-static enum sherd_err make_in(const char *dir, const struct sherd_store_ops *engine, const struct sherd_seal_wish *wish)
+/* What is made, and how. */
+struct plan {
+    const struct sherd_store_ops *engine;
+    struct sherd_seal_wish wish;
+    bool fips;
+};
+
+static enum sherd_err make_in(const char *dir, const struct plan *plan)
 {
     struct sherd_home *home;
 
-    SHERD_TRY(make_home(dir, wish, &home));
-    SHERD_TRY(make_stores(dir, engine, home));
+    SHERD_TRY(make_home(dir, plan->fips, &plan->wish, &home));
+    SHERD_TRY(make_stores(dir, plan->engine, home));
     SHERD_TRY(sherd_file_write_new(dir, SHERD_WINDOW_FILE, sherd_span_of(NULL, 0)));
-    SHERD_TRY(sherd_marker_write(dir, engine->name));
+    SHERD_TRY(sherd_marker_write(dir, plan->engine->name));
     return sherd_dir_sync(dir, "");
 }
 
-/* What is made, for sherd_place_make(). */
-struct making {
-    const struct sherd_store_ops *engine;
-    const struct sherd_seal_wish *wish;
-};
-
+/* For sherd_place_make(). */
 static enum sherd_err make(void *arg, const char *dir)
 {
-    const struct making *making = arg;
-
-    return make_in(dir, making->engine, making->wish);
+    return make_in(dir, arg);
 }
 
 /* What is to seal it, looked at before anything is made. */
@@ -163,21 +165,20 @@ static enum sherd_err check_wish(const struct sherd_seal_wish *wish)
 enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *unseal,
                                 const struct sherd_vault_init_options *options)
 {
-    const struct sherd_store_ops *engine = sherd_store_engines()[0];
-    struct sherd_seal_wish wish = {.unseal = unseal};
+    struct plan plan = {.engine = sherd_store_engines()[0], .wish = {.unseal = unseal}};
 
     SHERD_ENSURE(path != NULL && path[0] != 0, SHERD_ERR_INVALID, "a vault needs a path");
     SHERD_TRY(sherd_crypto_init());
     if (options != NULL && options->engine != NULL)
-        SHERD_TRY(sherd_store_engine(options->engine, &engine));
-    SHERD_ENSURE(engine != &sherd_store_memory, SHERD_ERR_UNSUPPORTED,
+        SHERD_TRY(sherd_store_engine(options->engine, &plan.engine));
+    SHERD_ENSURE(plan.engine != &sherd_store_memory, SHERD_ERR_UNSUPPORTED,
                  "a vault in memory would end with the process: name an engine that keeps files");
     if (options != NULL) {
-        wish.shares = options->shares;
-        wish.give = options->share_give;
-        wish.give_arg = options->share_arg;
+        plan.wish.shares = options->shares;
+        plan.wish.give = options->share_give;
+        plan.wish.give_arg = options->share_arg;
+        plan.fips = options->fips;
     }
-    SHERD_TRY(check_wish(&wish));
-    struct making making = {.engine = engine, .wish = &wish};
-    return sherd_place_make(path, make, &making);
+    SHERD_TRY(check_wish(&plan.wish));
+    return sherd_place_make(path, make, &plan);
 }

@@ -103,6 +103,7 @@ static enum sherd_err lease(struct sherd_vault *vault)
 {
     vault->assets.anchor = vault->anchor;
     vault->anchor->ops->ids(vault->anchor, &vault->deployment, &vault->tenant);
+    vault->fips = vault->anchor->ops->fips(vault->anchor);
     SHERD_TRY(vault->anchor->ops->lease(vault->anchor, SHERD_ASSETS, &vault->assets.keys));
     return vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys);
 }
@@ -244,7 +245,7 @@ static enum sherd_err describe(struct sherd_vault *vault, struct sherd_vault_inf
     struct sherd_compartment *const compartments[] = {vault->identity, vault->assets.compartment, vault->secrets};
     struct sherd_store_stat stats[4];
     struct sherd_vault_info info = {
-        .format = SHERD_FORMAT, .deployment = vault->deployment, .read_only = vault->read_only};
+        .format = SHERD_FORMAT, .deployment = vault->deployment, .read_only = vault->read_only, .fips = vault->fips};
     struct sherd_secret_stat memory;
 
     for (size_t i = 0; i < SHERD_COUNT_OF(compartments); i++)

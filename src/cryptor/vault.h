@@ -22,6 +22,7 @@ struct sherd_vault {
     char *path;
     unsigned fork_count; /* sherd_fork_count() when it was opened */
     bool read_only;
+    bool fips; /* approved algorithms only */
     const struct sherd_store_ops *engine;
     char seal[32]; /* what seals the root key, for people */
     struct sherd_uuid deployment;

@@ -111,6 +111,7 @@ def commands_are_offered(shell, box):
     expect(shell, ["sherd", "collection", ""], {"create", "show"})
     expect(shell, ["sherd", "seals", ""], {"list", "add", "remove"})
     expect(shell, ["sherd", "share", "s"], {"show"})
+    expect(shell, ["sherd", "entity", ""], {"list", "show", "export", "rekey", "erase"})
     expect(shell, ["sherd", "help", ""], set(COMMANDS))
     expect(shell, ["sherd", "init", "--engine", ""], {"lmdb"})
     box.path("letter.txt").write_text("x", encoding="ascii")

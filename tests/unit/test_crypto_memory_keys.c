@@ -62,8 +62,8 @@ static enum sherd_err failing_alloc(void *arg, const char *name)
 static const struct sherd_span some = {(const uint8_t *)"a share", 7};
 static struct sherd_age_identity identity;
 static struct sherd_age_recipient recipient;
-static struct sherd_kem_private own[2];
-static struct sherd_kem_public to[2];
+static struct sherd_kem_private own[3];
+static struct sherd_kem_public to[3];
 static struct sherd_buf file;
 static struct sherd_buf locked;
 
@@ -73,7 +73,8 @@ static int setup(void **state)
     if (sherd_crypto_init() != SHERD_OK || sherd_age_keygen(&identity, &recipient) != SHERD_OK ||
         sherd_age_seal(&recipient, 1, some, &file) != SHERD_OK ||
         sherd_age_seal_passphrase(some, 4, some, &locked) != SHERD_OK ||
-        sherd_kem_keygen(SHERD_KEM_X25519, &own[0], &to[0]) != SHERD_OK)
+        sherd_kem_keygen(SHERD_KEM_X25519, &own[0], &to[0]) != SHERD_OK ||
+        sherd_kem_keygen(SHERD_KEM_P256, &own[2], &to[2]) != SHERD_OK)
         return -1;
     if (sherd_kem_supported(SHERD_KEM_XWING) && sherd_kem_keygen(SHERD_KEM_XWING, &own[1], &to[1]) != SHERD_OK)
         return -1;
@@ -128,6 +129,11 @@ static enum sherd_err call_x25519(void)
 static enum sherd_err call_xwing(void)
 {
     return agree(1);
+}
+
+static enum sherd_err call_p256(void)
+{
+    return agree(2);
 }
 
 static enum sherd_err call_seal(void)
@@ -195,6 +201,12 @@ static void test_crypto_memory_keys__hpke_by_x25519(void **state)
     sweep(call_x25519, SHERD_OK);
 }
 
+static void test_crypto_memory_keys__hpke_by_p256(void **state)
+{
+    (void)state;
+    sweep(call_p256, SHERD_OK);
+}
+
 static void test_crypto_memory_keys__hpke_by_xwing(void **state)
 {
     (void)state;
@@ -229,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crypto_memory_keys__chacha),
         cmocka_unit_test(test_crypto_memory_keys__hpke_by_x25519),
+        cmocka_unit_test(test_crypto_memory_keys__hpke_by_p256),
         cmocka_unit_test(test_crypto_memory_keys__hpke_by_xwing),
         cmocka_unit_test(test_crypto_memory_keys__age_sealed),
         cmocka_unit_test(test_crypto_memory_keys__age_opened),
