@@ -214,6 +214,12 @@ struct sherd_anchor_ops {
     enum sherd_err (*keys_owner)(struct sherd_anchor *anchor, struct sherd_ref *out_name, bool *out_there);
     /** Names of the blobs in `keys`, where none belongs. @param[in,out] blobs  gets them */
     enum sherd_err (*keys_blobs)(struct sherd_anchor *anchor, struct sherd_refs *blobs);
+
+    /** Versions of the protection key, and a new one: as the functions of <sherd/keys.h>. */
+    enum sherd_err (*protection_each)(struct sherd_anchor *anchor, sherd_protection_visit_fn *visit, void *arg);
+    /** @param[in] turn_on  a key store to turn on, with its path; NULL: the key stays where it lies */
+    enum sherd_err (*protection_rotate)(struct sherd_anchor *anchor, const struct sherd_key_store_file *turn_on,
+                                        uint64_t *out_version);
 };
 
 /** What every anchor starts with. */

@@ -23,7 +23,7 @@
  */
 #define SHERD_WIRE_SMALL_BYTES_MAX ((size_t)8 << 10)
 /** Most bytes of what unseals: a passphrase, the text of a key file or of some shares. */
-#define SHERD_WIRE_UNSEAL_BYTES_MAX 7168U
+#define SHERD_WIRE_UNSEAL_BYTES_MAX 6144U
 
 enum sherd_wire_verb {
     SHERD_WIRE_HELLO = 1,
@@ -56,6 +56,8 @@ enum sherd_wire_verb {
     SHERD_WIRE_KEYS_STAT,
     SHERD_WIRE_KEYS_OWNER,
     SHERD_WIRE_KEYS_BLOBS,
+    SHERD_WIRE_PROTECTION_EACH,
+    SHERD_WIRE_PROTECTION_ROTATE,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 
@@ -188,6 +190,14 @@ enum sherd_wire_unseal_kind {
     SHERD_WIRE_PASSPHRASE = 1,
     SHERD_WIRE_KEY_FILE = 2,
     SHERD_WIRE_SHARES = 3,
+    SHERD_WIRE_KEY_STORE = 4, /**< nothing but the key store: shares were given, and wait for it */
+};
+
+/** Call SHERD_WIRE_PROTECTION_ROTATE, and a part of SHERD_WIRE_UNSEAL. Lies in secret memory. */
+struct sherd_wire_key_store {
+    bool given;
+    char path[SHERD_KEY_STORE_PATH_SIZE]; /**< absolute; "": where the vault remembers it */
+    struct sherd_span password;           /**< 1..SHERD_KEY_STORE_PASSWORD_BYTES_MAX bytes */
 };
 
 /** Call SHERD_WIRE_UNSEAL. Lies in secret memory. */
@@ -195,7 +205,8 @@ struct sherd_wire_unseal {
     enum sherd_wire_unseal_kind kind;
     bool has_idle;
     uint64_t idle_s;          /**< the idle limit to set, if the owner says so; 0 for none */
-    struct sherd_span secret; /**< 1..SHERD_WIRE_UNSEAL_BYTES_MAX bytes */
+    struct sherd_span secret; /**< 1..SHERD_WIRE_UNSEAL_BYTES_MAX bytes; none of SHERD_WIRE_KEY_STORE */
+    struct sherd_wire_key_store key_store;
 };
 
 /** Its answer. */
