@@ -73,6 +73,7 @@ static enum sherd_err fetch(struct sherd_masters *masters, struct sherd_master_s
 {
     const struct sherd_key_store *store;
 
+    SHERD_FAILPOINT("masters.before_fetch");
     SHERD_TRY(sherd_master_session_protect(masters, session));
     SHERD_TRY(sherd_key_store_find(session->master.store, &store));
     return sherd_key_fetch(store, &session->call, sherd_span_of(session->master.kept, session->master.kept_bytes),
