@@ -19,6 +19,7 @@ struct sherd_held_master {
 /** How the key store is opened, and what was read of it; in secret memory. */
 struct sherd_key_store_access {
     bool given;
+    bool opened;                          /**< the vault is open: what is missing now was not when it was opened */
     char path[SHERD_KEY_STORE_PATH_SIZE]; /**< "": where the keyring says */
     size_t password_bytes;
     uint8_t password[SHERD_KEY_STORE_PASSWORD_BYTES_MAX];

@@ -48,12 +48,16 @@ static enum sherd_err copy_access(struct sherd_masters *masters, const char *rem
     (void)pthread_rwlock_rdlock(&masters->lock);
     *out_access = *masters->key_store;
     (void)pthread_rwlock_unlock(&masters->lock);
+    if (!out_access->given && out_access->opened)
+        return sherd_fail(SHERD_ERR_SEALED,
+                          "the protection key was moved into the key store %.80s meanwhile: open the vault anew, with "
+                          "--key-store-password-file (an agent: `sherd seal`, then `sherd unseal`)",
+                          remembered);
     if (!out_access->given)
-        return sherd_fail(
-            SHERD_ERR_SEALED,
-            "the protection key lies in the key store %.80s: unseal with --key-store-password-file (where "
-            "an agent runs, `sherd seal` first)",
-            remembered);
+        return sherd_fail(SHERD_ERR_SEALED,
+                          "the protection key lies in the key store %.100s: give its password with "
+                          "--key-store-password-file; if it was moved, name it with --key-store",
+                          remembered);
     if (out_access->path[0] == 0)
         (void)snprintf(out_access->path, sizeof(out_access->path), "%s", remembered);
     return SHERD_OK;
@@ -107,7 +111,9 @@ enum sherd_err sherd_masters_key_store(struct sherd_masters *masters, const stru
     sherd_ring_leave(masters->ring);
     if (file != NULL && sherd_protections_outside(set))
         SHERD_TRY(take_access(file, masters->key_store));
-    return load(masters, remembered, set);
+    SHERD_TRY(load(masters, remembered, set));
+    masters->key_store->opened = true; /* nobody else has it yet */
+    return SHERD_OK;
 }
 
 enum sherd_err sherd_master_session_protect(struct sherd_masters *masters, struct sherd_master_session *session)
@@ -342,6 +348,7 @@ static void adopt(struct rotation *rotation)
     (void)pthread_rwlock_wrlock(&rotation->masters->lock);
     if (rotation->turn_on != NULL)
         *ours = *rotation->turn_on;
+    ours->opened = true;
     ours->loaded = rotation->after->protections;
     (void)pthread_rwlock_unlock(&rotation->masters->lock);
 }
