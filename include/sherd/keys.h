@@ -142,7 +142,9 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_protection_use_key_store(struct sh
                                                                        const struct sherd_key_store_file *store,
                                                                        uint64_t *out_version);
 
-/** Ask for the protection key in the keyring. @return SHERD_OK: there it lies; SHERD_ERR_DENIED: it does not, for good */
+/**
+ * Ask for the protection key in the keyring. @return SHERD_OK: there it lies; SHERD_ERR_DENIED: it does not, for good
+ */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_protection_use_keyring(struct sherd_vault *vault);
 
 /** An entity: whose data it is. Texts end with a zero byte. */

@@ -76,7 +76,8 @@ struct sherd_vault_init_options {
     void *share_arg;                           /**< for share_give */
     /**
      * The protection key lies in this key store, and whoever opens the vault needs it. The file is made if it is
-     * missing; where it is there, a key "sherd-protection-1" in it is taken, or else one is added. NULL: in the keyring.
+     * missing; where it is there, a key "sherd-protection-1" in it is taken, or else one is added. NULL: in the
+     * keyring.
      */
     const struct sherd_key_store_file *key_store;
 };

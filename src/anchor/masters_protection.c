@@ -6,7 +6,8 @@
  * Rotating: a new version, in the key store first where it lies there; every master key is kept anew beside its old
  * keeping; one change of the keyring names the new keepings and remembers the old ones: the commit. Then the old
  * keepings are destroyed, and a second change forgets them and the versions that nothing is kept under any more. Before
- * the commit the old ones serve, after it the new ones do; what a crash leaves to destroy, the next rotation does first.
+ * the commit the old ones serve, after it the new ones do; what a crash leaves to destroy, the next rotation does
+ * first.
  */
 #include "anchor/masters_inside.h"
 #include "base/bytes.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A process that rotates the protection key, or moves it into a key store, is killed at every step: all that it protects
- * stays readable, and the same again ends the work.
+ * A process that rotates the protection key, or moves it into a key store, is killed at every step: all that it
+ * protects stays readable, and the same again ends the work.
  */
 #include "base/failpoint.h"
 #include "protection.h"
