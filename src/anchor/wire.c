@@ -49,6 +49,11 @@ static void code_u8(struct sherd_wire *wire, uint8_t *value)
     *value = (uint8_t)code_uint(wire, 1, *value, UINT8_MAX);
 }
 
+static void code_u16(struct sherd_wire *wire, uint16_t *value)
+{
+    *value = (uint16_t)code_uint(wire, 2, *value, UINT16_MAX);
+}
+
 static void code_u32(struct sherd_wire *wire, uint32_t *value)
 {
     *value = (uint32_t)code_uint(wire, 4, *value, UINT32_MAX);
@@ -143,6 +148,7 @@ static void code_pin_facts(struct sherd_wire *wire, struct sherd_pin *pin)
     code_u64(wire, &pin->entity_key_version);
     code_u64(wire, &pin->secrets_key_version);
     code_u64(wire, &pin->epoch);
+    code_u16(wire, &pin->round);
     code_bool(wire, &pin->has_idempotency);
     if (pin->has_idempotency)
         code_ref(wire, &pin->idempotency);
@@ -347,6 +353,33 @@ static void code_change(struct sherd_wire *wire, void *message)
     code_bool(wire, &item->with_key);
     if (item->with_key)
         code_fixed(wire, item->key.bytes, sizeof(item->key.bytes));
+}
+
+/* The version that is replaced is the pin's own. */
+static void code_replacement(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_change *item = message;
+
+    code_pin(wire, &item->change.pin);
+    code_ref(wire, &item->change.map_expected);
+    item->change.reseals = true;
+    code_bool(wire, &item->with_key);
+    if (item->with_key)
+        code_fixed(wire, item->key.bytes, sizeof(item->key.bytes));
+}
+
+static void code_one_pin(struct sherd_wire *wire, void *message)
+{
+    code_pin_facts(wire, &((struct sherd_wire_pin *)message)->pin);
+}
+
+static void code_round(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_number *round = message;
+    uint16_t number = (uint16_t)round->number;
+
+    code_u16(wire, &number);
+    round->number = number;
 }
 
 static void code_pin_get(struct sherd_wire *wire, void *message)
@@ -608,6 +641,12 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_KEYS_STAT] = {.name = "keys_stat", .reply = HEAD(code_stat, struct sherd_store_stat)},
     [SHERD_WIRE_KEYS_OWNER] = {.name = "keys_owner", .reply = HEAD(code_owner, struct sherd_wire_owner)},
     [SHERD_WIRE_KEYS_BLOBS] = {.name = "keys_blobs", .reply = LIST(code_one_ref, struct sherd_wire_ref)},
+    [SHERD_WIRE_KEY_RENEW] = {"key_renew", HEAD(code_one_pin, struct sherd_wire_pin),
+                              HEAD(code_made, struct sherd_wire_made)},
+    [SHERD_WIRE_PIN_REPLACE] = {"pin_replace", KEYS(code_replacement, struct sherd_wire_change),
+                                LIST(code_one_ref, struct sherd_wire_ref)},
+    [SHERD_WIRE_ROUND_BEGIN] = {.name = "round_begin", .reply = HEAD(code_round, struct sherd_wire_number)},
+    [SHERD_WIRE_ROUND_END] = {.name = "round_end", .call = HEAD(code_round, struct sherd_wire_number)},
     [SHERD_WIRE_PROTECTION_EACH] = {.name = "protection_each",
                                     .reply = LIST(code_protection_info, struct sherd_protection_info)},
     [SHERD_WIRE_PROTECTION_ROTATE] = {"protection_rotate", HEAD(code_key_store, struct sherd_wire_key_store),
