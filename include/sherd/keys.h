@@ -96,6 +96,57 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_master_retire(struct sherd_vault *
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_master_destroy(struct sherd_vault *vault, const char *name,
                                                              uint64_t version);
 
+/**
+ * One version of the protection key, which encrypts master keys where they are kept. It lies in the keyring, under the
+ * root key, or outside of it in a PKCS#12 key store with a password of its own: then neither a copy of the vault nor
+ * what unseals it opens a master key without that file.
+ */
+struct sherd_protection_info {
+    uint64_t version;
+    uint64_t created_s;                        /**< seconds since 1970 UTC */
+    bool serves;                               /**< it is the one that protects */
+    bool outside;                              /**< it lies in the key store */
+    uint32_t master_count;                     /**< versions of master keys that are kept under it */
+    uint32_t old_count;                        /**< copies of master keys under it that wait to be removed */
+    char key_store[SHERD_KEY_STORE_PATH_SIZE]; /**< where the vault remembers it to be; "" if in the keyring */
+};
+
+/** Visit one version; return any code but SHERD_OK to end. */
+typedef enum sherd_err sherd_protection_visit_fn(void *arg, const struct sherd_protection_info *info);
+
+/** Visit all versions that anything is kept under, ascending. @return SHERD_OK; the visitor's code; SHERD_ERR_IO */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_protection_each(struct sherd_vault *vault,
+                                                              sherd_protection_visit_fn *visit, void *arg);
+
+/**
+ * Make a new version of the protection key, where the last one lies, and keep all master keys anew under it, wherever
+ * their stores keep them. From the commit on it serves in all processes; then the old copies are destroyed, and old
+ * versions that nothing is kept under are forgotten. A call that was killed or failed is made again: until the commit
+ * the old keys serve, and what was left to destroy is destroyed first. Entries in a key store stay.
+ * @param[out] out_version  the version that protects now; NULL if not wanted
+ * @return SHERD_OK; SHERD_ERR_DENIED (read-only; the key store is another vault's); SHERD_ERR_SEALED (the key store was
+ *         turned on meanwhile: open anew); SHERD_ERR_TAMPERED (a master key does not verify, the key store is damaged);
+ *         SHERD_ERR_LIMIT (the keyring is full); SHERD_ERR_IO (a place of a master key, or the key store, cannot be
+ *         reached); SHERD_ERR_NO_MEMORY
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_protection_rotate(struct sherd_vault *vault, uint64_t *out_version);
+
+/**
+ * Move the protection key out of the keyring into a key store, as a new version of it, with all that
+ * sherd_protection_rotate() does. From then on the vault opens only with that file and its password. There is no way
+ * back: who could take it could take the protection away.
+ * @param[in] store  with a path; the file is made if it is missing, and is otherwise added to
+ * @return as sherd_protection_rotate(); SHERD_ERR_CONFLICT: a key store is on already; SHERD_ERR_INVALID
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_protection_use_key_store(struct sherd_vault *vault,
+                                                                       const struct sherd_key_store_file *store,
+                                                                       uint64_t *out_version);
+
+/**
+ * Ask for the protection key in the keyring. @return SHERD_OK: there it lies; SHERD_ERR_DENIED: it does not, for good
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_protection_use_keyring(struct sherd_vault *vault);
+
 /** An entity: whose data it is. Texts end with a zero byte. */
 struct sherd_entity_info {
     char collection[64];

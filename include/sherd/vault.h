@@ -55,6 +55,19 @@ struct sherd_unseal {
                                        passed over; at most SHERD_SHARES_TEXT_BYTES_MAX */
 };
 
+/** Room for the path of a key store, with its final zero byte; longest password of one. */
+#define SHERD_KEY_STORE_PATH_SIZE 512U
+#define SHERD_KEY_STORE_PASSWORD_BYTES_MAX 1024U
+
+/**
+ * A PKCS#12 file in which the vault's protection key lies, or shall lie: the key that encrypts master keys where they
+ * are kept (<sherd/keys.h>). Borrowed until the call returns; what is needed later is copied into secret memory.
+ */
+struct sherd_key_store_file {
+    const char *path;           /**< NULL: where the vault remembers it */
+    struct sherd_span password; /**< 1..SHERD_KEY_STORE_PASSWORD_BYTES_MAX bytes of UTF-8, none of them zero */
+};
+
 /** How a vault is made. All zero is a good default. */
 struct sherd_vault_init_options {
     const char *engine;                        /**< "lmdb" if NULL */
@@ -62,6 +75,12 @@ struct sherd_vault_init_options {
     sherd_share_give_fn *share_give;           /**< brings each share to its holder, before the vault is there */
     void *share_arg;                           /**< for share_give */
     bool fips; /**< FIPS mode, for ever: algorithms that NIST approves, and no other. See sherd_vault_info.fips */
+    /**
+     * The protection key lies in this key store, and whoever opens the vault needs it. The file is made if it is
+     * missing; where it is there, a key "sherd-protection-1" in it is taken, or else one is added. NULL: in the
+     * keyring.
+     */
+    const struct sherd_key_store_file *key_store;
 };
 
 /** How a vault is opened. All zero is a good default. */
@@ -73,6 +92,8 @@ struct sherd_vault_open_options {
      * nothing to unseal with. NULL: the anchor lives in this process. Borrowed until the call returns.
      */
     const char *agent;
+    /** Needed if the protection key lies in a key store and no agent is named; ignored otherwise. */
+    const struct sherd_key_store_file *key_store;
 };
 
 /** Figures of an open vault, for people. */
@@ -122,9 +143,10 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_init(const char *path, const
  * @param[out] out_vault  close with sherd_vault_close()
  * @return SHERD_OK; SHERD_ERR_INVALID (not exactly one way to unseal, a malformed key file or share, or a share
  *         twice); SHERD_ERR_NOT_FOUND (no vault there); SHERD_ERR_DENIED (wrong passphrase, key or share, or a changed
- *         seal: the detail names a wrong share by its holder); SHERD_ERR_SEALED (more shares are needed; the
- *         agent is sealed, or there is none);
- *         SHERD_ERR_TAMPERED (keyring or a compartment does not verify, or is another vault's); SHERD_ERR_UNSUPPORTED
+ *         seal: the detail names a wrong share by its holder; wrong password of the key store, or another vault's);
+ *         SHERD_ERR_SEALED (more shares are needed, or the key store; the agent is sealed, or there is none);
+ *         SHERD_ERR_TAMPERED (keyring, key store or a compartment does not verify, or is another vault's);
+ *         SHERD_ERR_UNSUPPORTED
  *         (a format of the future); SHERD_ERR_BUSY (this process has it open already); SHERD_ERR_IO;
  *         SHERD_ERR_NO_MEMORY
  *

@@ -276,6 +276,11 @@ struct sherd_anchor_ops {
 
     /** Whether the vault is in FIPS mode: approved algorithms only. */
     bool (*fips)(struct sherd_anchor *anchor);
+    /** Versions of the protection key, and a new one: as the functions of <sherd/keys.h>. */
+    enum sherd_err (*protection_each)(struct sherd_anchor *anchor, sherd_protection_visit_fn *visit, void *arg);
+    /** @param[in] turn_on  a key store to turn on, with its path; NULL: the key stays where it lies */
+    enum sherd_err (*protection_rotate)(struct sherd_anchor *anchor, const struct sherd_key_store_file *turn_on,
+                                        uint64_t *out_version);
 };
 
 /** What every anchor starts with. */

@@ -347,7 +347,8 @@ static enum sherd_err embedded_part_check(struct sherd_anchor *anchor, enum sher
     SHERD_TRY(sherd_entry_open(&keys, SHERD_KIND_KEY_PART, name, stored, &payload, &tlv));
     SHERD_TRY(sherd_key_part_owner(tlv, &kid, &set));
     SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
-    *out_live = sherd_keyring_master(keyring, &kid) != NULL;
+    const struct sherd_master *master = sherd_keyring_master(keyring, &kid);
+    *out_live = master != NULL && sherd_master_names_set(master, &set);
     sherd_ring_leave(self->ring);
     return SHERD_OK;
 }
@@ -522,6 +523,17 @@ static enum sherd_err embedded_master_each(struct sherd_anchor *anchor, sherd_ma
 static enum sherd_err embedded_master_retire(struct sherd_anchor *anchor, const char *name, uint64_t version)
 {
     return sherd_masters_retire(embedded_of(anchor)->masters, name, version);
+}
+
+static enum sherd_err embedded_protection_each(struct sherd_anchor *anchor, sherd_protection_visit_fn *visit, void *arg)
+{
+    return sherd_masters_protection_each(embedded_of(anchor)->masters, visit, arg);
+}
+
+static enum sherd_err embedded_protection_rotate(struct sherd_anchor *anchor,
+                                                 const struct sherd_key_store_file *turn_on, uint64_t *out_version)
+{
+    return sherd_masters_protection_rotate(embedded_of(anchor)->masters, turn_on, out_version);
 }
 
 static struct sherd_rekey_parts rekey_parts(struct embedded *self)
@@ -792,6 +804,8 @@ static const struct sherd_anchor_ops embedded_ops = {
     .keys_owner = embedded_keys_owner,
     .keys_blobs = embedded_keys_blobs,
     .fips = embedded_fips,
+    .protection_each = embedded_protection_each,
+    .protection_rotate = embedded_protection_rotate,
 };
 
 /* Names and seals, and what of the keyring they come from. */
@@ -875,6 +889,7 @@ static enum sherd_err ready(struct embedded *self, const struct sherd_anchor_par
 {
     SHERD_TRY(ready_ring(self, parts->fresh));
     SHERD_TRY(ready_masters(self, parts));
+    SHERD_TRY(sherd_masters_key_store(self->masters, parts->key_store));
     SHERD_TRY(ready_entities(self));
     return parts->fresh ? make_first(self) : SHERD_OK;
 }

@@ -17,12 +17,13 @@ struct sherd_anchor_parts {
         *others[3]; /**< identity, assets, secrets: only as places of key stores; borrowed, or NULL */
     bool fresh;     /**< the vault is being made */
     bool read_only;
+    const struct sherd_key_store_file *key_store; /**< where the protection key may lie; NULL: none is given */
 };
 
 /**
  * An anchor over an unsealed home and the `keys` compartment.
- * @return SHERD_OK; SHERD_ERR_TAMPERED: the keyring is not the one that is pinned, or does not verify; SHERD_ERR_IO;
- *         SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK; SHERD_ERR_TAMPERED: the keyring is not the one that is pinned, or does not verify; as
+ *         sherd_masters_key_store(); SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_anchor_embedded(const struct sherd_anchor_parts *parts,
                                                     struct sherd_anchor **out_anchor);

@@ -17,7 +17,7 @@
 #define LENGTH_SIZE ((size_t)4)
 #define PLAIN_SIZE_MAX ((size_t)64 << 10)
 /* Longest TLV of one master key, and of one protection key. */
-#define ITEM_SIZE_MAX ((size_t)2560)
+#define ITEM_SIZE_MAX ((size_t)4096)
 
 enum {
     RING_DEPLOYMENT = 1,
@@ -32,6 +32,7 @@ enum {
     RING_STORE_KEY = 3,
     RING_PROTECTIONS = 50,
     RING_MASTERS = 51,
+    RING_KEY_STORE = 52,
     RING_LEDGER_SEED = 60,
     RING_ROUND = 61,
     RING_ROUND_ENDED = 62,
@@ -42,6 +43,7 @@ enum {
     PROTECTION_OUTSIDE = 2,
     PROTECTION_KEY = 3,
     PROTECTION_CREATED = 4,
+    PROTECTION_CHECK = 5,
 };
 
 enum {
@@ -56,6 +58,9 @@ enum {
     MASTER_CREATED = 9,
     MASTER_PROTECTION = 10,
     MASTER_KEPT = 11,
+    MASTER_OLD_PROTECTION = 12,
+    MASTER_OLD_OUTSIDE_ID = 13,
+    MASTER_OLD_KEPT = 14,
 };
 
 static enum sherd_err tampered(void)
@@ -76,7 +81,7 @@ static enum sherd_err generate_store(struct sherd_keyring_store *store)
     return sherd_random(store->key.bytes, sizeof(store->key.bytes));
 }
 
-enum sherd_err sherd_keyring_generate(struct sherd_keyring *out_keyring)
+static enum sherd_err generate(const struct sherd_key_file_store *key_store, struct sherd_keyring *out_keyring)
 {
     memset(out_keyring, 0, sizeof(*out_keyring));
     out_keyring->generation = 1;
@@ -86,8 +91,24 @@ enum sherd_err sherd_keyring_generate(struct sherd_keyring *out_keyring)
     SHERD_TRY(sherd_uuid_new(&out_keyring->tenant));
     for (size_t i = 0; i < SHERD_COUNT_OF(out_keyring->stores); i++)
         SHERD_TRY(generate_store(&out_keyring->stores[i]));
-    SHERD_TRY(sherd_protections_rotate(&out_keyring->protections, NULL, out_keyring->created_s));
+    SHERD_TRY(sherd_protections_rotate(&out_keyring->protections, key_store, out_keyring->created_s));
     return sherd_random(out_keyring->ledger_seed, sizeof(out_keyring->ledger_seed));
+}
+
+enum sherd_err sherd_keyring_generate(struct sherd_keyring *out_keyring)
+{
+    return generate(NULL, out_keyring);
+}
+
+enum sherd_err sherd_keyring_generate_outside(const char *path, struct sherd_span password,
+                                              struct sherd_keyring *out_keyring)
+{
+    char room[SHERD_KEY_STORE_PATH_SIZE];
+    const struct sherd_key_file_store store = sherd_key_file_store_of(path, password, room);
+
+    SHERD_TRY(generate(&store, out_keyring));
+    (void)snprintf(out_keyring->key_store, sizeof(out_keyring->key_store), "%s", path);
+    return SHERD_OK;
 }
 
 /* --- encoding ----------------------------------------------------------------------------------------------------- */
@@ -113,6 +134,8 @@ static enum sherd_err encode_protection(const struct sherd_protection_version *p
     if (!protection->outside)
         sherd_tlv_put(&writer, PROTECTION_KEY, sherd_span_of(protection->key, sizeof(protection->key)));
     sherd_tlv_put_u64(&writer, PROTECTION_CREATED, protection->created_s);
+    if (protection->outside)
+        sherd_tlv_put(&writer, PROTECTION_CHECK, sherd_span_of(protection->check, sizeof(protection->check)));
     SHERD_TRY(sherd_tlv_end(&writer, &len));
     return list_add(list, sherd_span_of(block, len));
 }
@@ -133,6 +156,11 @@ static enum sherd_err encode_master(const struct sherd_master *master, uint8_t *
     sherd_tlv_put_u64(&writer, MASTER_CREATED, master->created_s);
     sherd_tlv_put_u64(&writer, MASTER_PROTECTION, master->protection);
     sherd_tlv_put(&writer, MASTER_KEPT, sherd_span_of(master->kept, master->kept_bytes));
+    if (master->old.protection != 0) {
+        sherd_tlv_put_u64(&writer, MASTER_OLD_PROTECTION, master->old.protection);
+        sherd_tlv_put(&writer, MASTER_OLD_OUTSIDE_ID, sherd_span_str(master->old.outside_id));
+        sherd_tlv_put(&writer, MASTER_OLD_KEPT, sherd_span_of(master->old.kept, master->old.kept_bytes));
+    }
     SHERD_TRY(sherd_tlv_end(&writer, &len));
     return list_add(list, sherd_span_of(block, len));
 }
@@ -172,6 +200,7 @@ static enum sherd_err encode(const struct sherd_keyring *ring, const struct sher
     }
     sherd_tlv_put(&writer, RING_PROTECTIONS, lists[0]);
     sherd_tlv_put(&writer, RING_MASTERS, lists[1]);
+    sherd_tlv_put(&writer, RING_KEY_STORE, sherd_span_str(ring->key_store));
     sherd_tlv_put(&writer, RING_LEDGER_SEED, sherd_span_of(ring->ledger_seed, SHERD_SIGN_SEED_SIZE));
     sherd_tlv_put_u64(&writer, RING_ROUND, ring->round);
     sherd_tlv_put_u64(&writer, RING_ROUND_ENDED, ring->round_ended);
@@ -213,14 +242,16 @@ static enum sherd_err decode_protection(struct sherd_span item, struct sherd_pro
                               SHERD_TLV_BIT(PROTECTION_CREATED);
     struct sherd_tlv tlv;
 
-    SHERD_TRY(sherd_tlv_parse(item, required, SHERD_TLV_BIT(PROTECTION_KEY), &tlv));
+    SHERD_TRY(sherd_tlv_parse(item, required, SHERD_TLV_BIT(PROTECTION_KEY) | SHERD_TLV_BIT(PROTECTION_CHECK), &tlv));
     SHERD_TRY(get_version(&tlv, PROTECTION_VERSION, &out->version));
     SHERD_TRY(get_flag(&tlv, PROTECTION_OUTSIDE, &out->outside));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, PROTECTION_CREATED, INT64_MAX, &out->created_s));
-    if (out->outside != (tlv.value[PROTECTION_KEY].data == NULL))
+    if (out->outside != (tlv.value[PROTECTION_KEY].data == NULL) ||
+        out->outside != (tlv.value[PROTECTION_CHECK].data != NULL))
         return tampered();
     out->loaded = !out->outside;
-    return out->outside ? SHERD_OK : sherd_tlv_get(&tlv, PROTECTION_KEY, out->key, sizeof(out->key));
+    return out->outside ? sherd_tlv_get(&tlv, PROTECTION_CHECK, out->check, sizeof(out->check))
+                        : sherd_tlv_get(&tlv, PROTECTION_KEY, out->key, sizeof(out->key));
 }
 
 static enum sherd_err decode_protections(struct sherd_span list, struct sherd_protections *set)
@@ -240,6 +271,31 @@ static enum sherd_err decode_protections(struct sherd_span list, struct sherd_pr
     return set->count > 0 ? SHERD_OK : tampered();
 }
 
+static enum sherd_err copy_kept(struct sherd_span value, uint8_t out[static SHERD_KEY_KEPT_BYTES_MAX],
+                                uint16_t *out_bytes)
+{
+    if (value.len > SHERD_KEY_KEPT_BYTES_MAX)
+        return tampered();
+    *out_bytes = (uint16_t)value.len;
+    if (value.len > 0)
+        memcpy(out, value.data, value.len);
+    return SHERD_OK;
+}
+
+/* How it was kept before: all of it, or nothing. */
+static enum sherd_err decode_old(const struct sherd_tlv *tlv, struct sherd_master *out)
+{
+    struct sherd_old_keeping *old = &out->old;
+
+    if (tlv->value[MASTER_OLD_PROTECTION].data == NULL)
+        return tlv->value[MASTER_OLD_OUTSIDE_ID].data == NULL && tlv->value[MASTER_OLD_KEPT].data == NULL ? SHERD_OK
+                                                                                                          : tampered();
+    SHERD_TRY(get_version(tlv, MASTER_OLD_PROTECTION, &old->protection));
+    SHERD_TRY(sherd_tlv_get_text(tlv, MASTER_OLD_OUTSIDE_ID, old->outside_id, sizeof(old->outside_id)));
+    SHERD_TRY(copy_kept(tlv->value[MASTER_OLD_KEPT], old->kept, &old->kept_bytes));
+    return old->protection < out->protection ? SHERD_OK : tampered();
+}
+
 static enum sherd_err decode_master(struct sherd_span item, struct sherd_master *out)
 {
     const uint64_t required = SHERD_TLV_BIT(MASTER_KID) | SHERD_TLV_BIT(MASTER_NAME) | SHERD_TLV_BIT(MASTER_VERSION) |
@@ -247,7 +303,8 @@ static enum sherd_err decode_master(struct sherd_span item, struct sherd_master 
                               SHERD_TLV_BIT(MASTER_STORE) | SHERD_TLV_BIT(MASTER_CREATED) |
                               SHERD_TLV_BIT(MASTER_PROTECTION);
     const uint64_t optional = SHERD_TLV_BIT(MASTER_ARGS) | SHERD_TLV_BIT(MASTER_OUTSIDE_ID) |
-                              SHERD_TLV_BIT(MASTER_KEPT);
+                              SHERD_TLV_BIT(MASTER_KEPT) | SHERD_TLV_BIT(MASTER_OLD_PROTECTION) |
+                              SHERD_TLV_BIT(MASTER_OLD_OUTSIDE_ID) | SHERD_TLV_BIT(MASTER_OLD_KEPT);
     struct sherd_tlv tlv;
     uint64_t state;
 
@@ -262,13 +319,11 @@ static enum sherd_err decode_master(struct sherd_span item, struct sherd_master 
     SHERD_TRY(sherd_tlv_get_text(&tlv, MASTER_OUTSIDE_ID, out->outside_id, sizeof(out->outside_id)));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, MASTER_CREATED, INT64_MAX, &out->created_s));
     SHERD_TRY(get_version(&tlv, MASTER_PROTECTION, &out->protection));
-    const struct sherd_span kept = tlv.value[MASTER_KEPT];
-    if (kept.len > sizeof(out->kept) || state < SHERD_MASTER_ACTIVE || !sherd_master_name_valid(out->name))
+    SHERD_TRY(copy_kept(tlv.value[MASTER_KEPT], out->kept, &out->kept_bytes));
+    SHERD_TRY(decode_old(&tlv, out));
+    if (state < SHERD_MASTER_ACTIVE || !sherd_master_name_valid(out->name))
         return tampered();
     out->state = (enum sherd_master_state)state;
-    out->kept_bytes = (uint16_t)kept.len;
-    if (kept.len > 0)
-        memcpy(out->kept, kept.data, kept.len);
     return SHERD_OK;
 }
 
@@ -307,7 +362,7 @@ static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring
     for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++)
         for (unsigned field = RING_STORE_ID; field <= RING_STORE_KEY; field++)
             required |= SHERD_TLV_BIT(store_tag(i, field));
-    SHERD_TRY(sherd_tlv_parse(bytes, required, SHERD_TLV_BIT(RING_MASTERS), &tlv));
+    SHERD_TRY(sherd_tlv_parse(bytes, required, SHERD_TLV_BIT(RING_MASTERS) | SHERD_TLV_BIT(RING_KEY_STORE), &tlv));
     SHERD_TRY(sherd_tlv_get(&tlv, RING_DEPLOYMENT, ring->deployment.bytes, 16));
     SHERD_TRY(sherd_tlv_get(&tlv, RING_TENANT, ring->tenant.bytes, 16));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_CREATED, INT64_MAX, &ring->created_s));
@@ -325,6 +380,9 @@ static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring
     SHERD_TRY(decode_masters(tlv.value[RING_MASTERS], ring));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_ROUND, UINT16_MAX, &ring->round));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_ROUND_ENDED, ring->round, &ring->round_ended));
+    SHERD_TRY(sherd_tlv_get_text(&tlv, RING_KEY_STORE, ring->key_store, sizeof(ring->key_store)));
+    if (sherd_protections_outside(&ring->protections) != (ring->key_store[0] != 0))
+        return tampered();
     return sherd_tlv_get(&tlv, RING_LEDGER_SEED, ring->ledger_seed, SHERD_SIGN_SEED_SIZE);
 }
 
@@ -439,6 +497,13 @@ const struct sherd_master *sherd_keyring_active(const struct sherd_keyring *keyr
         if (keyring->masters[i].state == SHERD_MASTER_ACTIVE && strcmp(keyring->masters[i].name, name) == 0)
             return &keyring->masters[i];
     return NULL;
+}
+
+bool sherd_master_names_set(const struct sherd_master *master, const struct sherd_ref *set)
+{
+    /* 16 random bytes: wherever they stand in what is kept, they are that set */
+    return memmem(master->kept, master->kept_bytes, set->bytes, sizeof(set->bytes)) != NULL ||
+           memmem(master->old.kept, master->old.kept_bytes, set->bytes, sizeof(set->bytes)) != NULL;
 }
 
 bool sherd_master_name_valid(const char *name)

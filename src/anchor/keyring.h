@@ -35,6 +35,14 @@ struct sherd_keyring_store {
     struct sherd_store_key key;
 };
 
+/** How a master key was kept under an older protection key. */
+struct sherd_old_keeping {
+    uint64_t protection; /**< 0: there is none */
+    char outside_id[SHERD_MASTER_OUTSIDE_SIZE];
+    uint16_t kept_bytes;
+    uint8_t kept[SHERD_KEY_KEPT_BYTES_MAX];
+};
+
 /** One version of one master key: what is known of it, and where it is. */
 struct sherd_master {
     struct sherd_ref kid; /**< random; names it wherever it wraps something */
@@ -49,6 +57,7 @@ struct sherd_master {
     uint64_t protection; /**< version of the protection key */
     uint16_t kept_bytes;
     uint8_t kept[SHERD_KEY_KEPT_BYTES_MAX]; /**< what its store keeps here */
+    struct sherd_old_keeping old;           /**< what is to be destroyed yet, after it was kept anew */
 };
 
 /** All of it. Lies in secret memory. */
@@ -57,13 +66,14 @@ struct sherd_keyring {
     struct sherd_uuid deployment;
     struct sherd_uuid tenant;
     uint64_t created_s;
-    bool fips;                            /**< approved algorithms only; chosen when the vault is made */
-    uint64_t epoch;                       /**< the erase epoch that serves: anchor/epoch.h */
-    uint64_t round;                       /**< deep rekeyings that were begun */
-    uint64_t round_ended;                 /**< the last one that came to its end */
-    struct sherd_keyring_store stores[4]; /**< by role, less one */
-    struct sherd_protections protections; /**< what encrypts master keys where they are kept */
-    size_t master_count;                  /**< ascending by name and version */
+    bool fips;                                 /**< approved algorithms only; chosen when the vault is made */
+    uint64_t epoch;                            /**< the erase epoch that serves: anchor/epoch.h */
+    uint64_t round;                            /**< deep rekeyings that were begun */
+    uint64_t round_ended;                      /**< the last one that came to its end */
+    struct sherd_keyring_store stores[4];      /**< by role, less one */
+    struct sherd_protections protections;      /**< what encrypts master keys where they are kept */
+    char key_store[SHERD_KEY_STORE_PATH_SIZE]; /**< where protection keys lie that are outside; "" if none are */
+    size_t master_count;                       /**< ascending by name and version */
     struct sherd_master masters[SHERD_MASTERS_MAX];
     uint8_t ledger_seed[SHERD_SIGN_SEED_SIZE];
 };
@@ -73,6 +83,14 @@ struct sherd_keyring {
  * anchor/masters.h. @return SHERD_OK; SHERD_ERR_IO
  */
 SHERD_MUST_USE enum sherd_err sherd_keyring_generate(struct sherd_keyring *out_keyring);
+
+/**
+ * The same, with the protection key in a key store.
+ * @param[in] path      as of sherd_key_file_path()
+ * @return also as sherd_protections_rotate()
+ */
+SHERD_MUST_USE enum sherd_err sherd_keyring_generate_outside(const char *path, struct sherd_span password,
+                                                             struct sherd_keyring *out_keyring);
 
 /**
  * Seal.
@@ -92,6 +110,9 @@ const struct sherd_master *sherd_keyring_master(const struct sherd_keyring *keyr
 
 /** The active version of a master key by name, the highest one. NULL: there is none. */
 const struct sherd_master *sherd_keyring_active(const struct sherd_keyring *keyring, const char *name);
+
+/** Whether a keeping of a version, current or old, names a set of parts: only such parts belong to it. */
+bool sherd_master_names_set(const struct sherd_master *master, const struct sherd_ref *set);
 
 /** Whether a text may name a master key: 1..63 of a-z 0-9 . _ - */
 bool sherd_master_name_valid(const char *name);

@@ -1,45 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Master keys: see masters.h. */
-#include "anchor/masters.h"
+#include "anchor/masters_inside.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
-#include <pthread.h>
 #include <stdio.h>
 
 _Static_assert(SHERD_MASTER_NAME_SIZE == SHERD_KEY_NAME_SIZE && SHERD_PLUGIN_NAME_SIZE == SHERD_KEY_PLUGIN_NAME_SIZE &&
                    SHERD_MASTER_ARGS_SIZE == SHERD_KEY_ARGS_BYTES_MAX + 1 &&
                    SHERD_MASTER_OUTSIDE_SIZE == SHERD_KEY_OUTSIDE_SIZE,
                "what callers see of a master key is what plug-ins may say");
-
-/* A key that was fetched; lies in secret memory. */
-struct held {
-    bool used;
-    struct sherd_ref kid;
-    struct sherd_master_key key;
-};
-
-struct sherd_masters {
-    struct sherd_ring *ring;
-    struct sherd_places places;
-    pthread_rwlock_t lock; /* guards all below */
-    uint32_t generation;   /* of the keyring by which keys were dropped last */
-    struct held *held;     /* secret memory: SHERD_MASTERS_MAX */
-};
-
-/* One version with all that a call of its plug-ins needs; in secret memory. */
-struct session {
-    struct sherd_master master;
-    struct sherd_protections protections;
-    struct sherd_uuid deployment;
-    struct sherd_kms kms;
-    struct sherd_key_id id;
-    struct sherd_key_arg_list args;
-    struct sherd_key_call call;
-};
 
 enum sherd_err sherd_masters_new(struct sherd_ring *ring, const struct sherd_places *places,
                                  struct sherd_masters **out_masters)
@@ -51,8 +24,10 @@ enum sherd_err sherd_masters_new(struct sherd_ring *ring, const struct sherd_pla
     masters->ring = ring;
     masters->places = *places;
     masters->held = sherd_secret_alloc(SHERD_MASTERS_MAX * sizeof(*masters->held));
-    if (masters->held == NULL || pthread_rwlock_init(&masters->lock, NULL) != 0) {
+    masters->key_store = sherd_secret_alloc(sizeof(*masters->key_store));
+    if (masters->held == NULL || masters->key_store == NULL || pthread_rwlock_init(&masters->lock, NULL) != 0) {
         sherd_secret_free(masters->held);
+        sherd_secret_free(masters->key_store);
         sherd_free(masters);
         return sherd_fail(SHERD_ERR_NO_MEMORY, "no memory for master keys");
     }
@@ -66,18 +41,19 @@ void sherd_masters_free(struct sherd_masters *masters)
         return;
     (void)pthread_rwlock_destroy(&masters->lock);
     sherd_secret_free(masters->held);
+    sherd_secret_free(masters->key_store);
     sherd_free(masters);
 }
 
 /* --- calls of plug-ins -------------------------------------------------------------------------------------------- */
 
-/* Ready a session over session->master. */
-static enum sherd_err session_ready(const struct sherd_masters *masters, const struct sherd_keyring *ring,
-                                    struct session *session)
+enum sherd_err sherd_master_session_ready(const struct sherd_masters *masters, const struct sherd_keyring *ring,
+                                          struct sherd_master_session *session)
 {
     const struct sherd_master *master = &session->master;
 
     session->protections = ring->protections;
+    memcpy(session->key_store, ring->key_store, sizeof(session->key_store));
     session->deployment = ring->deployment;
     sherd_kms_init(&session->protections, &masters->places, &session->kms);
     session->id = (struct sherd_key_id){.deployment = ring->deployment, .kid = master->kid, .version = master->version};
@@ -92,19 +68,23 @@ static enum sherd_err session_ready(const struct sherd_masters *masters, const s
     return SHERD_OK;
 }
 
-static enum sherd_err fetch(struct session *session, struct sherd_master_key *out_key)
+static enum sherd_err fetch(struct sherd_masters *masters, struct sherd_master_session *session,
+                            struct sherd_master_key *out_key)
 {
     const struct sherd_key_store *store;
 
+    SHERD_FAILPOINT("masters.before_fetch");
+    SHERD_TRY(sherd_master_session_protect(masters, session));
     SHERD_TRY(sherd_key_store_find(session->master.store, &store));
     return sherd_key_fetch(store, &session->call, sherd_span_of(session->master.kept, session->master.kept_bytes),
                            out_key);
 }
 
-static enum sherd_err destroy_kept(struct session *session)
+enum sherd_err sherd_master_session_destroy(struct sherd_masters *masters, struct sherd_master_session *session)
 {
     const struct sherd_key_store *store;
 
+    SHERD_TRY(sherd_master_session_protect(masters, session));
     SHERD_TRY(sherd_key_store_find(session->master.store, &store));
     return sherd_key_destroy(store, &session->call, sherd_span_of(session->master.kept, session->master.kept_bytes));
 }
@@ -159,12 +139,12 @@ static void forget_destroyed(struct sherd_masters *masters, const struct sherd_k
     (void)pthread_rwlock_unlock(&masters->lock);
 }
 
-/* Give the key of the version in session->master, held or fetched. */
-static enum sherd_err give(struct sherd_masters *masters, struct session *session, struct sherd_master_key *out_key)
+enum sherd_err sherd_master_session_give(struct sherd_masters *masters, struct sherd_master_session *session,
+                                         struct sherd_master_key *out_key)
 {
     if (take_held(masters, &session->master.kid, out_key))
         return SHERD_OK;
-    SHERD_TRY(fetch(session, out_key));
+    SHERD_TRY(fetch(masters, session, out_key));
     hold(masters, &session->master.kid, out_key);
     return SHERD_OK;
 }
@@ -189,28 +169,65 @@ static const struct sherd_master *choose_successor(const struct sherd_keyring *r
     return master != NULL ? sherd_keyring_active(ring, master->name) : NULL;
 }
 
-/* Choose a version and give its key. @return SHERD_ERR_NOT_FOUND, without a detail: there is none */
-static enum sherd_err choose(struct sherd_masters *masters, choose_fn *which, const void *arg,
-                             struct sherd_ref *out_kid, struct sherd_master_key *out_key)
+/* @return SHERD_ERR_NOT_FOUND, without a detail: there is none */
+static enum sherd_err choose_session(struct sherd_masters *masters, choose_fn *which, const void *arg,
+                                     struct sherd_master_session *session)
 {
     const struct sherd_keyring *ring;
-    SHERD_CLEANUP(sherd_secret_freep) struct session *session = sherd_secret_alloc(sizeof(*session));
 
-    if (session == NULL)
-        return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
     forget_destroyed(masters, ring);
     const struct sherd_master *master = which(ring, arg);
     enum sherd_err err = master != NULL ? SHERD_OK : SHERD_ERR_NOT_FOUND;
     if (master != NULL) {
         session->master = *master;
-        err = session_ready(masters, ring, session);
+        err = sherd_master_session_ready(masters, ring, session);
     }
     sherd_ring_leave(masters->ring);
+    return err;
+}
+
+static bool is_kept_alike(const struct sherd_master *a, const struct sherd_master *b)
+{
+    return sherd_same(&a->kid, &b->kid, sizeof(a->kid)) && a->protection == b->protection &&
+           a->kept_bytes == b->kept_bytes && sherd_same(a->kept, b->kept, a->kept_bytes);
+}
+
+/* It was not where the keyring said: the key may be kept anew by now, and the old copy destroyed. */
+static bool is_kept_anew(struct sherd_masters *masters, choose_fn *which, const void *arg,
+                         struct sherd_master_session *session)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_master *before = sherd_secret_alloc(sizeof(*before));
+    char detail[SHERD_FAIL_TEXT_SIZE];
+
+    if (before == NULL)
+        return false;
+    *before = session->master;
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    sherd_ring_doubt(masters->ring);
+    if (choose_session(masters, which, arg, session) == SHERD_OK && !is_kept_alike(before, &session->master))
+        return true;
+    sherd_fail_restore(detail);
+    return false;
+}
+
+/* Choose a version and give its key. @return SHERD_ERR_NOT_FOUND, without a detail: there is none */
+static enum sherd_err choose(struct sherd_masters *masters, choose_fn *which, const void *arg,
+                             struct sherd_ref *out_kid, struct sherd_master_key *out_key)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_master_session *session =
+        sherd_secret_alloc(sizeof(*session));
+
+    if (session == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(choose_session(masters, which, arg, session));
+    enum sherd_err err = sherd_master_session_give(masters, session, out_key);
+    while (err == SHERD_ERR_TAMPERED && is_kept_anew(masters, which, arg, session))
+        err = sherd_master_session_give(masters, session, out_key);
     SHERD_TRY(err);
     if (out_kid != NULL)
         *out_kid = session->master.kid;
-    return give(masters, session, out_key);
+    return SHERD_OK;
 }
 
 static bool is_built_in(const char *name)
@@ -275,8 +292,8 @@ enum sherd_err sherd_masters_kids(struct sherd_masters *masters, const char *nam
 struct activation {
     struct sherd_masters *masters;
     const struct sherd_master_options *options;
-    bool only_first;         /* nothing is to be done if somebody else was first */
-    struct session *session; /* secret memory */
+    bool only_first;                      /* nothing is to be done if somebody else was first */
+    struct sherd_master_session *session; /* secret memory */
     struct sherd_master_key *key;
     bool kept;
 };
@@ -321,10 +338,11 @@ static enum sherd_err describe_new(const struct sherd_keyring *ring, const struc
 static enum sherd_err make(struct activation *activation, const struct sherd_key_generator *generator,
                            const struct sherd_key_store *store)
 {
-    struct session *session = activation->session;
+    struct sherd_master_session *session = activation->session;
     struct sherd_key_kept kept = {.bytes = {.max = SHERD_KEY_KEPT_BYTES_MAX}};
 
     SHERD_TRY(sherd_key_args_check(generator, store, &session->call.args));
+    SHERD_TRY(sherd_master_session_protect(activation->masters, session));
     const enum sherd_err err = sherd_key_activate(generator, store, &session->call, activation->key, &kept);
     if (err == SHERD_OK) {
         session->master.kept_bytes = (uint16_t)kept.bytes.len;
@@ -339,7 +357,7 @@ static enum sherd_err make(struct activation *activation, const struct sherd_key
 static enum sherd_err activate_in(void *arg, struct sherd_keyring *ring)
 {
     struct activation *activation = arg;
-    struct session *session = activation->session;
+    struct sherd_master_session *session = activation->session;
     const struct sherd_key_generator *generator;
     const struct sherd_key_store *store;
     uint64_t version;
@@ -352,7 +370,7 @@ static enum sherd_err activate_in(void *arg, struct sherd_keyring *ring)
     SHERD_TRY(sherd_key_store_find(activation->options->store, &store));
     const size_t place = place_of(ring, activation->options->name, &version);
     SHERD_TRY(describe_new(ring, activation->options, generator, store, version, &session->master));
-    SHERD_TRY(session_ready(activation->masters, ring, session));
+    SHERD_TRY(sherd_master_session_ready(activation->masters, ring, session));
     SHERD_TRY(make(activation, generator, store));
     memmove(&ring->masters[place + 1], &ring->masters[place], (ring->master_count - place) * sizeof(ring->masters[0]));
     ring->masters[place] = session->master;
@@ -382,14 +400,16 @@ static void take_back(struct activation *activation, enum sherd_err err)
 
     (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
     if (activation->kept && err != SHERD_ERR_IO && !may_be_there(activation->masters, &activation->session->master.kid))
-        (void)destroy_kept(activation->session);
+        err = sherd_master_session_destroy(activation->masters, activation->session);
+    (void)err;
     sherd_fail_restore(detail);
 }
 
 static enum sherd_err activate(struct sherd_masters *masters, const struct sherd_master_options *options,
                                bool only_first, uint64_t *out_version)
 {
-    SHERD_CLEANUP(sherd_secret_freep) struct session *session = sherd_secret_alloc(sizeof(*session));
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_master_session *session =
+        sherd_secret_alloc(sizeof(*session));
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_master_key *key = sherd_secret_alloc(sizeof(*key));
     struct activation activation = {
         .masters = masters, .options = options, .only_first = only_first, .session = session, .key = key};
@@ -554,13 +574,15 @@ static enum sherd_err remove_in(void *arg, struct sherd_keyring *ring)
     ring->master_count--;
     memmove(&ring->masters[place], &ring->masters[place + 1], (ring->master_count - place) * sizeof(ring->masters[0]));
     sherd_wipe(&ring->masters[ring->master_count], sizeof(ring->masters[0]));
+    sherd_keyring_drop_protections(ring);
     return SHERD_OK;
 }
 
 enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const struct sherd_ref *kid)
 {
     const struct sherd_keyring *ring;
-    SHERD_CLEANUP(sherd_secret_freep) struct session *session = sherd_secret_alloc(sizeof(*session));
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_master_session *session =
+        sherd_secret_alloc(sizeof(*session));
     struct removal removal = {.kid = kid};
 
     if (session == NULL)
@@ -569,10 +591,11 @@ enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const struct
     SHERD_TRY(sherd_ring_change(masters->ring, doom_in, &removal));
     SHERD_FAILPOINT("masters.doomed");
     SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
-    const enum sherd_err err = session_ready(masters, ring, session);
+    const enum sherd_err err = sherd_master_session_ready(masters, ring, session);
     sherd_ring_leave(masters->ring);
     SHERD_TRY(err);
-    SHERD_TRY(destroy_kept(session));
+    SHERD_TRY(sherd_master_session_destroy_old(masters, session));
+    SHERD_TRY(sherd_master_session_destroy(masters, session));
     SHERD_FAILPOINT("masters.parts_gone");
     SHERD_TRY(sherd_ring_change(masters->ring, remove_in, &removal));
     SHERD_TRY(sherd_ring_hold(masters->ring, &ring));

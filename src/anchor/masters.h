@@ -62,4 +62,20 @@ SHERD_MUST_USE enum sherd_err sherd_masters_retired(struct sherd_masters *master
 /** Destroy a retired version. The caller has made sure that nothing refers to it. */
 SHERD_MUST_USE enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const struct sherd_ref *kid);
 
+/**
+ * Have the protection key, before anything else is done with master keys, if it lies in a key store.
+ * @param[in] file  what is needed of it later is copied into secret memory; ignored where no key store is on; or NULL
+ * @return SHERD_OK; SHERD_ERR_SEALED: a key store is on and none is given; as sherd_protections_load()
+ */
+SHERD_MUST_USE enum sherd_err sherd_masters_key_store(struct sherd_masters *masters,
+                                                      const struct sherd_key_store_file *file);
+
+/** As the functions of <sherd/keys.h>. */
+SHERD_MUST_USE enum sherd_err sherd_masters_protection_each(struct sherd_masters *masters,
+                                                            sherd_protection_visit_fn *visit, void *arg);
+/** @param[in] turn_on  the key store to turn on, with a path; NULL: the key stays where it lies */
+SHERD_MUST_USE enum sherd_err sherd_masters_protection_rotate(struct sherd_masters *masters,
+                                                              const struct sherd_key_store_file *turn_on,
+                                                              uint64_t *out_version);
+
 #endif

@@ -240,6 +240,20 @@ enum sherd_err sherd_operators_give(struct sherd_operators *operators, struct sh
     return SHERD_OK;
 }
 
+struct sherd_span sherd_operators_ready(struct sherd_operators *operators, unsigned *out_seal)
+{
+    expire(operators);
+    for (size_t i = 0; i < POOLS_MAX; i++) {
+        const struct pool *pool = &operators->pools[i];
+
+        if (pool->count == 0 || pool->progress.given < pool->progress.threshold)
+            continue;
+        *out_seal = pool->progress.seal;
+        return sherd_span_of(pool->text, pool->len);
+    }
+    return sherd_span_of(NULL, 0);
+}
+
 void sherd_operators_forget(struct sherd_operators *operators, unsigned seal)
 {
     for (size_t i = 0; i < POOLS_MAX; i++)

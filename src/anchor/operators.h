@@ -57,6 +57,13 @@ SHERD_MUST_USE enum sherd_err sherd_operators_give(struct sherd_operators *opera
                                                    sherd_operators_check_fn *check, void *arg,
                                                    struct sherd_wire_unsealed *out, struct sherd_span *out_all);
 
+/**
+ * Shares that are enough already, and wait for something else: the texts of all of them, borrowed until the next call.
+ * @param[out] out_seal  the seal that they are of
+ * @return empty if there are none
+ */
+struct sherd_span sherd_operators_ready(struct sherd_operators *operators, unsigned *out_seal);
+
 /** Forget all shares of a seal; 0 for all seals. */
 void sherd_operators_forget(struct sherd_operators *operators, unsigned seal);
 

@@ -528,6 +528,37 @@ static enum sherd_err remote_master_each(struct sherd_anchor *anchor, sherd_mast
     return read_all(&call);
 }
 
+static enum sherd_err remote_protection_each(struct sherd_anchor *anchor, sherd_protection_visit_fn *visit, void *arg)
+{
+    SHERD_CLEANUP(done) struct call call = {0};
+    struct sherd_protection_info info;
+
+    SHERD_TRY(begin(anchor, SHERD_WIRE_PROTECTION_EACH, NULL, &call));
+    SHERD_TRY(finish(&call, NULL));
+    while (next(&call, &info))
+        SHERD_TRY(visit(arg, &info));
+    return read_all(&call);
+}
+
+static enum sherd_err remote_protection_rotate(struct sherd_anchor *anchor, const struct sherd_key_store_file *turn_on,
+                                               uint64_t *out_version)
+{
+    struct sherd_wire_key_store call = {.given = turn_on != NULL};
+    struct sherd_wire_number version;
+
+    if (turn_on != NULL) {
+        SHERD_ENSURE(turn_on->path != NULL && turn_on->password.len >= 1 &&
+                         turn_on->password.len <= SHERD_KEY_STORE_PASSWORD_BYTES_MAX,
+                     SHERD_ERR_INVALID, "a key store needs a path and a password of 1 to 1024 bytes");
+        SHERD_TRY(copy_text(turn_on->path, call.path, sizeof(call.path)));
+        call.password = turn_on->password;
+    }
+    SHERD_TRY(plain(anchor, SHERD_WIRE_PROTECTION_ROTATE, &call, &version));
+    if (out_version != NULL)
+        *out_version = version.number;
+    return SHERD_OK;
+}
+
 static enum sherd_err master_call(struct sherd_anchor *anchor, enum sherd_wire_verb verb, const char *name,
                                   uint64_t version)
 {
@@ -741,6 +772,8 @@ static const struct sherd_anchor_ops remote_ops = {
     .keys_owner = remote_keys_owner,
     .keys_blobs = remote_keys_blobs,
     .fips = remote_fips,
+    .protection_each = remote_protection_each,
+    .protection_rotate = remote_protection_rotate,
 };
 
 /* --- beginning ---------------------------------------------------------------------------------------------------- */

@@ -23,6 +23,7 @@ struct sherd_seal_wish {
     const struct sherd_shares_options *shares; /**< NULL for the other kinds */
     sherd_share_give_fn *give;
     void *give_arg;
+    const struct sherd_key_store_file *key_store; /**< of a vault that is made: where its protection key shall lie */
 };
 
 /** Make the folder of seals with the first one, in the directory of a vault that is being made. */

@@ -22,6 +22,7 @@ union secret {
     struct sherd_wire_got got;
     struct sherd_wire_change change;
     struct sherd_wire_state state;
+    struct sherd_wire_key_store key_store;
 };
 
 /* Most bytes that wait to be asked for: SHERD_WIRE_MORE. */
@@ -384,6 +385,32 @@ static enum sherd_err serve_master_destroy(struct serve *serve)
     return serve->anchor->ops->master_destroy(serve->anchor, call.name, call.version);
 }
 
+static enum sherd_err tell_protection(void *arg, const struct sherd_protection_info *info)
+{
+    struct serve *serve = arg;
+    struct sherd_protection_info item = *info;
+
+    add_item(serve, &item);
+    return sherd_wire_written(serve->reply);
+}
+
+static enum sherd_err serve_protection_each(struct serve *serve)
+{
+    SHERD_TRY(take(serve, NULL));
+    return serve->anchor->ops->protection_each(serve->anchor, tell_protection, serve);
+}
+
+static enum sherd_err serve_protection_rotate(struct serve *serve)
+{
+    struct sherd_wire_key_store *call = &serve->secret->key_store;
+    struct sherd_wire_number version;
+
+    SHERD_TRY(take(serve, call));
+    const struct sherd_key_store_file turn_on = {.path = call->path, .password = call->password};
+    SHERD_TRY(serve->anchor->ops->protection_rotate(serve->anchor, call->given ? &turn_on : NULL, &version.number));
+    return answer(serve, &version);
+}
+
 static enum sherd_err serve_entity_find(struct serve *serve)
 {
     struct sherd_wire_entity call;
@@ -716,6 +743,8 @@ static handler *const handlers[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_STATEMENT_SIGN] = serve_statement_sign,
     [SHERD_WIRE_STATEMENT_KEY] = serve_statement_key,
     [SHERD_WIRE_MORE] = serve_more,
+    [SHERD_WIRE_PROTECTION_EACH] = serve_protection_each,
+    [SHERD_WIRE_PROTECTION_ROTATE] = serve_protection_rotate,
 };
 
 static bool needs_anchor(unsigned verb)

@@ -257,17 +257,32 @@ static void code_status(struct sherd_wire *wire, void *message)
     code_bool(wire, &status->operators);
 }
 
+static void code_key_store(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_key_store *key_store = message;
+
+    code_bool(wire, &key_store->given);
+    if (!key_store->given)
+        return;
+    code_text(wire, key_store->path, sizeof(key_store->path));
+    code_span(wire, &key_store->password, SHERD_KEY_STORE_PASSWORD_BYTES_MAX);
+    if (key_store->password.len == 0)
+        fail(wire);
+}
+
 static void code_unseal(struct sherd_wire *wire, void *message)
 {
     struct sherd_wire_unseal *unseal = message;
 
     unseal->kind = (enum sherd_wire_unseal_kind)code_enum(wire, (unsigned)unseal->kind, SHERD_WIRE_PASSPHRASE,
-                                                          SHERD_WIRE_SHARES);
+                                                          SHERD_WIRE_KEY_STORE);
     code_bool(wire, &unseal->has_idle);
     if (unseal->has_idle)
         code_u64(wire, &unseal->idle_s);
     code_span(wire, &unseal->secret, SHERD_WIRE_UNSEAL_BYTES_MAX);
-    if (unseal->secret.len == 0)
+    code_key_store(wire, &unseal->key_store);
+    if (unseal->kind == SHERD_WIRE_KEY_STORE ? unseal->secret.len > 0 || !unseal->key_store.given
+                                             : unseal->secret.len == 0)
         fail(wire);
 }
 
@@ -551,6 +566,19 @@ static void code_rekey_progress(struct sherd_wire *wire, void *message)
     code_bool(wire, &progress->done);
 }
 
+static void code_protection_info(struct sherd_wire *wire, void *message)
+{
+    struct sherd_protection_info *info = message;
+
+    code_u64(wire, &info->version);
+    code_u64(wire, &info->created_s);
+    code_bool(wire, &info->serves);
+    code_bool(wire, &info->outside);
+    code_u32(wire, &info->master_count);
+    code_u32(wire, &info->old_count);
+    code_text(wire, info->key_store, sizeof(info->key_store));
+}
+
 static void code_stat(struct sherd_wire *wire, void *message)
 {
     struct sherd_store_stat *stat = message;
@@ -699,6 +727,10 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
                                    HEAD(code_number, struct sherd_wire_number)},
     [SHERD_WIRE_STATEMENT_KEY] = {.name = "statement_key", .reply = HEAD(code_file, struct sherd_wire_file)},
     [SHERD_WIRE_MORE] = {.name = "more", .reply = LIST(code_piece, struct sherd_wire_piece)},
+    [SHERD_WIRE_PROTECTION_EACH] = {.name = "protection_each",
+                                    .reply = LIST(code_protection_info, struct sherd_protection_info)},
+    [SHERD_WIRE_PROTECTION_ROTATE] = {"protection_rotate", HEAD(code_key_store, struct sherd_wire_key_store),
+                                      HEAD(code_number, struct sherd_wire_number)},
 };
 
 const struct sherd_wire_call *sherd_wire_call_of(unsigned verb)

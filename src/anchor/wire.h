@@ -28,7 +28,7 @@
 /** Most bytes of a stored entry, or of a piece, in a message. */
 #define SHERD_WIRE_BLOCK_BYTES_MAX SHERD_STORE_VALUE_BYTES_MAX
 /** Most bytes of what unseals: a passphrase, the text of a key file or of some shares. */
-#define SHERD_WIRE_UNSEAL_BYTES_MAX 7168U
+#define SHERD_WIRE_UNSEAL_BYTES_MAX 6144U
 
 enum sherd_wire_verb {
     SHERD_WIRE_HELLO = 1,
@@ -73,6 +73,8 @@ enum sherd_wire_verb {
     SHERD_WIRE_STATEMENT_SIGN,
     SHERD_WIRE_STATEMENT_KEY,
     SHERD_WIRE_MORE,
+    SHERD_WIRE_PROTECTION_EACH,
+    SHERD_WIRE_PROTECTION_ROTATE,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 
@@ -206,6 +208,14 @@ enum sherd_wire_unseal_kind {
     SHERD_WIRE_PASSPHRASE = 1,
     SHERD_WIRE_KEY_FILE = 2,
     SHERD_WIRE_SHARES = 3,
+    SHERD_WIRE_KEY_STORE = 4, /**< nothing but the key store: shares were given, and wait for it */
+};
+
+/** Call SHERD_WIRE_PROTECTION_ROTATE, and a part of SHERD_WIRE_UNSEAL. Lies in secret memory. */
+struct sherd_wire_key_store {
+    bool given;
+    char path[SHERD_KEY_STORE_PATH_SIZE]; /**< absolute; "": where the vault remembers it */
+    struct sherd_span password;           /**< 1..SHERD_KEY_STORE_PASSWORD_BYTES_MAX bytes */
 };
 
 /** Call SHERD_WIRE_UNSEAL. Lies in secret memory. */
@@ -213,7 +223,8 @@ struct sherd_wire_unseal {
     enum sherd_wire_unseal_kind kind;
     bool has_idle;
     uint64_t idle_s;          /**< the idle limit to set, if the owner says so; 0 for none */
-    struct sherd_span secret; /**< 1..SHERD_WIRE_UNSEAL_BYTES_MAX bytes */
+    struct sherd_span secret; /**< 1..SHERD_WIRE_UNSEAL_BYTES_MAX bytes; none of SHERD_WIRE_KEY_STORE */
+    struct sherd_wire_key_store key_store;
 };
 
 /** Its answer. */

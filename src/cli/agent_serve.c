@@ -45,12 +45,20 @@ struct peer {
     struct peer *next;
 };
 
+/* A key store that the owner named before the vault could be opened; lies in secret memory. */
+struct waiting_key_store {
+    char path[SHERD_KEY_STORE_PATH_SIZE];
+    size_t password_bytes;
+    uint8_t password[SHERD_KEY_STORE_PASSWORD_BYTES_MAX];
+};
+
 struct agent {
     const struct cli_agent_options *options;
     int wake;             /* an eventfd: the main thread looks again */
-    pthread_mutex_t gate; /* one at a time unseals; guards operators. Taken before lock */
+    pthread_mutex_t gate; /* one at a time unseals; guards operators and key_store. Taken before lock */
     struct sherd_operators *operators;
-    pthread_mutex_t lock; /* guards all that follows */
+    struct waiting_key_store *key_store; /* NULL: none */
+    pthread_mutex_t lock;                /* guards all that follows */
     pthread_cond_t left;
     struct sherd_vault *vault; /* NULL while sealed */
     char seal[32];
@@ -169,12 +177,42 @@ static bool is_unsealed(struct agent *agent)
     return unsealed;
 }
 
+static void forget_key_store(struct agent *agent)
+{
+    sherd_secret_free(agent->key_store);
+    agent->key_store = NULL;
+}
+
+static enum sherd_err take_key_store(struct agent *agent, uid_t uid, const struct sherd_wire_key_store *given)
+{
+    SHERD_ENSURE(uid == agent->options->place.owner, SHERD_ERR_DENIED,
+                 "the key store is named by the owner of the vault's directory; others give shares");
+    if (agent->key_store == NULL)
+        agent->key_store = sherd_secret_alloc(sizeof(*agent->key_store));
+    if (agent->key_store == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    memcpy(agent->key_store->path, given->path, sizeof(agent->key_store->path));
+    agent->key_store->password_bytes = given->password.len;
+    memcpy(agent->key_store->password, given->password.data, given->password.len);
+    return SHERD_OK;
+}
+
+/* The vault has its own copy, once it is open; and what did not open it is not tried again. */
 static enum sherd_err open_vault(struct agent *agent, const struct sherd_unseal *unseal)
 {
-    const struct sherd_vault_open_options options = {.threads = 1};
+    const struct waiting_key_store *waiting = agent->key_store;
+    struct sherd_key_store_file key_store;
+    struct sherd_vault_open_options options = {.threads = 1};
     struct sherd_vault *vault = NULL;
 
-    SHERD_TRY(sherd_vault_open(agent->options->place.vault, unseal, &options, &vault));
+    if (waiting != NULL) {
+        key_store.path = waiting->path[0] != 0 ? waiting->path : NULL;
+        key_store.password = sherd_span_of(waiting->password, waiting->password_bytes);
+        options.key_store = &key_store;
+    }
+    const enum sherd_err err = sherd_vault_open(agent->options->place.vault, unseal, &options, &vault);
+    forget_key_store(agent);
+    SHERD_TRY(err);
     (void)pthread_mutex_lock(&agent->lock);
     agent->vault = vault;
     memcpy(agent->seal, vault->seal, sizeof(agent->seal));
@@ -201,18 +239,44 @@ static enum sherd_err check_shares(void *arg, struct sherd_span shares, struct s
     return SHERD_OK;
 }
 
-/* Shares, mostly one; with the last one that is needed, all of them unseal. */
-static enum sherd_err take_shares(struct agent *agent, struct sherd_span shares, struct sherd_wire_unsealed *out)
+/*
+ * Enough shares, which were checked when they were given: what is wrong now is mostly the key store, and then they are
+ * kept. Where it was named by somebody else before, that is no failure of who gives the last share.
+ */
+static enum sherd_err open_by_shares(struct agent *agent, struct sherd_span shares, unsigned seal, bool named_now)
 {
-    struct sherd_unseal unseal = {0};
+    const struct sherd_unseal unseal = {.shares = shares};
+    const bool named = agent->key_store != NULL;
+    char detail[SHERD_FAIL_TEXT_SIZE];
 
-    SHERD_TRY(sherd_operators_give(agent->operators, shares, check_shares, agent, out, &unseal.shares));
-    if (unseal.shares.len == 0)
-        return SHERD_OK;
     const enum sherd_err err = open_vault(agent, &unseal);
-    if (err != SHERD_OK)
-        sherd_operators_forget(agent->operators, out->progress.seal);
-    return err;
+    if (err == SHERD_OK || (named && named_now))
+        return err;
+    if (!named && err != SHERD_ERR_SEALED) {
+        sherd_operators_forget(agent->operators, seal);
+        return err;
+    }
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    return sherd_fail(SHERD_ERR_SEALED, "there are enough shares, which wait for the key store: %.190s", detail);
+}
+
+/* Shares, mostly one; with the last one that is needed, all of them unseal. */
+static enum sherd_err take_shares(struct agent *agent, const struct sherd_wire_unseal *unseal,
+                                  struct sherd_wire_unsealed *out)
+{
+    struct sherd_span all;
+
+    SHERD_TRY(sherd_operators_give(agent->operators, unseal->secret, check_shares, agent, out, &all));
+    return all.len > 0 ? open_by_shares(agent, all, out->progress.seal, unseal->key_store.given) : SHERD_OK;
+}
+
+/* The key store alone: for shares that wait for it, or are yet to come. */
+static enum sherd_err open_waiting(struct agent *agent)
+{
+    unsigned seal = 0;
+    const struct sherd_span all = sherd_operators_ready(agent->operators, &seal);
+
+    return all.len > 0 ? open_by_shares(agent, all, seal, true) : SHERD_OK;
 }
 
 static enum sherd_err unseal_by(struct agent *agent, uid_t uid, const struct sherd_wire_unseal *unseal,
@@ -220,8 +284,12 @@ static enum sherd_err unseal_by(struct agent *agent, uid_t uid, const struct she
 {
     struct sherd_unseal by = {0};
 
+    if (unseal->key_store.given)
+        SHERD_TRY(take_key_store(agent, uid, &unseal->key_store));
+    if (unseal->kind == SHERD_WIRE_KEY_STORE)
+        return open_waiting(agent);
     if (unseal->kind == SHERD_WIRE_SHARES)
-        return take_shares(agent, unseal->secret, out);
+        return take_shares(agent, unseal, out);
     SHERD_ENSURE(uid == agent->options->place.owner, SHERD_ERR_DENIED,
                  "a passphrase or key file is taken from the owner of the vault's directory; others give shares");
     if (unseal->kind == SHERD_WIRE_PASSPHRASE)
@@ -452,6 +520,7 @@ static void end(struct agent *agent)
     (void)pthread_mutex_unlock(&agent->lock);
     sherd_vault_close(agent->vault);
     sherd_operators_free(agent->operators);
+    forget_key_store(agent);
     (void)close(agent->wake);
 }
 

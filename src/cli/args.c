@@ -15,6 +15,9 @@ const struct cli_option cli_global_options[] = {
     {"passphrase-file", 0, "FILE", "read the passphrase from a file; a newline at its end is no part of it"},
     {"passphrase-fd", 0, "N", "read the passphrase from an open descriptor, likewise"},
     {"key-file", 0, "FILE", "unseal with a key file of `sherd keygen`"},
+    {"key-store", 0, "FILE", "the PKCS#12 file of the protection key, if it lies in one: `sherd key protection`"},
+    {"key-store-password-file", 0, "FILE", "read the key store's password from a file"},
+    {"key-store-password-fd", 0, "N", "or from an open descriptor"},
     {"holder-identity", 0, "FILE", "open files of shares with a private key of age"},
     {"share-file", 0, "FILE", "unseal with shares, one file or more; - is standard input"},
     {"json", 0, NULL, "print results, and errors, as JSON"},
@@ -24,7 +27,7 @@ const struct cli_option cli_global_options[] = {
 };
 
 /* Where it stands above: the texts before it are kept as they are, the flags behind it have no value. */
-#define SHARE_FILE 5
+#define SHARE_FILE 8
 
 #define OPTIONS_MAX 32
 
@@ -77,6 +80,10 @@ static enum sherd_err refuse(const char *argument, int value)
         return sherd_fail(SHERD_ERR_INVALID,
                           "a passphrase is never taken from the command line, where others can see it: "
                           "use --passphrase-file, --passphrase-fd or the prompt");
+    if (strncmp(argument, "--key-store-password", len) == 0 && len == strlen("--key-store-password"))
+        return sherd_fail(SHERD_ERR_INVALID,
+                          "a password is never taken from the command line, where others can see it: use "
+                          "--key-store-password-file or --key-store-password-fd");
     if (value == ':')
         return sherd_fail(SHERD_ERR_INVALID, "option %.*s needs an argument", (int)len, argument);
     return sherd_fail(SHERD_ERR_INVALID, "option %.*s is unknown, ambiguous or takes no argument", (int)len, argument);
@@ -99,8 +106,9 @@ static enum sherd_err take_share_file(struct cli *cli, const char *value)
 
 static bool take_global(struct cli *cli, const struct cli_option *option, const char *value)
 {
-    const char **const texts[] = {&cli->vault, &cli->passphrase_file, &cli->passphrase_fd, &cli->key_file,
-                                  &cli->share_identity};
+    const char **const texts[] = {
+        &cli->vault,     &cli->passphrase_file,         &cli->passphrase_fd,         &cli->key_file,
+        &cli->key_store, &cli->key_store_password_file, &cli->key_store_password_fd, &cli->share_identity};
     bool *const flags[] = {&cli->json, &cli->quiet, &cli->help};
 
     for (size_t i = 0; i < SHERD_COUNT_OF(texts); i++)

@@ -69,6 +69,9 @@ struct cli {
     const char *passphrase_file;
     const char *passphrase_fd;
     const char *key_file;
+    const char *key_store;
+    const char *key_store_password_file;
+    const char *key_store_password_fd;
     const char *share_identity;                   /**< opens files of shares that are sealed to their holders */
     const char *share_files[CLI_SHARE_FILES_MAX]; /**< share_file_count of them; "-" is standard input */
     size_t share_file_count;
@@ -142,6 +145,9 @@ SHERD_MUST_USE enum sherd_err cli_secret_file_read(const struct cli *cli, const 
 /** The passphrase of --passphrase-file or --passphrase-fd, or asked for with a prompt. @return as cli_unseal_read() */
 SHERD_MUST_USE enum sherd_err cli_passphrase_read(const struct cli *cli, const char *prompt, uint8_t *block,
                                                   size_t *out_len);
+
+/** The key store's password, of --key-store-password-file or --key-store-password-fd. @return as cli_unseal_read() */
+SHERD_MUST_USE enum sherd_err cli_key_store_password_read(const struct cli *cli, uint8_t *block, size_t *out_len);
 
 /**
  * Ask for one line on a terminal, without echo.

@@ -2,6 +2,7 @@
 /* sherd key: master keys, their versions, and their end. */
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/key_store.h"
 #include "cli/text.h"
 
 #include <inttypes.h>
@@ -169,13 +170,16 @@ static enum sherd_err run(struct cli *cli)
 {
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
     const char *verb = cli->operands[0];
+
+    if (strcmp(verb, "protection") == 0)
+        return cli_key_protection(cli);
     const bool reads = strcmp(verb, "list") == 0 || strcmp(verb, "show") == 0;
     const bool ends = strcmp(verb, "retire") == 0 || strcmp(verb, "destroy") == 0;
     const bool makes = strcmp(verb, "activate") == 0;
 
     SHERD_ENSURE(reads || ((ends || makes) && cli->operand_count > 1), SHERD_ERR_INVALID,
-                 "write `key activate NAME`, `key list [NAME]`, `key show NAME`, `key retire NAME VERSION` or `key "
-                 "destroy NAME VERSION`");
+                 "write `key activate NAME`, `key list [NAME]`, `key show NAME`, `key retire NAME VERSION`, `key "
+                 "destroy NAME VERSION` or `key protection VERB`");
     SHERD_ENSURE(makes || cli->given_count == 0, SHERD_ERR_INVALID, "only `key activate` takes options");
     SHERD_ENSURE(!makes || cli->operand_count == 2, SHERD_ERR_INVALID, "`key activate` takes one name");
     SHERD_TRY(cli_vault_open(cli, reads, &vault));
@@ -186,12 +190,15 @@ static enum sherd_err run(struct cli *cli)
 
 const struct cli_command cmd_key = {
     .name = "key",
-    .operands = "activate|list|show|retire|destroy [NAME] [VERSION]",
+    .operands = "activate|list|show|retire|destroy|protection [NAME|VERB] [VERSION]",
     .summary = "make, list and end versions of master keys",
     .notes =
         "The newest active version of a name serves from the moment it is activated; `sherd rekey` brings over what\n"
         "older ones wrap. \"default\" wraps the keys of entities, \"hash\" hashes their ids. A version that nothing\n"
-        "refers to any more can be retired and then destroyed.",
+        "refers to any more can be retired and then destroyed.\n"
+        "`key protection` is about the key that encrypts master keys where they are kept: list, show [VERSION];\n"
+        "rotate, which keeps all master keys anew under a new one; use-key-store, which moves it into the PKCS#12\n"
+        "file of --key-store, for good (use-keyring asks for it back, and is refused).",
     .options = options,
     .operand_min = 1,
     .operand_max = 3,

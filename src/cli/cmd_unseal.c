@@ -4,6 +4,7 @@
 #include "cli/agent.h"
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/key_store.h"
 #include "cli/shares.h"
 #include "cli/text.h"
 
@@ -50,6 +51,27 @@ static enum sherd_err parse_idle(const struct cli *cli, struct sherd_wire_unseal
     return SHERD_OK;
 }
 
+static enum sherd_err have_key_store(const struct cli *cli, struct cli_key_store *key_store,
+                                     struct sherd_wire_key_store *out)
+{
+    SHERD_TRY(cli_key_store_read(cli, false, key_store));
+    if (key_store->given == NULL)
+        return SHERD_OK;
+    out->given = true;
+    out->password = key_store->file.password;
+    memcpy(out->path, key_store->path, sizeof(out->path));
+    return SHERD_OK;
+}
+
+/* Whether enough shares of a seal wait in the agent: for the key store, which is all that is missing then. */
+static bool shares_wait(const struct sherd_wire_progress *shares, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (shares[i].given >= shares[i].threshold)
+            return true;
+    return false;
+}
+
 /* What was given; else a share, if the vault is opened by shares, or by one who cannot look into it. */
 static enum sherd_err read_what_unseals(const struct cli *cli, const char *path, bool owner, struct cli_unseal *by,
                                         struct sherd_wire_unseal *unseal)
@@ -86,6 +108,19 @@ static enum sherd_err have_agent(const struct cli *cli, const char *path, uint64
     return cli_agent_connect(path, out_place, out_link);
 }
 
+/* What is missing: the key store alone, or what opens a seal and perhaps the key store. */
+static enum sherd_err read_what_is_missing(const struct cli *cli, const char *path, bool owner, bool only_key_store,
+                                           struct cli_unseal *by, struct sherd_wire_unseal *unseal)
+{
+    if (!only_key_store || cli_unseal_given(cli))
+        return read_what_unseals(cli, path, owner, by, unseal);
+    SHERD_ENSURE(unseal->key_store.given, SHERD_ERR_SEALED,
+                 "there are enough shares, which wait for the key store: give its password with "
+                 "--key-store-password-file");
+    unseal->kind = SHERD_WIRE_KEY_STORE;
+    return SHERD_OK;
+}
+
 static enum sherd_err print(const struct cli *cli, const struct sherd_wire_unsealed *unsealed)
 {
     const struct sherd_wire_progress *progress = &unsealed->progress;
@@ -113,6 +148,7 @@ static enum sherd_err run(struct cli *cli)
 {
     SHERD_CLEANUP(sherd_link_freep) struct sherd_link *link = NULL;
     SHERD_CLEANUP(cli_unseal_done) struct cli_unseal by = {0};
+    SHERD_CLEANUP(cli_key_store_done) struct cli_key_store key_store = {0};
     struct sherd_wire_progress shares[SHERD_SERVE_PROGRESS_MAX];
     struct cli_agent_place place;
     struct sherd_wire_unsealed unsealed = {0};
@@ -128,7 +164,8 @@ static enum sherd_err run(struct cli *cli)
     unsealed.unsealed = !status.sealed;
     if (status.sealed) {
         sherd_link_free(sherd_link_take(&link)); /* nobody waits while somebody types */
-        SHERD_TRY(read_what_unseals(cli, path, geteuid() == place.owner, &by, &unseal));
+        SHERD_TRY(have_key_store(cli, &key_store, &unseal.key_store));
+        SHERD_TRY(read_what_is_missing(cli, path, geteuid() == place.owner, shares_wait(shares, count), &by, &unseal));
         SHERD_TRY(have_agent(cli, path, unseal.idle_s, &place, &link));
         SHERD_TRY(cli_agent_unseal(link, &unseal, &unsealed));
     }

@@ -5,6 +5,7 @@
 #include "cli/agent.h"
 #include "cli/cli.h"
 #include "cli/io.h"
+#include "cli/key_store.h"
 #include "cli/shares.h"
 #include "cli/text.h"
 #include "crypto/ct.h"
@@ -133,6 +134,21 @@ enum sherd_err cli_passphrase_read(const struct cli *cli, const char *prompt, ui
     SHERD_ENSURE(tty >= 0, SHERD_ERR_INVALID,
                  "a share is sealed by a passphrase, and there is no terminal to ask on: give --passphrase-file");
     return cli_ask(tty, prompt, block, out_len);
+}
+
+enum sherd_err cli_key_store_password_read(const struct cli *cli, uint8_t *block, size_t *out_len)
+{
+    uint64_t number = 0;
+
+    if (cli->key_store_password_file != NULL) {
+        SHERD_TRY(read_secret_file(cli, cli->key_store_password_file, "key store's password file", block, out_len));
+    } else {
+        SHERD_ENSURE(cli_parse_number(cli->key_store_password_fd, 0, INT_MAX, &number), SHERD_ERR_INVALID,
+                     "--key-store-password-fd: not a number of a descriptor");
+        SHERD_TRY(read_secret(cli, (int)number, "key store's password", block, out_len));
+    }
+    *out_len = without_newline(block, *out_len);
+    return SHERD_OK;
 }
 
 static enum sherd_err ask_passphrase(bool fresh, uint8_t *block, size_t *out_len)
@@ -265,11 +281,14 @@ enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sher
 enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
 {
     SHERD_CLEANUP(cli_unseal_done) struct cli_unseal unseal = {0};
-    const struct sherd_vault_open_options options = {.read_only = read_only};
+    SHERD_CLEANUP(cli_key_store_done) struct cli_key_store key_store = {0};
+    struct sherd_vault_open_options options = {.read_only = read_only};
     const char *path = NULL;
 
     SHERD_TRY(cli_vault_path(cli, &path));
     SHERD_TRY(cli_vault_check(path));
+    SHERD_TRY(cli_key_store_read(cli, false, &key_store));
+    options.key_store = key_store.given;
     if (cli_shares_wanted(cli, path))
         SHERD_TRY(cli_shares_ask(path, &unseal));
     else

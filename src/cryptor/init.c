@@ -80,18 +80,20 @@ static enum sherd_err fill(struct sherd_anchor *anchor, struct sherd_compartment
 
 /* Stores and anchor, filled. The anchor owns home, and ends compartments[3]. */
 static enum sherd_err make_anchor(struct sherd_home *home, struct sherd_compartment *compartments[4],
-                                  struct sherd_anchor **out_anchor)
+                                  const struct sherd_key_store_file *key_store, struct sherd_anchor **out_anchor)
 {
     const struct sherd_anchor_parts parts = {.home = home,
                                              .keys = compartments[3],
                                              .others = {compartments[0], compartments[1], compartments[2]},
-                                             .fresh = true};
+                                             .fresh = true,
+                                             .key_store = key_store};
 
     compartments[3] = NULL;
     return sherd_anchor_embedded(&parts, out_anchor);
 }
 
-static enum sherd_err make_stores(const char *dir, const struct sherd_store_ops *engine, struct sherd_home *home)
+static enum sherd_err make_stores(const char *dir, const struct sherd_store_ops *engine, struct sherd_home *home,
+                                  const struct sherd_key_store_file *key_store)
 {
     struct sherd_compartment *compartments[4] = {NULL};
     struct sherd_anchor *anchor = NULL;
@@ -102,7 +104,7 @@ static enum sherd_err make_stores(const char *dir, const struct sherd_store_ops 
     if (err == SHERD_OK) {
         struct sherd_compartment *const all[4] = {compartments[0], compartments[1], compartments[2], compartments[3]};
 
-        err = make_anchor(home, compartments, &anchor);
+        err = make_anchor(home, compartments, key_store, &anchor);
         if (err == SHERD_OK)
             err = fill(anchor, all);
     } else {
@@ -118,11 +120,13 @@ static enum sherd_err make_stores(const char *dir, const struct sherd_store_ops 
 static enum sherd_err make_home(const char *dir, bool fips, const struct sherd_seal_wish *wish,
                                 struct sherd_home **out_home)
 {
+    const struct sherd_key_store_file *key_store = wish->key_store;
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_keyring *ring = sherd_secret_alloc(sizeof(*ring));
 
     if (ring == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(sherd_keyring_generate(ring));
+    SHERD_TRY(key_store != NULL ? sherd_keyring_generate_outside(key_store->path, key_store->password, ring)
+                                : sherd_keyring_generate(ring));
     ring->fips = fips;
     return sherd_home_make_by(dir, ring, wish, out_home);
 }
@@ -139,7 +143,7 @@ static enum sherd_err make_in(const char *dir, const struct plan *plan)
     struct sherd_home *home;
 
     SHERD_TRY(make_home(dir, plan->fips, &plan->wish, &home));
-    SHERD_TRY(make_stores(dir, plan->engine, home));
+    SHERD_TRY(make_stores(dir, plan->engine, home, plan->wish.key_store));
     SHERD_TRY(sherd_file_write_new(dir, SHERD_WINDOW_FILE, sherd_span_of(NULL, 0)));
     SHERD_TRY(sherd_marker_write(dir, plan->engine->name));
     return sherd_dir_sync(dir, "");
@@ -162,10 +166,25 @@ static enum sherd_err check_wish(const struct sherd_seal_wish *wish)
     return sherd_shares_options_check(wish->shares);
 }
 
+/* The key store by the path that is remembered. */
+static enum sherd_err resolve_key_store(const struct sherd_key_store_file *given,
+                                        char path[static SHERD_KEY_STORE_PATH_SIZE],
+                                        struct sherd_key_store_file *out_key_store)
+{
+    SHERD_ENSURE(given->path != NULL, SHERD_ERR_INVALID, "say which file the key store is, with --key-store");
+    SHERD_ENSURE(given->password.len >= 1 && given->password.len <= SHERD_KEY_STORE_PASSWORD_BYTES_MAX,
+                 SHERD_ERR_INVALID, "a key store's password has 1 to 1024 bytes");
+    SHERD_TRY(sherd_key_file_path(given->path, path));
+    *out_key_store = (struct sherd_key_store_file){.path = path, .password = given->password};
+    return SHERD_OK;
+}
+
 enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *unseal,
                                 const struct sherd_vault_init_options *options)
 {
     struct plan plan = {.engine = sherd_store_engines()[0], .wish = {.unseal = unseal}};
+    struct sherd_key_store_file key_store;
+    char key_store_path[SHERD_KEY_STORE_PATH_SIZE];
 
     SHERD_ENSURE(path != NULL && path[0] != 0, SHERD_ERR_INVALID, "a vault needs a path");
     SHERD_TRY(sherd_crypto_init());
@@ -178,6 +197,13 @@ enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *uns
         plan.wish.give = options->share_give;
         plan.wish.give_arg = options->share_arg;
         plan.fips = options->fips;
+    }
+    if (options != NULL && options->key_store != NULL) {
+        SHERD_ENSURE(
+            !options->fips, SHERD_ERR_UNSUPPORTED,
+            "a PKCS#12 key store is not for FIPS mode: its MAC is made with a derivation that is not approved");
+        SHERD_TRY(resolve_key_store(options->key_store, key_store_path, &key_store));
+        plan.wish.key_store = &key_store;
     }
     SHERD_TRY(check_wish(&plan.wish));
     return sherd_place_make(path, make, &plan);

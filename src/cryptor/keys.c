@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "cryptor/vault.h"
+#include "kms/protection.h"
 #include <stdio.h>
 
 /* Entries of `keys` that are looked at in one go. */
@@ -41,6 +42,50 @@ enum sherd_err sherd_master_destroy(struct sherd_vault *vault, const char *name,
     SHERD_ENSURE(name != NULL, SHERD_ERR_INVALID, "a master key needs a name");
     SHERD_TRY(sherd_vault_check_writable(vault));
     return vault->anchor->ops->master_destroy(vault->anchor, name, version);
+}
+
+/* --- the protection key ------------------------------------------------------------------------------------------- */
+
+enum sherd_err sherd_protection_each(struct sherd_vault *vault, sherd_protection_visit_fn *visit, void *arg)
+{
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(visit != NULL, SHERD_ERR_INVALID, "somebody must be told of the protection key");
+    return vault->anchor->ops->protection_each(vault->anchor, visit, arg);
+}
+
+enum sherd_err sherd_protection_rotate(struct sherd_vault *vault, uint64_t *out_version)
+{
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_TRY(sherd_vault_check_writable(vault));
+    return vault->anchor->ops->protection_rotate(vault->anchor, NULL, out_version);
+}
+
+enum sherd_err sherd_protection_use_key_store(struct sherd_vault *vault, const struct sherd_key_store_file *store,
+                                              uint64_t *out_version)
+{
+    char path[SHERD_KEY_STORE_PATH_SIZE];
+
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(store != NULL && store->path != NULL, SHERD_ERR_INVALID,
+                 "say which file the key store is, with --key-store");
+    SHERD_TRY(sherd_vault_check_writable(vault));
+    SHERD_TRY(sherd_key_file_path(store->path, path)); /* an agent has another working directory */
+    const struct sherd_key_store_file turn_on = {.path = path, .password = store->password};
+    return vault->anchor->ops->protection_rotate(vault->anchor, &turn_on, out_version);
+}
+
+static enum sherd_err refuse_outside(void *arg, const struct sherd_protection_info *info)
+{
+    (void)arg;
+    SHERD_ENSURE(!info->serves || !info->outside, SHERD_ERR_DENIED,
+                 "the key store is never turned off: who could take the protection key out of it could take the "
+                 "protection away; for another protection, make a new vault and import into it");
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_protection_use_keyring(struct sherd_vault *vault)
+{
+    return sherd_protection_each(vault, refuse_outside, NULL);
 }
 
 /* --- entities ----------------------------------------------------------------------------------------------------- */

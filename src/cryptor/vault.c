@@ -48,7 +48,8 @@ static enum sherd_err open_compartment(struct sherd_vault *vault, enum sherd_rol
     return half_copied(err, vault->path, sherd_role_name(role));
 }
 
-static enum sherd_err open_anchor(struct sherd_vault *vault, struct sherd_home *home)
+static enum sherd_err open_anchor(struct sherd_vault *vault, struct sherd_home *home,
+                                  const struct sherd_key_store_file *key_store)
 {
     struct sherd_compartment *keys = NULL;
     const enum sherd_err err = open_compartment(vault, SHERD_KEYS, &keys);
@@ -61,7 +62,8 @@ static enum sherd_err open_anchor(struct sherd_vault *vault, struct sherd_home *
     const struct sherd_anchor_parts parts = {.home = home,
                                              .keys = keys,
                                              .others = {vault->identity, vault->assets.compartment, vault->secrets},
-                                             .read_only = vault->read_only};
+                                             .read_only = vault->read_only,
+                                             .key_store = key_store};
     return sherd_anchor_embedded(&parts, &vault->anchor);
 }
 
@@ -108,14 +110,15 @@ static enum sherd_err lease(struct sherd_vault *vault)
     return vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys);
 }
 
-static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unseal *unseal_by)
+static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unseal *unseal_by,
+                             const struct sherd_key_store_file *key_store)
 {
     SHERD_CLEANUP(sherd_home_freep) struct sherd_home *home = NULL;
 
     SHERD_TRY(sherd_home_open(vault->path, vault->read_only, unseal_by, &home));
     (void)snprintf(vault->seal, sizeof(vault->seal), "%s", sherd_home_seal_text(home));
     SHERD_TRY(open_stores(vault));
-    SHERD_TRY(open_anchor(vault, sherd_home_take(&home)));
+    SHERD_TRY(open_anchor(vault, sherd_home_take(&home), key_store));
     SHERD_TRY(lease(vault));
     return check_owners(vault);
 }
@@ -181,7 +184,7 @@ static enum sherd_err open_parts(struct sherd_vault *vault, const char *path, co
     SHERD_TRY(sherd_pool_new(options->threads > 0 ? options->threads : default_threads(), &vault->pool));
     SHERD_TRY(sherd_queue_new(&vault->queue));
     vault->read_only = options->read_only || (access(path, W_OK) != 0 && (errno == EROFS || errno == EACCES));
-    return options->agent != NULL ? join_agent(vault, options->agent) : unseal(vault, unseal_by);
+    return options->agent != NULL ? join_agent(vault, options->agent) : unseal(vault, unseal_by, options->key_store);
 }
 
 enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *unseal_by,

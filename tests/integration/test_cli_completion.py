@@ -112,6 +112,8 @@ def commands_are_offered(shell, box):
     expect(shell, ["sherd", "seals", ""], {"list", "add", "remove"})
     expect(shell, ["sherd", "share", "s"], {"show"})
     expect(shell, ["sherd", "entity", ""], {"list", "show", "export", "rekey", "erase"})
+    expect(shell, ["sherd", "key", "protection", ""], {"list", "show", "rotate", "use-key-store", "use-keyring"})
+    expect(shell, ["sherd", "--key-store", "x", "key", "pro"], {"protection"})
     expect(shell, ["sherd", "help", ""], set(COMMANDS))
     expect(shell, ["sherd", "init", "--engine", ""], {"lmdb"})
     box.path("letter.txt").write_text("x", encoding="ascii")
@@ -123,9 +125,8 @@ def commands_are_offered(shell, box):
 
 
 def options_are_offered(shell, box):
-    glob = {"--vault", "--passphrase-file", "--passphrase-fd", "--key-file", "--holder-identity", "--share-file",
-            "--json",
-            "--quiet", "--help"}
+    glob = {"--vault", "--passphrase-file", "--passphrase-fd", "--key-file", "--key-store", "--key-store-password-file",
+            "--key-store-password-fd", "--holder-identity", "--share-file", "--json", "--quiet", "--help"}
     assert shell.offers("sherd", "--") - {"--version"} == glob
     for command in COMMANDS:
         if command not in ["help", "version"]:

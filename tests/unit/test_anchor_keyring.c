@@ -33,16 +33,20 @@ static struct sherd_keyring *example(void)
     memset(ring->protections.list[0].key, 0x99, sizeof(ring->protections.list[0].key));
     ring->protections.list[1] = (struct sherd_protection_version){
         .version = 3, .created_s = 1700000003, .outside = true};
+    memset(ring->protections.list[1].check, 0xcc, sizeof(ring->protections.list[1].check));
+    (void)snprintf(ring->key_store, sizeof(ring->key_store), "/p/k.p12");
     ring->master_count = 2;
-    ring->masters[0] = (struct sherd_master){.name = "default",
-                                             .version = 5,
-                                             .state = SHERD_MASTER_ACTIVE,
-                                             .generator = "openssl",
-                                             .store = "anchor",
-                                             .created_s = 1700000004,
-                                             .protection = 3,
-                                             .kept_bytes = 2,
-                                             .kept = {0xab, 0xcd}};
+    ring->masters[0] = (struct sherd_master){
+        .name = "default",
+        .version = 5,
+        .state = SHERD_MASTER_ACTIVE,
+        .generator = "openssl",
+        .store = "anchor",
+        .created_s = 1700000004,
+        .protection = 3,
+        .kept_bytes = 2,
+        .kept = {0xab, 0xcd},
+        .old = {.protection = 1, .outside_id = "x", .kept_bytes = 1, .kept = {0xef}}};
     memset(ring->masters[0].kid.bytes, 0x1d, 16);
     ring->masters[1] = (struct sherd_master){.name = "hash",
                                              .version = 1,
@@ -65,20 +69,23 @@ static struct sherd_keyring *example(void)
                                                                                 " 0008 000000000000000" n " " key_tag \
                                                                                 " 0020" HEX_X32(" 6" digit)
 
-/* Two protection keys: 68 bytes with a key, 33 without one, as it lies outside. */
-#define PROTECTIONS                                                                    \
-    " 32 0069 0044 01 0008 0000000000000001 02 0008 0000000000000000 03 0020" HEX_X32( \
-        " 99") " 04 0008 000000006553f102"                                             \
-               " 0021 01 0008 0000000000000003 02 0008 0000000000000001 04 0008 000000006553f103"
+/* Two protection keys: 68 bytes with a key, 52 with what checks one that lies outside. */
+#define PROTECTIONS                                                                               \
+    " 32 007c 0044 01 0008 0000000000000001 02 0008 0000000000000000 03 0020" HEX_X32(            \
+        " 99") " 04 0008 000000006553f102"                                                        \
+               " 0034 01 0008 0000000000000003 02 0008 0000000000000001 04 0008 000000006553f103" \
+               " 05 0010" HEX_X16(" cc")
 
 /*
- * "default" version 5, active, by "openssl" in "anchor", which keeps two bytes; "hash" version 1, retired, in "stripe".
+ * "default" version 5, active, by "openssl" in "anchor", which keeps two bytes, and kept one before; "hash" version 1,
+ * retired, in "stripe".
  */
 #define MASTERS                                                                                                       \
-    " 33 00cc 0061 01 0010" HEX_X16(                                                                                  \
+    " 33 00df 0074 01 0010" HEX_X16(                                                                                  \
         " 1d") " 02 0007 64656661756c74 03 0008 0000000000000005"                                                     \
                " 04 0008 0000000000000001 05 0007 6f70656e73736c 06 0006 616e63686f72"                                \
                " 09 0008 000000006553f104 0a 0008 0000000000000003 0b 0002 abcd"                                      \
+               " 0c 0008 0000000000000001 0d 0001 78 0e 0001 ef"                                                      \
                " 0067 01 0010" HEX_X16(" 2d") " 02 0004 68617368 03 0008 0000000000000001"                            \
                                               " 04 0008 0000000000000002 05 0007 6f70656e73736c 06 0006 737472697065" \
                                               " 07 0003 613d62 08 0005 61726e3a78"                                    \
@@ -93,7 +100,7 @@ static const char golden[] =
                                                                STORE("1e", "1f", "20", "21", "2", "3")
                                                                    STORE("28", "29", "2a", "2b", "3", "4")
                                                                        PROTECTIONS MASTERS
-    " 3c 0020" HEX_X32(" 44") " 3d 0008 0000000000000007 3e 0008 0000000000000006";
+    " 34 0008 2f702f6b2e703132 3c 0020" HEX_X32(" 44") " 3d 0008 0000000000000007 3e 0008 0000000000000006";
 
 /* The file of a keyring: the header, and what is sealed of 4096 bytes, salt, commitment and tag with it. */
 #define FILE_BYTES (16 + 24 + 32 + 4096 + 16)
@@ -125,6 +132,7 @@ static void assert_same_protection(const struct sherd_protection_version *a, con
     assert_int_equal(a->outside, b->outside);
     assert_int_equal(a->loaded, b->loaded);
     assert_memory_equal(a->key, b->key, sizeof(a->key));
+    assert_memory_equal(a->check, b->check, sizeof(a->check));
 }
 
 static void assert_same_master(const struct sherd_master *a, const struct sherd_master *b)
@@ -141,6 +149,10 @@ static void assert_same_master(const struct sherd_master *a, const struct sherd_
     assert_int_equal(a->protection, b->protection);
     assert_int_equal(a->kept_bytes, b->kept_bytes);
     assert_memory_equal(a->kept, b->kept, sizeof(a->kept));
+    assert_int_equal(a->old.protection, b->old.protection);
+    assert_string_equal(a->old.outside_id, b->old.outside_id);
+    assert_int_equal(a->old.kept_bytes, b->old.kept_bytes);
+    assert_memory_equal(a->old.kept, b->old.kept, sizeof(a->old.kept));
 }
 
 static void assert_same_ring(const struct sherd_keyring *a, const struct sherd_keyring *b)
@@ -160,6 +172,7 @@ static void assert_same_ring(const struct sherd_keyring *a, const struct sherd_k
     assert_int_equal(a->protections.count, b->protections.count);
     for (size_t i = 0; i < a->protections.count; i++)
         assert_same_protection(&a->protections.list[i], &b->protections.list[i]);
+    assert_string_equal(a->key_store, b->key_store);
     assert_int_equal(a->master_count, b->master_count);
     for (size_t i = 0; i < a->master_count; i++)
         assert_same_master(&a->masters[i], &b->masters[i]);
@@ -357,7 +370,7 @@ static void test_anchor_keyring_open__refuses_what_makes_no_sense(void **state)
         {"fips is no flag", "04 0008 0000000000000000 05", 10, 2},
         {"epoch 0", "05 0008 0000000000000006", 10, 0},
         {"store key version 0", "0c 0008 0000000000000001", 10, 0},
-        {"protection keys do not ascend", "0021 01 0008 0000000000000003", 12, 1},
+        {"protection keys do not ascend", "0034 01 0008 0000000000000003", 12, 1},
         {"a key in the keyring that lies outside", "02 0008 0000000000000000 03", 10, 1},
         {"none that lies here", "02 0008 0000000000000001 04", 10, 0},
         {"master key version 0", "03 0008 0000000000000005", 10, 0},
@@ -366,7 +379,9 @@ static void test_anchor_keyring_open__refuses_what_makes_no_sense(void **state)
         {"no name", "02 0007 64656661756c74", 3, 'D'},
         {"names do not ascend", "02 0007 64656661756c74", 3, 'i'},
         {"protection 0", "0a 0008 0000000000000003", 10, 0},
-        {"a list that is too short", "33 00cc", 2, 0xcb},
+        {"an old keeping that is not older", "0c 0008 0000000000000001 0d 0001", 10, 3},
+        {"an old keeping under nothing", "0c 0008 0000000000000001 0d 0001", 10, 0},
+        {"a list that is too short", "33 00df", 2, 0xde},
         {"an item that is too long", "0067 01 0010", 1, 0x68},
         {"a round that ended and never began", "3e 0008 0000000000000006", 10, 8},
         {"too many rounds", "3d 0008 0000000000000007", 8, 1},
@@ -419,6 +434,42 @@ static void test_anchor_keyring_seal__keeps_fips_mode_without_key_stores(void **
     sherd_buf_done(&file);
     sherd_secret_free(again);
     sherd_secret_free(ring);
+}
+
+/* Where protection keys lie outside is named, and nowhere else. */
+static void test_anchor_keyring_open__refuses_a_key_store_that_is_off(void **state)
+{
+    struct sherd_keyring *ring = example();
+    struct sherd_buf file = {0};
+
+    (void)state;
+    ring->key_store[0] = 0;
+    assert_ok(sherd_keyring_seal(ring, &root, &file));
+    assert_err(SHERD_ERR_TAMPERED, open_file(sherd_buf_span(&file)));
+    sherd_buf_done(&file);
+    ring->key_store[0] = '/';
+    ring->protections.list[1].outside = false;
+    assert_ok(sherd_keyring_seal(ring, &root, &file));
+    assert_err(SHERD_ERR_TAMPERED, open_file(sherd_buf_span(&file)));
+    sherd_buf_done(&file);
+    sherd_secret_free(ring);
+}
+
+static void test_anchor_keyring__knows_the_parts_of_a_master_key(void **state)
+{
+    struct sherd_master master = {.kept_bytes = 19, .old = {.protection = 1, .kept_bytes = 20}};
+    struct sherd_ref set;
+
+    (void)state;
+    memset(set.bytes, 0x77, sizeof(set.bytes));
+    assert_false(sherd_master_names_set(&master, &set));
+    memset(master.kept + 3, 0x77, 16);
+    assert_true(sherd_master_names_set(&master, &set));
+    memset(master.kept, 0, sizeof(master.kept));
+    memset(master.old.kept + 4, 0x77, 16);
+    assert_true(sherd_master_names_set(&master, &set));
+    master.old.kept_bytes = 19;
+    assert_false(sherd_master_names_set(&master, &set));
 }
 
 static void test_anchor_keyring_generate__draws_each_key_anew(void **state)
@@ -486,6 +537,8 @@ int main(void)
         ring_test(test_anchor_keyring_open__has_one_encoding),
         ring_test(test_anchor_keyring_open__refuses_what_makes_no_sense),
         ring_test(test_anchor_keyring_open__needs_its_root_key_and_deployment),
+        ring_test(test_anchor_keyring_open__refuses_a_key_store_that_is_off),
+        ring_test(test_anchor_keyring__knows_the_parts_of_a_master_key),
         ring_test(test_anchor_keyring_generate__draws_each_key_anew),
         ring_test(test_anchor_keyring_active__is_the_highest_that_wraps),
     };

@@ -269,6 +269,148 @@ static void test_anchor_masters__serve_the_collections_that_name_them(void **sta
     assert_ok(get_one(test->anchor, record));
 }
 
+/* --- the protection key, with several handles --------------------------------------------------------------------- */
+
+static enum sherd_err count_versions(void *arg, const struct sherd_protection_info *info)
+{
+    unsigned *count = arg;
+
+    *count += info->serves ? 1 : 100;
+    return SHERD_OK;
+}
+
+static unsigned protections_of(struct sherd_anchor *anchor)
+{
+    unsigned count = 0;
+
+    assert_ok(anchor->ops->protection_each(anchor, count_versions, &count));
+    return count;
+}
+
+static uint64_t activate_stripe(struct anchor_test *test, struct sherd_anchor *anchor)
+{
+    char args[80];
+    const struct sherd_master_options options = {.name = "default", .store = "stripe", .args = args};
+    uint64_t version = 0;
+
+    (void)snprintf(args, sizeof(args), "places=keys,lmdb:%s/place\n", test->dir);
+    assert_ok(anchor->ops->master_activate(anchor, &options, &version));
+    return version;
+}
+
+/* A handle that holds no master key, in the midst of fetching one, while another handle keeps it anew. */
+static enum sherd_err rotate_meanwhile(void *arg, const char *name)
+{
+    struct sherd_anchor **other = arg;
+    struct sherd_anchor *anchor = *other;
+
+    if (anchor == NULL || strcmp(name, "masters.before_fetch") != 0)
+        return SHERD_OK;
+    *other = NULL; /* once */
+    return anchor->ops->protection_rotate(anchor, NULL, NULL);
+}
+
+static void test_anchor_masters_key__is_found_where_it_is_kept_anew(void **state)
+{
+    struct anchor_test *test = *state;
+    struct sherd_anchor *other;
+    struct sherd_anchor *once;
+    struct sherd_uuid record;
+
+    (void)activate_stripe(test, test->anchor);
+    assert_ok(put_one(test, test->anchor, "pat", &record));
+    assert_ok(anchor_open(test, &other));
+    once = test->anchor;
+    sherd_failpoint_set(rotate_meanwhile, &once);
+    assert_ok(get_one(other, record));
+    sherd_failpoint_set(NULL, NULL);
+    assert_null(once);
+    assert_int_equal(list_of(other).infos[1].protection, 2);
+    assert_int_equal(protections_of(other), 1);
+    other->ops->free(other);
+}
+
+static void test_anchor_masters_protection_rotate__serves_in_every_handle(void **state)
+{
+    struct anchor_test *test = *state;
+    struct sherd_anchor *other;
+    struct sherd_uuid record;
+    uint64_t version = 0;
+
+    assert_ok(anchor_open(test, &other));
+    (void)activate_stripe(test, test->anchor);
+    assert_ok(put_one(test, other, "pat", &record));
+    assert_ok(test->anchor->ops->protection_rotate(test->anchor, NULL, &version));
+    assert_int_equal(version, 2);
+    assert_ok(other->ops->protection_rotate(other, NULL, &version));
+    assert_int_equal(version, 3);
+    (void)activate_stripe(test, test->anchor);
+    assert_int_equal(list_of(other).infos[2].protection, 3);
+    anchor_again(test);
+    assert_ok(get_one(test->anchor, record));
+    other->ops->free(other);
+}
+
+/* Where the key store is turned on, others go on with what they hold, and say what they need for more. */
+static void test_anchor_masters_protection_rotate__is_told_where_it_needs_the_key_store(void **state)
+{
+    struct anchor_test *test = *state;
+    char path[80];
+    const struct sherd_key_store_file key_store = {path, sherd_span_str("open sesame")};
+    const struct sherd_key_store_file remembered = {NULL, sherd_span_str("open sesame")};
+    const struct sherd_master_options options = {.name = "default"};
+    struct sherd_anchor *without;
+    struct sherd_anchor *with;
+    struct sherd_uuid record;
+
+    (void)snprintf(path, sizeof(path), "%s/keys.p12", test->dir);
+    assert_ok(anchor_open(test, &without));
+    assert_ok(put_one(test, without, "pat", &record));
+    assert_ok(test->anchor->ops->protection_rotate(test->anchor, &key_store, NULL));
+    assert_ok(get_one(without, record));
+    assert_err(SHERD_ERR_SEALED, without->ops->master_activate(without, &options, NULL));
+    assert_non_null(strstr(sherd_err_detail(), "keys.p12"));
+    assert_err(SHERD_ERR_SEALED, without->ops->protection_rotate(without, NULL, NULL));
+    assert_int_equal(protections_of(without), 1);
+    without->ops->free(without);
+
+    struct sherd_anchor_parts parts = {.home = anchor_home_open(test), .keys = anchor_keys_open(false)};
+    assert_err(SHERD_ERR_SEALED, sherd_anchor_embedded(&parts, &with));
+    parts = (struct sherd_anchor_parts){
+        .home = anchor_home_open(test), .keys = anchor_keys_open(false), .key_store = &remembered};
+    assert_ok(sherd_anchor_embedded(&parts, &with));
+    assert_ok(get_one(with, record));
+    assert_ok(test->anchor->ops->protection_rotate(test->anchor, NULL, NULL));
+    assert_ok(with->ops->master_activate(with, &options, NULL)); /* it reads the new version itself */
+    assert_int_equal(list_of(with).infos[1].protection, 3);
+    with->ops->free(with);
+}
+
+static void test_anchor_masters_protection_rotate__says_when_the_keyring_is_full(void **state)
+{
+    struct anchor_test *test = *state;
+    char args[400];
+    const struct sherd_master_options options = {.name = "default", .store = "shares", .args = args};
+
+    /* kept with 32 shares a key is long, and long arguments let the keyring be full with its old keeping only */
+    const int len = snprintf(args, sizeof(args), "places=keys,lmdb:%s/", test->dir);
+    memset(args + len, 'p', 200);
+    (void)snprintf(args + len + 200, sizeof(args) - (size_t)len - 200, "\nshares=32\n");
+    while (list_of(test->anchor).count < SHERD_MASTERS_MAX)
+        assert_ok(test->anchor->ops->master_activate(test->anchor, &options, NULL));
+    const struct list before = list_of(test->anchor);
+    assert_err(SHERD_ERR_LIMIT, test->anchor->ops->protection_rotate(test->anchor, NULL, NULL));
+    const struct list after = list_of(test->anchor);
+    assert_memory_equal(&before, &after, sizeof(before));
+    assert_int_equal(protections_of(test->anchor), 1);
+    for (uint64_t version = 1; version < SHERD_MASTERS_MAX / 2; version++) {
+        assert_ok(test->anchor->ops->master_retire(test->anchor, "default", version));
+        assert_ok(test->anchor->ops->master_destroy(test->anchor, "default", version));
+    }
+    assert_ok(test->anchor->ops->protection_rotate(test->anchor, NULL, NULL));
+    assert_int_equal(protections_of(test->anchor), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +423,10 @@ int main(void)
         anchor_test_of(test_anchor_masters_destroy__is_taken_up_again),
         anchor_test_of(test_anchor_masters_activate__destroys_nothing_that_may_be_named),
         anchor_test_of(test_anchor_masters__serve_the_collections_that_name_them),
+        anchor_test_of(test_anchor_masters_key__is_found_where_it_is_kept_anew),
+        anchor_test_of(test_anchor_masters_protection_rotate__serves_in_every_handle),
+        anchor_test_of(test_anchor_masters_protection_rotate__is_told_where_it_needs_the_key_store),
+        anchor_test_of(test_anchor_masters_protection_rotate__says_when_the_keyring_is_full),
     };
 
     return cmocka_run_group_tests_name("anchor_masters", tests, NULL, NULL);

@@ -30,7 +30,10 @@ static struct sherd_wire_uuid uuid = {{{6, 5, 4}}};
 static struct sherd_wire_hello hello = {1, {{1}}, {{2}}, "passphrase (scrypt)", true, false, true};
 static struct sherd_wire_status status = {1, 4711, false, "3 of 5 shares", 900, 899, 12, 3, true};
 static struct sherd_wire_progress progress = {1, 2, 3, 5};
-static struct sherd_wire_unseal unseal = {SHERD_WIRE_SHARES, true, 60, {(const uint8_t *)"a share", 7}};
+static struct sherd_wire_unseal unseal = {
+    SHERD_WIRE_SHARES, true, 60, {(const uint8_t *)"a share", 7}, {true, "/p/k.p12", {(const uint8_t *)"word", 4}}};
+static struct sherd_wire_key_store key_store = {true, "/p/k.p12", {(const uint8_t *)"password", 8}};
+static struct sherd_protection_info protection_info = {3, 1700000000, true, true, 2, 1, "/p/k.p12"};
 static struct sherd_wire_unsealed unsealed = {true, {1, 2, 3, 5}, "anna, bert", "carl"};
 static struct sherd_raw_lease lease = {3, {1, 2}, {3, 4}};
 static struct sherd_wire_stored stored = {SHERD_SECRETS, {{1, 2, 3}}, {(const uint8_t *)"stored bytes", 12}};
@@ -121,6 +124,8 @@ static const struct sample samples[] = {
     {SHERD_WIRE_STATEMENT_SIGN, &statement, NULL, &number, NULL},
     {SHERD_WIRE_STATEMENT_KEY, NULL, NULL, &file, NULL},
     {SHERD_WIRE_MORE, NULL, NULL, NULL, &piece},
+    {SHERD_WIRE_PROTECTION_EACH, NULL, NULL, NULL, &protection_info},
+    {SHERD_WIRE_PROTECTION_ROTATE, &key_store, NULL, &number, NULL},
 };
 
 static int setup(void **state)

@@ -126,11 +126,14 @@ static void test_kms_protection__moves_into_a_key_store_and_never_out(void **sta
     assert_false(test->set->list[0].outside);
 
     assert_err(SHERD_ERR_DENIED, sherd_protections_rotate(test->set, NULL, 1700000002));
-    assert_non_null(strstr(sherd_err_detail(), "give the key store"));
+    assert_non_null(strstr(sherd_err_detail(), "never taken out"));
     assert_int_equal(sherd_protections_current(test->set), 2);
 
     struct sherd_protections *read = as_read_from_keyring(test->set);
-    assert_err(SHERD_ERR_DENIED, sherd_protections_load(read, NULL));
+    assert_err(SHERD_ERR_SEALED, sherd_protections_load(read, NULL));
+    assert_non_null(strstr(sherd_err_detail(), "--key-store-password-file"));
+    assert_true(sherd_protections_wanting(read, 2));
+    assert_false(sherd_protections_wanting(read, 1));
     assert_err(SHERD_ERR_SEALED, sherd_protections_key(read, 2, &key));
     assert_ok(sherd_protections_key(read, 1, &key)); /* what was kept before still opens */
     assert_ok(sherd_protections_load(read, &test->store));
@@ -196,11 +199,13 @@ static void test_kms_protection__tells_wrong_password_damage_and_missing_apart(v
     assert_int_equal(test->set->count, 1);
 
     missing.name = "other.p12";
-    assert_err(SHERD_ERR_NOT_FOUND, sherd_protections_load(read, &missing));
-    assert_non_null(strstr(sherd_err_detail(), "other.p12"));
+    assert_err(SHERD_ERR_IO, sherd_protections_load(read, &missing));
+    assert_non_null(strstr(sherd_err_detail(), "other.p12 is missing"));
+    assert_err(SHERD_ERR_IO, sherd_protections_rotate(test->set, &missing, 1700000000)); /* no second one is made */
+    assert_int_equal(test->set->count, 1);
 
     read->list[0].version = 9;
-    assert_err(SHERD_ERR_NOT_FOUND, sherd_protections_load(read, &test->store));
+    assert_err(SHERD_ERR_DENIED, sherd_protections_load(read, &test->store));
     assert_non_null(strstr(sherd_err_detail(), "sherd-protection-9"));
     read->list[0].version = 1;
 
@@ -212,6 +217,60 @@ static void test_kms_protection__tells_wrong_password_damage_and_missing_apart(v
     sherd_secret_free(read);
 }
 
+/* What the keyring knows a key by: another one of the same name is not taken for it. */
+static void test_kms_protection__refuses_another_vaults_key_store(void **state)
+{
+    struct protection_test *test = *state;
+    struct sherd_key_file_store other = test->store;
+    struct sherd_protections *others = sherd_secret_alloc(sizeof(*others));
+
+    assert_non_null(others);
+    other.name = "other.p12";
+    assert_ok(sherd_protections_rotate(test->set, &test->store, 1700000000));
+    assert_ok(sherd_protections_rotate(others, &other, 1700000000));
+    struct sherd_protections *read = as_read_from_keyring(test->set);
+    assert_err(SHERD_ERR_DENIED, sherd_protections_load(read, &other));
+    assert_non_null(strstr(sherd_err_detail(), "another vault's"));
+    assert_false(read->list[0].loaded);
+    assert_err(SHERD_ERR_DENIED, sherd_protections_rotate(test->set, &other, 1700000000));
+    sherd_protections_fill(read, others);
+    assert_false(read->list[0].loaded);
+    sherd_protections_fill(read, test->set);
+    assert_same_key(read, test->set, 1);
+    sherd_secret_free(read);
+    sherd_secret_free(others);
+}
+
+static void test_kms_protection__finds_the_file_itself(void **state)
+{
+    struct protection_test *test = *state;
+    char given[80];
+    char path[SHERD_KEY_STORE_PATH_SIZE];
+    char expected[80];
+    char room[SHERD_KEY_STORE_PATH_SIZE];
+
+    (void)snprintf(given, sizeof(given), "%s/../%s/keys.p12", test->root, strrchr(test->root, '/') + 1);
+    (void)snprintf(expected, sizeof(expected), "%s/keys.p12", test->root);
+    assert_ok(sherd_key_file_path(given, path)); /* it is not there yet */
+    assert_string_equal(path, expected);
+    assert_ok(sherd_file_write_new(test->root, "keys.p12", sherd_span_str("x")));
+    (void)snprintf(given, sizeof(given), "%s/link", test->root);
+    assert_int_equal(symlink(expected, given), 0);
+    assert_ok(sherd_key_file_path(given, path));
+    assert_string_equal(path, expected);
+    const struct sherd_key_file_store store = sherd_key_file_store_of(path, sherd_span_str(password), room);
+    assert_string_equal(store.dir, test->root);
+    assert_string_equal(store.name, "keys.p12");
+    const struct sherd_key_file_store top = sherd_key_file_store_of("/k", sherd_span_str(password), room);
+    assert_string_equal(top.dir, "");
+    assert_string_equal(top.name, "k");
+
+    assert_err(SHERD_ERR_INVALID, sherd_key_file_path("", path));
+    assert_err(SHERD_ERR_INVALID, sherd_key_file_path("/tmp/", path));
+    (void)snprintf(given, sizeof(given), "%s/none/keys.p12", test->root);
+    assert_err(SHERD_ERR_IO, sherd_key_file_path(given, path));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +280,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_kms_protection__moves_into_a_key_store_and_never_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kms_protection__keeps_the_history_in_the_key_store, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kms_protection__takes_the_entry_that_is_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_kms_protection__refuses_another_vaults_key_store, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_kms_protection__finds_the_file_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kms_protection__tells_wrong_password_damage_and_missing_apart, setup,
                                         teardown),
     };
