@@ -76,14 +76,13 @@ static enum sherd_err erase(struct cli *cli, struct sherd_vault *vault)
 static enum sherd_err rekey(struct cli *cli)
 {
     const struct sherd_rekey_options rekey_options = {.collection = cli_value(cli, OPT_COLLECTION),
-                                                .entity = cli->operands[1],
-                                                .fresh_keys = cli_value(cli, OPT_FRESH) != NULL};
+                                                      .entity = cli->operands[1],
+                                                      .fresh_keys = cli_value(cli, OPT_FRESH) != NULL};
 
     return cli_rekey(cli, &rekey_options);
 }
 
-static enum sherd_err export(struct cli *cli)
-{
+static enum sherd_err export(struct cli *cli) {
     const struct cli_entity_export export = {.collection = cli_value(cli, OPT_COLLECTION),
                                              .entity = cli->operands[1],
                                              .dir = cli->operands[2],
@@ -104,8 +103,9 @@ static enum sherd_err run(struct cli *cli)
     const bool rekeys = is_verb(cli, "rekey", 2);
     const bool erases = is_verb(cli, "erase", 2);
 
-    SHERD_ENSURE(is_verb(cli, "list", 1) || is_verb(cli, "show", 2) || exports || rekeys || erases, SHERD_ERR_INVALID,
-                 "write `entity list`, `entity show ID`, `entity export ID DIR`, `entity rekey ID` or `entity erase ID`");
+    SHERD_ENSURE(
+        is_verb(cli, "list", 1) || is_verb(cli, "show", 2) || exports || rekeys || erases, SHERD_ERR_INVALID,
+        "write `entity list`, `entity show ID`, `entity export ID DIR`, `entity rekey ID` or `entity erase ID`");
     SHERD_ENSURE((exports || cli_value(cli, OPT_IDENTITY) == NULL) && (rekeys || cli_value(cli, OPT_FRESH) == NULL),
                  SHERD_ERR_INVALID, "--identity goes with `entity export`, and --fresh-keys with `entity rekey`");
     if (rekeys)

@@ -19,9 +19,9 @@ static enum sherd_err print_json(const struct sherd_vault_info *info)
                                             (json_int_t)info->blob_count[i], "blob_bytes",
                                             (json_int_t)info->blob_bytes[i]));
     return cli_json_print("",
-                          json_pack("{s:s, s:I, s:o, s:s, s:s, s:b, s:b, s:b, s:b, s:o}", "program", sherd_version(), "format",
-                                    (json_int_t)info->format, "deployment", cli_json_uuid(info->deployment), "engine",
-                                    info->engine, "seal", info->seal, "memory_locked", info->memory_locked,
+                          json_pack("{s:s, s:I, s:o, s:s, s:s, s:b, s:b, s:b, s:b, s:o}", "program", sherd_version(),
+                                    "format", (json_int_t)info->format, "deployment", cli_json_uuid(info->deployment),
+                                    "engine", info->engine, "seal", info->seal, "memory_locked", info->memory_locked,
                                     "memory_secret", info->memory_secret, "fips", info->fips, "validated_module", 0,
                                     "compartments", compartments),
                           "\n");
