@@ -109,7 +109,8 @@ static void fuzz_key_file(struct sherd_span text)
     struct sherd_root_key opened;
     struct sherd_uuid deployment;
     uint8_t other[SHERD_KEY_FILE_TEXT_BYTES];
-    const enum sherd_err err = sherd_seal_make(&root, &made_for, text.len > 75 && text.data[75] % 2 == 0, &unseal, &file);
+    const enum sherd_err err = sherd_seal_make(&root, &made_for, text.len > 75 && text.data[75] % 2 == 0, &unseal,
+                                               &file);
 
     must(err == SHERD_OK || err == SHERD_ERR_INVALID);
     must((err == SHERD_OK) == is_key_file(text));

@@ -268,7 +268,8 @@ static enum sherd_err change_within_mode(struct sherd_keyring *keyring, sherd_ri
     const bool fips = keyring->fips;
 
     SHERD_TRY(change(arg, keyring));
-    SHERD_ENSURE(keyring->fips == fips, SHERD_ERR_DENIED, "FIPS mode is chosen when a vault is made, and never changed");
+    SHERD_ENSURE(keyring->fips == fips, SHERD_ERR_DENIED,
+                 "FIPS mode is chosen when a vault is made, and never changed");
     return SHERD_OK;
 }
 

@@ -34,8 +34,7 @@ bool sherd_unseal_fits(const struct sherd_unseal *unseal, enum sherd_seal_kind k
  * @return SHERD_OK; SHERD_ERR_INVALID; SHERD_ERR_IO (no randomness); SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_seal_make(const struct sherd_root_key *root, const struct sherd_uuid *deployment,
-                                              bool fips, const struct sherd_unseal *unseal,
-                                              struct sherd_buf *out_file);
+                                              bool fips, const struct sherd_unseal *unseal, struct sherd_buf *out_file);
 
 /**
  * Bring the root key back.

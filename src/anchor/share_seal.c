@@ -101,8 +101,9 @@ static enum sherd_err decode(struct sherd_span text, struct sherd_buf *out_file)
         text.len--;
     if (text.len < PREFIX_BYTES)
         return malformed();
-    const enum sherd_err err = sherd_base64_decode(
-        SHERD_BASE64_BARE, sherd_span_of(text.data + PREFIX_BYTES, text.len - PREFIX_BYTES), out_file);
+    const enum sherd_err err = sherd_base64_decode(SHERD_BASE64_BARE,
+                                                   sherd_span_of(text.data + PREFIX_BYTES, text.len - PREFIX_BYTES),
+                                                   out_file);
     return err == SHERD_ERR_INVALID || err == SHERD_ERR_LIMIT ? malformed() : err;
 }
 
@@ -121,6 +122,7 @@ enum sherd_err sherd_share_open(struct sherd_span passphrase, struct sherd_span 
                                                sherd_span_of(file.data + HEADER_SIZE, file.len - HEADER_SIZE),
                                                out_plain);
     return err == SHERD_ERR_TAMPERED
-               ? sherd_fail(SHERD_ERR_DENIED, "a sealed share does not open: the passphrase is wrong, or it was changed")
+               ? sherd_fail(SHERD_ERR_DENIED,
+                            "a sealed share does not open: the passphrase is wrong, or it was changed")
                : err;
 }

@@ -274,7 +274,7 @@ static enum sherd_err conclude(struct export *export)
     if (export->cli->json)
         SHERD_TRY(cli_json_print("",
                                  json_pack("{s:I, s:I, s:I}", "files", (json_int_t)count, "bytes",
-                                           (json_int_t)export->bytes, "failed", (json_int_t)export->failed_count),
+                                           (json_int_t) export->bytes, "failed", (json_int_t) export->failed_count),
                                  "\n"));
     else if (!export->cli->quiet)
         cli_print("wrote %zu files, %s, and " MANIFEST "\n", count, bytes);

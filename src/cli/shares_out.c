@@ -269,7 +269,10 @@ static enum sherd_err put_file(struct cli_shares_out *out, const struct sherd_sh
     char *name = out->files[out->written];
 
     (void)snprintf(name, FILE_NAME_SIZE, "share-%u%s%s.%s", share->index, share->holder[0] != 0 ? "-" : "",
-                   share->holder, !sealed ? "txt" : out->fips ? "sealed" : "age");
+                   share->holder,
+                   !sealed     ? "txt"
+                   : out->fips ? "sealed"
+                               : "age");
     SHERD_TRY(write_share(out->dir_fd, out->dir, name, text));
     out->written++;
     if (share->index == share->count && fsync(out->dir_fd) != 0)

@@ -212,7 +212,7 @@ const char *const *sherd_crypto_selftest_names(void)
 {
     static const char *const names[] = {
         "argon2id", "sha256", "sha512", "hmac-sha512", "hkdf-sha512", "cobblestone-256-seal", "cobblestone-256-open",
-        "ed25519",  "scrypt", "pbkdf2", "shamir", NULL};
+        "ed25519",  "scrypt", "pbkdf2", "shamir",      NULL};
     _Static_assert(SHERD_COUNT_OF(names) == SHERD_COUNT_OF(knowns) + 1, "each test has its name here");
 
     (void)!sherd_crypto_gate(); /* what there is is only known once it was looked for */

@@ -65,8 +65,7 @@ enum sherd_err sherd_identity_new(enum sherd_identity_kind kind, struct sherd_bu
     SHERD_CLEANUP(sherd_secret_freep) struct pair *pair = NULL;
 
     SHERD_ENSURE(out_own != NULL && out_recipient != NULL, SHERD_ERR_INVALID, "places for both keys are needed");
-    SHERD_ENSURE(kem_of(kind) != SHERD_KEM_NONE, SHERD_ERR_INVALID,
-                 "this kind of identity is not known");
+    SHERD_ENSURE(kem_of(kind) != SHERD_KEM_NONE, SHERD_ERR_INVALID, "this kind of identity is not known");
     pair = sherd_secret_alloc(sizeof(*pair));
     if (pair == NULL)
         return SHERD_ERR_NO_MEMORY;

@@ -83,9 +83,10 @@ enum sherd_err sherd_recipient_own_parse(struct sherd_span text, struct sherd_ke
         memcpy(out_own->bytes, block, SHERD_KEM_PRIVATE_SIZE);
         return SHERD_OK;
     }
-    return sherd_fail(SHERD_ERR_INVALID,
-                      "not a private key: it begins with AGE-SECRET-KEY-1, AGE-SECRET-KEY-PQ-1 or SHERDP-SECRET-KEY-1, and "
-                      "every character counts");
+    return sherd_fail(
+        SHERD_ERR_INVALID,
+        "not a private key: it begins with AGE-SECRET-KEY-1, AGE-SECRET-KEY-PQ-1 or SHERDP-SECRET-KEY-1, and "
+        "every character counts");
 }
 
 enum sherd_err sherd_recipient_own_text(const struct sherd_kem_private *own, struct sherd_buf *out_text)

@@ -85,8 +85,9 @@ static enum sherd_err see(void *arg, const struct sherd_seal_info *info)
     unsigned *count = arg;
 
     assert_true(info->fips);
-    assert_string_equal(info->text, info->number == 2 ? "passphrase (PBKDF2)" : info->number == 3 ? "2 of 3 shares"
-                                                                                                  : "key file");
+    assert_string_equal(info->text, info->number == 2   ? "passphrase (PBKDF2)"
+                                    : info->number == 3 ? "2 of 3 shares"
+                                                        : "key file");
     (*count)++;
     return SHERD_OK;
 }

@@ -97,8 +97,9 @@ static void test_crypto_approved__takes_one_of_all_kems(void **state)
 /* Each id of a passphrase hash that one byte can name, within its bounds: docs/format/vault.md, anchor/seals/N. */
 static void test_crypto_approved__takes_one_of_all_passphrase_hashes(void **state)
 {
-    static const struct sherd_pwhash_params good[] = {
-        {SHERD_PWHASH_SCRYPT, 20, 8, 1}, {SHERD_PWHASH_ARGON2ID, 1 << 20, 64, 4}, {SHERD_PWHASH_PBKDF2, 10000000, 1, 1}};
+    static const struct sherd_pwhash_params good[] = {{SHERD_PWHASH_SCRYPT, 20, 8, 1},
+                                                      {SHERD_PWHASH_ARGON2ID, 1 << 20, 64, 4},
+                                                      {SHERD_PWHASH_PBKDF2, 10000000, 1, 1}};
 
     (void)state;
     for (unsigned id = 0; id <= UINT8_MAX; id++) {

@@ -246,7 +246,9 @@ static void test_cryptor_list_of__visits_one_entitys_records(void **state)
     assert_ok(sherd_collection_create(test->vault, &kept));
     for (unsigned i = 0; i < 60; i++) {
         const struct sherd_record_meta meta = {.collection = i % 2 == 0 ? "kept" : NULL,
-                                               .entity = i % 3 == 0 ? "pat" : i % 3 == 1 ? "kim" : NULL};
+                                               .entity = i % 3 == 0   ? "pat"
+                                                         : i % 3 == 1 ? "kim"
+                                                                      : NULL};
         struct sherd_uuid id;
 
         assert_ok(sherd_record_put(test->vault, &meta, sherd_span_str("x"), &id));
