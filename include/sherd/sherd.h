@@ -11,6 +11,8 @@
 #include <sherd/keys.h>
 #include <sherd/maintain.h>
 #include <sherd/record.h>
+#include <sherd/rights.h>
+#include <sherd/secret.h>
 #include <sherd/span.h>
 #include <sherd/uuid.h>
 #include <sherd/vault.h>

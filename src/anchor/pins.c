@@ -250,6 +250,8 @@ static enum sherd_err add_update(const struct sherd_pins *pins, const struct she
     SHERD_TRY(read_head(pins, NULL, &pin.record, &current, &head.name, &before));
     if (before.version != change->version_expected || pin.version != before.version + 1)
         return sherd_fail(SHERD_ERR_CONFLICT, "the record has a newer version: read it again, then retry");
+    if (before.has_named_key != pin.has_named_key || !sherd_same(&before.named_key, &pin.named_key, 16))
+        return sherd_fail(SHERD_ERR_CONFLICT, "the record was brought under another key meanwhile: try again");
     pin.version_oldest = oldest_after(before.version_oldest, pin.version, change->versions_kept);
     pin.has_idempotency = before.has_idempotency;
     pin.idempotency = before.idempotency;

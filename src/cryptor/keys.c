@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Master keys and entities, for callers: <sherd/keys.h>. The anchor does the work. */
+#include "anchor/entities.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "cryptor/vault.h"
@@ -56,6 +57,7 @@ static enum sherd_err gather(void *arg, const struct sherd_anchor_entry *entry)
     if (entry->status != SHERD_OK)
         return sherd_fail(entry->status, "an entry of keys does not verify");
     if (entry->entity == NULL || entry->entity->state == SHERD_ENTITY_ERASED ||
+        sherd_same(&entry->entity->collection, &sherd_named_keys, sizeof(sherd_named_keys)) ||
         (page->collection != NULL && !sherd_same(page->collection, &entry->entity->collection, 16)))
         return SHERD_OK;
     page->entities[page->count++] = *entry->entity;

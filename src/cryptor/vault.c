@@ -104,7 +104,31 @@ static enum sherd_err lease(struct sherd_vault *vault)
     return vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys);
 }
 
-static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unseal *unseal_by)
+/* Go on as the user that the options name: from here on the anchor gives what that user may have. */
+static enum sherd_err log_in(struct sherd_vault *vault, const struct sherd_vault_open_options *options)
+{
+    const struct sherd_credentials credentials = {.passphrase = options->user_passphrase, .key = options->user_key};
+    struct sherd_anchor *anchor = vault->anchor;
+    uint8_t signature[SHERD_SIGNATURE_SIZE];
+    struct sherd_challenge challenge;
+    struct sherd_anchor *session = NULL;
+
+    SHERD_TRY(anchor->ops->challenge(anchor, options->user, &challenge));
+    SHERD_TRY(sherd_credential_sign(&challenge, options->user, &credentials, signature));
+    SHERD_TRY(anchor->ops->login(anchor, options->user, challenge.nonce, signature, &session));
+    vault->whole_anchor = anchor;
+    vault->anchor = session;
+    vault->assets.anchor = session;
+    return SHERD_OK;
+}
+
+static bool is_user(const struct sherd_vault_open_options *options)
+{
+    return options->user != NULL && strcmp(options->user, SHERD_USER_OWNER) != 0;
+}
+
+static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unseal *unseal_by,
+                             const struct sherd_vault_open_options *options)
 {
     SHERD_CLEANUP(sherd_home_freep) struct sherd_home *home = NULL;
 
@@ -113,7 +137,8 @@ static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unsea
     SHERD_TRY(open_stores(vault));
     SHERD_TRY(open_anchor(vault, sherd_home_take(&home)));
     SHERD_TRY(lease(vault));
-    return check_owners(vault);
+    SHERD_TRY(check_owners(vault));
+    return is_user(options) ? log_in(vault, options) : SHERD_OK;
 }
 
 static enum sherd_err open_parts(struct sherd_vault *vault, const char *path, const struct sherd_unseal *unseal_by,
@@ -135,7 +160,7 @@ static enum sherd_err open_parts(struct sherd_vault *vault, const char *path, co
     SHERD_TRY(sherd_pool_new(options->threads > 0 ? options->threads : default_threads(), &vault->pool));
     SHERD_TRY(sherd_queue_new(&vault->queue));
     vault->read_only = options->read_only || (access(path, W_OK) != 0 && (errno == EROFS || errno == EACCES));
-    return unseal(vault, unseal_by);
+    return unseal(vault, unseal_by, options);
 }
 
 enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *unseal_by,
@@ -145,6 +170,9 @@ enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *uns
 
     SHERD_ENSURE(path != NULL && unseal_by != NULL && out_vault != NULL, SHERD_ERR_INVALID,
                  "a vault needs a path and what unseals it");
+    SHERD_ENSURE(options == NULL || options->user != NULL ||
+                     (options->user_passphrase.len == 0 && options->user_key.len == 0),
+                 SHERD_ERR_INVALID, "the passphrase or key of a user needs the user's name");
     SHERD_TRY(sherd_crypto_init());
     SHERD_TRY(sherd_fork_watch());
     struct sherd_vault *vault = sherd_alloc(sizeof(*vault));
@@ -176,6 +204,8 @@ void sherd_vault_close(struct sherd_vault *vault)
     sherd_queue_free(vault->queue);
     if (vault->anchor != NULL)
         vault->anchor->ops->free(vault->anchor);
+    if (vault->whole_anchor != NULL)
+        vault->whole_anchor->ops->free(vault->whole_anchor);
     sherd_compartment_close(vault->secrets);
     sherd_compartment_close(vault->assets.compartment);
     sherd_compartment_close(vault->identity);
@@ -222,6 +252,12 @@ enum sherd_err sherd_vault_info(struct sherd_vault *vault, struct sherd_vault_in
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_info != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     return describe(vault, out_info);
+}
+
+enum sherd_err sherd_vault_check_maintains(const struct sherd_vault *vault)
+{
+    SHERD_ENSURE(vault->whole_anchor == NULL, SHERD_ERR_DENIED, "only the vault's owner may do that");
+    return SHERD_OK;
 }
 
 enum sherd_err sherd_vault_check_writable(const struct sherd_vault *vault)

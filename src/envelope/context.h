@@ -25,6 +25,7 @@ enum sherd_purpose {
     SHERD_FOR_ENTITY_KEY = 18,
     SHERD_FOR_WRAPPING_KEY = 19,
     SHERD_FOR_DERIVED_KEY = 22,
+    SHERD_FOR_NAMED_WRAPPING_KEY = 23,
 };
 
 /** Which record, whose, in what collection: what contents and their keys are bound to. */

@@ -260,6 +260,7 @@ enum sherd_err sherd_vault_sweep(struct sherd_vault *vault, bool dry_run, struct
 
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_stat != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
+    SHERD_TRY(sherd_vault_check_maintains(vault));
     if (!dry_run)
         SHERD_TRY(sherd_vault_check_writable(vault));
     if (pthread_mutex_init(&sweep.lock, NULL) != 0)
