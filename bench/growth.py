@@ -7,6 +7,7 @@ import sys
 
 WIDTH, HEIGHT = 760, 420
 LEFT, RIGHT, TOP, BOTTOM = 80, 190, 40, 60
+LABEL = 32  # of two lines
 COLOURS = ("#1b6ca8", "#c0562b", "#3a7d44", "#999", "#bbb")
 
 
@@ -52,13 +53,22 @@ def grid(axes):
         yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{number(i)}</text>'
 
 
-def curve(axes, kind, points, colour):
+def label_places(axes, curves):
+    """{kind: y} of the labels: beside the last points, and apart from one another."""
+    places, last = {}, -math.inf
+    for kind, points in sorted(curves.items(), key=lambda item: -item[1][-1][1]):
+        last = max(axes.y(points[-1][1]), last + LABEL)
+        places[kind] = last
+    return places
+
+
+def curve(axes, kind, points, colour, label_y):
     places = [(axes.x(x), axes.y(y)) for x, y in points]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
     for x, y in places:
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>'
-    x, y = places[-1]
+    x, y = places[-1][0], label_y
     share = points[-1][1] / points[0][1]
     yield f'<text x="{x + 10:.1f}" y="{y:.1f}" fill="{colour}">{kind}</text>'
     yield f'<text x="{x + 10:.1f}" y="{y + 15:.1f}" fill="{colour}">{share:.2f} of the first</text>'
@@ -72,8 +82,9 @@ def draw(curves):
     yield f'<text x="{LEFT}" y="22" font-size="15">Records a second as a vault grows (128 bytes each)</text>'
     yield from grid(axes)
     yield f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 16}" text-anchor="middle">records in the vault</text>'
+    labels = label_places(axes, curves)
     for (kind, points), colour in zip(curves.items(), COLOURS):
-        yield from curve(axes, kind, points, colour)
+        yield from curve(axes, kind, points, colour, labels[kind])
     yield "</svg>"
 
 

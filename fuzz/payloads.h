@@ -19,6 +19,7 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
         struct sherd_map map;
         struct sherd_pin pin;
         struct sherd_entity_key_entry entity_key;
+        struct sherd_entity_lookup entity_lookup;
         struct sherd_collection_entry collection;
         struct sherd_idempotency_entry idempotency;
         struct sherd_compartment_entry compartment;
@@ -38,8 +39,15 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
         SHERD_TRY(sherd_pin_decode(tlv, &entry.pin));
         return sherd_pin_encode(&entry.pin, block, out_bytes);
     case SHERD_KIND_ENTITY_KEY:
+    case SHERD_KIND_OLD_ENTITY_KEY:
         SHERD_TRY(sherd_entity_key_decode(tlv, &entry.entity_key));
         return sherd_entity_key_encode(&entry.entity_key, block, out_bytes);
+    case SHERD_KIND_ENTITY_LOOKUP:
+        SHERD_TRY(sherd_entity_lookup_decode(tlv, &entry.entity_lookup));
+        return sherd_entity_lookup_encode(&entry.entity_lookup, block, out_bytes);
+    case SHERD_KIND_KEYRING_PIN:
+        SHERD_TRY(sherd_keyring_pin_decode(tlv, &digest));
+        return sherd_keyring_pin_encode(&digest, block, out_bytes);
     case SHERD_KIND_COLLECTION:
         SHERD_TRY(sherd_collection_decode(tlv, &entry.collection));
         return sherd_collection_encode(&entry.collection, block, out_bytes);
@@ -55,6 +63,7 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
     case SHERD_KIND_PRINCIPAL:
         SHERD_TRY(sherd_principal_decode(tlv, &id, name));
         return sherd_principal_encode(&id, name, block, out_bytes);
+    case SHERD_KIND_KEY_PART: break; /* kms/places.h knows it */
     }
     return SHERD_ERR_TAMPERED;
 }

@@ -41,10 +41,18 @@ def a_map(attributes, content_type=b"text/plain", blob=1):
 def a_pin(version=7, oldest=5, idempotency=True):
     return (COLLECTION + ENTITY + RECORD + number(6, version) + number(7, oldest) + number(11, 102496) + TIME + DIGEST +
             WRAPPED + number(15, 1) + number(16, 1) + (item(17, b"\x1d" * 16) if idempotency else b"") +
-            item(27, b"\xa1" * 16))
+            item(27, b"\xa1" * 16) + number(29, 9))
 
 
-ENTITY_KEY = COLLECTION + ENTITY + number(6, 1) + WRAPPED + number(15, 1)
+MASTER = item(28, b"\x5a" * 16)
+
+
+def an_entity(entity_id=b"pat", wrapped=WRAPPED, state=0, derived=0):
+    return (COLLECTION + ENTITY + number(6, 4) + number(7, 2) + wrapped + (item(21, entity_id) if entity_id else b"") +
+            MASTER + number(29, 9) + number(30, state) + number(31, derived))
+
+
+RULES = COLLECTION + item(18, b"logs.v1") + number(19, 3) + number(20, 1)
 
 # kind, compartment (1 to 4), payload bytes, TLV
 PAYLOADS = {
@@ -52,16 +60,23 @@ PAYLOADS = {
     "map": (2, 2, 384, a_map(ATTRIBUTES)),
     "map-bare": (2, 2, 384, a_map(b"", b"", 0)),
     "map-long": (3, 2, 5120, a_map(MANY_ATTRIBUTES)),
-    "collection": (4, 2, 192, COLLECTION + item(18, b"logs.v1") + number(19, 3) + number(20, 1)),
-    "pin": (5, 4, 320, a_pin()),
-    "pin-first": (5, 4, 320, a_pin(1, 1, False)),
-    "pin-oldest-above": (5, 4, 320, a_pin(7, 8)),
-    "old-pin": (6, 4, 320, a_pin(3, 1)),
-    "entity-key": (7, 4, 320, ENTITY_KEY + item(21, b"pat")),
-    "entity-key-default": (7, 4, 320, ENTITY_KEY),
+    "collection": (4, 2, 256, RULES + number(31, 0)),
+    "collection-derived": (4, 2, 256, RULES + number(31, 1) + item(32, b"eu-2.a")),
+    "pin": (5, 4, 352, a_pin()),
+    "pin-first": (5, 4, 352, a_pin(1, 1, False)),
+    "pin-oldest-above": (5, 4, 352, a_pin(7, 8)),
+    "old-pin": (6, 4, 352, a_pin(3, 1)),
+    "entity-key": (7, 4, 384, an_entity()),
+    "entity-key-default": (7, 4, 384, an_entity(b"")),
+    "entity-key-derived": (7, 4, 384, an_entity(wrapped=b"", derived=1)),
+    "entity-key-erased": (7, 4, 384, an_entity(b"", b"", 1)),
+    "entity-key-erased-with-id": (7, 4, 384, an_entity(b"pat", b"", 1)),
     "collection-pin": (8, 4, 192, COLLECTION + DIGEST),
     "idempotency": (9, 4, 192, COLLECTION + RECORD + item(24, b"\x3a" * 32)),
     "principal": (10, 1, 192, item(1, b"\x7e" * 16) + item(25, b"owner")),
+    "keyring-pin": (11, 4, 192, DIGEST),
+    "entity-lookup": (12, 4, 192, COLLECTION + ENTITY + MASTER),
+    "old-entity-key": (13, 4, 384, an_entity()),
 }
 
 
@@ -86,8 +101,8 @@ def entry_seeds():
         stored = bytes([1, kind, 0, 1, 0, 0, 0, 1]) + b"\x99" * (size + 72)
         yield "stored-" + name, bytes([0, compartment - 1]) + stored
     pin = PAYLOADS["pin"][3]
-    yield "padding-not-zero", bytes([1, 3, 5]) + (struct.pack(">H", len(pin)) + pin).ljust(319, b"\0") + b"\1"
-    yield "length-past-the-end", bytes([1, 3, 5]) + struct.pack(">H", 319) + pin
+    yield "padding-not-zero", bytes([1, 3, 5]) + (struct.pack(">H", len(pin)) + pin).ljust(351, b"\0") + b"\1"
+    yield "length-past-the-end", bytes([1, 3, 5]) + struct.pack(">H", 351) + pin
     yield "stored-of-another-length", bytes([0, 3, 1, 5, 0, 1, 0, 0, 0, 1]) + b"\x99" * 391
 
 
@@ -144,26 +159,58 @@ def seal_seeds():
     yield "key-future", b"\2sherd-key-2:" + b"0123456789abcdef" * 4 + b"\n"
 
 
-def keyring_tlv(version=1):
-    tlv = item(1, b"\xde" * 16) + item(2, b"\x7e" * 16) + number(3, 1699999980)
+def listed(*items):
+    return b"".join(struct.pack(">H", len(each)) + each for each in items)
+
+
+def protection(version, outside=False):
+    return (number(1, version) + number(2, int(outside)) + (b"" if outside else item(3, b"\x99" * 32)) +
+            number(4, 1699999980))
+
+
+def master(name, version, state=1, more=b"", kept=b"\xab" * 60):
+    return (item(1, bytes([version]) * 16) + item(2, name) + number(3, version) + number(4, state) +
+            item(5, b"openssl") + item(6, b"anchor") + more + number(9, 1699999980) + number(10, 1) + item(11, kept))
+
+
+def keyring_tlv(version=1, protections=(protection(1),), masters=(master(b"default", 5), master(b"hash", 1))):
+    tlv = item(1, b"\xde" * 16) + item(2, b"\x7e" * 16) + number(3, 1699999980) + number(4, 0) + number(5, 1)
     for store in range(4):
         base = 10 + 10 * store
         tlv += (item(base, bytes([0xc0 + store]) * 16) + item(base + 1, bytes([0x40 + store]) * 32) +
                 number(base + 2, version) + item(base + 3, bytes([0x60 + store]) * 32))
-    return tlv + item(50, b"default") + number(51, 1) + item(52, b"\x33" * 32) + item(60, b"\x44" * 32)
+    return (tlv + item(50, listed(*protections)) + (item(51, listed(*masters)) if masters else b"") +
+            item(60, b"\x44" * 32))
+
+
+def framed_keyring(tlv):
+    return struct.pack(">I", len(tlv)) + tlv
 
 
 def keyring_seeds():
     header = b"SHRDRING" + struct.pack(">HHI", 1, 1, 1)
-    framed = struct.pack(">H", len(keyring_tlv())) + keyring_tlv()
-    yield "file", b"\0" + header + b"\x99" * 1096
-    yield "file-short", b"\0" + header + b"\x99" * 1095
+    framed = framed_keyring(keyring_tlv())
+    many = tuple(master(b"many", 1 + i, 1 + i % 3, kept=b"\xab" * (40 * i)) for i in range(20))
+    yield "file", b"\0" + header + b"\x99" * (4096 + 72)
+    yield "file-short", b"\0" + header + b"\x99" * (4096 + 71)
     yield "file-future", b"\0" + b"SHRDRING" + struct.pack(">HHI", 2, 1, 1) + b"\x99" * 500
     yield "contents", b"\1" + header + framed
-    yield "contents-padding", b"\1" + header + framed.ljust(1023, b"\0") + b"\1"
-    yield "contents-version-0", b"\1" + header + struct.pack(">H", len(keyring_tlv(0))) + keyring_tlv(0)
+    yield "contents-padding", b"\1" + header + framed.ljust(4095, b"\0") + b"\1"
+    yield "contents-version-0", b"\1" + header + framed_keyring(keyring_tlv(0))
     yield "contents-of-another", b"\1" + header + framed.replace(b"\xde" * 16, b"\xdf" * 16)
-    yield "contents-long", b"\1" + header + b"\xff\xff" + framed[2:]
+    yield "contents-long", b"\1" + header + b"\0\0\xff\xff" + framed[4:]
+    yield "contents-no-masters", b"\1" + header + framed_keyring(keyring_tlv(masters=()))
+    yield "contents-many", b"\1" + header + framed_keyring(keyring_tlv(masters=many))
+    yield "contents-page-too-many", b"\1" + header + framed.ljust(8192, b"\0")
+    yield "contents-outside", b"\1" + header + framed_keyring(
+        keyring_tlv(protections=(protection(1), protection(2, True))))
+    yield "contents-inside-again", b"\1" + header + framed_keyring(
+        keyring_tlv(protections=(protection(1, True), protection(2))))
+    yield "contents-args", b"\1" + header + framed_keyring(
+        keyring_tlv(masters=(master(b"a", 1, 2, item(7, b"k=3") + item(8, b"arn:x")),)))
+    yield "contents-descending", b"\1" + header + framed_keyring(
+        keyring_tlv(masters=(master(b"hash", 1), master(b"default", 5))))
+    yield "contents-item-cut", b"\1" + header + framed_keyring(keyring_tlv())[:-1]
 
 
 TARGETS = {

@@ -13,6 +13,7 @@
 #include <sherd/record.h>
 #include <sherd/rights.h>
 #include <sherd/secret.h>
+#include <sherd/seal.h>
 #include <sherd/span.h>
 #include <sherd/uuid.h>
 #include <sherd/vault.h>

@@ -26,6 +26,7 @@
 #define SHERD_VAULT_H
 
 #include <sherd/err.h>
+#include <sherd/seal.h>
 #include <sherd/span.h>
 #include <sherd/uuid.h>
 #include <stdbool.h>
@@ -44,17 +45,22 @@ struct sherd_vault;
 #define SHERD_KEY_FILE_TEXT_BYTES 77U
 
 /**
- * What unseals the anchor's root key: exactly one of the two. Borrowed until the call returns; keep it in memory that
+ * What unseals the anchor's root key: exactly one of the three. Borrowed until the call returns; keep it in memory that
  * you wipe.
  */
 struct sherd_unseal {
     struct sherd_span passphrase; /**< 1..SHERD_PASSPHRASE_BYTES_MAX bytes, compared byte by byte */
     struct sherd_span key_file;   /**< the whole text of a key file */
+    struct sherd_span shares;     /**< the text of shares, in any order; empty lines and those that begin with # are
+                                       passed over; at most SHERD_SHARES_TEXT_BYTES_MAX */
 };
 
 /** How a vault is made. All zero is a good default. */
 struct sherd_vault_init_options {
-    const char *engine; /**< "lmdb" if NULL */
+    const char *engine;                        /**< "lmdb" if NULL */
+    const struct sherd_shares_options *shares; /**< sealed by shares: see <sherd/seal.h>; then unseal is NULL */
+    sherd_share_give_fn *share_give;           /**< brings each share to its holder, before the vault is there */
+    void *share_arg;                           /**< for share_give */
 };
 
 /** How a vault is opened. All zero is a good default. */
@@ -71,7 +77,7 @@ struct sherd_vault_info {
     uint32_t format;              /**< format version of the vault */
     struct sherd_uuid deployment; /**< the vault's own id */
     char engine[16];              /**< with a final zero byte */
-    char seal[32];                /**< what seals the root key: "passphrase (scrypt)", "key file" ... */
+    char seal[32];                /**< what unsealed the root key: "passphrase (scrypt)", "3 of 5 shares" ... */
     bool read_only;
     bool memory_locked;      /**< keys lie in memory that cannot be swapped */
     bool memory_secret;      /**< ... and that the kernel itself has no map of (memfd_secret) */
@@ -92,10 +98,10 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_key_file_new(struct sherd_buf *out
 /**
  * Make a vault. It is complete under its name or not there at all, also after a crash.
  * @param[in] path     directory to make; may exist if it is empty
- * @param[in] unseal   what will open it
+ * @param[in] unseal   what will open it: a passphrase or a key file; NULL where options ask for shares
  * @param[in] options  NULL for defaults
- * @return SHERD_OK; SHERD_ERR_INVALID; SHERD_ERR_CONFLICT (something is there); SHERD_ERR_UNSUPPORTED; SHERD_ERR_IO;
- *         SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK; SHERD_ERR_INVALID; SHERD_ERR_CONFLICT (something is there); SHERD_ERR_UNSUPPORTED; what share_give
+ *         gave; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *unseal,
                                                          const struct sherd_vault_init_options *options);
@@ -106,11 +112,12 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_init(const char *path, const
  * @param[in]  unseal     what opens it
  * @param[in]  options    NULL for defaults
  * @param[out] out_vault  close with sherd_vault_close()
- * @return SHERD_OK; SHERD_ERR_INVALID (not exactly one way to unseal, or a malformed key file);
- *         SHERD_ERR_NOT_FOUND (no vault there); SHERD_ERR_DENIED (wrong passphrase or key, or a changed
- *         seal); SHERD_ERR_TAMPERED (keyring or a compartment does not verify, or is another vault's);
- *         SHERD_ERR_UNSUPPORTED (a format of the future); SHERD_ERR_BUSY (this process has it open already);
- *         SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK; SHERD_ERR_INVALID (not exactly one way to unseal, a malformed key file or share, or a share
+ *         twice); SHERD_ERR_NOT_FOUND (no vault there); SHERD_ERR_DENIED (wrong passphrase, key or share, or a changed
+ *         seal: the detail names a wrong share by its holder); SHERD_ERR_SEALED (more shares are needed);
+ *         SHERD_ERR_TAMPERED (keyring or a compartment does not verify, or is another vault's); SHERD_ERR_UNSUPPORTED
+ *         (a format of the future); SHERD_ERR_BUSY (this process has it open already); SHERD_ERR_IO;
+ *         SHERD_ERR_NO_MEMORY
  *
  * @par Threads  Any number of threads may use one open vault. Not after fork(): open it anew in the child.
  */

@@ -32,14 +32,17 @@ static uint64_t number_in(const uint8_t *slot)
     return sherd_same(slot, MAGIC, 8) ? sherd_get_u64(slot + 8) : 0;
 }
 
-/* Add a slot's epoch, if it has one, behind those that are there. */
-static enum sherd_err open_slot(const struct sherd_home *home, const uint8_t *slot, uint64_t serving,
+/* Add a slot's epoch, if it has one that belongs there, behind those that are there. */
+static enum sherd_err open_slot(const struct sherd_home *home, const uint8_t *file, size_t index, uint64_t serving,
                                 struct sherd_epoch_set *set)
 {
+    const uint8_t *slot = file + index * SLOT_SIZE;
     struct sherd_epoch_key *key = &set->keys[set->count];
     struct sherd_buf plain = sherd_buf_borrow(key->bytes, sizeof(key->bytes));
 
-    if (number_in(slot) == 0 || number_in(slot) > serving) /* one that was begun, and does not serve yet */
+    if (number_in(slot) == 0 || slot_of(number_in(slot)) != index)
+        return SHERD_OK;
+    if (number_in(slot) > serving) /* one that was begun, and does not serve yet */
         return SHERD_OK;
     const enum sherd_err err = sherd_home_unseal(home, sherd_span_of(slot, HEADER_SIZE),
                                                  sherd_span_of(slot + HEADER_SIZE, SEALED_SIZE), &plain);
@@ -82,10 +85,8 @@ enum sherd_err sherd_epoch_read(const struct sherd_home *home, uint64_t serving,
     SHERD_TRY(sherd_home_file_read(home, EPOCH_FILE, &file));
     out_set->count = 0;
     if (file.len == SLOTS * SLOT_SIZE) {
-        const size_t first = number_in(file.data) <= number_in(file.data + SLOT_SIZE) ? 0 : SLOT_SIZE;
-
-        SHERD_TRY(open_slot(home, file.data + first, serving, out_set));
-        SHERD_TRY(open_slot(home, file.data + (SLOT_SIZE - first), serving, out_set));
+        SHERD_TRY(open_slot(home, file.data, slot_of(serving + 1), serving, out_set));
+        SHERD_TRY(open_slot(home, file.data, slot_of(serving), serving, out_set));
     }
     SHERD_ENSURE(out_set->count > 0 && out_set->numbers[out_set->count - 1] == serving, SHERD_ERR_TAMPERED,
                  "anchor/epoch does not verify: it was changed, or is another vault's; without it nothing can be read");
@@ -119,5 +120,6 @@ enum sherd_err sherd_epoch_end(const struct sherd_home *home, uint64_t serving)
 
     SHERD_TRY(sherd_random(blank, sizeof(blank)));
     SHERD_FAILPOINT("epoch.before_end");
-    return sherd_home_overwrite(home, EPOCH_FILE, slot_of(serving + 1) * SLOT_SIZE, sherd_span_of(blank, sizeof(blank)));
+    return sherd_home_overwrite(home, EPOCH_FILE, slot_of(serving + 1) * SLOT_SIZE,
+                                sherd_span_of(blank, sizeof(blank)));
 }

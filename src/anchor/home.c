@@ -8,13 +8,11 @@
 #include "crypto/shield.h"
 #include <stdio.h>
 
-#define FOLDER "anchor"
-#define SEALS_FOLDER "anchor/seals"
+#define FOLDER SHERD_ANCHOR_FOLDER
 #define KEYRING_FILE "anchor/keyring"
 #define KEYRING_NEW_FILE "anchor/keyring.new"
-#define LOCK_FILE "anchor/lock"
+#define LOCK_FILE SHERD_ANCHOR_LOCK_FILE
 #define NOTICE_FILE "anchor/notice"
-#define SEAL_NAME_SIZE 32
 
 struct sherd_home {
     char *dir; /* the vault's */
@@ -25,11 +23,6 @@ struct sherd_home {
     struct sherd_notice notice;
 };
 
-static void seal_name(unsigned number, char out[static SEAL_NAME_SIZE])
-{
-    (void)snprintf(out, SEAL_NAME_SIZE, SEALS_FOLDER "/%u", number);
-}
-
 /* --- making ------------------------------------------------------------------------------------------------------- */
 
 static enum sherd_err digest_of(const struct sherd_buf *file, struct sherd_digest *out_digest)
@@ -39,24 +32,18 @@ static enum sherd_err digest_of(const struct sherd_buf *file, struct sherd_diges
     return sherd_hash(SHERD_SHA256, &bytes, 1, out_digest->bytes);
 }
 
-static enum sherd_err make_files(const char *dir, const struct sherd_keyring *ring, const struct sherd_unseal *unseal,
+static enum sherd_err make_files(const char *dir, const struct sherd_keyring *ring, const struct sherd_seal_wish *wish,
                                  struct sherd_root_key *root)
 {
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf seal = {.max = SHERD_SEAL_FILE_BYTES_MAX};
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {.max = SHERD_KEYRING_BYTES_MAX};
-    char name[SEAL_NAME_SIZE];
 
     SHERD_TRY(sherd_random(root->bytes, sizeof(root->bytes)));
-    SHERD_TRY(sherd_seal_make(root, &ring->deployment, unseal, &seal));
     SHERD_TRY(sherd_keyring_seal(ring, root, &file));
     SHERD_TRY(sherd_dir_make(dir, FOLDER));
-    SHERD_TRY(sherd_dir_make(dir, SEALS_FOLDER));
-    seal_name(1, name);
-    SHERD_TRY(sherd_file_write_new(dir, name, sherd_buf_span(&seal)));
+    SHERD_TRY(sherd_seals_begin(dir, root, &ring->deployment, wish));
     SHERD_TRY(sherd_file_write_new(dir, KEYRING_FILE, sherd_buf_span(&file)));
     SHERD_TRY(sherd_file_write_new(dir, LOCK_FILE, sherd_span_of(NULL, 0)));
     SHERD_TRY(sherd_file_write_new(dir, NOTICE_FILE, sherd_span_of(NULL, 0)));
-    SHERD_TRY(sherd_dir_sync(dir, SEALS_FOLDER));
     return sherd_dir_sync(dir, FOLDER);
 }
 
@@ -70,49 +57,6 @@ static enum sherd_err must_be_there(enum sherd_err err, const struct sherd_home 
     return sherd_fail(SHERD_ERR_IO,
                       "%s/%s is missing: the vault was copied or restored only in part; bring back all of it",
                       home->dir, part);
-}
-
-/* One seal: does what was given open it? */
-static enum sherd_err try_seal(struct sherd_home *home, unsigned number, const struct sherd_unseal *unseal,
-                               struct sherd_root_key *root)
-{
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {.max = SHERD_SEAL_FILE_BYTES_MAX};
-    char name[SEAL_NAME_SIZE];
-
-    seal_name(number, name);
-    SHERD_TRY(sherd_file_read(home->dir, name, &file));
-    SHERD_TRY(sherd_seal_open(sherd_buf_span(&file), unseal, root, &home->deployment));
-    sherd_seal_describe(sherd_buf_span(&file), home->seal_text);
-    return SHERD_OK;
-}
-
-/*
- * All seals in turn, until one opens. Else: what the first one said that what was given is meant for; seals of another
- * kind say only that they want something else.
- */
-static enum sherd_err try_seals(struct sherd_home *home, const struct sherd_unseal *unseal, struct sherd_root_key *root)
-{
-    char detail[SHERD_FAIL_TEXT_SIZE] = "";
-    enum sherd_err result = SHERD_ERR_NOT_FOUND;
-
-    for (unsigned number = 1; number <= SHERD_SEALS_MAX; number++) {
-        const enum sherd_err err = try_seal(home, number, unseal, root);
-
-        if (err == SHERD_OK)
-            return SHERD_OK;
-        if (err == SHERD_ERR_NOT_FOUND)
-            continue;
-        if (err != SHERD_ERR_DENIED && err != SHERD_ERR_UNSUPPORTED)
-            return err;
-        if (result == SHERD_ERR_NOT_FOUND) {
-            result = err;
-            (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
-        }
-    }
-    if (result == SHERD_ERR_NOT_FOUND)
-        return must_be_there(result, home, SEALS_FOLDER "/1");
-    sherd_fail_restore(detail);
-    return result;
 }
 
 /* The root key is there: shield it. */
@@ -148,7 +92,23 @@ enum sherd_err sherd_home_open(const char *dir, bool read_only, const struct she
     if (root == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(home_new(dir, read_only, &home));
-    SHERD_TRY(try_seals(home, unseal, root));
+    SHERD_TRY(sherd_seals_open(dir, unseal, root, &home->deployment, home->seal_text));
+    SHERD_TRY(take_root(home, root));
+    *out_home = sherd_home_take(&home);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_home_make_by(const char *dir, const struct sherd_keyring *ring, const struct sherd_seal_wish *wish,
+                                  struct sherd_home **out_home)
+{
+    SHERD_CLEANUP(sherd_home_freep) struct sherd_home *home = NULL;
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_root_key *root = sherd_secret_alloc(sizeof(*root));
+
+    if (root == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(make_files(dir, ring, wish, root));
+    SHERD_TRY(home_new(dir, false, &home));
+    home->deployment = ring->deployment;
     SHERD_TRY(take_root(home, root));
     *out_home = sherd_home_take(&home);
     return SHERD_OK;
@@ -157,17 +117,9 @@ enum sherd_err sherd_home_open(const char *dir, bool read_only, const struct she
 enum sherd_err sherd_home_make(const char *dir, const struct sherd_keyring *ring, const struct sherd_unseal *unseal,
                                struct sherd_home **out_home)
 {
-    SHERD_CLEANUP(sherd_home_freep) struct sherd_home *home = NULL;
-    SHERD_CLEANUP(sherd_secret_freep) struct sherd_root_key *root = sherd_secret_alloc(sizeof(*root));
+    const struct sherd_seal_wish wish = {.unseal = unseal};
 
-    if (root == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(make_files(dir, ring, unseal, root));
-    SHERD_TRY(home_new(dir, false, &home));
-    home->deployment = ring->deployment;
-    SHERD_TRY(take_root(home, root));
-    *out_home = sherd_home_take(&home);
-    return SHERD_OK;
+    return sherd_home_make_by(dir, ring, &wish, out_home);
 }
 
 void sherd_home_free(struct sherd_home *home)
@@ -183,6 +135,21 @@ void sherd_home_free(struct sherd_home *home)
 const char *sherd_home_seal_text(const struct sherd_home *home)
 {
     return home->seal_text;
+}
+
+const char *sherd_home_dir(const struct sherd_home *home)
+{
+    return home->dir;
+}
+
+const struct sherd_uuid *sherd_home_deployment(const struct sherd_home *home)
+{
+    return &home->deployment;
+}
+
+enum sherd_err sherd_home_root(const struct sherd_home *home, struct sherd_root_key *out_root)
+{
+    return sherd_shield_open(home->root, out_root->bytes, sizeof(out_root->bytes));
 }
 
 /* --- the keyring -------------------------------------------------------------------------------------------------- */

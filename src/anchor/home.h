@@ -10,6 +10,7 @@
 #define SHERD_ANCHOR_HOME_H
 
 #include "anchor/keyring.h"
+#include "anchor/seals.h"
 #include "base/file.h"
 
 struct sherd_home;
@@ -21,6 +22,9 @@ struct sherd_home;
  */
 SHERD_MUST_USE enum sherd_err sherd_home_make(const char *dir, const struct sherd_keyring *ring,
                                               const struct sherd_unseal *unseal, struct sherd_home **out_home);
+/** As sherd_home_make(), with any kind of seal. @return also what the giver of shares gave */
+SHERD_MUST_USE enum sherd_err sherd_home_make_by(const char *dir, const struct sherd_keyring *ring,
+                                                 const struct sherd_seal_wish *wish, struct sherd_home **out_home);
 
 /**
  * Bring the root key back by any of the seals.
@@ -35,6 +39,11 @@ SHERD_DEFINE_OWNED(sherd_home);
 
 /** What opened it, such as "passphrase (scrypt)". Borrowed. */
 const char *sherd_home_seal_text(const struct sherd_home *home);
+
+/** For seals.h: the vault's directory and its id; borrowed. And the root key, in secret memory, while it is used. */
+const char *sherd_home_dir(const struct sherd_home *home);
+const struct sherd_uuid *sherd_home_deployment(const struct sherd_home *home);
+SHERD_MUST_USE enum sherd_err sherd_home_root(const struct sherd_home *home, struct sherd_root_key *out_root);
 
 /**
  * Read the keyring.

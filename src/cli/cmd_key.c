@@ -38,7 +38,7 @@ static const char *state_of(const struct sherd_master_info *info)
 static json_t *to_json(const struct sherd_master_info *info, const char *kid)
 {
     return json_pack("{s:s, s:I, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I}", "name", info->name, "version",
-                     (json_int_t)info->version, "kid", kid, "state", name_of(info->state), "wraps", info->wraps,
+                     (json_int_t)info->version, "kid", kid, "state", state_of(info), "wraps", info->wraps,
                      "generator", info->generator, "store", info->store, "arguments", info->args, "outside_id",
                      info->outside_id, "created", (json_int_t)info->created_s, "protection",
                      (json_int_t)info->protection);

@@ -32,6 +32,7 @@ static void algorithms_free(struct sherd_evp *evp)
 {
     EVP_CIPHER_free(evp->gcm);
     EVP_KDF_free(evp->scrypt);
+    EVP_KDF_free(evp->pbkdf2);
     EVP_KDF_free(evp->argon2id);
 }
 
@@ -39,7 +40,9 @@ static const char *missing_of(const struct sherd_evp *evp)
 {
     if (evp->gcm == NULL)
         return "AES-256-GCM";
-    return evp->scrypt == NULL ? "scrypt" : NULL;
+    if (evp->scrypt == NULL)
+        return "scrypt";
+    return evp->pbkdf2 == NULL ? "PBKDF2" : NULL;
 }
 
 enum sherd_err sherd_evp_fetch(void)
@@ -53,6 +56,7 @@ enum sherd_err sherd_evp_fetch(void)
         SHERD_TRY(sherd_hmac_key_load((enum sherd_hash_alg)i, sherd_span_of(NULL, 0), &evp.unsalted[i]));
     evp.gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
     evp.scrypt = EVP_KDF_fetch(NULL, "SCRYPT", NULL);
+    evp.pbkdf2 = EVP_KDF_fetch(NULL, "PBKDF2", NULL);
     evp.argon2id = EVP_KDF_fetch(NULL, "ARGON2ID", NULL);
     ERR_clear_error(); /* that Argon2id is missing is no error */
 

@@ -16,6 +16,7 @@ struct sherd_evp {
     struct sherd_hmac_key unsalted[SHERD_HASHES]; /**< of HKDF without a salt, which is public */
     EVP_CIPHER *gcm;                              /**< AES-256-GCM */
     EVP_KDF *scrypt;
+    EVP_KDF *pbkdf2;
     EVP_KDF *argon2id; /**< NULL where OpenSSL has none (before 3.2) */
 };
 

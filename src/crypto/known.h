@@ -27,6 +27,10 @@ SHERD_MUST_USE enum sherd_err sherd_aead_message_raw(const uint8_t key[static SH
 SHERD_MUST_USE enum sherd_err sherd_scrypt(const struct sherd_pwhash_params *params, struct sherd_span passphrase,
                                            struct sherd_span salt, uint8_t *out, size_t out_bytes);
 
+/** PBKDF2 without our bounds: cost is the number of iterations. */
+SHERD_MUST_USE enum sherd_err sherd_pbkdf2(const struct sherd_pwhash_params *params, struct sherd_span passphrase,
+                                           struct sherd_span salt, uint8_t *out, size_t out_bytes);
+
 /** Argon2id without our bounds, with the optional secret and associated data of RFC 9106. */
 SHERD_MUST_USE enum sherd_err sherd_argon2id(const struct sherd_pwhash_params *params, struct sherd_span passphrase,
                                              struct sherd_span salt, struct sherd_span secret, struct sherd_span data,

@@ -28,6 +28,13 @@ struct sherd_pwhash_params sherd_pwhash_default(void)
     return sherd_pwhash_supported(&argon2id) ? argon2id : scrypt;
 }
 
+struct sherd_pwhash_params sherd_pwhash_approved(void)
+{
+    const struct sherd_pwhash_params pbkdf2 = {SHERD_PWHASH_PBKDF2, 600000, 1, 1};
+
+    return pbkdf2;
+}
+
 static bool within(uint32_t value, uint32_t least, uint32_t most)
 {
     return least <= value && value <= most;
@@ -37,6 +44,8 @@ static bool bounds_hold(const struct sherd_pwhash_params *params)
 {
     if (!within(params->parallel, 1, 16))
         return false;
+    if (params->alg == SHERD_PWHASH_PBKDF2)
+        return within(params->cost, 100000, 10000000) && params->block == 1 && params->parallel == 1;
     if (params->alg == SHERD_PWHASH_SCRYPT)
         return within(params->cost, 14, 20) && within(params->block, 8, 32) &&
                ((uint64_t)128 * params->block << params->cost) <= SHERD_PWHASH_BYTES_MAX;
@@ -48,7 +57,7 @@ bool sherd_pwhash_supported(const struct sherd_pwhash_params *params)
 {
     if (!bounds_hold(params) || sherd_crypto_gate() != SHERD_OK)
         return false;
-    return params->alg == SHERD_PWHASH_SCRYPT || sherd_evp()->argon2id != NULL;
+    return params->alg != SHERD_PWHASH_ARGON2ID || sherd_evp()->argon2id != NULL;
 }
 
 /* OSSL_PARAM has no const, though octet strings that go in are only read. */
@@ -117,6 +126,25 @@ enum sherd_err sherd_argon2id(const struct sherd_pwhash_params *params, struct s
     return kdf_run(sherd_evp()->argon2id, kdf_params, out, out_bytes);
 }
 
+enum sherd_err sherd_pbkdf2(const struct sherd_pwhash_params *params, struct sherd_span passphrase,
+                            struct sherd_span salt, uint8_t *out, size_t out_bytes)
+{
+    uint64_t iterations = params->cost;
+    int unchecked = 1; /* SP 800-132's least lengths are our bounds; published vectors are shorter */
+    char digest[] = "SHA2-256";
+    const OSSL_PARAM kdf_params[] = {
+        octets(OSSL_KDF_PARAM_PASSWORD, passphrase),
+        octets(OSSL_KDF_PARAM_SALT, salt),
+        OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_ITER, &iterations),
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_int(OSSL_KDF_PARAM_PKCS5, &unchecked),
+        OSSL_PARAM_construct_end(),
+    };
+
+    SHERD_TRY(sherd_crypto_gate());
+    return kdf_run(sherd_evp()->pbkdf2, kdf_params, out, out_bytes);
+}
+
 enum sherd_err sherd_pwhash(const struct sherd_pwhash_params *params, struct sherd_span passphrase,
                             struct sherd_span salt, uint8_t *out, size_t out_bytes)
 {
@@ -128,5 +156,7 @@ enum sherd_err sherd_pwhash(const struct sherd_pwhash_params *params, struct she
                  "passphrase hash: a key has 16 to 64 bytes");
     if (params->alg == SHERD_PWHASH_SCRYPT)
         return sherd_scrypt(params, passphrase, salt, out, out_bytes);
+    if (params->alg == SHERD_PWHASH_PBKDF2)
+        return sherd_pbkdf2(params, passphrase, salt, out, out_bytes);
     return sherd_argon2id(params, passphrase, salt, none, none, out, out_bytes);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file crypto/pwhash.h
- * Keys from passphrases: scrypt (RFC 7914), and Argon2id (RFC 9106) where OpenSSL has it (3.2 and later).
+ * Keys from passphrases: scrypt (RFC 7914); Argon2id (RFC 9106) where OpenSSL has it (3.2 and later); and, where only
+ * approved algorithms may be used, PBKDF2 with HMAC-SHA-256 (SP 800-132, RFC 8018), which costs an attacker the least.
  */
 #ifndef SHERD_CRYPTO_PWHASH_H
 #define SHERD_CRYPTO_PWHASH_H
@@ -18,14 +19,15 @@
 enum sherd_pwhash_alg {
     SHERD_PWHASH_SCRYPT = 1,
     SHERD_PWHASH_ARGON2ID = 2,
+    SHERD_PWHASH_PBKDF2 = 3,
 };
 
 /** Algorithm and cost, as they are stored beside what they protect (and authenticated by it). */
 struct sherd_pwhash_params {
     enum sherd_pwhash_alg alg;
-    uint32_t cost;     /**< scrypt: log2 of N, 14..20; Argon2id: memory in KiB, 65536..1048576 */
-    uint32_t block;    /**< scrypt: r, 8..32; Argon2id: passes, 1..64 */
-    uint32_t parallel; /**< p, 1..16; Argon2id: lanes, 1..16 */
+    uint32_t cost;     /**< scrypt: log2 of N, 14..20; Argon2id: memory in KiB, 65536..1048576; PBKDF2: 1e5..1e7 */
+    uint32_t block;    /**< scrypt: r, 8..32; Argon2id: passes, 1..64; PBKDF2: 1 */
+    uint32_t parallel; /**< p, 1..16; Argon2id: lanes, 1..16; PBKDF2: 1 */
 };
 
 /**
@@ -33,6 +35,9 @@ struct sherd_pwhash_params {
  * r = 8, p = 1).
  */
 struct sherd_pwhash_params sherd_pwhash_default(void);
+
+/** The approved one: PBKDF2 with 600,000 iterations. */
+struct sherd_pwhash_params sherd_pwhash_approved(void);
 
 /** Whether parameters lie within the bounds above and the OpenSSL that is running can compute them. */
 bool sherd_pwhash_supported(const struct sherd_pwhash_params *params);

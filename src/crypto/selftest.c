@@ -133,6 +133,16 @@ static enum sherd_err compute_scrypt(uint8_t *out)
     return sherd_scrypt(&params, none, none, out, 64);
 }
 
+/* RFC 7914 section 11, the first vector: one iteration. */
+static enum sherd_err compute_pbkdf2(uint8_t *out)
+{
+    const struct sherd_pwhash_params params = {SHERD_PWHASH_PBKDF2, 1, 1, 1};
+    static const struct sherd_span password = BYTES("passwd");
+    static const struct sherd_span salt = BYTES("salt");
+
+    return sherd_pbkdf2(&params, password, salt, out, 64);
+}
+
 /* RFC 9106 section 5.3. */
 static enum sherd_err compute_argon2id(uint8_t *out)
 {
@@ -179,6 +189,10 @@ static const struct known knowns[] = {
      BYTES("\x77\xd6\x57\x62\x38\x65\x7b\x20\x3b\x19\xca\x42\xc1\x8a\x04\x97\xf1\x6b\x48\x44\xe3\x07\x4a\xe8"
            "\xdf\xdf\xfa\x3f\xed\xe2\x14\x42\xfc\xd0\x06\x9d\xed\x09\x48\xf8\x32\x6a\x75\x3a\x0f\xc8\x1f\x17"
            "\xe8\xd3\xe0\xfb\x2e\x0d\x36\x28\xcf\x35\xe2\x0c\x38\xd1\x89\x06")},
+    {"pbkdf2", compute_pbkdf2,
+     BYTES("\x55\xac\x04\x6e\x56\xe3\x08\x9f\xec\x16\x91\xc2\x25\x44\xb6\x05\xf9\x41\x85\x21\x6d\xde\x04\x65"
+           "\xe6\x8b\x9d\x57\xc2\x0d\xac\xbc\x49\xca\x9c\xcc\xf1\x79\xb6\x45\x99\x16\x64\xb3\x9d\x77\xef\x31"
+           "\x7c\x71\xb8\x45\xb1\xe3\x0b\xd5\x09\x11\x20\x41\xd3\xa1\x97\x83")},
 };
 
 static size_t known_first(void)
@@ -190,7 +204,7 @@ const char *const *sherd_crypto_selftest_names(void)
 {
     static const char *const names[] = {
         "argon2id", "sha256", "sha512", "hmac-sha512", "hkdf-sha512", "cobblestone-256-seal", "cobblestone-256-open",
-        "ed25519",  "scrypt", NULL};
+        "ed25519",  "scrypt", "pbkdf2", NULL};
     _Static_assert(SHERD_COUNT_OF(names) == SHERD_COUNT_OF(knowns) + 1, "each test has its name here");
 
     (void)!sherd_crypto_gate(); /* what there is is only known once it was looked for */

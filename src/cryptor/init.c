@@ -107,21 +107,21 @@ static enum sherd_err make_stores(const char *dir, const struct sherd_store_ops 
     return err;
 }
 
-static enum sherd_err make_home(const char *dir, const struct sherd_unseal *unseal, struct sherd_home **out_home)
+static enum sherd_err make_home(const char *dir, const struct sherd_seal_wish *wish, struct sherd_home **out_home)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_keyring *ring = sherd_secret_alloc(sizeof(*ring));
 
     if (ring == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_keyring_generate(ring));
-    return sherd_home_make(dir, ring, unseal, out_home);
+    return sherd_home_make_by(dir, ring, wish, out_home);
 }
 
-static enum sherd_err make_in(const char *dir, const struct sherd_store_ops *engine, const struct sherd_unseal *unseal)
+static enum sherd_err make_in(const char *dir, const struct sherd_store_ops *engine, const struct sherd_seal_wish *wish)
 {
     struct sherd_home *home;
 
-    SHERD_TRY(make_home(dir, unseal, &home));
+    SHERD_TRY(make_home(dir, wish, &home));
     SHERD_TRY(make_stores(dir, engine, home));
     SHERD_TRY(sherd_file_write_new(dir, SHERD_WINDOW_FILE, sherd_span_of(NULL, 0)));
     SHERD_TRY(sherd_marker_write(dir, engine->name));
@@ -167,7 +167,8 @@ static enum sherd_err rename_into_place(const char *temporary, const char *path)
     return err;
 }
 
-static enum sherd_err make_at(const char *path, const struct sherd_store_ops *engine, const struct sherd_unseal *unseal)
+static enum sherd_err make_at(const char *path, const struct sherd_store_ops *engine,
+                              const struct sherd_seal_wish *wish)
 {
     const size_t size = strlen(path) + sizeof(".new-XXXXXX");
     char *temporary = sherd_alloc(size);
@@ -181,7 +182,7 @@ static enum sherd_err make_at(const char *path, const struct sherd_store_ops *en
         sherd_free(temporary);
         return err;
     }
-    enum sherd_err err = make_in(temporary, engine, unseal);
+    enum sherd_err err = make_in(temporary, engine, wish);
     if (err == SHERD_OK)
         err = rename_into_place(temporary, path);
     if (err != SHERD_OK) {
@@ -206,26 +207,50 @@ static enum sherd_err check_free(const char *path)
     return SHERD_OK; /* whether it is empty shows when it is replaced */
 }
 
-enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *unseal,
-                                const struct sherd_vault_init_options *options)
+/* What is to seal it, looked at before anything is made. */
+static enum sherd_err check_wish(const struct sherd_seal_wish *wish)
 {
-    const struct sherd_store_ops *engine = sherd_store_engines()[0];
+    SHERD_ENSURE((wish->unseal != NULL) != (wish->shares != NULL), SHERD_ERR_INVALID,
+                 "a vault needs what unseals it: a passphrase or key file, or shares, and only one of these");
+    if (wish->shares == NULL)
+        return sherd_unseal_check(wish->unseal);
+    SHERD_ENSURE(wish->give != NULL, SHERD_ERR_INVALID, "somebody must be given the shares");
+    return sherd_shares_options_check(wish->shares);
+}
 
-    SHERD_ENSURE(path != NULL && path[0] != 0 && unseal != NULL, SHERD_ERR_INVALID,
-                 "a vault needs a path and what unseals it");
-    SHERD_TRY(sherd_crypto_init());
-    if (options != NULL && options->engine != NULL)
-        SHERD_TRY(sherd_store_engine(options->engine, &engine));
-    SHERD_ENSURE(engine != &sherd_store_memory, SHERD_ERR_UNSUPPORTED,
-                 "a vault in memory would end with the process: name an engine that keeps files");
+static enum sherd_err make_clean(const char *path, const struct sherd_store_ops *engine,
+                                 const struct sherd_seal_wish *wish)
+{
     char *clean = sherd_strdup(path);
+
     if (clean == NULL)
         return SHERD_ERR_NO_MEMORY;
     for (size_t len = strlen(clean); len > 1 && clean[len - 1] == '/'; len--)
         clean[len - 1] = 0;
     enum sherd_err err = check_free(clean);
     if (err == SHERD_OK)
-        err = make_at(clean, engine, unseal);
+        err = make_at(clean, engine, wish);
     sherd_free(clean);
     return err;
+}
+
+enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *unseal,
+                                const struct sherd_vault_init_options *options)
+{
+    const struct sherd_store_ops *engine = sherd_store_engines()[0];
+    struct sherd_seal_wish wish = {.unseal = unseal};
+
+    SHERD_ENSURE(path != NULL && path[0] != 0, SHERD_ERR_INVALID, "a vault needs a path");
+    SHERD_TRY(sherd_crypto_init());
+    if (options != NULL && options->engine != NULL)
+        SHERD_TRY(sherd_store_engine(options->engine, &engine));
+    SHERD_ENSURE(engine != &sherd_store_memory, SHERD_ERR_UNSUPPORTED,
+                 "a vault in memory would end with the process: name an engine that keeps files");
+    if (options != NULL) {
+        wish.shares = options->shares;
+        wish.give = options->share_give;
+        wish.give_arg = options->share_arg;
+    }
+    SHERD_TRY(check_wish(&wish));
+    return make_clean(path, engine, &wish);
 }

@@ -2,32 +2,60 @@
 /* Tests of the keyring: its golden contents, what it is bound to, and that every key in it is fresh. */
 #include "anchor/keyring.h"
 #include "base/bytes.h"
+#include "base/random.h"
+#include "base/secret.h"
 #include "crypto/init.h"
 #include "hex.h"
 #include "vault.h"
 
 static const struct sherd_root_key root = {"YELLOW SUBMARINE YELLOW SUBMARI"};
 
-/* A keyring whose keys are patterns. */
-static struct sherd_keyring example(void)
+/* A keyring whose keys are patterns; in secret memory, as all are. The caller frees it. */
+static struct sherd_keyring *example(void)
 {
-    struct sherd_keyring ring;
+    struct sherd_keyring *ring = sherd_secret_alloc(sizeof(*ring));
 
-    memset(&ring, 0, sizeof(ring));
-    ring.generation = 0x01020304;
-    ring.created_s = 1700000001;
-    ring.master_version = 5;
-    memset(ring.deployment.bytes, 0xde, 16);
-    memset(ring.tenant.bytes, 0x7e, 16);
+    assert_non_null(ring);
+    ring->generation = 0x01020304;
+    ring->created_s = 1700000001;
+    ring->fips = true;
+    ring->epoch = 6;
+    memset(ring->deployment.bytes, 0xde, 16);
+    memset(ring->tenant.bytes, 0x7e, 16);
     for (size_t i = 0; i < 4; i++) {
-        memset(ring.stores[i].compartment.bytes, 0xc0 + (int)i, 16);
-        memset(ring.stores[i].name.bytes, 0x40 + (int)i, 32);
-        memset(ring.stores[i].key.bytes, 0x60 + (int)i, 32);
-        ring.stores[i].version = i + 1;
+        memset(ring->stores[i].compartment.bytes, 0xc0 + (int)i, 16);
+        memset(ring->stores[i].name.bytes, 0x40 + (int)i, 32);
+        memset(ring->stores[i].key.bytes, 0x60 + (int)i, 32);
+        ring->stores[i].version = i + 1;
     }
-    (void)snprintf(ring.master_name, sizeof(ring.master_name), "default");
-    memset(ring.master.bytes, 0x33, 32);
-    memset(ring.ledger_seed, 0x44, 32);
+    ring->protections.count = 2;
+    ring->protections.list[0] = (struct sherd_protection_version){
+        .version = 1, .created_s = 1700000002, .loaded = true};
+    memset(ring->protections.list[0].key, 0x99, sizeof(ring->protections.list[0].key));
+    ring->protections.list[1] = (struct sherd_protection_version){
+        .version = 3, .created_s = 1700000003, .outside = true};
+    ring->master_count = 2;
+    ring->masters[0] = (struct sherd_master){.name = "default",
+                                             .version = 5,
+                                             .state = SHERD_MASTER_ACTIVE,
+                                             .generator = "openssl",
+                                             .store = "anchor",
+                                             .created_s = 1700000004,
+                                             .protection = 3,
+                                             .kept_bytes = 2,
+                                             .kept = {0xab, 0xcd}};
+    memset(ring->masters[0].kid.bytes, 0x1d, 16);
+    ring->masters[1] = (struct sherd_master){.name = "hash",
+                                             .version = 1,
+                                             .state = SHERD_MASTER_RETIRED,
+                                             .generator = "openssl",
+                                             .store = "stripe",
+                                             .args = "a=b",
+                                             .outside_id = "arn:x",
+                                             .created_s = 1700000005,
+                                             .protection = 1};
+    memset(ring->masters[1].kid.bytes, 0x2d, 16);
+    memset(ring->ledger_seed, 0x44, 32);
     return ring;
 }
 
@@ -36,21 +64,49 @@ static struct sherd_keyring example(void)
                                                                                 " 0008 000000000000000" n " " key_tag \
                                                                                 " 0020" HEX_X32(" 6" digit)
 
+/* Two protection keys: 68 bytes with a key, 33 without one, as it lies outside. */
+#define PROTECTIONS                                                                    \
+    " 32 0069 0044 01 0008 0000000000000001 02 0008 0000000000000000 03 0020" HEX_X32( \
+        " 99") " 04 0008 000000006553f102"                                             \
+               " 0021 01 0008 0000000000000003 02 0008 0000000000000001 04 0008 000000006553f103"
+
+/*
+ * "default" version 5, active, by "openssl" in "anchor", which keeps two bytes; "hash" version 1, retired, in "stripe".
+ */
+#define MASTERS                                                                                                       \
+    " 33 00cc 0061 01 0010" HEX_X16(                                                                                  \
+        " 1d") " 02 0007 64656661756c74 03 0008 0000000000000005"                                                     \
+               " 04 0008 0000000000000001 05 0007 6f70656e73736c 06 0006 616e63686f72"                                \
+               " 09 0008 000000006553f104 0a 0008 0000000000000003 0b 0002 abcd"                                      \
+               " 0067 01 0010" HEX_X16(" 2d") " 02 0004 68617368 03 0008 0000000000000001"                            \
+                                              " 04 0008 0000000000000002 05 0007 6f70656e73736c 06 0006 737472697065" \
+                                              " 07 0003 613d62 08 0005 61726e3a78"                                    \
+                                              " 09 0008 000000006553f105 0a 0008 0000000000000001"
+
 /* docs/format/vault.md, anchor/keyring, by hand */
 static const char golden[] =
-    "01 0010" HEX_X16(" de") " 02 0010" HEX_X16(" 7e") " 03 0008 000000006553f101" STORE("0a", "0b", "0c", "0d", "0",
+    "01 0010" HEX_X16(" de") " 02 0010" HEX_X16(" 7e") " 03 0008 000000006553f101 04 0008 0000000000000001"
+                                                       " 05 0008 0000000000000006" STORE("0a", "0b", "0c", "0d", "0",
                                                                                          "1")
-        STORE("14", "15", "16", "17", "1", "2") STORE("1e", "1f", "20", "21", "2", "3")
-            STORE("28", "29", "2a", "2b", "3", "4") " 32 0007 64656661756c74 33 0008 0000000000000005"
-                                                    " 34 0020" HEX_X32(" 33") " 3c 0020" HEX_X32(" 44");
+                                                           STORE("14", "15", "16", "17", "1", "2")
+                                                               STORE("1e", "1f", "20", "21", "2", "3")
+                                                                   STORE("28", "29", "2a", "2b", "3", "4")
+                                                                       PROTECTIONS MASTERS " 3c 0020" HEX_X32(" 44");
+
+/* The file of a keyring: the header, and what is sealed of 4096 bytes, salt, commitment and tag with it. */
+#define FILE_BYTES (16 + 24 + 32 + 4096 + 16)
 
 static int setup(void **state)
 {
     struct sherd_buf *file = test_calloc(1, sizeof(*file));
-    const struct sherd_keyring ring = example();
 
     *state = file;
-    return sherd_crypto_init() == SHERD_OK && sherd_keyring_seal(&ring, &root, file) == SHERD_OK ? 0 : -1;
+    if (sherd_crypto_init() != SHERD_OK)
+        return -1;
+    struct sherd_keyring *ring = example();
+    const enum sherd_err err = sherd_keyring_seal(ring, &root, file);
+    sherd_secret_free(ring);
+    return err == SHERD_OK ? 0 : -1;
 }
 
 static int teardown(void **state)
@@ -60,29 +116,92 @@ static int teardown(void **state)
     return 0;
 }
 
+static void assert_same_protection(const struct sherd_protection_version *a, const struct sherd_protection_version *b)
+{
+    assert_int_equal(a->version, b->version);
+    assert_int_equal(a->created_s, b->created_s);
+    assert_int_equal(a->outside, b->outside);
+    assert_int_equal(a->loaded, b->loaded);
+    assert_memory_equal(a->key, b->key, sizeof(a->key));
+}
+
+static void assert_same_master(const struct sherd_master *a, const struct sherd_master *b)
+{
+    assert_memory_equal(&a->kid, &b->kid, sizeof(a->kid));
+    assert_string_equal(a->name, b->name);
+    assert_int_equal(a->version, b->version);
+    assert_int_equal(a->state, b->state);
+    assert_string_equal(a->generator, b->generator);
+    assert_string_equal(a->store, b->store);
+    assert_string_equal(a->args, b->args);
+    assert_string_equal(a->outside_id, b->outside_id);
+    assert_int_equal(a->created_s, b->created_s);
+    assert_int_equal(a->protection, b->protection);
+    assert_int_equal(a->kept_bytes, b->kept_bytes);
+    assert_memory_equal(a->kept, b->kept, sizeof(a->kept));
+}
+
+static void assert_same_ring(const struct sherd_keyring *a, const struct sherd_keyring *b)
+{
+    assert_int_equal(a->generation, b->generation);
+    assert_int_equal(a->created_s, b->created_s);
+    assert_int_equal(a->fips, b->fips);
+    assert_int_equal(a->epoch, b->epoch);
+    assert_memory_equal(&a->deployment, &b->deployment, 16);
+    assert_memory_equal(&a->tenant, &b->tenant, 16);
+    for (size_t i = 0; i < 4; i++) {
+        assert_memory_equal(&a->stores[i].compartment, &b->stores[i].compartment, 16);
+        assert_memory_equal(a->stores[i].name.bytes, b->stores[i].name.bytes, 32);
+        assert_memory_equal(a->stores[i].key.bytes, b->stores[i].key.bytes, 32);
+        assert_int_equal(a->stores[i].version, b->stores[i].version);
+    }
+    assert_int_equal(a->protections.count, b->protections.count);
+    for (size_t i = 0; i < a->protections.count; i++)
+        assert_same_protection(&a->protections.list[i], &b->protections.list[i]);
+    assert_int_equal(a->master_count, b->master_count);
+    for (size_t i = 0; i < a->master_count; i++)
+        assert_same_master(&a->masters[i], &b->masters[i]);
+    assert_memory_equal(a->ledger_seed, b->ledger_seed, 32);
+}
+
+/* Open a file as the example's; it must be the example. */
 static enum sherd_err open_file(struct sherd_span file)
 {
-    const struct sherd_keyring expected = example();
-    struct sherd_keyring ring;
-    const enum sherd_err err = sherd_keyring_open(file, &root, &expected.deployment, &ring);
+    struct sherd_keyring *expected = example();
+    struct sherd_keyring *ring = sherd_secret_alloc(sizeof(*ring));
 
-    if (err == SHERD_OK) {
-        assert_int_equal(ring.generation, expected.generation);
-        assert_int_equal(ring.created_s, expected.created_s);
-        assert_memory_equal(ring.deployment.bytes, expected.deployment.bytes, 16);
-        assert_memory_equal(ring.tenant.bytes, expected.tenant.bytes, 16);
-        for (size_t i = 0; i < 4; i++) {
-            assert_memory_equal(ring.stores[i].compartment.bytes, expected.stores[i].compartment.bytes, 16);
-            assert_memory_equal(ring.stores[i].name.bytes, expected.stores[i].name.bytes, 32);
-            assert_memory_equal(ring.stores[i].key.bytes, expected.stores[i].key.bytes, 32);
-            assert_int_equal(ring.stores[i].version, expected.stores[i].version);
-        }
-        assert_string_equal(ring.master_name, expected.master_name);
-        assert_int_equal(ring.master_version, expected.master_version);
-        assert_memory_equal(ring.master.bytes, expected.master.bytes, 32);
-        assert_memory_equal(ring.ledger_seed, expected.ledger_seed, 32);
-    }
+    assert_non_null(ring);
+    const enum sherd_err err = sherd_keyring_open(file, &root, &expected->deployment, ring);
+    if (err == SHERD_OK)
+        assert_same_ring(ring, expected);
+    sherd_secret_free(ring);
+    sherd_secret_free(expected);
     return err;
+}
+
+/* Seal contents of any bytes, as somebody who has the root key could, and open them. */
+static enum sherd_err open_contents(const uint8_t *plain, size_t plain_bytes)
+{
+    struct sherd_buf file = {0};
+    uint8_t context[32];
+
+    assert_ok(sherd_buf_append(&file, hex_read("53485244 52494e47 0001 0001 01020304", context, sizeof(context))));
+    memset(context, 0xde, 16);
+    memcpy(context + 16, file.data, 16);
+    assert_ok(sherd_aead_seal(root.bytes, sherd_span_of(context, 32), sherd_span_of(plain, plain_bytes), &file));
+    const enum sherd_err err = open_file(sherd_buf_span(&file));
+    sherd_buf_done(&file);
+    return err;
+}
+
+/* The example's contents, as they are sealed: 4096 bytes. */
+static size_t contents(uint8_t plain[static 8192])
+{
+    const struct sherd_span tlv = hex_read(golden, plain + 4, 8192 - 4);
+
+    sherd_put_u32(plain, (uint32_t)tlv.len);
+    memset(plain + 4 + tlv.len, 0, 8192 - 4 - tlv.len);
+    return tlv.len;
 }
 
 static void test_anchor_keyring_seal__writes_the_documented_bytes(void **state)
@@ -90,27 +209,78 @@ static void test_anchor_keyring_seal__writes_the_documented_bytes(void **state)
     const struct sherd_buf *file = *state;
     struct sherd_buf plain = {0};
     uint8_t context[32];
-    uint8_t block[1024];
+    uint8_t expected[8192];
 
-    assert_int_equal(file->len, SHERD_KEYRING_BYTES);
-    assert_int_equal(file->len, 16 + 24 + 32 + 1024 + 16);
-    assert_memory_equal(file->data, hex_read("53485244 52494e47 0001 0001 01020304", block, sizeof(block)).data, 16);
+    assert_int_equal(file->len, FILE_BYTES);
+    assert_memory_equal(file->data, hex_read("53485244 52494e47 0001 0001 01020304", expected, 16).data, 16);
     memset(context, 0xde, 16);
     memcpy(context + 16, file->data, 16);
     assert_ok(sherd_aead_open(root.bytes, sherd_span_of(context, 32), sherd_span_of(file->data + 16, file->len - 16),
                               &plain));
-    assert_int_equal(plain.len, 1024);
-    const struct sherd_span expected = hex_read(golden, block, sizeof(block));
-    assert_int_equal(sherd_get_u16(plain.data), expected.len);
-    assert_memory_equal(plain.data + 2, expected.data, expected.len);
-    for (size_t i = 2 + expected.len; i < plain.len; i++)
-        assert_int_equal(plain.data[i], 0);
+    assert_int_equal(plain.len, 4096);
+    (void)contents(expected);
+    assert_memory_equal(plain.data, expected, 4096);
     sherd_buf_done(&plain);
+}
+
+static void test_anchor_keyring_seal__grows_by_whole_pages(void **state)
+{
+    struct sherd_keyring *ring = example();
+    struct sherd_keyring *again = sherd_secret_alloc(sizeof(*again));
+    size_t last = 0;
+
+    (void)state;
+    for (ring->master_count = 0; ring->master_count < SHERD_MASTERS_MAX; ring->master_count++) {
+        struct sherd_buf file = {0};
+        struct sherd_master *master = &ring->masters[ring->master_count];
+
+        assert_ok(sherd_keyring_seal(ring, &root, &file));
+        assert_int_equal((file.len - 16 - 24 - 32 - 16) % 4096 % 16, 0); /* less a tag for each 16 KiB */
+        assert_true(file.len >= last && file.len <= SHERD_KEYRING_BYTES_MAX);
+        last = file.len;
+        assert_ok(sherd_keyring_open(sherd_buf_span(&file), &root, &ring->deployment, again));
+        assert_same_ring(again, ring);
+        sherd_buf_done(&file);
+        *master = (struct sherd_master){.version = ring->master_count + 1,
+                                        .state = SHERD_MASTER_ACTIVE,
+                                        .name = "many",
+                                        .generator = "openssl",
+                                        .store = "anchor",
+                                        .created_s = 1,
+                                        .protection = 1,
+                                        .kept_bytes = 200};
+        memset(master->kept, (int)ring->master_count, master->kept_bytes);
+        assert_ok(sherd_random(master->kid.bytes, sizeof(master->kid.bytes)));
+    }
+    sherd_secret_free(ring);
+    sherd_secret_free(again);
+}
+
+static void test_anchor_keyring_seal__says_when_it_is_full(void **state)
+{
+    struct sherd_keyring *ring = example();
+    struct sherd_buf file = {0};
+
+    (void)state;
+    ring->master_count = SHERD_MASTERS_MAX;
+    for (size_t i = 0; i < ring->master_count; i++) {
+        ring->masters[i] = ring->masters[0];
+        ring->masters[i].version = i + 1;
+        ring->masters[i].kept_bytes = sizeof(ring->masters[i].kept);
+        memset(ring->masters[i].args, 'a', sizeof(ring->masters[i].args) - 1);
+    }
+    assert_err(SHERD_ERR_LIMIT, sherd_keyring_seal(ring, &root, &file));
+    sherd_buf_done(&file);
+    sherd_secret_free(ring);
 }
 
 static void test_anchor_keyring_open__gives_all_of_it_back(void **state)
 {
+    uint8_t plain[8192];
+
     assert_ok(open_file(sherd_buf_span(*state)));
+    (void)contents(plain);
+    assert_ok(open_contents(plain, 4096));
 }
 
 static void test_anchor_keyring_open__refuses_every_changed_byte(void **state)
@@ -139,46 +309,138 @@ static void test_anchor_keyring_open__refuses_every_other_length(void **state)
     assert_err(SHERD_ERR_TAMPERED, open_file(sherd_buf_span(file)));
 }
 
+/* Who has the root key but not this format, or an older one: what is not canonical is refused behind the tag too. */
+static void test_anchor_keyring_open__has_one_encoding(void **state)
+{
+    uint8_t plain[8192];
+    const size_t len = contents(plain);
+
+    (void)state;
+    assert_err(SHERD_ERR_TAMPERED, open_contents(plain, 8192)); /* padded further than it must be */
+    assert_err(SHERD_ERR_TAMPERED, open_contents(plain, 4095));
+    assert_err(SHERD_ERR_TAMPERED, open_contents(plain, 0));
+    plain[4 + len] = 1;
+    assert_err(SHERD_ERR_TAMPERED, open_contents(plain, 4096));
+    plain[4 + len] = 0;
+    plain[4095] = 1;
+    assert_err(SHERD_ERR_TAMPERED, open_contents(plain, 4096));
+    plain[4095] = 0;
+    for (size_t other = 0; other < 6000; other += other == len - 1 ? 2 : 1) {
+        sherd_put_u32(plain, (uint32_t)other);
+        assert_err(SHERD_ERR_TAMPERED, open_contents(plain, 4096));
+    }
+}
+
+/* The first place of a byte sequence in the example's contents. */
+static uint8_t *place_of(uint8_t plain[static 8192], const char *hex)
+{
+    uint8_t block[64];
+    const struct sherd_span sought = hex_read(hex, block, sizeof(block));
+    uint8_t *found = memmem(plain, 4096, sought.data, sought.len);
+
+    assert_non_null(found);
+    return found;
+}
+
+static void test_anchor_keyring_open__refuses_what_makes_no_sense(void **state)
+{
+    static const struct {
+        const char *what;
+        const char *at;
+        size_t offset;
+        uint8_t value;
+    } changes[] = {
+        {"fips is no flag", "04 0008 0000000000000001 05", 10, 2},
+        {"epoch 0", "05 0008 0000000000000006", 10, 0},
+        {"store key version 0", "0c 0008 0000000000000001", 10, 0},
+        {"protection keys do not ascend", "0021 01 0008 0000000000000003", 12, 1},
+        {"a key in the keyring that lies outside", "02 0008 0000000000000000 03", 10, 1},
+        {"none that lies here", "02 0008 0000000000000001 04", 10, 0},
+        {"master key version 0", "03 0008 0000000000000005", 10, 0},
+        {"no state", "04 0008 0000000000000001 05 0007", 10, 0},
+        {"a state too many", "04 0008 0000000000000001 05 0007", 10, 4},
+        {"no name", "02 0007 64656661756c74", 3, 'D'},
+        {"names do not ascend", "02 0007 64656661756c74", 3, 'i'},
+        {"protection 0", "0a 0008 0000000000000003", 10, 0},
+        {"a list that is too short", "33 00cc", 2, 0xcb},
+        {"an item that is too long", "0067 01 0010", 1, 0x68},
+        {"another deployment", "01 0010 dede", 3, 0xdf},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SHERD_COUNT_OF(changes); i++) {
+        uint8_t plain[8192];
+
+        (void)contents(plain);
+        place_of(plain, changes[i].at)[changes[i].offset] = changes[i].value;
+        if (open_contents(plain, 4096) != SHERD_ERR_TAMPERED)
+            fail_msg("%s", changes[i].what);
+    }
+}
+
 static void test_anchor_keyring_open__needs_its_root_key_and_deployment(void **state)
 {
     const struct sherd_buf *file = *state;
-    const struct sherd_uuid deployment = example().deployment;
+    struct sherd_keyring *ring = example();
+    const struct sherd_uuid deployment = ring->deployment;
     struct sherd_root_key other_root = root;
     struct sherd_uuid other = deployment;
-    struct sherd_keyring ring;
 
     other_root.bytes[31] ^= 1;
     other.bytes[0] ^= 1;
-    assert_err(SHERD_ERR_TAMPERED, sherd_keyring_open(sherd_buf_span(file), &other_root, &deployment, &ring));
-    assert_err(SHERD_ERR_TAMPERED, sherd_keyring_open(sherd_buf_span(file), &root, &other, &ring));
+    assert_err(SHERD_ERR_TAMPERED, sherd_keyring_open(sherd_buf_span(file), &other_root, &deployment, ring));
+    assert_err(SHERD_ERR_TAMPERED, sherd_keyring_open(sherd_buf_span(file), &root, &other, ring));
+    sherd_secret_free(ring);
 }
 
 static void test_anchor_keyring_generate__draws_each_key_anew(void **state)
 {
-    struct sherd_keyring rings[2];
+    struct sherd_keyring *rings[2];
     const uint8_t *keys[2 * 10];
     size_t count = 0;
 
     (void)state;
     for (size_t r = 0; r < 2; r++) {
-        assert_ok(sherd_keyring_generate(&rings[r]));
-        assert_int_equal(rings[r].generation, 1);
-        assert_int_equal(rings[r].master_version, 1);
-        assert_string_equal(rings[r].master_name, "default");
-        assert_true(rings[r].created_s > 1700000000);
+        rings[r] = sherd_secret_alloc(sizeof(*rings[r]));
+        assert_non_null(rings[r]);
+        assert_ok(sherd_keyring_generate(rings[r]));
+        assert_int_equal(rings[r]->generation, 1);
+        assert_int_equal(rings[r]->epoch, 1);
+        assert_int_equal(rings[r]->master_count, 0);
+        assert_int_equal(rings[r]->protections.count, 1);
+        assert_true(rings[r]->created_s > 1700000000);
         for (size_t i = 0; i < 4; i++) {
-            assert_int_equal(rings[r].stores[i].version, 1);
-            keys[count++] = rings[r].stores[i].name.bytes;
-            keys[count++] = rings[r].stores[i].key.bytes;
+            assert_int_equal(rings[r]->stores[i].version, 1);
+            keys[count++] = rings[r]->stores[i].name.bytes;
+            keys[count++] = rings[r]->stores[i].key.bytes;
         }
-        keys[count++] = rings[r].master.bytes;
-        keys[count++] = rings[r].ledger_seed;
+        keys[count++] = rings[r]->protections.list[0].key;
+        keys[count++] = rings[r]->ledger_seed;
     }
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < i; k++)
             assert_memory_not_equal(keys[i], keys[k], 32);
-    assert_memory_not_equal(rings[0].deployment.bytes, rings[1].deployment.bytes, 16);
-    assert_memory_not_equal(rings[0].deployment.bytes, rings[0].tenant.bytes, 16);
+    assert_memory_not_equal(&rings[0]->deployment, &rings[1]->deployment, 16);
+    assert_memory_not_equal(&rings[0]->deployment, &rings[0]->tenant, 16);
+    for (size_t r = 0; r < 2; r++)
+        sherd_secret_free(rings[r]);
+}
+
+static void test_anchor_keyring_active__is_the_highest_that_wraps(void **state)
+{
+    struct sherd_keyring *ring = example();
+
+    (void)state;
+    assert_ptr_equal(sherd_keyring_active(ring, "default"), &ring->masters[0]);
+    assert_null(sherd_keyring_active(ring, "hash"));
+    assert_null(sherd_keyring_active(ring, "defaul"));
+    assert_ptr_equal(sherd_keyring_master(ring, &ring->masters[1].kid), &ring->masters[1]);
+    ring->masters[1] = ring->masters[0];
+    ring->masters[1].version = 6;
+    assert_ptr_equal(sherd_keyring_active(ring, "default"), &ring->masters[1]);
+    ring->masters[1].state = SHERD_MASTER_RETIRED;
+    assert_ptr_equal(sherd_keyring_active(ring, "default"), &ring->masters[0]);
+    sherd_secret_free(ring);
 }
 
 #define ring_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -187,11 +449,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ring_test(test_anchor_keyring_seal__writes_the_documented_bytes),
+        ring_test(test_anchor_keyring_seal__grows_by_whole_pages),
+        ring_test(test_anchor_keyring_seal__says_when_it_is_full),
         ring_test(test_anchor_keyring_open__gives_all_of_it_back),
         ring_test(test_anchor_keyring_open__refuses_every_changed_byte),
         ring_test(test_anchor_keyring_open__refuses_every_other_length),
+        ring_test(test_anchor_keyring_open__has_one_encoding),
+        ring_test(test_anchor_keyring_open__refuses_what_makes_no_sense),
         ring_test(test_anchor_keyring_open__needs_its_root_key_and_deployment),
-        cmocka_unit_test(test_anchor_keyring_generate__draws_each_key_anew),
+        ring_test(test_anchor_keyring_generate__draws_each_key_anew),
+        ring_test(test_anchor_keyring_active__is_the_highest_that_wraps),
     };
 
     return cmocka_run_group_tests_name("anchor_keyring", tests, NULL, NULL);

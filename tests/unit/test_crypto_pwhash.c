@@ -60,6 +60,30 @@ static void test_crypto_pwhash__every_input_of_scrypt_counts(void **state)
     assert_every_input_counts(&least);
 }
 
+static void test_crypto_pwhash__every_input_of_pbkdf2_counts(void **state)
+{
+    const struct sherd_pwhash_params params = {SHERD_PWHASH_PBKDF2, 100000, 1, 1};
+    const struct sherd_pwhash_params costlier = {SHERD_PWHASH_PBKDF2, 100001, 1, 1};
+    const struct sherd_pwhash_params bad[] = {
+        {SHERD_PWHASH_PBKDF2, 99999, 1, 1},  {SHERD_PWHASH_PBKDF2, 10000001, 1, 1},
+        {SHERD_PWHASH_PBKDF2, 100000, 2, 1}, {SHERD_PWHASH_PBKDF2, 100000, 1, 2},
+        {SHERD_PWHASH_PBKDF2, 100000, 0, 1}, {SHERD_PWHASH_PBKDF2, 100000, 1, 0}};
+    const struct sherd_pwhash_params approved = sherd_pwhash_approved();
+    uint8_t out[4][32];
+
+    (void)state;
+    assert_true(approved.alg == SHERD_PWHASH_PBKDF2 && sherd_pwhash_supported(&approved));
+    assert_int_equal(run(&params, "passphrase", SALT, out[0], 32), SHERD_OK);
+    assert_int_equal(run(&params, "passphrasf", SALT, out[1], 32), SHERD_OK);
+    assert_int_equal(run(&params, "passphrase", SALT "g", out[2], 32), SHERD_OK);
+    assert_int_equal(run(&costlier, "passphrase", SALT, out[3], 32), SHERD_OK);
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < i; j++)
+            assert_memory_not_equal(out[i], out[j], 32);
+    for (size_t i = 0; i < SHERD_COUNT_OF(bad); i++)
+        assert_int_equal(run(&bad[i], "passphrase", SALT, out[0], 32), SHERD_ERR_INVALID);
+}
+
 static void test_crypto_pwhash__every_input_of_argon2id_counts(void **state)
 {
     uint8_t out[32];
@@ -128,6 +152,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crypto_pwhash__every_input_of_scrypt_counts),
         cmocka_unit_test(test_crypto_pwhash__every_input_of_argon2id_counts),
+        cmocka_unit_test(test_crypto_pwhash__every_input_of_pbkdf2_counts),
         cmocka_unit_test(test_crypto_pwhash__the_default_can_be_computed),
         cmocka_unit_test(test_crypto_pwhash__refuses_parameters_out_of_bounds),
         cmocka_unit_test(test_crypto_pwhash__refuses_short_salts_and_odd_sizes),

@@ -49,6 +49,26 @@ static void test_envelope_context_scope__is_the_documented_one(void **state)
                                   " 09 0008 0000000000000001");
 }
 
+/* What a wrapped entity key, a derived one, and the key that wraps record keys are bound to beside the scope. */
+static void test_envelope_context_wrap__is_the_documented_one(void **state)
+{
+    const struct sherd_scope scope = example_scope();
+    struct sherd_context context;
+    struct sherd_ref master;
+
+    (void)state;
+    memset(master.bytes, 0x5a, 16);
+    sherd_context_of_wrap(&scope, SHERD_FOR_ENTITY_KEY, 0, 0, &master, 9, &context);
+    assert_golden(&context, SCOPE " 06 0008 0001000100000000 07 0008 0000000000000007 08 0008 0000000000000012"
+                                  " 09 0008 0000000000000000 0a 0010" HEX_X16(" 5a") " 0d 0008 0000000000000009");
+    sherd_context_of_wrap(&scope, SHERD_FOR_DERIVED_KEY, 0, 0, &master, 0, &context);
+    assert_golden(&context, SCOPE " 06 0008 0001000100000000 07 0008 0000000000000007 08 0008 0000000000000016"
+                                  " 09 0008 0000000000000000 0a 0010" HEX_X16(" 5a") " 0d 0008 0000000000000000");
+    sherd_context_of_wrap(&scope, SHERD_FOR_WRAPPING_KEY, 3, 7, NULL, 9, &context);
+    assert_golden(&context, SCOPE " 06 0008 0001000100000003 07 0008 0000000000000007 08 0008 0000000000000013"
+                                  " 09 0008 0000000000000007 0d 0008 0000000000000009");
+}
+
 static void test_envelope_context_entry__is_the_documented_one(void **state)
 {
     struct sherd_uuid deployment;
@@ -95,6 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_envelope_context_scope__is_the_documented_one),
+        cmocka_unit_test(test_envelope_context_wrap__is_the_documented_one),
         cmocka_unit_test(test_envelope_context_entry__is_the_documented_one),
         cmocka_unit_test(test_envelope_context_scope__binds_each_part),
     };

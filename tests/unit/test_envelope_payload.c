@@ -623,6 +623,7 @@ static void test_envelope_payload_encode__has_room_for_the_longest_of_each_kind(
     struct sherd_map map = {.version = 1, .attributes = sherd_span_of(attributes, sizeof(attributes))};
     struct sherd_entity_key_entry entity_key = {.version = 1};
     struct sherd_collection_entry collection = {.rules = {.versions_kept = UINT32_MAX}};
+    const struct sherd_pin pin = {.version = 1, .has_idempotency = true};
     enum sherd_kind kind;
     size_t bytes = 0;
 
@@ -634,10 +635,13 @@ static void test_envelope_payload_encode__has_room_for_the_longest_of_each_kind(
     assert_true(bytes + 2 <= SHERD_PAYLOAD_BYTES_MAX);
     memset(entity_key.entity_id, 'e', SHERD_ENTITY_BYTES_MAX);
     assert_int_equal(sherd_entity_key_encode(&entity_key, block, &bytes), SHERD_OK);
-    assert_true(bytes + 2 <= 320);
+    assert_true(bytes + 2 <= 384);
     memset(collection.rules.name, 'n', SHERD_COLLECTION_NAME_BYTES_MAX);
+    memset(collection.rules.master_key, 'm', sizeof(collection.rules.master_key) - 1);
     assert_int_equal(sherd_collection_encode(&collection, block, &bytes), SHERD_OK);
-    assert_true(bytes + 2 <= 192);
+    assert_true(bytes + 2 <= 256);
+    assert_int_equal(sherd_pin_encode(&pin, block, &bytes), SHERD_OK);
+    assert_true(bytes + 2 <= 352);
 }
 
 static void test_envelope_payload_collection_name__takes_only_plain_names(void **state)

@@ -322,6 +322,18 @@ static bool run_scrypt(struct record *record)
            same(expected, out, expected.len);
 }
 
+static bool run_pbkdf2_sha256(struct record *record)
+{
+    const struct sherd_pwhash_params params = {SHERD_PWHASH_PBKDF2, number_of(record, "iterations"), 1, 1};
+    const struct sherd_span expected = bytes_of(record, "out");
+    uint8_t out[64];
+
+    return expected.len <= sizeof(out) &&
+           sherd_pbkdf2(&params, bytes_of(record, "passphrase"), bytes_of(record, "salt"), out, expected.len) ==
+               SHERD_OK &&
+           same(expected, out, expected.len);
+}
+
 static bool run_argon2id(struct record *record)
 {
     const struct sherd_pwhash_params params = {SHERD_PWHASH_ARGON2ID, number_of(record, "memory_kib"),
@@ -464,6 +476,7 @@ static const struct {
     {"ed25519-verify", run_ed25519_verify},
     {"ed25519-sign", run_ed25519_sign},
     {"scrypt", run_scrypt},
+    {"pbkdf2-sha256", run_pbkdf2_sha256},
     {"argon2id", run_argon2id},
     {"merkle", run_merkle},
 };
