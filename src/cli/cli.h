@@ -66,6 +66,9 @@ struct cli {
     const char *passphrase_file;
     const char *passphrase_fd;
     const char *key_file;
+    const char *user; /**< NULL for the vault's owner */
+    const char *user_key;
+    const char *user_passphrase_file;
     bool json;
     bool quiet;
     bool help;
@@ -122,6 +125,13 @@ struct cli_unseal {
  * @return SHERD_OK; SHERD_ERR_INVALID (options, or no terminal to ask on); SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err cli_unseal_read(const struct cli *cli, bool fresh, struct cli_unseal *out_unseal);
+
+/**
+ * Read the passphrase of a new user, of a file or as asked twice on the terminal, as out_secret->unseal.passphrase.
+ * @param[in] path  NULL: ask. @return as cli_unseal_read()
+ */
+SHERD_MUST_USE enum sherd_err cli_user_passphrase_read(const struct cli *cli, const char *path,
+                                                       struct cli_unseal *out_secret);
 
 /** Wipe and give back. */
 void cli_unseal_done(struct cli_unseal *unseal);

@@ -7,6 +7,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+
+enum { OPT_PAIR };
+
+static const struct cli_option options[] = {
+    [OPT_PAIR] = {"pair", 0, NULL, "write the key pair of a user: FILE and FILE.pub"},
+    {0},
+};
 
 static enum sherd_err create_file(const char *path, struct sherd_span text)
 {
@@ -35,8 +44,43 @@ static void done_text(struct cli *cli, const char *path)
     cli_print(": keep it outside the vault, and a copy in a safe place\n");
 }
 
+/* A user's key pair: the private half in the file, the public one beside it. */
+static enum sherd_err run_pair(struct cli *cli)
+{
+    SHERD_CLEANUP(cli_secret_freep) uint8_t *block = sherd_secret_alloc(SHERD_USER_KEY_TEXT_BYTES);
+    uint8_t public_block[SHERD_USER_PUBLIC_TEXT_BYTES];
+    struct sherd_buf text = {0};
+    struct sherd_buf public_text = sherd_buf_borrow(public_block, sizeof(public_block));
+    const char *path = cli->operands[0];
+    char public_path[PATH_MAX];
+
+    if (block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_ENSURE(snprintf(public_path, sizeof(public_path), "%s.pub", path) < (int)sizeof(public_path),
+                 SHERD_ERR_INVALID, "the name of the file is too long");
+    text = sherd_buf_borrow(block, SHERD_USER_KEY_TEXT_BYTES);
+    SHERD_TRY(sherd_user_key_new(&text, &public_text));
+    SHERD_TRY(create_file(path, sherd_buf_span(&text)));
+    const enum sherd_err err = create_file(public_path, sherd_buf_span(&public_text));
+    if (err != SHERD_OK) {
+        (void)unlink(path); /* ours: O_EXCL made it */
+        return err;
+    }
+    if (cli->json)
+        return cli_json_print("",
+                              json_pack("{s:o, s:o}", "user_key", cli_json_bytes(sherd_span_str(path)), "public_key",
+                                        cli_json_bytes(sherd_span_str(public_path))),
+                              "\n");
+    if (!cli->quiet)
+        cli_print("%.*s", (int)public_text.len, (const char *)public_text.data);
+    return SHERD_OK;
+}
+
 static enum sherd_err run(struct cli *cli)
 {
+    if (cli_value(cli, OPT_PAIR) != NULL)
+        return run_pair(cli);
+
     SHERD_CLEANUP(cli_secret_freep) uint8_t *block = sherd_secret_alloc(SHERD_KEY_FILE_TEXT_BYTES);
     const char *path = cli->operands[0];
     struct sherd_buf text = {0};
@@ -59,7 +103,10 @@ const struct cli_command cmd_keygen = {
     .name = "keygen",
     .operands = "FILE",
     .summary = "write a new key file, which its owner alone can read",
-    .notes = "A vault made with `sherd init --key-file FILE` opens with that file and nothing else.",
+    .notes =
+        "A vault made with `sherd init --key-file FILE` opens with that file and nothing else. With --pair, FILE is a\n"
+        "user's private key, and FILE.pub, which is printed, what `sherd user create --public-key` takes.",
+    .options = options,
     .operand_min = 1,
     .operand_max = 1,
     .run = run,

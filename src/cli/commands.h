@@ -27,6 +27,9 @@ extern const struct cli_command cmd_key;
 extern const struct cli_command cmd_entity;
 extern const struct cli_command cmd_rekey;
 extern const struct cli_command cmd_epoch;
+extern const struct cli_command cmd_encrypt_existing;
+extern const struct cli_command cmd_user;
+extern const struct cli_command cmd_secret;
 extern const struct cli_command cmd_help;
 extern const struct cli_command cmd_version;
 

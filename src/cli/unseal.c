@@ -100,17 +100,17 @@ static size_t without_newline(const uint8_t *block, size_t len)
     return len > 0 && block[len - 1] == '\n' ? len - 1 : len;
 }
 
-static enum sherd_err ask_passphrase(bool fresh, uint8_t *block, size_t *out_len)
+static enum sherd_err ask_passphrase(const char *prompt, bool fresh, const char *otherwise, uint8_t *block,
+                                     size_t *out_len)
 {
     SHERD_CLEANUP(cli_fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     uint8_t *again = block + SECRET_BYTES;
     size_t len = 0;
     size_t again_len = 0;
 
-    SHERD_ENSURE(
-        tty >= 0, SHERD_ERR_INVALID,
-        "no passphrase: there is no terminal to ask on; give --passphrase-file, --passphrase-fd or --key-file");
-    SHERD_TRY(ask(tty, fresh ? "New passphrase: " : "Passphrase: ", block, &len));
+    if (tty < 0)
+        return sherd_fail(SHERD_ERR_INVALID, "no passphrase: there is no terminal to ask on; give %s", otherwise);
+    SHERD_TRY(ask(tty, prompt, block, &len));
     len = without_newline(block, len);
     if (fresh) {
         SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the passphrase is empty");
@@ -120,6 +120,16 @@ static enum sherd_err ask_passphrase(bool fresh, uint8_t *block, size_t *out_len
                      "the two passphrases differ: nothing was done");
     }
     *out_len = len;
+    return SHERD_OK;
+}
+
+/* A passphrase without its newline. */
+static enum sherd_err check_passphrase(const uint8_t *block, size_t len, struct sherd_span *out_passphrase)
+{
+    len = without_newline(block, len);
+    SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the passphrase is empty");
+    SHERD_ENSURE(len <= SHERD_PASSPHRASE_BYTES_MAX, SHERD_ERR_INVALID, "the passphrase is longer than 1024 bytes");
+    *out_passphrase = sherd_span_of(block, len);
     return SHERD_OK;
 }
 
@@ -150,12 +160,61 @@ enum sherd_err cli_unseal_read(const struct cli *cli, bool fresh, struct cli_uns
     else if (cli->passphrase_fd != NULL)
         SHERD_TRY(read_passphrase_fd(cli, out_unseal->block, &len));
     else
-        SHERD_TRY(ask_passphrase(fresh, out_unseal->block, &len));
-    len = without_newline(out_unseal->block, len);
-    SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the passphrase is empty");
-    SHERD_ENSURE(len <= SHERD_PASSPHRASE_BYTES_MAX, SHERD_ERR_INVALID, "the passphrase is longer than 1024 bytes");
-    out_unseal->unseal.passphrase = sherd_span_of(out_unseal->block, len);
+        SHERD_TRY(ask_passphrase(fresh ? "New passphrase: " : "Passphrase: ", fresh,
+                                 "--passphrase-file, --passphrase-fd or --key-file", out_unseal->block, &len));
+    return check_passphrase(out_unseal->block, len, &out_unseal->unseal.passphrase);
+}
+
+enum sherd_err cli_user_passphrase_read(const struct cli *cli, const char *path, struct cli_unseal *out_secret)
+{
+    size_t len = 0;
+
+    out_secret->block = sherd_secret_alloc(2 * SECRET_BYTES);
+    if (out_secret->block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    if (path != NULL)
+        SHERD_TRY(read_secret_file(cli, path, "passphrase file", out_secret->block, &len));
+    else
+        SHERD_TRY(ask_passphrase("New user's passphrase: ", true, "--new-passphrase-file or --public-key",
+                                 out_secret->block, &len));
+    return check_passphrase(out_secret->block, len, &out_secret->unseal.passphrase);
+}
+
+static enum sherd_err check_user(const struct cli *cli)
+{
+    const bool by_key = cli->user_key != NULL;
+    const bool by_passphrase = cli->user_passphrase_file != NULL;
+
+    SHERD_ENSURE(cli->user != NULL || (!by_key && !by_passphrase), SHERD_ERR_INVALID,
+                 "--user-key and --user-passphrase-file need --user");
+    SHERD_ENSURE(!by_key || !by_passphrase, SHERD_ERR_INVALID, "give one of --user-key and --user-passphrase-file");
+    SHERD_ENSURE(cli->user == NULL || strcmp(cli->user, SHERD_USER_OWNER) != 0 || (!by_key && !by_passphrase),
+                 SHERD_ERR_INVALID, "the vault's owner needs no key or passphrase but the vault's");
     return SHERD_OK;
+}
+
+/* What shows that it is the user of the command line. */
+static enum sherd_err read_user(const struct cli *cli, struct cli_unseal *out_user)
+{
+    size_t len = 0;
+
+    if (cli->user == NULL || strcmp(cli->user, SHERD_USER_OWNER) == 0)
+        return SHERD_OK;
+    out_user->block = sherd_secret_alloc(2 * SECRET_BYTES);
+    if (out_user->block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    if (cli->user_key != NULL) {
+        SHERD_TRY(read_secret_file(cli, cli->user_key, "user's key file", out_user->block, &len));
+        SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the user's key file is empty");
+        out_user->unseal.key_file = sherd_span_of(out_user->block, len);
+        return SHERD_OK;
+    }
+    if (cli->user_passphrase_file != NULL)
+        SHERD_TRY(read_secret_file(cli, cli->user_passphrase_file, "user's passphrase file", out_user->block, &len));
+    else
+        SHERD_TRY(ask_passphrase("User's passphrase: ", false, "--user-key or --user-passphrase-file", out_user->block,
+                                 &len));
+    return check_passphrase(out_user->block, len, &out_user->unseal.passphrase);
 }
 
 void cli_unseal_done(struct cli_unseal *unseal)
@@ -180,12 +239,17 @@ static enum sherd_err check_vault(const char *path)
 enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
 {
     SHERD_CLEANUP(cli_unseal_done) struct cli_unseal unseal = {0};
-    const struct sherd_vault_open_options options = {.read_only = read_only};
+    SHERD_CLEANUP(cli_unseal_done) struct cli_unseal user = {0};
+    struct sherd_vault_open_options options = {.read_only = read_only, .user = cli->user};
     const char *path = NULL;
 
     SHERD_TRY(cli_vault_path(cli, &path));
     SHERD_TRY(check_vault(path));
+    SHERD_TRY(check_user(cli));
     SHERD_TRY(cli_unseal_read(cli, false, &unseal));
+    SHERD_TRY(read_user(cli, &user));
+    options.user_passphrase = user.unseal.passphrase;
+    options.user_key = user.unseal.key_file;
     return sherd_vault_open(path, &unseal.unseal, &options, out_vault);
 }
 

@@ -76,13 +76,13 @@ static enum sherd_err parse_text(const char *prefix, struct sherd_span text, con
 
 enum sherd_err sherd_credential_parse_private(struct sherd_span text, struct sherd_credential_seed *out_seed)
 {
-    return parse_text(PRIVATE_PREFIX, text, "the user's key is not one that `sherd keygen --user` made",
+    return parse_text(PRIVATE_PREFIX, text, "the user's key is not one that `sherd keygen --pair` made",
                       out_seed->bytes);
 }
 
 enum sherd_err sherd_credential_parse_public(struct sherd_span text, uint8_t out_public[SHERD_SIGN_PUBLIC_SIZE])
 {
-    return parse_text(PUBLIC_PREFIX, text, "the public key is not one that `sherd keygen --user` made", out_public);
+    return parse_text(PUBLIC_PREFIX, text, "the public key is not one that `sherd keygen --pair` made", out_public);
 }
 
 enum sherd_err sherd_user_key_new(struct sherd_buf *out_private, struct sherd_buf *out_public)
