@@ -124,6 +124,7 @@ enum sherd_err sherd_entity_each(struct sherd_vault *vault, const char *collecti
 
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(visit != NULL, SHERD_ERR_INVALID, "somebody must be told of the entities");
+    SHERD_TRY(sherd_vault_check_maintains(vault));
     if (collection != NULL)
         SHERD_TRY(sherd_vault_collection(vault, collection, &only));
     struct page *page = sherd_alloc(sizeof(*page));
