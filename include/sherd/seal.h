@@ -49,6 +49,7 @@ struct sherd_unseal;
 
 /** What opens a seal. */
 enum sherd_seal_kind {
+    SHERD_SEAL_UNKNOWN = 0, /**< none that this version knows */
     SHERD_SEAL_PASSPHRASE = 1,
     SHERD_SEAL_KEY_FILE = 2,
     SHERD_SEAL_SHARES = 3, /**< any threshold of the shares */
@@ -63,6 +64,9 @@ struct sherd_shares_options {
     bool copies;                /**< each one opens alone */
     const char *const *holders; /**< count names, no two the same; NULL, or "" for one, if a share has none */
 };
+
+/** Check how shares are to be made, before anything is. @return SHERD_OK; SHERD_ERR_INVALID */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_shares_options_check(const struct sherd_shares_options *options);
 
 /** A share as it is given out. All of it is borrowed until the call that is told of it returns. */
 struct sherd_share_given {
@@ -84,7 +88,7 @@ typedef enum sherd_err sherd_share_give_fn(void *arg, const struct sherd_share_g
 /** A seal, as anybody sees it who can read the vault's directory: nothing of it is verified. */
 struct sherd_seal_info {
     unsigned number;
-    enum sherd_seal_kind kind; /**< 0 if the file is no seal that this version knows */
+    enum sherd_seal_kind kind; /**< SHERD_SEAL_UNKNOWN if the file is no seal */
     char text[32];             /**< "passphrase (scrypt)", "key file", "3 of 5 shares", "2 parts", "unknown" */
     unsigned count;            /**< of shares; 0 for other kinds, and so on */
     unsigned threshold;

@@ -653,15 +653,18 @@ static enum sherd_err load(struct sherd_entities *entities, const struct sherd_e
 
 /*
  * Hold the key of a pin for reading, loading it first where it must; the caller unlocks on SHERD_OK. Another may take
- * the slot between loading and locking, so it is tried again.
+ * the slot between loading and locking, so it is tried again. What was just loaded is as good as a look at that moment,
+ * however often the notice is raised.
  */
 static enum sherd_err acquire(struct sherd_entities *entities, const struct sherd_pin *pin,
                               const struct sherd_hmac_key **out_wrapping)
 {
-    for (unsigned tries = 0; tries < SHERD_ENTITIES_TRIES_MAX; tries++) {
-        const struct sherd_entities_stamp now = sherd_entities_now(entities);
-        const struct key_slot *slot = &entities->keys[key_slot_of(pin)];
+    const struct key_slot *slot = &entities->keys[key_slot_of(pin)];
+    struct sherd_entities_stamp now;
 
+    for (unsigned tries = 0; tries < SHERD_ENTITIES_TRIES_MAX; tries++) {
+        if (tries % 2 == 0)
+            now = sherd_entities_now(entities);
         (void)pthread_rwlock_rdlock(&entities->lock);
         if (holds(&slot->stamp, &now) && is_key_of(slot, pin)) {
             *out_wrapping = slot->wrapping;
@@ -786,13 +789,13 @@ enum sherd_err sherd_entities_up_to_date(struct sherd_entities *entities, const 
 
 /* --- checking ----------------------------------------------------------------------------------------------------- */
 
-/* An entity that is there must be found by its id, under one of the hash keys. */
+/* An entity that is there must be found by its id, under one of the hash keys: in the store, whatever is held. */
 static enum sherd_err check_found(struct sherd_entities *entities, const struct sherd_entity_key_entry *entry)
 {
-    struct sherd_ref entity;
+    struct sherd_entity_lookup lookup;
 
-    const enum sherd_err err = sherd_entities_find(entities, &entry->collection, entry->entity_id, &entity);
-    if (err == SHERD_ERR_NOT_FOUND || (err == SHERD_OK && !sherd_same_ref(&entity, &entry->entity)))
+    const enum sherd_err err = find_any(entities, &entry->collection, entry->entity_id, &lookup);
+    if (err == SHERD_ERR_NOT_FOUND || (err == SHERD_OK && !sherd_same_ref(&lookup.entity, &entry->entity)))
         return sherd_fail(SHERD_ERR_TAMPERED, "an entity is not found by its id: an entry was removed or changed");
     return err;
 }

@@ -258,7 +258,7 @@ enum sherd_seal_kind sherd_seal_kind_of(struct sherd_span file)
 
     if (sherd_seal_header_decode(file, &header) != SHERD_OK ||
         (!by_shares(header.kind) && decode_header(file, &header) != SHERD_OK))
-        return (enum sherd_seal_kind)0;
+        return SHERD_SEAL_UNKNOWN;
     return header.kind;
 }
 

@@ -45,7 +45,7 @@ SHERD_MUST_USE enum sherd_err sherd_seal_make(const struct sherd_root_key *root,
 SHERD_MUST_USE enum sherd_err sherd_seal_open(struct sherd_span file, const struct sherd_unseal *unseal,
                                               struct sherd_root_key *out_root, struct sherd_uuid *out_deployment);
 
-/** What opens it; 0 if the file is no seal. */
+/** What opens it; SHERD_SEAL_UNKNOWN if the file is no seal. */
 enum sherd_seal_kind sherd_seal_kind_of(struct sherd_span file);
 
 /** What seals: "passphrase (scrypt)", "key file", "3 of 5 shares" ... into 32 bytes; "unknown" if it is no seal. */
@@ -73,9 +73,6 @@ struct sherd_shares_seal {
  * @return SHERD_OK; SHERD_ERR_INVALID (the detail counts shares and lines); SHERD_ERR_UNSUPPORTED; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_shares_parse(struct sherd_span text, struct sherd_shares *out_shares);
-
-/** Check what is asked for. @return SHERD_OK; SHERD_ERR_INVALID */
-SHERD_MUST_USE enum sherd_err sherd_shares_options_check(const struct sherd_shares_options *options);
 
 /**
  * Seal a root key by shares.

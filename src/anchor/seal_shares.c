@@ -78,8 +78,7 @@ enum sherd_err sherd_shares_parse(struct sherd_span text, struct sherd_shares *o
         const enum sherd_err err = parse_next(&text, &lines, out_shares);
 
         if (err != SHERD_OK)
-            return sherd_fail(err, "of the shares that are given, the one in place %zu: %s", out_shares->count + 1,
-                              sherd_err_detail());
+            return sherd_fail(err, "share in place %zu: %s", out_shares->count + 1, sherd_err_detail());
     }
     SHERD_ENSURE(out_shares->count > 0, SHERD_ERR_INVALID, "no share is given");
     return SHERD_OK;

@@ -53,6 +53,20 @@ enum sherd_err sherd_seal_file_name(const char *dir, const char *name)
     return sherd_dir_sync(dir, SHERD_SEALS_FOLDER);
 }
 
+enum sherd_err sherd_seal_file_name_new(const char *dir, const char *name)
+{
+    char detail[SHERD_FAIL_TEXT_SIZE];
+    const enum sherd_err err = sherd_seal_file_name(dir, name);
+
+    if (err == SHERD_OK)
+        return SHERD_OK;
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    if (sherd_seal_file_remove(dir, name) != SHERD_OK)
+        return sherd_fail(err, "%s, and %s is left: remove it", detail, name);
+    sherd_fail_restore(detail);
+    return err;
+}
+
 enum sherd_err sherd_seal_file_remove(const char *dir, const char *name)
 {
     SHERD_TRY(sherd_file_remove(dir, name));
@@ -81,22 +95,28 @@ enum sherd_err sherd_new_shares_digest(struct sherd_span seal, struct sherd_dige
     return sherd_hash(SHERD_SHA256, parts, SHERD_COUNT_OF(parts), out_digest->bytes);
 }
 
+static enum sherd_err changed(unsigned number)
+{
+    return sherd_fail(SHERD_ERR_TAMPERED, "the new shares of seal %u were changed: abandon them, and make others",
+                      number);
+}
+
 /* What stands behind the seal has its form, and the seal is as it was written. */
-static bool marks_hold(const struct sherd_new_shares *new_shares)
+static enum sherd_err check_marks(const struct sherd_new_shares *new_shares, unsigned number)
 {
     const struct sherd_shares_seal *seal = new_shares->seal;
     const uint8_t *bytes = new_shares->file.data;
     struct sherd_digest digest;
 
     if (new_shares->file.len != seal->bytes + SHERD_SHA256_SIZE + (size_t)seal->set.count * SHERD_SEAL_CONFIRM_SIZE)
-        return false;
-    if (sherd_new_shares_digest(sherd_span_of(bytes, seal->bytes), &digest) != SHERD_OK ||
-        !sherd_same(digest.bytes, bytes + seal->bytes, sizeof(digest.bytes)))
-        return false;
+        return changed(number);
+    SHERD_TRY(sherd_new_shares_digest(sherd_span_of(bytes, seal->bytes), &digest));
+    if (!sherd_same(digest.bytes, bytes + seal->bytes, sizeof(digest.bytes)))
+        return changed(number);
     for (unsigned index = 1; index <= seal->set.count; index++)
         if (*sherd_new_shares_mark(new_shares, index) > 1)
-            return false;
-    return true;
+            return changed(number);
+    return SHERD_OK;
 }
 
 /* What a rekeying of the seal `old` has written. One that is the seal already was left behind by one that ended. */
@@ -106,9 +126,9 @@ static enum sherd_err check_new(const struct sherd_shares_seal *old, const struc
     const struct sherd_shares_seal *seal = new_shares->seal;
 
     if (!sherd_same(&old->deployment, &seal->deployment, sizeof(old->deployment)) ||
-        !sherd_same(old->set.set_id, seal->set.set_id, sizeof(old->set.set_id)) || !marks_hold(new_shares))
-        return sherd_fail(SHERD_ERR_TAMPERED, "the new shares of seal %u were changed: abandon them, and make others",
-                          number);
+        !sherd_same(old->set.set_id, seal->set.set_id, sizeof(old->set.set_id)))
+        return changed(number);
+    SHERD_TRY(check_marks(new_shares, number));
     if (seal->set.generation <= old->set.generation)
         return sherd_fail(SHERD_ERR_NOT_FOUND, "seal %u has no new shares", number);
     return SHERD_OK;
@@ -130,8 +150,7 @@ enum sherd_err sherd_new_shares_read(const char *dir, unsigned number, struct sh
         return SHERD_ERR_NO_MEMORY;
     err = sherd_shares_seal_read(sherd_buf_span(&out_new_shares->file), out_new_shares->seal);
     if (err == SHERD_ERR_DENIED)
-        return sherd_fail(SHERD_ERR_TAMPERED, "the new shares of seal %u were changed: abandon them, and make others",
-                          number);
+        return changed(number);
     SHERD_TRY(err);
     return check_new(old, out_new_shares, number);
 }
@@ -509,7 +528,7 @@ static enum sherd_err add_alone(const char *dir, struct sherd_span file, unsigne
     SHERD_TRY(sherd_file_write(dir, SHERD_SEALS_TEMPORARY, file));
     SHERD_FAILPOINT("seal.add_written");
     sherd_seal_name(number, "", name);
-    SHERD_TRY(sherd_seal_file_name(dir, name));
+    SHERD_TRY(sherd_seal_file_name_new(dir, name));
     SHERD_FAILPOINT("seal.added");
     *out_number = number;
     return SHERD_OK;
@@ -549,7 +568,7 @@ static enum sherd_err has_other(const char *dir, unsigned number, const struct s
         if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_TAMPERED)
             continue;
         SHERD_TRY(err);
-        *out_has = sherd_seal_kind_of(sherd_buf_span(&file)) != 0 &&
+        *out_has = sherd_seal_kind_of(sherd_buf_span(&file)) != SHERD_SEAL_UNKNOWN &&
                    sherd_seal_header_decode(sherd_buf_span(&file), &header) == SHERD_OK &&
                    sherd_same(&header.deployment, deployment, sizeof(*deployment));
     }

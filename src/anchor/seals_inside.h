@@ -48,6 +48,9 @@ SHERD_MUST_USE enum sherd_err sherd_new_shares_read(const char *dir, unsigned nu
 /* Give a file that is durable its name, durably, over the one that has it. */
 SHERD_MUST_USE enum sherd_err sherd_seal_file_name(const char *dir, const char *name);
 
+/* The same for a name that nothing has: where that fails, nothing has it again, for the caller gives its shares up. */
+SHERD_MUST_USE enum sherd_err sherd_seal_file_name_new(const char *dir, const char *name);
+
 /* Remove a file durably; one that does not exist is no error. */
 SHERD_MUST_USE enum sherd_err sherd_seal_file_remove(const char *dir, const char *name);
 

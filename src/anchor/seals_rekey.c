@@ -122,7 +122,7 @@ static enum sherd_err write_new(const char *dir, unsigned number, struct sherd_s
     SHERD_TRY(sherd_file_write(dir, SHERD_SEALS_TEMPORARY, file));
     SHERD_FAILPOINT("shares.written");
     sherd_seal_name(number, ".new", name);
-    SHERD_TRY(sherd_seal_file_name(dir, name));
+    SHERD_TRY(sherd_seal_file_name_new(dir, name));
     SHERD_FAILPOINT("shares.named");
     return SHERD_OK;
 }

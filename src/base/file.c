@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -176,8 +175,8 @@ static enum sherd_err lock_file(const char *dir, const char *name, int how, stru
         result = flock(fd, how);
     while (result != 0 && errno == EINTR);
     if (result != 0) {
-        const enum sherd_err err =
-            sherd_fail_errno(errno == EWOULDBLOCK ? SHERD_ERR_BUSY : SHERD_ERR_IO, "%s cannot be locked", path);
+        const enum sherd_err err = sherd_fail_errno(errno == EWOULDBLOCK ? SHERD_ERR_BUSY : SHERD_ERR_IO,
+                                                    "%s cannot be locked", path);
 
         (void)close(fd);
         return err;
@@ -224,14 +223,10 @@ void sherd_notice_close(struct sherd_notice *notice)
 
 uint64_t sherd_notice_number(const struct sherd_notice *notice)
 {
-    static _Atomic uint64_t unreadable;
     uint8_t bytes[8] = {0};
 
-    if (notice->fd < 0)
+    if (notice->fd < 0 || pread(notice->fd, bytes, sizeof(bytes), 0) < 0)
         return 0;
-    const ssize_t got = pread(notice->fd, bytes, sizeof(bytes), 0);
-    if (got != 0 && got != (ssize_t)sizeof(bytes))
-        return UINT64_MAX - atomic_fetch_add(&unreadable, 1);
     return sherd_get_u64(bytes);
 }
 

@@ -55,7 +55,8 @@ void sherd_file_lock_leave(struct sherd_file_lock *lock);
 
 /**
  * A number that all processes which have one vault open share: whoever changes something that others hold in memory
- * raises it. Reading costs one system call of some 200 ns. It is a hint and protects nothing.
+ * raises it. Reading costs one system call of some 200 ns. It is a hint and protects nothing: what is held for its sake
+ * needs a lifetime of its own.
  */
 struct sherd_notice {
     int fd; /**< below 0: there is none, and the number is always 0 */
@@ -66,7 +67,7 @@ struct sherd_notice {
 SHERD_MUST_USE enum sherd_err sherd_notice_open(const char *dir, const char *name, bool read_only,
                                                 struct sherd_notice *out_notice);
 void sherd_notice_close(struct sherd_notice *notice);
-/** The number now. What cannot be read is another number each time: then nothing that was held is trusted. */
+/** The number now. What is missing of a file that is shorter counts as zeros, and so does one that cannot be read. */
 uint64_t sherd_notice_number(const struct sherd_notice *notice);
 /** Raise it. The caller holds the lock that guards what it changed. @return SHERD_OK; SHERD_ERR_IO */
 SHERD_MUST_USE enum sherd_err sherd_notice_raise(const struct sherd_notice *notice);

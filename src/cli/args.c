@@ -8,20 +8,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 const struct cli_option cli_global_options[] = {
     {"vault", 0, "DIR", "the vault's directory; else $SHERD_VAULT"},
     {"passphrase-file", 0, "FILE", "read the passphrase from a file; a newline at its end is no part of it"},
     {"passphrase-fd", 0, "N", "read the passphrase from an open descriptor, likewise"},
     {"key-file", 0, "FILE", "unseal with a key file of `sherd keygen`"},
+    {"identity", 0, "FILE", "open files of shares with a private key of age"},
     {"user", 0, "NAME", "act as this user, who sees what was granted to it; else as the vault's owner"},
     {"user-key", 0, "FILE", "show that it is that user by a key of `sherd keygen --pair`"},
     {"user-passphrase-file", 0, "FILE", "or by its passphrase, read from a file"},
+    {"share-file", 0, "FILE", "unseal with shares, one file or more; - is standard input"},
     {"json", 0, NULL, "print results, and errors, as JSON"},
     {"quiet", 'q', NULL, "no progress, notes or warnings"},
     {"help", 'h', NULL, "show this help"},
     {0},
 };
+
+/* Where it stands above: the texts before it are kept as they are, the flags behind it have no value. */
+#define SHARE_FILE 8
 
 #define OPTIONS_MAX 32
 
@@ -79,23 +85,41 @@ static enum sherd_err refuse(const char *argument, int value)
     return sherd_fail(SHERD_ERR_INVALID, "option %.*s is unknown, ambiguous or takes no argument", (int)len, argument);
 }
 
+enum sherd_err cli_check_no_share(const char *value)
+{
+    SHERD_ENSURE(strncasecmp(value, "sherd1", 6) != 0, SHERD_ERR_INVALID,
+                 "a share is never taken from the command line, where others can see it: name a file, or -");
+    return SHERD_OK;
+}
+
+static enum sherd_err take_share_file(struct cli *cli, const char *value)
+{
+    SHERD_TRY(cli_check_no_share(value));
+    SHERD_ENSURE(cli->share_file_count < CLI_SHARE_FILES_MAX, SHERD_ERR_INVALID, "too many files of shares");
+    cli->share_files[cli->share_file_count++] = value;
+    return SHERD_OK;
+}
+
 static bool take_global(struct cli *cli, const struct cli_option *option, const char *value)
 {
-    const char **const texts[] = {&cli->vault, &cli->passphrase_file, &cli->passphrase_fd,       &cli->key_file,
-                                  &cli->user,  &cli->user_key,        &cli->user_passphrase_file};
+    const char **const texts[] = {
+        &cli->vault, &cli->passphrase_file, &cli->passphrase_fd,       &cli->key_file, &cli->identity,
+        &cli->user,  &cli->user_key,        &cli->user_passphrase_file};
     bool *const flags[] = {&cli->json, &cli->quiet, &cli->help};
 
     for (size_t i = 0; i < SHERD_COUNT_OF(texts); i++)
         if (option == &cli_global_options[i])
             *texts[i] = value;
     for (size_t i = 0; i < SHERD_COUNT_OF(flags); i++)
-        if (option == &cli_global_options[SHERD_COUNT_OF(texts) + i])
+        if (option == &cli_global_options[SHARE_FILE + 1 + i])
             *flags[i] = true;
-    return option >= cli_global_options && option < cli_global_options + SHERD_COUNT_OF(texts) + SHERD_COUNT_OF(flags);
+    return option >= cli_global_options && option <= cli_global_options + SHARE_FILE + SHERD_COUNT_OF(flags);
 }
 
 static enum sherd_err take(struct cli *cli, const struct cli_option *option, const char *value)
 {
+    if (option == &cli_global_options[SHARE_FILE])
+        return take_share_file(cli, value);
     if (take_global(cli, option, value))
         return SHERD_OK;
     SHERD_ENSURE(cli->given_count < CLI_GIVEN_MAX, SHERD_ERR_INVALID, "too many options");

@@ -47,6 +47,9 @@ struct cli_given {
     const char *value; /**< "" where it takes no argument */
 };
 
+/** Most files of shares on one command line. */
+#define CLI_SHARE_FILES_MAX SHERD_SHARES_MAX
+
 struct cli;
 
 struct cli_command {
@@ -69,6 +72,9 @@ struct cli {
     const char *user; /**< NULL for the vault's owner */
     const char *user_key;
     const char *user_passphrase_file;
+    const char *identity;                         /**< opens files of shares that are sealed to their holders */
+    const char *share_files[CLI_SHARE_FILES_MAX]; /**< share_file_count of them; "-" is standard input */
+    size_t share_file_count;
     bool json;
     bool quiet;
     bool help;
@@ -96,6 +102,9 @@ const struct cli_command *cli_command_find(const char *name);
  * @return SHERD_OK; SHERD_ERR_INVALID: the detail says what is wrong and never quotes an argument's value
  */
 SHERD_MUST_USE enum sherd_err cli_parse(struct cli *cli, int argc, char **argv);
+
+/** Refuse a share where the name of a file should be, without repeating it. @return SHERD_OK; SHERD_ERR_INVALID */
+SHERD_MUST_USE enum sherd_err cli_check_no_share(const char *value);
 
 /** The last value given for an option of the command, by its index in the command's table; NULL if it was not given. */
 const char *cli_value(const struct cli *cli, int option);
@@ -126,12 +135,42 @@ struct cli_unseal {
  */
 SHERD_MUST_USE enum sherd_err cli_unseal_read(const struct cli *cli, bool fresh, struct cli_unseal *out_unseal);
 
+/** Read a short secret, such as a passphrase, without the newline at its end. @return as cli_unseal_read() */
+SHERD_MUST_USE enum sherd_err cli_secret_file_read(const struct cli *cli, const char *path, const char *what,
+                                                   uint8_t *block, size_t *out_len);
+
+/** Room for what cli_secret_file_read() and cli_passphrase_read() read. */
+#define CLI_SECRET_BYTES ((size_t)SHERD_PASSPHRASE_BYTES_MAX + 2)
+
+/** The passphrase of --passphrase-file or --passphrase-fd, or asked for with a prompt. @return as cli_unseal_read() */
+SHERD_MUST_USE enum sherd_err cli_passphrase_read(const struct cli *cli, const char *prompt, uint8_t *block,
+                                                  size_t *out_len);
+
 /**
- * Read the passphrase of a new user, of a file or as asked twice on the terminal, as out_secret->unseal.passphrase.
- * @param[in] path  NULL: ask. @return as cli_unseal_read()
+ * Ask for one line on a terminal, without echo.
+ * @param[in]  tty        the terminal, open
+ * @param[out] block      CLI_SECRET_BYTES of secret memory
+ * @param[out] out_len    without the newline
  */
-SHERD_MUST_USE enum sherd_err cli_user_passphrase_read(const struct cli *cli, const char *path,
-                                                       struct cli_unseal *out_secret);
+SHERD_MUST_USE enum sherd_err cli_ask(int tty, const char *prompt, uint8_t *block, size_t *out_len);
+
+/**
+ * Read the passphrase of a new user, of a file or as asked twice on the terminal. user.c
+ * @param[in]  path            NULL: ask
+ * @param[out] block           2 * CLI_SECRET_BYTES of secret memory
+ * @param[out] out_passphrase  borrows from block
+ * @return as cli_unseal_read()
+ */
+SHERD_MUST_USE enum sherd_err cli_user_passphrase_read(const struct cli *cli, const char *path, uint8_t *block,
+                                                       struct sherd_span *out_passphrase);
+
+/**
+ * What shows that it is the user of the command line, for opening the vault; nothing for its owner. user.c
+ * @param[out] block    CLI_SECRET_BYTES of secret memory; options borrow from it
+ * @return as cli_unseal_read()
+ */
+SHERD_MUST_USE enum sherd_err cli_user_read(const struct cli *cli, uint8_t *block,
+                                            struct sherd_vault_open_options *options);
 
 /** Wipe and give back. */
 void cli_unseal_done(struct cli_unseal *unseal);

@@ -95,7 +95,7 @@ static enum sherd_err read_public(const char *path, uint8_t block[static SHERD_U
 static enum sherd_err create(struct cli *cli)
 {
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
-    SHERD_CLEANUP(cli_unseal_done) struct cli_unseal secret = {0};
+    SHERD_CLEANUP(cli_secret_freep) uint8_t *block = NULL;
     uint8_t public_block[SHERD_USER_PUBLIC_TEXT_BYTES + 1];
     struct sherd_user_new user = {.name = cli->operands[1]};
     const char *public_path = cli_value(cli, OPT_PUBLIC_KEY);
@@ -106,8 +106,10 @@ static enum sherd_err create(struct cli *cli)
     if (public_path != NULL) {
         SHERD_TRY(read_public(public_path, public_block, &user.public_key));
     } else {
-        SHERD_TRY(cli_user_passphrase_read(cli, passphrase_path, &secret));
-        user.passphrase = secret.unseal.passphrase;
+        block = sherd_secret_alloc(2 * CLI_SECRET_BYTES);
+        if (block == NULL)
+            return SHERD_ERR_NO_MEMORY;
+        SHERD_TRY(cli_user_passphrase_read(cli, passphrase_path, block, &user.passphrase));
     }
     SHERD_TRY(cli_vault_open(cli, false, &vault));
     SHERD_TRY(sherd_user_create(vault, &user));

@@ -4,6 +4,7 @@
 #include "base/secret.h"
 #include "cli/cli.h"
 #include "cli/io.h"
+#include "cli/shares.h"
 #include "cli/text.h"
 #include "crypto/ct.h"
 
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 /* Room for the longest passphrase, its newline, and one byte that shows that there was more. */
-#define SECRET_BYTES ((size_t)SHERD_PASSPHRASE_BYTES_MAX + 2)
+#define SECRET_BYTES CLI_SECRET_BYTES
 
 static void warn_if_readable(const struct cli *cli, int fd, const char *what)
 {
@@ -100,17 +101,49 @@ static size_t without_newline(const uint8_t *block, size_t len)
     return len > 0 && block[len - 1] == '\n' ? len - 1 : len;
 }
 
-static enum sherd_err ask_passphrase(const char *prompt, bool fresh, const char *otherwise, uint8_t *block,
-                                     size_t *out_len)
+enum sherd_err cli_ask(int tty, const char *prompt, uint8_t *block, size_t *out_len)
+{
+    SHERD_TRY(ask(tty, prompt, block, out_len));
+    *out_len = without_newline(block, *out_len);
+    return SHERD_OK;
+}
+
+enum sherd_err cli_secret_file_read(const struct cli *cli, const char *path, const char *what, uint8_t *block,
+                                    size_t *out_len)
+{
+    SHERD_TRY(read_secret_file(cli, path, what, block, out_len));
+    *out_len = without_newline(block, *out_len);
+    SHERD_ENSURE(*out_len > 0, SHERD_ERR_INVALID, "the passphrase is empty");
+    return SHERD_OK;
+}
+
+enum sherd_err cli_passphrase_read(const struct cli *cli, const char *prompt, uint8_t *block, size_t *out_len)
+{
+    if (cli->passphrase_file != NULL)
+        return cli_secret_file_read(cli, cli->passphrase_file, "passphrase file", block, out_len);
+    if (cli->passphrase_fd != NULL) {
+        SHERD_TRY(read_passphrase_fd(cli, block, out_len));
+        *out_len = without_newline(block, *out_len);
+        return SHERD_OK;
+    }
+    SHERD_CLEANUP(cli_fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    SHERD_ENSURE(tty >= 0, SHERD_ERR_INVALID,
+                 "a share is sealed by a passphrase, and there is no terminal to ask on: give --passphrase-file");
+    return cli_ask(tty, prompt, block, out_len);
+}
+
+static enum sherd_err ask_passphrase(bool fresh, uint8_t *block, size_t *out_len)
 {
     SHERD_CLEANUP(cli_fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
     uint8_t *again = block + SECRET_BYTES;
     size_t len = 0;
     size_t again_len = 0;
 
-    if (tty < 0)
-        return sherd_fail(SHERD_ERR_INVALID, "no passphrase: there is no terminal to ask on; give %s", otherwise);
-    SHERD_TRY(ask(tty, prompt, block, &len));
+    SHERD_ENSURE(
+        tty >= 0, SHERD_ERR_INVALID,
+        "no passphrase: there is no terminal to ask on; give --passphrase-file, --passphrase-fd, --key-file or "
+        "--share-file");
+    SHERD_TRY(ask(tty, fresh ? "New passphrase: " : "Passphrase: ", block, &len));
     len = without_newline(block, len);
     if (fresh) {
         SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the passphrase is empty");
@@ -123,21 +156,15 @@ static enum sherd_err ask_passphrase(const char *prompt, bool fresh, const char 
     return SHERD_OK;
 }
 
-/* A passphrase without its newline. */
-static enum sherd_err check_passphrase(const uint8_t *block, size_t len, struct sherd_span *out_passphrase)
-{
-    len = without_newline(block, len);
-    SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the passphrase is empty");
-    SHERD_ENSURE(len <= SHERD_PASSPHRASE_BYTES_MAX, SHERD_ERR_INVALID, "the passphrase is longer than 1024 bytes");
-    *out_passphrase = sherd_span_of(block, len);
-    return SHERD_OK;
-}
-
 static enum sherd_err choose_one(const struct cli *cli)
 {
-    const int count = (cli->passphrase_file != NULL) + (cli->passphrase_fd != NULL) + (cli->key_file != NULL);
+    const int passphrases = (cli->passphrase_file != NULL) + (cli->passphrase_fd != NULL);
 
-    SHERD_ENSURE(count <= 1, SHERD_ERR_INVALID, "give one of --passphrase-file, --passphrase-fd and --key-file");
+    /* With shares a passphrase is that of a file of a share. */
+    SHERD_ENSURE(passphrases <= 1 && (cli->key_file == NULL || passphrases + (cli->share_file_count > 0) == 0),
+                 SHERD_ERR_INVALID, "give one of --passphrase-file, --passphrase-fd, --key-file and --share-file");
+    SHERD_ENSURE(cli->identity == NULL || cli->share_file_count > 0, SHERD_ERR_INVALID,
+                 "--identity opens files of shares: give them by --share-file");
     return SHERD_OK;
 }
 
@@ -146,6 +173,10 @@ enum sherd_err cli_unseal_read(const struct cli *cli, bool fresh, struct cli_uns
     size_t len = 0;
 
     SHERD_TRY(choose_one(cli));
+    if (cli->share_file_count > 0) {
+        SHERD_ENSURE(!fresh, SHERD_ERR_INVALID, "shares are made, and not given: ask for them by --shares");
+        return cli_shares_unseal(cli, out_unseal);
+    }
     out_unseal->block = sherd_secret_alloc(2 * SECRET_BYTES);
     if (out_unseal->block == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -160,61 +191,12 @@ enum sherd_err cli_unseal_read(const struct cli *cli, bool fresh, struct cli_uns
     else if (cli->passphrase_fd != NULL)
         SHERD_TRY(read_passphrase_fd(cli, out_unseal->block, &len));
     else
-        SHERD_TRY(ask_passphrase(fresh ? "New passphrase: " : "Passphrase: ", fresh,
-                                 "--passphrase-file, --passphrase-fd or --key-file", out_unseal->block, &len));
-    return check_passphrase(out_unseal->block, len, &out_unseal->unseal.passphrase);
-}
-
-enum sherd_err cli_user_passphrase_read(const struct cli *cli, const char *path, struct cli_unseal *out_secret)
-{
-    size_t len = 0;
-
-    out_secret->block = sherd_secret_alloc(2 * SECRET_BYTES);
-    if (out_secret->block == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    if (path != NULL)
-        SHERD_TRY(read_secret_file(cli, path, "passphrase file", out_secret->block, &len));
-    else
-        SHERD_TRY(ask_passphrase("New user's passphrase: ", true, "--new-passphrase-file or --public-key",
-                                 out_secret->block, &len));
-    return check_passphrase(out_secret->block, len, &out_secret->unseal.passphrase);
-}
-
-static enum sherd_err check_user(const struct cli *cli)
-{
-    const bool by_key = cli->user_key != NULL;
-    const bool by_passphrase = cli->user_passphrase_file != NULL;
-
-    SHERD_ENSURE(cli->user != NULL || (!by_key && !by_passphrase), SHERD_ERR_INVALID,
-                 "--user-key and --user-passphrase-file need --user");
-    SHERD_ENSURE(!by_key || !by_passphrase, SHERD_ERR_INVALID, "give one of --user-key and --user-passphrase-file");
-    SHERD_ENSURE(cli->user == NULL || strcmp(cli->user, SHERD_USER_OWNER) != 0 || (!by_key && !by_passphrase),
-                 SHERD_ERR_INVALID, "the vault's owner needs no key or passphrase but the vault's");
+        SHERD_TRY(ask_passphrase(fresh, out_unseal->block, &len));
+    len = without_newline(out_unseal->block, len);
+    SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the passphrase is empty");
+    SHERD_ENSURE(len <= SHERD_PASSPHRASE_BYTES_MAX, SHERD_ERR_INVALID, "the passphrase is longer than 1024 bytes");
+    out_unseal->unseal.passphrase = sherd_span_of(out_unseal->block, len);
     return SHERD_OK;
-}
-
-/* What shows that it is the user of the command line. */
-static enum sherd_err read_user(const struct cli *cli, struct cli_unseal *out_user)
-{
-    size_t len = 0;
-
-    if (cli->user == NULL || strcmp(cli->user, SHERD_USER_OWNER) == 0)
-        return SHERD_OK;
-    out_user->block = sherd_secret_alloc(2 * SECRET_BYTES);
-    if (out_user->block == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    if (cli->user_key != NULL) {
-        SHERD_TRY(read_secret_file(cli, cli->user_key, "user's key file", out_user->block, &len));
-        SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the user's key file is empty");
-        out_user->unseal.key_file = sherd_span_of(out_user->block, len);
-        return SHERD_OK;
-    }
-    if (cli->user_passphrase_file != NULL)
-        SHERD_TRY(read_secret_file(cli, cli->user_passphrase_file, "user's passphrase file", out_user->block, &len));
-    else
-        SHERD_TRY(ask_passphrase("User's passphrase: ", false, "--user-key or --user-passphrase-file", out_user->block,
-                                 &len));
-    return check_passphrase(out_user->block, len, &out_user->unseal.passphrase);
 }
 
 void cli_unseal_done(struct cli_unseal *unseal)
@@ -239,17 +221,19 @@ static enum sherd_err check_vault(const char *path)
 enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
 {
     SHERD_CLEANUP(cli_unseal_done) struct cli_unseal unseal = {0};
-    SHERD_CLEANUP(cli_unseal_done) struct cli_unseal user = {0};
-    struct sherd_vault_open_options options = {.read_only = read_only, .user = cli->user};
+    SHERD_CLEANUP(cli_secret_freep) uint8_t *user_block = sherd_secret_alloc(CLI_SECRET_BYTES);
+    struct sherd_vault_open_options options = {.read_only = read_only};
     const char *path = NULL;
 
+    if (user_block == NULL)
+        return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(cli_vault_path(cli, &path));
     SHERD_TRY(check_vault(path));
-    SHERD_TRY(check_user(cli));
-    SHERD_TRY(cli_unseal_read(cli, false, &unseal));
-    SHERD_TRY(read_user(cli, &user));
-    options.user_passphrase = user.unseal.passphrase;
-    options.user_key = user.unseal.key_file;
+    if (cli_shares_wanted(cli, path))
+        SHERD_TRY(cli_shares_ask(path, &unseal));
+    else
+        SHERD_TRY(cli_unseal_read(cli, false, &unseal));
+    SHERD_TRY(cli_user_read(cli, user_block, &options));
     return sherd_vault_open(path, &unseal.unseal, &options, out_vault);
 }
 

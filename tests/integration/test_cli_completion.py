@@ -10,8 +10,8 @@ import time
 from harness import COMPARTMENTS, ROOT, main
 
 FOLDER = ROOT / "completions"
-COMMANDS = ("init put get update rm ls stat verify sweep info import export inspect collection keygen help "
-            "version").split()
+COMMANDS = ("init put get update rm ls stat verify sweep info import export inspect collection key entity rekey "
+            "epoch seals share rekey-shares keygen help version").split()
 
 # compadd is what every completion of zsh ends in. ^T completes what is typed, ^X clears it and says so.
 ZSH_SETUP = """
@@ -108,6 +108,8 @@ def commands_are_offered(shell, box):
     expect(shell, ["sherd", "inspect", ""], set(COMPARTMENTS))
     expect(shell, ["sherd", "--json", "inspect", "--limit", "3", "as"], {"assets"})
     expect(shell, ["sherd", "collection", ""], {"create", "show"})
+    expect(shell, ["sherd", "seals", ""], {"list", "add", "remove"})
+    expect(shell, ["sherd", "share", "s"], {"show"})
     expect(shell, ["sherd", "help", ""], set(COMMANDS))
     expect(shell, ["sherd", "init", "--engine", ""], {"lmdb"})
     box.path("letter.txt").write_text("x", encoding="ascii")
@@ -119,7 +121,8 @@ def commands_are_offered(shell, box):
 
 
 def options_are_offered(shell, box):
-    glob = {"--vault", "--passphrase-file", "--passphrase-fd", "--key-file", "--json", "--quiet", "--help"}
+    glob = {"--vault", "--passphrase-file", "--passphrase-fd", "--key-file", "--identity", "--share-file", "--json",
+            "--quiet", "--help"}
     assert shell.offers("sherd", "--") - {"--version"} == glob
     for command in COMMANDS:
         if command not in ["help", "version"]:

@@ -477,8 +477,8 @@ static void test_tamper_foreign__inventions_are_found(void **state)
     } made[] = {
         {IDENTITY, 1, 272}, {IDENTITY, 33, 272}, {IDENTITY, 34, 272},    {SECRETS, 35, 272}, {IDENTITY, 10, 272},
         {IDENTITY, 10, 8},  {IDENTITY, 0, 1},    {ASSETS, 1, 272},       {ASSETS, 2, 464},   {ASSETS, 3, 5200},
-        {ASSETS, 4, 272},   {ASSETS, 2, 463},    {ASSETS, 0, 1},         {ASSETS, 5, 400},   {ASSETS, 9, 262144},
-        {KEYS, 1, 272},     {KEYS, 5, 400},      {KEYS, 6, 400},         {KEYS, 7, 400},     {KEYS, 8, 272},
+        {ASSETS, 4, 336},   {ASSETS, 2, 463},    {ASSETS, 0, 1},         {ASSETS, 5, 432},   {ASSETS, 9, 262144},
+        {KEYS, 1, 272},     {KEYS, 5, 432},      {KEYS, 6, 432},         {KEYS, 7, 464},     {KEYS, 8, 272},
         {KEYS, 9, 272},     {KEYS, 255, 400},    {KEYS, 0, 1},           {KEYS, 5, 262144},  {SECRETS, 128, 112},
         {SECRETS, 1, 272},  {SECRETS, 128, 1},   {SECRETS, 128, 262144},
     };

@@ -333,6 +333,79 @@ static void test_anchor_seals_rekey__refuses_every_changed_byte_of_new_shares(vo
 
 #if SHERD_FAILPOINTS
 
+/* Has no memory at the hit-th block that is asked for. */
+static enum sherd_err no_memory(void *arg, const char *name)
+{
+    unsigned *left = arg;
+
+    return strcmp(name, "alloc") == 0 && *left > 0 && --*left == 0 ? SHERD_ERR_NO_MEMORY : SHERD_OK;
+}
+
+typedef enum sherd_err try_fn(struct seals_test *test);
+
+static enum sherd_err try_check(struct seals_test *test)
+{
+    struct sherd_shares_progress progress;
+
+    return sherd_shares_check(test->vault.path, sherd_buf_span(&test->text), &progress);
+}
+
+static enum sherd_err try_add(struct seals_test *test)
+{
+    test->dealt[1].count = 0;
+    return sherd_seal_add_shares(test->vault.vault, &three_of_five, keep_share, &test->dealt[1], NULL);
+}
+
+static enum sherd_err try_rekey(struct seals_test *test)
+{
+    test->dealt[1].count = 0;
+    return sherd_shares_rekey(test->vault.vault, 1, NULL, keep_share, &test->dealt[1]);
+}
+
+static enum sherd_err try_confirm(struct seals_test *test)
+{
+    struct sherd_shares_progress progress;
+
+    return sherd_shares_confirm(test->vault.path, 1, sherd_buf_span(&test->text), &progress);
+}
+
+/* Fail each block that a call asks for, until it has all of them. @return how many there are */
+static unsigned starve(struct seals_test *test, try_fn *work)
+{
+    for (unsigned hit = 1;; hit++) {
+        unsigned left = hit;
+
+        sherd_failpoint_set(no_memory, &left);
+        const enum sherd_err err = work(test);
+        sherd_failpoint_set(NULL, NULL);
+        if (left > 0) {
+            assert_ok(err);
+            return hit - 1;
+        }
+        if (err != SHERD_ERR_NO_MEMORY)
+            fail_msg("block %u: %s: %s", hit, sherd_err_name(err), sherd_err_detail());
+    }
+}
+
+static void test_anchor_seals__without_memory_change_nothing(void **state)
+{
+    struct seals_test *test = *state;
+    struct seen seen;
+
+    assert_ok(open_shares(test, 0, PICK(1, 2, 3)));
+    assert_true(starve(test, try_check) > 3);
+    assert_true(starve(test, try_add) > 5);
+    look(test, &seen);
+    assert_int_equal(seen.count, 2); /* added once, when there was memory */
+    assert_true(starve(test, try_rekey) > 5);
+    (void)pick(test, 1, PICK(1, 2, 3, 4));
+    assert_true(starve(test, try_confirm) > 5);
+    assert_ok(open_shares(test, 0, PICK(5, 4, 3)));
+    (void)pick(test, 1, PICK(5));
+    assert_ok(try_confirm(test));
+    assert_ok(open_shares(test, 1, PICK(5, 4, 3)));
+}
+
 /* Dies at the hit-th place of that name. */
 struct strike {
     const char *name;
@@ -480,6 +553,7 @@ int main(void)
         seals_test(test_anchor_seals_rekey__is_abandoned_by_a_word),
         seals_test(test_anchor_seals_rekey__refuses_every_changed_byte_of_new_shares),
 #if SHERD_FAILPOINTS
+        seals_test(test_anchor_seals__without_memory_change_nothing),
         seals_test(test_anchor_seals_rekey__killed_anywhere_leaves_one_set_that_opens),
         seals_test(test_anchor_seals__killed_while_one_is_added_or_removed_still_open),
 #endif
