@@ -114,8 +114,9 @@ static enum sherd_err choose_named_key(struct sherd_embedded *self, const struct
 {
     struct sherd_pin_view head = {.version_current = 0};
 
-    if (pin->version > 1)
-        SHERD_TRY(sherd_pins_get(&self->pins, pin->record, 0, &head));
+    const enum sherd_err err = pin->version > 1 ? sherd_pins_get(&self->pins, pin->record, 0, &head) : SHERD_OK;
+    if (err != SHERD_ERR_NOT_FOUND) /* NOT_FOUND: the commit will say so */
+        SHERD_TRY(err);
     pin->has_named_key = head.pin.has_named_key;
     pin->named_key = head.pin.named_key;
     if (pin->has_named_key || pin->version > 1 || collection->rules.key[0] == 0)

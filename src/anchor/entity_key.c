@@ -87,8 +87,9 @@ enum sherd_err sherd_entity_key_unwrap(const struct sherd_entity_keys *at, const
                            &key);
 }
 
-/* Which keys take part in a wrapping key, in the order of the derivation. The version of a named key stands as a record's
- * would: a wrapping key is of no record. */
+/*
+ * Which keys take part in a wrapping key. With a named key, the version is that one's: the entity key's is said beside.
+ */
 static void wrapping_context(const struct sherd_entity_keys *at, const struct sherd_entity_key_entry *entry,
                              uint64_t epoch_number, const struct sherd_entity_named *named,
                              struct sherd_context *out_context)

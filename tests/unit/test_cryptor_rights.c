@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tests of users, named keys, grants and secrets: what a user has no right to looks as if it were not there, whatever is
- * asked and however the entries of rights are changed, moved or brought back.
+ * Tests of users, named keys, grants and secrets: what a user has no right to looks as if it were not there, whatever
+ * is asked and however the entries of rights are changed, moved or brought back.
  */
 #include "anchor/rights.h"
 #include "cryptor/vault.h"
@@ -9,7 +9,7 @@
 
 #define STORED_MAX ((size_t)512)
 
-/* --- users of a vault, all in one process ----------------------------------------------------------------------------- */
+/* --- users of a vault, all in one process ------------------------------------------------------------------------- */
 
 struct user {
     const char *name;
@@ -124,7 +124,7 @@ static size_t listed(struct vault_test *test)
     return seen;
 }
 
-/* --- what looks like nothing ------------------------------------------------------------------------------------------ */
+/* --- what looks like nothing -------------------------------------------------------------------------------------- */
 
 enum ask { ASK_GET, ASK_GET_FIRST, ASK_GET_OTHER, ASK_STAT, ASK_UPDATE, ASK_DELETE, ASK_COUNT };
 
@@ -296,7 +296,7 @@ static void test_cryptor_rights__a_user_does_not_do_what_is_the_owners(void **st
     end(session);
 }
 
-/* --- logging in ------------------------------------------------------------------------------------------------------- */
+/* --- logging in --------------------------------------------------------------------------------------------------- */
 
 static void test_cryptor_rights_login__takes_each_challenge_once_and_from_the_right_user(void **state)
 {
@@ -382,7 +382,7 @@ static void test_cryptor_rights_login__opens_a_vault_as_a_user(void **state)
     assert_err(SHERD_ERR_INVALID, sherd_vault_open(test->path, &test->unseal, &options, &vault));
 }
 
-/* --- who can write the stores ------------------------------------------------------------------------------------------ */
+/* --- who can write the stores ------------------------------------------------------------------------------------- */
 
 struct taken {
     uint8_t kind;
@@ -558,7 +558,7 @@ static void test_cryptor_rights_tamper__users_that_are_changed_are_seen(void **s
     assert_err(SHERD_ERR_TAMPERED, login(test, &bob, &session));
 }
 
-/* --- keys ------------------------------------------------------------------------------------------------------------- */
+/* --- keys --------------------------------------------------------------------------------------------------------- */
 
 static void test_cryptor_rights_keys__names_are_given_once_and_by_rules(void **state)
 {
@@ -654,7 +654,7 @@ static void test_cryptor_rights_keys__old_records_come_under_a_key(void **state)
     end(session);
 }
 
-/* --- secrets ---------------------------------------------------------------------------------------------------------- */
+/* --- secrets ------------------------------------------------------------------------------------------------------ */
 
 static void expect_secret(struct vault_test *test, const char *path, uint64_t version, const char *value)
 {
