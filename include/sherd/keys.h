@@ -75,7 +75,9 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_master_activate(struct sherd_vault
 /** Visit one version; return any code but SHERD_OK to end. */
 typedef enum sherd_err sherd_master_visit_fn(void *arg, const struct sherd_master_info *info);
 
-/** Visit all versions that are not destroyed, by name and version. @return SHERD_OK; the visitor's code; SHERD_ERR_IO */
+/**
+ * Visit all versions that are not destroyed, by name and version. @return SHERD_OK; the visitor's code; SHERD_ERR_IO
+ */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_master_each(struct sherd_vault *vault, sherd_master_visit_fn *visit,
                                                           void *arg);
 

@@ -52,7 +52,7 @@ struct sherd_entity_named {
  * The key that wraps the record keys of an entity.
  * @param[in] entry  says which version of which entity
  * @param[in] epoch_number  the epoch under which they are wrapped
- * @param[in] epoch  its key
+ * @param[in] epoch         its key
  * @param[in] named  the named key that they lie under; NULL for none
  * @param[out] out_wrapping  of SHERD_SHA512, for sherd_aead_seal_with()
  */

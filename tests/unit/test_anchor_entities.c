@@ -6,6 +6,7 @@
 #include "anchor.h"
 #include "anchor/entity_key.h"
 #include "base/failpoint.h"
+#include "base/file.h"
 #include "base/random.h"
 #include <pthread.h>
 
@@ -444,6 +445,216 @@ static void test_anchor_entities__notice_entries_that_were_taken_away(void **sta
     assert_err(SHERD_ERR_TAMPERED, get(test->anchor, made.pin.record, &key));
 }
 
+/* --- keys that are changed in between ----------------------------------------------------------------------------- */
+
+/* What another process does at the n-th time that memory or randomness is wanted. */
+struct between {
+    struct anchor_test *test;
+    struct sherd_anchor *other;
+    const char *point;
+    unsigned left;
+    void (*act)(struct between *between);
+    struct sherd_ref entity;
+};
+
+static enum sherd_err strike(void *arg, const char *name)
+{
+    struct between *between = arg;
+
+    if (strcmp(name, between->point) == 0 && between->left > 0 && --between->left == 0)
+        between->act(between);
+    return SHERD_OK;
+}
+
+static void rotate_all(struct between *between)
+{
+    activate(between->other, "default");
+    activate(between->other, "hash");
+    rekey(between->other, true);
+}
+
+/* Wherever in a get or a look-up everything is rekeyed, and the old keys destroyed: it succeeds. */
+static void test_anchor_entities__are_found_and_read_while_all_is_rekeyed(void **state)
+{
+    struct anchor_test *test = *state;
+    struct sherd_record_key first;
+    const struct sherd_pin_change made = put(test, test->anchor, "pat", &first);
+    bool struck[2] = {true, true};
+
+    for (unsigned n = 1; struck[0] || struck[1]; n++) {
+        for (size_t what = 0; what < 2; what++) {
+            struct between between = {
+                .test = test, .other = test->anchor, .point = "alloc", .left = n, .act = rotate_all};
+            struct sherd_record_key key;
+            struct sherd_anchor *fresh;
+            struct sherd_ref entity;
+
+            if (!struck[what])
+                continue;
+            assert_ok(anchor_open(test, &fresh)); /* which holds nothing yet */
+            sherd_failpoint_set(strike, &between);
+            const enum sherd_err err = what == 0 ? get(fresh, made.pin.record, &key)
+                                                 : fresh->ops->entity_find(fresh, &test->collection.id, "pat", &entity);
+            sherd_failpoint_set(NULL, NULL);
+            assert_ok(err);
+            if (what == 0)
+                assert_memory_equal(&key, &first, sizeof(key));
+            else
+                assert_memory_equal(&entity, &made.pin.entity, sizeof(entity));
+            struck[what] = between.left == 0;
+            fresh->ops->free(fresh);
+        }
+        for (uint64_t version = 1; version < 3 * (uint64_t)n; version++) /* so that there is room for more */
+            for (size_t i = 0; i < 2; i++) {
+                const char *name = i == 0 ? "default" : "hash";
+
+                if (test->anchor->ops->master_retire(test->anchor, name, version) == SHERD_OK)
+                    assert_ok(test->anchor->ops->master_destroy(test->anchor, name, version));
+            }
+    }
+}
+
+static void make_first(struct between *between)
+{
+    struct sherd_record_key key;
+
+    activate(between->other, "hash");
+    between->entity = put(between->test, between->other, "pat", &key).pin.entity;
+}
+
+/* Two make the same entity, one of them by a hash key that is no more when it writes: there is one entity. */
+static void test_anchor_entities__are_made_once_whatever_the_hash_key(void **state)
+{
+    struct anchor_test *test = *state;
+    struct between between = {.test = test, .point = "random", .left = 2, .act = make_first};
+    struct sherd_record_key key;
+
+    assert_ok(anchor_open(test, &between.other));
+    (void)put(test, test->anchor, "kim", &key); /* so that it holds the keys */
+    /*
+     * the first randomness is the record's id, drawn by put(); the second is wanted when it is known that there is none
+     */
+    sherd_failpoint_set(strike, &between);
+    const struct sherd_pin_change made = put(test, test->anchor, "pat", &key);
+    sherd_failpoint_set(NULL, NULL);
+    assert_int_equal(between.left, 0);
+    assert_memory_equal(&made.pin.entity, &between.entity, sizeof(between.entity));
+    between.other->ops->free(between.other);
+}
+
+#define WALKED 40
+
+static enum sherd_err note_head(void *arg, const struct sherd_anchor_entry *entry)
+{
+    struct sherd_uuid **next = arg;
+
+    if (entry->kind == SHERD_KIND_PIN)
+        *(*next)++ = entry->pin->record;
+    return SHERD_OK;
+}
+
+struct updater {
+    struct anchor_test *test;
+    unsigned left;
+    struct sherd_uuid ids[WALKED]; /* in the order of their pins */
+};
+
+static void update(struct anchor_test *test, struct sherd_anchor *anchor, struct sherd_uuid record)
+{
+    struct sherd_pin_change change = {.version_expected = 1};
+    struct sherd_refs dropped = {0};
+    struct sherd_record_key key;
+
+    assert_ok(anchor->ops->key_new(anchor, &test->collection, "pat", record, 2, &change.pin, &key));
+    assert_ok(anchor->ops->pin_commit(anchor, &change, 1, &dropped));
+    sherd_refs_done(&dropped);
+}
+
+/* In the middle of the walk over pins, those at its end are updated: their older versions go to names anywhere. */
+static enum sherd_err update_the_last(void *arg, const char *name)
+{
+    struct updater *updater = arg;
+
+    if (strcmp(name, "rekey.before_write") == 0 && updater->left > 0 && --updater->left == 0)
+        for (size_t i = WALKED - 12; i < WALKED; i++)
+            update(updater->test, updater->test->anchor, updater->ids[i]);
+    return SHERD_OK;
+}
+
+static void test_anchor_entities_rekey__misses_no_version_that_is_moved_meanwhile(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_rekey_scope fresh = {.fresh_keys = true};
+    struct sherd_rekey_progress progress = {.done = false};
+    struct updater updater = {.test = test, .left = WALKED / 2};
+    struct sherd_uuid *next = updater.ids;
+    struct sherd_record_key key;
+    struct sherd_rekey *rekey;
+    struct sherd_ref last;
+    size_t count;
+
+    for (unsigned i = 0; i < WALKED; i++)
+        (void)put(test, test->anchor, "pat", &key);
+    assert_ok(test->anchor->ops->scan(test->anchor, NULL, 1000, note_head, &next, &last, &count));
+    assert_ok(test->anchor->ops->rekey_begin(test->anchor, &fresh, &rekey));
+    sherd_failpoint_set(update_the_last, &updater);
+    while (!progress.done)
+        assert_ok(test->anchor->ops->rekey_step(test->anchor, rekey, 1, &progress));
+    sherd_failpoint_set(NULL, NULL);
+    test->anchor->ops->rekey_end(test->anchor, rekey);
+    assert_int_equal(updater.left, 0);
+    anchor_again(test);
+    for (size_t i = 0; i < WALKED; i++) {
+        struct sherd_pin_view view;
+
+        assert_ok(test->anchor->ops->pin_get(test->anchor, updater.ids[i], 1, &view, &key));
+        assert_ok(test->anchor->ops->pin_get(test->anchor, updater.ids[i], 0, &view, &key));
+    }
+}
+
+/* Another process ends the epoch that is being ended, and begins one more; unless it would have to wait. */
+static void end_and_begin(struct between *between)
+{
+    struct sherd_file_lock lock;
+    uint64_t epoch;
+
+    if (sherd_file_lock_try(between->test->dir, "anchor/lock", &lock) != SHERD_OK)
+        return;
+    sherd_file_lock_leave(&lock);
+    if (between->other->ops->epoch_end(between->other, &epoch) == SHERD_OK)
+        assert_ok(between->other->ops->epoch_begin(between->other, &epoch));
+}
+
+/* Whoever ends an epoch destroys no key but that of the epoch for which it has counted. */
+static void test_anchor_entities_epoch__that_is_ended_twice_takes_no_other_with_it(void **state)
+{
+    struct anchor_test *test = *state;
+    struct sherd_record_key key;
+    const struct sherd_pin_change made = put(test, test->anchor, "pat", &key);
+    bool struck = true;
+
+    for (unsigned n = 1; struck; n++) {
+        struct between between = {.test = test, .point = "alloc", .left = n, .act = end_and_begin};
+        uint64_t epoch;
+
+        assert_ok(anchor_open(test, &between.other));
+        assert_ok(test->anchor->ops->epoch_begin(test->anchor, &epoch));
+        rekey(test->anchor, false);
+        sherd_failpoint_set(strike, &between);
+        const enum sherd_err err = test->anchor->ops->epoch_end(test->anchor, &epoch);
+        sherd_failpoint_set(NULL, NULL);
+        assert_true(err == SHERD_OK || err == SHERD_ERR_CONFLICT);
+        struck = between.left == 0;
+        anchor_again(test);
+        assert_ok(get(test->anchor, made.pin.record, &key));
+        (void)put(test, between.other, "kim", &key);
+        rekey(between.other, false);
+        assert_ok(between.other->ops->epoch_end(between.other, &epoch));
+        assert_ok(get(test->anchor, made.pin.record, &key));
+        between.other->ops->free(between.other);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,6 +669,10 @@ int main(void)
         anchor_test_of(test_anchor_entities_unwrap__refuses_every_other_pins_key),
         cmocka_unit_test(test_anchor_entities_entity_key__is_bound_to_all_around_it),
         cmocka_unit_test(test_anchor_entities_entity_key__is_derived_from_all_that_names_it),
+        anchor_test_of(test_anchor_entities__are_found_and_read_while_all_is_rekeyed),
+        anchor_test_of(test_anchor_entities__are_made_once_whatever_the_hash_key),
+        anchor_test_of(test_anchor_entities_rekey__misses_no_version_that_is_moved_meanwhile),
+        anchor_test_of(test_anchor_entities_epoch__that_is_ended_twice_takes_no_other_with_it),
         anchor_test_of(test_anchor_entities__notice_entries_that_were_taken_away),
     };
 

@@ -299,7 +299,8 @@ static void test_cryptor_meta_put__has_one_key_for_each_entity_and_collection(vo
         vault_reopen(test);
     }
     assert_ok(sherd_vault_info(test->vault, &after));
-    assert_int_equal(after.entry_count[3], before.entry_count[3] + 15 + 4 * 2); /* pins; entities, each with the entry of its id */
+    /* pins; entities, each with the entry of its id */
+    assert_int_equal(after.entry_count[3], before.entry_count[3] + 15 + 4 * 2);
     vault_assert_clean(test, 0);
 }
 

@@ -224,7 +224,8 @@ static void test_cryptor_record_delete__removes_all_of_it(void **state)
     assert_int_equal(after.entry_count[1], before.entry_count[1]);
     assert_int_equal(after.entry_count[2], before.entry_count[2]);
     assert_int_equal(after.blob_count[2], before.blob_count[2]);
-    assert_int_equal(after.entry_count[3], before.entry_count[3] + 2); /* the default entity and the entry of its id stay */
+    /* the default entity and the entry of its id stay */
+    assert_int_equal(after.entry_count[3], before.entry_count[3] + 2);
     assert_err(SHERD_ERR_INVALID, sherd_record_delete(NULL, small));
     test_free(block);
 }
