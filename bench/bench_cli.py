@@ -284,6 +284,40 @@ def measure_cold(folder, program, records):
                wanted="value < 30", **{"pass": statistics.median(times) < 30})
 
 
+def measure_agent(folder, program):
+    """The same small record through an agent, with a key file, and with a passphrase; and a call of the agent alone."""
+    source = os.path.join(folder, "small")
+    os.mkdir(os.path.join(folder, "agent"))
+    ours = Sherd(os.path.join(folder, "agent"), source, program)
+    passphrase = os.path.join(folder, "agent", "passphrase")
+    with open(passphrase, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        file.write("correct horse battery staple\n")
+    run(*ours.command, "seals", "add", "--new-passphrase-file", passphrase)
+    ours.put()
+    vault = ours.command[ours.command.index("--vault") + 1]
+    env = {**os.environ, "XDG_RUNTIME_DIR": folder}
+    ways = {
+        "through the agent": [program, "--vault", vault],
+        "with a key file": ours.command,
+        "with a passphrase": [program, "--vault", vault, "--passphrase-file", passphrase],
+    }
+    run(*ours.command, "unseal", env=env)
+    times = {way: [] for way in ways}
+    status = []
+    for _ in range(COLD_STARTS):
+        for way, command in ways.items():
+            times[way].append(timed(lambda: run(*command, "get", ours.id, env=env)) * 1e3)
+        status.append(timed(lambda: run(program, "--vault", vault, "status", env=env)) * 1e3)
+    run(program, "--vault", vault, "seal", env=env)
+    agent = statistics.median(times["through the agent"])
+    for way in list(ways)[1:]:
+        other = statistics.median(times[way])
+        report("get of a small record from a cold start, through the agent", agent, "ms", limit=way,
+               limit_value=round(other, 3), ratio=round(agent / other, 3), wanted="ratio < 1",
+               **{"pass": agent < other})
+    report("state of the agent from a cold start", statistics.median(status), "ms")
+
+
 def main():
     parser = argparse.ArgumentParser(description="speed of the command against its peers")
     parser.add_argument("program")
@@ -294,6 +328,7 @@ def main():
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cli-", dir=given.dir) as folder:
         measure_cold(folder, os.path.abspath(given.program), given.records)
+        measure_agent(folder, os.path.abspath(given.program))
         measure_files(folder, os.path.abspath(given.program), given.bytes, given.rounds)
 
 

@@ -33,6 +33,7 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
     struct sherd_digest digest;
 
     switch (kind) {
+    case SHERD_KIND_UNKNOWN: return SHERD_ERR_TAMPERED;
     case SHERD_KIND_MAP:
     case SHERD_KIND_LONG_MAP:
         SHERD_TRY(sherd_map_decode(tlv, &entry.map));

@@ -31,11 +31,15 @@ ATTRIBUTES = attribute(b"a", b"x") + attribute(b"bb", b"")
 MANY_ATTRIBUTES = b"".join(attribute(b"%02d" % i, b"v" * 62) for i in range(64))
 
 
-def a_map(attributes, content_type=b"text/plain", blob=1):
+X25519 = b"\x00\x20" + b"\x25" * 32
+XWING = b"\x64\x7a" + b"\x65" * 1216
+
+
+def a_map(attributes, content_type=b"text/plain", blob=1, recipient=b"", content_bytes=100000):
     return (COLLECTION + ENTITY + RECORD + number(6, 7) + item(8, b"\xd0" * 16) + item(9, b"\x51" * 32) +
-            number(10, 100000) + number(11, 102496) + TIME + item(21, b"pat") +
+            number(10, content_bytes) + number(11, 102496) + TIME + item(21, b"pat") +
             (item(22, content_type) if content_type else b"") + (item(23, attributes) if attributes else b"") +
-            number(26, blob))
+            number(26, blob) + (item(48, recipient) if recipient else b""))
 
 
 def a_pin(version=7, oldest=5, idempotency=True):
@@ -73,6 +77,10 @@ PAYLOADS = {
     "map": (2, 2, 384, a_map(ATTRIBUTES)),
     "map-bare": (2, 2, 384, a_map(b"", b"", 0)),
     "map-long": (3, 2, 5120, a_map(MANY_ATTRIBUTES)),
+    "map-recipient": (2, 2, 384, a_map(ATTRIBUTES, recipient=X25519)),
+    "map-recipient-pq": (3, 2, 5120, a_map(ATTRIBUTES, recipient=XWING)),
+    "map-recipient-cut": (2, 2, 384, a_map(ATTRIBUTES, recipient=X25519[:-1])),
+    "map-recipient-length": (2, 2, 384, a_map(ATTRIBUTES, recipient=X25519, content_bytes=103)),
     "collection": (4, 2, 256, RULES + number(31, 0)),
     "collection-derived": (4, 2, 256, RULES + number(31, 1) + item(32, b"eu-2.a")),
     "pin": (5, 4, 352, a_pin()),
@@ -232,7 +240,31 @@ def keyring_seeds():
     yield "contents-item-cut", b"\1" + header + framed_keyring(keyring_tlv())[:-1]
 
 
+OWN = b"AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"
+OWN_PQ = b"AGE-SECRET-KEY-PQ-1XX76JRALNLXDMEW0CRK45QMCCH4X06SE84UN3VPM33W6HWDX0H3SK3ZQFR"
+PUBLIC = b"age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
+
+
+def recipient_seeds():
+    yield "file", b"\0# public key: " + PUBLIC + b"\n" + OWN + b"\n"
+    yield "file-two", b"\0" + OWN + b"\r\n\r\n#\n" + OWN_PQ
+    yield "file-blank-before", b"\0 " + OWN + b"\n"
+    yield "file-lower", b"\0" + OWN.lower() + b"\n"
+    yield "file-too-many", b"\0" + (OWN + b"\n") * 65
+    yield "text", b"\1" + PUBLIC
+    yield "text-line", b"\1" + PUBLIC + b"\n"
+    yield "text-upper", b"\1" + PUBLIC.upper()
+    yield "bytes", b"\2" + X25519
+    yield "bytes-pq", b"\2" + XWING
+    yield "bytes-other-kem", b"\2\x00\x21" + X25519[2:]
+    yield "bytes-short", b"\2\x00"
+    for name, length in [("empty", 104), ("below", 103), ("chunk", 104 + 16400), ("full", 88 + 16400), ("pq", 1192),
+                         ("most", 2**64 - 1)]:
+        yield "length-" + name, b"\3" + struct.pack(">Q", length)
+
+
 TARGETS = {
+    "recipient": recipient_seeds(),
     "tlv": tlv_seeds(),
     "payload": ((name, bytes([kind]) + tlv) for name, (kind, _, _, tlv) in PAYLOADS.items()),
     "entry": entry_seeds(),

@@ -37,6 +37,7 @@
 #define SHERD_RECORD_H
 
 #include <sherd/collection.h>
+#include <sherd/identity.h>
 #include <sherd/vault.h>
 
 #ifdef __cplusplus
@@ -73,9 +74,17 @@ struct sherd_record_meta {
     const struct sherd_attribute *attributes;
     size_t attribute_count; /**< up to SHERD_ATTRIBUTES_MAX */
     struct sherd_span
-        idempotency_key; /**< up to 128 bytes of the caller's own: a repeated put with the same key and the
+        idempotency_key;   /**< up to 128 bytes of the caller's own: a repeated put with the same key and the
                                             same contents gives the first record's id again and stores nothing */
+    const char *recipient; /**< seal the contents to this public key, "age1..." or "age1pq1...": see <sherd/identity.h>.
+                                NULL for nobody; on update, for whom they were sealed to before. SHERD_RECIPIENT_NONE
+                                for nobody, also on update. Not with an idempotency key: the vault would keep what
+                                guesses at the contents can be tested with. With "age1pq1..." attributes have at most
+                                SHERD_ATTRIBUTES_PQ_BYTES_MAX */
 };
+
+/** Most bytes of all names and values of a record's attributes, where it is sealed to an "age1pq1..." recipient. */
+#define SHERD_ATTRIBUTES_PQ_BYTES_MAX 3072U
 
 /** One version of a record. Free with sherd_record_info_free(). */
 struct sherd_record_info {
@@ -83,12 +92,13 @@ struct sherd_record_info {
     uint64_t version; /**< 1 for the first */
     uint64_t version_current;
     uint64_t version_oldest; /**< oldest that is kept */
-    uint64_t content_bytes;
-    uint64_t stored_bytes; /**< of the fragment in `secrets`, padding and tags included */
-    int64_t created_s;     /**< when this version was stored, seconds since 1970 UTC, rounded down to a minute */
+    uint64_t content_bytes;  /**< of what was given, also where that was sealed to a recipient */
+    uint64_t stored_bytes;   /**< of the fragment in `secrets`, padding and tags included */
+    int64_t created_s;       /**< when this version was stored, seconds since 1970 UTC, rounded down to a minute */
     char *collection;
     char *entity;                       /**< "" for the default entity */
     char *content_type;                 /**< "" for none */
+    char *recipient;                    /**< whom the contents are sealed to; "" for nobody */
     struct sherd_attribute *attributes; /**< ordered by name */
     size_t attribute_count;
 };
@@ -103,6 +113,7 @@ SHERD_API void sherd_record_info_free(struct sherd_record_info *info);
  * @param[in]  content  0 bytes or more; for what does not fit memory see sherd_writer_begin()
  * @param[out] out_id   the record's name
  * @return SHERD_OK: durable; SHERD_ERR_INVALID (meta breaks a bound); SHERD_ERR_NOT_FOUND (no such collection);
+ *         SHERD_ERR_UNSUPPORTED (this OpenSSL cannot seal to the recipient);
  *         SHERD_ERR_DENIED (the vault is open for reading only);
  *         SHERD_ERR_CONFLICT (the idempotency key was used with other contents); SHERD_ERR_IO (whether it was stored is
  *         not known: retry with an idempotency key); SHERD_ERR_NO_MEMORY (as SHERD_ERR_IO, where memory ended while it
@@ -115,12 +126,14 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_put(struct sherd_vault *vau
 /** One record of a batch. */
 struct sherd_batch_item {
     const struct sherd_record_meta *meta; /**< NULL for defaults; idempotency keys are not for batches */
-    struct sherd_span content;            /**< up to SHERD_BATCH_CONTENT_BYTES_MAX */
+    struct sherd_span content;            /**< up to SHERD_BATCH_CONTENT_BYTES_MAX (_SEALED_ with a recipient) */
     struct sherd_uuid id;                 /**< out */
 };
 
 #define SHERD_BATCH_ITEMS_MAX 1024U
 #define SHERD_BATCH_CONTENT_BYTES_MAX ((size_t)64 << 10)
+/** The same for a record that is sealed to a recipient, which makes it longer. */
+#define SHERD_BATCH_SEALED_BYTES_MAX ((size_t)62 << 10)
 
 /**
  * Store many small records with shared commits: all or none.
@@ -135,17 +148,37 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_put_batch(struct sherd_vaul
  * @param[in]     version      0 for the current one, else one that is kept
  * @param[in,out] out_content  the contents are appended; bring a block of your own with sherd_buf_borrow() to save a
  *                             copy and page faults; unchanged on failure
- * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_TAMPERED; SHERD_ERR_LIMIT (does not fit the buffer); SHERD_ERR_IO;
- *         SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_TAMPERED; SHERD_ERR_LIMIT (does not fit the buffer);
+ *         SHERD_ERR_DENIED (sealed to a recipient: see sherd_record_get_with()); SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_get(struct sherd_vault *vault, struct sherd_uuid id,
                                                          uint64_t version, struct sherd_buf *out_content);
 
+/** How a version is read. All zero is a good default. */
+struct sherd_read_options {
+    uint64_t version;                      /**< 0 for the current one */
+    const struct sherd_identity *identity; /**< opens what is sealed to one of its keys; not needed for other records */
+    bool raw; /**< what is sealed to a recipient as it is, unopened: enc and the sealed contents of
+                   docs/format/recipient.md. Other records as ever */
+};
+
+/**
+ * As sherd_record_get(), also of records that are sealed to a recipient.
+ * @param[in] options  NULL for defaults; borrowed until return
+ * @return as sherd_record_get(); SHERD_ERR_DENIED: sealed to a recipient, and no identity or another's was given;
+ *         SHERD_ERR_TAMPERED also where what is sealed to the identity does not verify; SHERD_ERR_UNSUPPORTED (this
+ *         OpenSSL cannot open it)
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_get_with(struct sherd_vault *vault, struct sherd_uuid id,
+                                                              const struct sherd_read_options *options,
+                                                              struct sherd_buf *out_content);
+
 /**
  * Store a new version of a record.
  * @param[in]  version_expected  the current version that the caller knows; 0 for whichever it is
- * @param[in]  meta              NULL: content type and attributes as they are. Otherwise they are replaced; collection
- *                               and entity must be NULL, they cannot change
+ * @param[in]  meta              NULL: content type, attributes and recipient as they are. Otherwise the first two are
+ *                               replaced, and the recipient is where one is given; older versions stay sealed as they
+ *                               were. Collection and entity must be NULL, they cannot change
  * @param[out] out_version       the new version; NULL if not wanted
  * @return as sherd_record_put(); SHERD_ERR_NOT_FOUND; SHERD_ERR_CONFLICT (another version is current; with
  *         version_expected 0: others kept writing first)
@@ -236,6 +269,17 @@ struct sherd_reader;
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_reader_open(struct sherd_vault *vault, struct sherd_uuid id,
                                                           uint64_t version, struct sherd_reader **out_reader,
                                                           uint64_t *out_content_bytes);
+
+/**
+ * As sherd_reader_open(), also of records that are sealed to a recipient.
+ * @param[in]  options            NULL for defaults; borrowed until return
+ * @param[out] out_content_bytes  of what will be read: with raw, of the sealed contents
+ * @return as sherd_record_get_with()
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_reader_open_with(struct sherd_vault *vault, struct sherd_uuid id,
+                                                               const struct sherd_read_options *options,
+                                                               struct sherd_reader **out_reader,
+                                                               uint64_t *out_content_bytes);
 
 /**
  * Read verified bytes.

@@ -8,6 +8,7 @@
 
 #include <sherd/collection.h>
 #include <sherd/err.h>
+#include <sherd/identity.h>
 #include <sherd/keys.h>
 #include <sherd/maintain.h>
 #include <sherd/record.h>

@@ -70,6 +70,11 @@ struct sherd_vault_open_options {
     const char *user; /**< who asks (<sherd/rights.h>); NULL for the vault's owner. Borrowed until the call returns */
     struct sherd_span user_passphrase; /**< what shows that it is that user: exactly one of the two */
     struct sherd_span user_key;        /**< the private text of sherd_user_key_new() */
+    /**
+     * The socket of an agent that has the vault unsealed, and has its keys: this process never opens `keys`, and needs
+     * nothing to unseal with. NULL: the anchor lives in this process. Borrowed until the call returns.
+     */
+    const char *agent;
 };
 
 /** Figures of an open vault, for people. */
@@ -109,12 +114,13 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_init(const char *path, const
 /**
  * Unseal and open a vault.
  * @param[in]  path       directory
- * @param[in]  unseal     what opens it
+ * @param[in]  unseal     what opens it; NULL where options name an agent
  * @param[in]  options    NULL for defaults
  * @param[out] out_vault  close with sherd_vault_close()
  * @return SHERD_OK; SHERD_ERR_INVALID (not exactly one way to unseal, a malformed key file or share, or a share
  *         twice); SHERD_ERR_NOT_FOUND (no vault there); SHERD_ERR_DENIED (wrong passphrase, key or share, or a changed
- *         seal: the detail names a wrong share by its holder); SHERD_ERR_SEALED (more shares are needed);
+ *         seal: the detail names a wrong share by its holder); SHERD_ERR_SEALED (more shares are needed; the
+ *         agent is sealed, or there is none);
  *         SHERD_ERR_TAMPERED (keyring or a compartment does not verify, or is another vault's); SHERD_ERR_UNSUPPORTED
  *         (a format of the future); SHERD_ERR_BUSY (this process has it open already); SHERD_ERR_IO;
  *         SHERD_ERR_NO_MEMORY

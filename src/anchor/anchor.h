@@ -2,7 +2,8 @@
 /**
  * @file anchor/anchor.h
  * The trust anchor, as the cryptor sees it: a table of calls, behind which it is in the same process
- * (anchor/embedded.h) or, for a vault whose anchor runs elsewhere, at the end of a connection.
+ * (anchor/embedded.h) or, for a vault whose anchor runs elsewhere, at the end of a connection
+ * (anchor/remote.h).
  *
  * The anchor holds the keys and the `keys` compartment, and never sees contents. It makes record keys and unwraps them
  * one record version at a time; it pins the one current version and digest of every record, and a record exists from
@@ -46,11 +47,18 @@ struct sherd_pin_change {
 struct sherd_anchor_entry {
     struct sherd_ref name;
     enum sherd_kind kind;
-    enum sherd_err status; /**< SHERD_OK, or SHERD_ERR_TAMPERED: the entry does not verify */
-    const struct sherd_pin *pin;
+    enum sherd_err status;                       /**< SHERD_OK, or SHERD_ERR_TAMPERED: the entry does not verify */
+    const struct sherd_pin *pin;                 /**< its wrapped key may be left out */
     const struct sherd_uuid *collection;         /**< whose collection pin it is */
     const struct sherd_entity_key_entry *entity; /**< newest version of an entity's key; what it says, not the key */
     bool erased;                                 /**< the pin's entity was erased: the record is gone */
+};
+
+/** The keys of a compartment that are leased, as bytes: to be sent to a process of the same user. In secret memory. */
+struct sherd_raw_lease {
+    uint32_t version;             /**< of the store key */
+    uint8_t name[SHERD_KEY_SIZE]; /**< of names: HMAC-SHA-256 */
+    uint8_t seal[SHERD_KEY_SIZE]; /**< the store key: HMAC-SHA-512 */
 };
 
 /** What is rekeyed: everything, one collection, one entity, or one named key and what lies under it. */
@@ -94,7 +102,10 @@ struct sherd_anchor_ops {
     /** Ids that are part of every context. */
     void (*ids)(struct sherd_anchor *anchor, struct sherd_uuid *out_deployment, struct sherd_uuid *out_tenant);
 
-    /** The anchor's own directory, for what is done with its seals (anchor/seals.h); borrowed until the anchor ends. */
+    /**
+     * The anchor's own directory, for what is done with its seals (anchor/seals.h); borrowed until the anchor ends.
+     * NULL where it runs elsewhere: seals are changed only by who unseals.
+     */
     const struct sherd_home *(*home)(struct sherd_anchor *anchor);
 
     /**
@@ -102,6 +113,9 @@ struct sherd_anchor_ops {
      * SHERD_ERR_DENIED for the others: those keys never leave.
      */
     enum sherd_err (*lease)(struct sherd_anchor *anchor, enum sherd_role role, struct sherd_entry_keys *out_keys);
+
+    /** The same keys as bytes. SHERD_ERR_UNSUPPORTED: this anchor has them from another one itself. */
+    enum sherd_err (*lease_raw)(struct sherd_anchor *anchor, enum sherd_role role, struct sherd_raw_lease *out_lease);
 
     /** The entry by which a compartment says whose it is: its name and stored bytes, to be written once. */
     enum sherd_err (*compartment_entry)(struct sherd_anchor *anchor, enum sherd_role role, struct sherd_ref *out_name,
@@ -236,6 +250,18 @@ struct sherd_anchor_ops {
      * SHERD_ERR_CONFLICT: something still refers to them: rekey everything first
      */
     enum sherd_err (*epoch_end)(struct sherd_anchor *anchor, uint64_t *out_epoch);
+
+    /** Figures of `keys`, which nobody but the anchor opens. */
+    enum sherd_err (*keys_stat)(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat);
+    /**
+     * Check the entry by which `keys` says whose it is, as compartment_check() does.
+     * SHERD_ERR_TAMPERED, and the outputs are written also then.
+     * @param[out] out_name   the name that it has
+     * @param[out] out_there  there is an entry of that name
+     */
+    enum sherd_err (*keys_owner)(struct sherd_anchor *anchor, struct sherd_ref *out_name, bool *out_there);
+    /** Names of the blobs in `keys`, where none belongs. @param[in,out] blobs  gets them */
+    enum sherd_err (*keys_blobs)(struct sherd_anchor *anchor, struct sherd_refs *blobs);
 };
 
 /** What every anchor starts with. */

@@ -52,12 +52,29 @@ static const struct sherd_home *embedded_home(struct sherd_anchor *anchor)
     return sherd_embedded_of(anchor)->home;
 }
 
-static enum sherd_err embedded_lease(struct sherd_anchor *anchor, enum sherd_role role,
-                                     struct sherd_entry_keys *out_keys)
+static enum sherd_err check_lease(enum sherd_role role)
 {
     SHERD_ENSURE(role == SHERD_IDENTITY || role == SHERD_ASSETS, SHERD_ERR_DENIED,
                  "the keys of that compartment never leave the anchor");
+    return SHERD_OK;
+}
+
+static enum sherd_err embedded_lease(struct sherd_anchor *anchor, enum sherd_role role,
+                                     struct sherd_entry_keys *out_keys)
+{
+    SHERD_TRY(check_lease(role));
     *out_keys = keys_of(sherd_embedded_of(anchor), role);
+    return SHERD_OK;
+}
+
+static enum sherd_err embedded_lease_raw(struct sherd_anchor *anchor, enum sherd_role role,
+                                         struct sherd_raw_lease *out_lease)
+{
+    SHERD_TRY(check_lease(role));
+    const struct sherd_keyring_store *store = &sherd_embedded_of(anchor)->fixed->stores[role - 1];
+    out_lease->version = (uint32_t)store->version;
+    memcpy(out_lease->name, store->name.bytes, sizeof(out_lease->name));
+    memcpy(out_lease->seal, store->key.bytes, sizeof(out_lease->seal));
     return SHERD_OK;
 }
 
@@ -304,8 +321,9 @@ static enum sherd_err check_entry(struct sherd_embedded *self, const struct sher
 
     switch (kind) {
     case SHERD_KIND_COMPARTMENT: return check_own_entry(self, name, stored);
-    case SHERD_KIND_ENTITY_KEY: SHERD_TRY(sherd_entities_open(self->entities, kind, name, stored, &out_said->entity));
-    /* fall through */
+    case SHERD_KIND_ENTITY_KEY:
+        SHERD_TRY(sherd_entities_open(self->entities, kind, name, stored, &out_said->entity));
+        __attribute__((fallthrough));
     case SHERD_KIND_OLD_ENTITY_KEY:
     case SHERD_KIND_ENTITY_LOOKUP: return sherd_entities_check(self->entities, kind, name, stored);
     case SHERD_KIND_KEY_PART: return embedded_part_check(&self->anchor, SHERD_KEYS, name, stored, &live);
@@ -578,11 +596,44 @@ static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *
     return SHERD_OK;
 }
 
+static enum sherd_err embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
+{
+    return sherd_compartment_stat(sherd_embedded_of(anchor)->compartment, out_stat);
+}
+
+static enum sherd_err embedded_keys_owner(struct sherd_anchor *anchor, struct sherd_ref *out_name, bool *out_there)
+{
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_ref name;
+
+    SHERD_TRY(compartment_name(&self->pins.keys, &name));
+    const enum sherd_err err = sherd_compartment_get(self->compartment, name, &stored);
+    if (err != SHERD_OK && err != SHERD_ERR_NOT_FOUND && err != SHERD_ERR_LIMIT)
+        return err;
+    *out_name = name;
+    *out_there = err != SHERD_ERR_NOT_FOUND;
+    return embedded_compartment_check(anchor, SHERD_KEYS, sherd_buf_span(&stored));
+}
+
+static enum sherd_err add_blob(void *arg, struct sherd_ref name, struct sherd_span bytes)
+{
+    (void)bytes;
+    return sherd_refs_add(arg, &name);
+}
+
+static enum sherd_err embedded_keys_blobs(struct sherd_anchor *anchor, struct sherd_refs *blobs)
+{
+    return sherd_compartment_blob_scan(sherd_embedded_of(anchor)->compartment, NULL, add_blob, blobs);
+}
+
 static const struct sherd_anchor_ops embedded_ops = {
     .free = embedded_free,
     .ids = embedded_ids,
     .home = embedded_home,
     .lease = embedded_lease,
+    .lease_raw = embedded_lease_raw,
     .compartment_entry = embedded_compartment_entry,
     .compartment_check = embedded_compartment_check,
     .key_new = embedded_key_new,
@@ -616,6 +667,9 @@ static const struct sherd_anchor_ops embedded_ops = {
     .login = sherd_embedded_login,
     .epoch_begin = embedded_epoch_begin,
     .epoch_end = embedded_epoch_end,
+    .keys_stat = embedded_keys_stat,
+    .keys_owner = embedded_keys_owner,
+    .keys_blobs = embedded_keys_blobs,
 };
 
 /* Names and seals, and what of the keyring they come from. */

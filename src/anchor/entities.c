@@ -527,7 +527,7 @@ enum sherd_err sherd_entities_ensure(struct sherd_entities *entities, const stru
 
     for (unsigned tries = 0; tries < SHERD_ENTITIES_TRIES_MAX && err == SHERD_ERR_CONFLICT; tries++) {
         const struct sherd_entities_stamp now = sherd_entities_now(entities);
-        struct id_place place;
+        struct id_place place = {0};
 
         err = find(entities, &now, &collection->id, entity_id, &place, out_entity);
         if (err == SHERD_ERR_NOT_FOUND)

@@ -243,7 +243,7 @@ static enum sherd_err add_update(const struct sherd_pins *pins, const struct she
 {
     struct sherd_buf current = sherd_buf_borrow(bytes->current, sizeof(bytes->current));
     struct sherd_pin pin = change->pin;
-    struct sherd_pin before;
+    struct sherd_pin before = {0};
     struct sherd_store_op head = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_EQUALS};
     struct sherd_store_op old = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ANY};
 

@@ -225,14 +225,11 @@ void sherd_ring_leave(struct sherd_ring *ring)
 
 void sherd_ring_guard(const struct sherd_ring *ring, struct sherd_ring_guard_room *room, struct sherd_store_op *out_op)
 {
-    const struct sherd_span stored = {room->block, ring->pin.len};
-
     memcpy(room->block, ring->pin.block, ring->pin.len);
-    *out_op = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
+    *out_op = (struct sherd_store_op){.kind = SHERD_STORE_CHECK,
                                       .expect = SHERD_EXPECT_EQUALS,
                                       .name = ring->pin.name,
-                                      .value = stored,
-                                      .expected = stored};
+                                      .expected = sherd_span_of(room->block, ring->pin.len)};
 }
 
 enum sherd_err sherd_ring_tell(struct sherd_ring *ring)
@@ -299,40 +296,40 @@ static enum sherd_err look_alone(struct sherd_ring *ring, sherd_ring_look_fn *lo
     return look(arg, keyring);
 }
 
-/* What is done alone; one of the two is NULL. */
-struct alone {
-    sherd_ring_change_fn *change;
-    sherd_ring_look_fn *look;
-    void *arg;
-};
-
-static enum sherd_err do_alone(struct sherd_ring *ring, const struct alone *alone)
+/* Alone among all processes, and threads of this one. @return SHERD_OK: alone_end() must follow */
+static enum sherd_err alone_begin(struct sherd_ring *ring, struct sherd_file_lock *out_lock)
 {
-    struct sherd_file_lock lock;
-
     (void)pthread_mutex_lock(&ring->change_lock);
-    enum sherd_err err = sherd_home_lock(ring->home, &lock);
-    if (err == SHERD_OK) {
-        err = alone->change != NULL ? change_alone(ring, alone->change, alone->arg)
-                                    : look_alone(ring, alone->look, alone->arg);
-        sherd_file_lock_leave(&lock);
-    }
-    (void)pthread_mutex_unlock(&ring->change_lock);
+    const enum sherd_err err = sherd_home_lock(ring->home, out_lock);
+    if (err != SHERD_OK)
+        (void)pthread_mutex_unlock(&ring->change_lock);
     return err;
+}
+
+static void alone_end(struct sherd_ring *ring, struct sherd_file_lock *lock)
+{
+    sherd_file_lock_leave(lock);
+    (void)pthread_mutex_unlock(&ring->change_lock);
 }
 
 enum sherd_err sherd_ring_change(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg)
 {
-    const struct alone alone = {.change = change, .arg = arg};
+    struct sherd_file_lock lock;
 
-    return do_alone(ring, &alone);
+    SHERD_TRY(alone_begin(ring, &lock));
+    const enum sherd_err err = change_alone(ring, change, arg);
+    alone_end(ring, &lock);
+    return err;
 }
 
 enum sherd_err sherd_ring_look(struct sherd_ring *ring, sherd_ring_look_fn *look, void *arg)
 {
-    const struct alone alone = {.look = look, .arg = arg};
+    struct sherd_file_lock lock;
 
-    return do_alone(ring, &alone);
+    SHERD_TRY(alone_begin(ring, &lock));
+    const enum sherd_err err = look_alone(ring, look, arg);
+    alone_end(ring, &lock);
+    return err;
 }
 
 enum sherd_err sherd_ring_check(struct sherd_ring *ring, const struct sherd_ref *name, struct sherd_span stored)

@@ -55,6 +55,24 @@ static inline bool sherd_span_take(struct sherd_span *rest, size_t len, struct s
     return true;
 }
 
+/**
+ * Take a line off the front of *rest, with the newline that ends it. @return the line, without LF, CR LF, or a CR at
+ * the end
+ */
+static inline struct sherd_span sherd_span_line(struct sherd_span *rest)
+{
+    const uint8_t *end = rest->len > 0 ? memchr(rest->data, '\n', rest->len) : NULL;
+    struct sherd_span line = *rest;
+
+    if (end != NULL)
+        line.len = (size_t)(end - rest->data);
+    const size_t taken = line.len + (end != NULL ? 1 : 0);
+    *rest = sherd_span_of(taken > 0 ? rest->data + taken : rest->data, rest->len - taken);
+    if (line.len > 0 && line.data[line.len - 1] == '\r')
+        line.len--;
+    return line;
+}
+
 /** Whether two blocks hold the same bytes, which are no secret: names, headers, ciphertext. */
 static inline bool sherd_same(const void *a, const void *b, size_t size)
 {

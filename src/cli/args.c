@@ -15,7 +15,7 @@ const struct cli_option cli_global_options[] = {
     {"passphrase-file", 0, "FILE", "read the passphrase from a file; a newline at its end is no part of it"},
     {"passphrase-fd", 0, "N", "read the passphrase from an open descriptor, likewise"},
     {"key-file", 0, "FILE", "unseal with a key file of `sherd keygen`"},
-    {"identity", 0, "FILE", "open files of shares with a private key of age"},
+    {"holder-identity", 0, "FILE", "open files of shares with a private key of age"},
     {"user", 0, "NAME", "act as this user, who sees what was granted to it; else as the vault's owner"},
     {"user-key", 0, "FILE", "show that it is that user by a key of `sherd keygen --pair`"},
     {"user-passphrase-file", 0, "FILE", "or by its passphrase, read from a file"},
@@ -103,7 +103,7 @@ static enum sherd_err take_share_file(struct cli *cli, const char *value)
 static bool take_global(struct cli *cli, const struct cli_option *option, const char *value)
 {
     const char **const texts[] = {
-        &cli->vault, &cli->passphrase_file, &cli->passphrase_fd,       &cli->key_file, &cli->identity,
+        &cli->vault, &cli->passphrase_file, &cli->passphrase_fd,       &cli->key_file, &cli->share_identity,
         &cli->user,  &cli->user_key,        &cli->user_passphrase_file};
     bool *const flags[] = {&cli->json, &cli->quiet, &cli->help};
 

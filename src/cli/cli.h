@@ -72,7 +72,7 @@ struct cli {
     const char *user; /**< NULL for the vault's owner */
     const char *user_key;
     const char *user_passphrase_file;
-    const char *identity;                         /**< opens files of shares that are sealed to their holders */
+    const char *share_identity;                   /**< opens files of shares that are sealed to their holders */
     const char *share_files[CLI_SHARE_FILES_MAX]; /**< share_file_count of them; "-" is standard input */
     size_t share_file_count;
     bool json;
@@ -175,8 +175,31 @@ SHERD_MUST_USE enum sherd_err cli_user_read(const struct cli *cli, uint8_t *bloc
 /** Wipe and give back. */
 void cli_unseal_done(struct cli_unseal *unseal);
 
-/** Unseal and open the vault of the command line. @return as sherd_vault_open() and cli_unseal_read() */
+/** Whether an option says what unseals. */
+bool cli_unseal_given(const struct cli *cli);
+
+/**
+ * Whether there is a vault: said before anybody is asked for a passphrase. @return SHERD_OK; SHERD_ERR_NOT_FOUND; ...
+ */
+SHERD_MUST_USE enum sherd_err cli_vault_check(const char *path);
+
+/**
+ * Open the vault of the command line: through its agent, if one runs that has it unsealed and no option says what
+ * unseals; else as cli_vault_unseal(). @return as sherd_vault_open() and cli_unseal_read()
+ */
 SHERD_MUST_USE enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault);
+
+/** Unseal and open it in this process, whatever agent runs: for what only who can unseal may do, as changing seals. */
+SHERD_MUST_USE enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault);
+
+/**
+ * Read the private keys of a file, "-" for standard input.
+ * @param[in]  path          NULL for none, which gives no identity
+ * @param[out] out_identity  end with sherd_identity_free()
+ * @return as sherd_identity_parse(); SHERD_ERR_IO
+ */
+SHERD_MUST_USE enum sherd_err cli_identity_read(const struct cli *cli, const char *path,
+                                                struct sherd_identity **out_identity);
 
 /** Whether a file, which need not exist, lies in a vault: its directory or one above holds sherd.vault. */
 bool cli_inside_vault(const char *path);
@@ -195,6 +218,11 @@ static inline void cli_writer_abortp(struct sherd_writer **writer)
 static inline void cli_reader_closep(struct sherd_reader **reader)
 {
     sherd_reader_close(*reader);
+}
+
+static inline void cli_identity_freep(struct sherd_identity **identity)
+{
+    sherd_identity_free(*identity);
 }
 
 static inline void cli_info_freep(struct sherd_record_info **info)

@@ -14,11 +14,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { OPT_COLLECTION, OPT_FORCE };
+enum { OPT_COLLECTION, OPT_FORCE, OPT_IDENTITY };
 
 static const struct cli_option options[] = {
     [OPT_COLLECTION] = {"collection", 'c', "NAME", "only this collection"},
     [OPT_FORCE] = {"force", 'f', NULL, "replace files that are there already"},
+    [OPT_IDENTITY] = {"identity", 'i', "FILE", "private keys, to open what is sealed to a recipient"},
     {0},
 };
 
@@ -41,6 +42,7 @@ struct export
 {
     struct cli *cli;
     struct sherd_vault *vault;
+    struct sherd_identity *identity;
     int root_fd;
     uint8_t *block;
     struct planned *page;
@@ -64,6 +66,7 @@ static void export_done(struct export *export)
     sherd_free(export->page);
     sherd_secret_free(export->block);
     cli_fd_closep(&export->root_fd);
+    sherd_identity_free(export->identity);
     sherd_vault_close(export->vault);
 }
 
@@ -162,8 +165,9 @@ static enum sherd_err write_file(struct export *export, const struct planned *pl
 {
     SHERD_CLEANUP(cli_output_done) struct cli_output output = {.dir_fd = -1, .fd = -1};
     SHERD_CLEANUP(cli_reader_closep) struct sherd_reader *reader = NULL;
+    const struct sherd_read_options how = {.version = planned->version, .identity = export->identity};
 
-    SHERD_TRY(sherd_reader_open(export->vault, planned->id, planned->version, &reader, out_bytes));
+    SHERD_TRY(sherd_reader_open_with(export->vault, planned->id, &how, &reader, out_bytes));
     SHERD_TRY(cli_output_begin(parent_fd, name, &output));
     SHERD_TRY(cli_load_fd(reader, 0, *out_bytes, output.fd, name, export->block));
     SHERD_TRY(restore(output.fd, planned));
@@ -276,6 +280,7 @@ static enum sherd_err run(struct cli *cli)
     export.page = sherd_alloc_array(PAGE_RECORDS, sizeof(*export.page));
     if (export.block == NULL || export.page == NULL)
         return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(cli_identity_read(cli, cli_value(cli, OPT_IDENTITY), &export.identity));
     SHERD_TRY(cli_vault_open(cli, true, &export.vault));
     SHERD_TRY(open_root(cli->operands[0], &export.root_fd));
     cli_progress_begin(cli, "export");

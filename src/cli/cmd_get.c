@@ -10,19 +10,21 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-enum { OPT_OUTPUT, OPT_RANGE, OPT_VERSION };
+enum { OPT_OUTPUT, OPT_RANGE, OPT_VERSION, OPT_IDENTITY, OPT_RAW };
 
 static const struct cli_option options[] = {
     [OPT_OUTPUT] = {"output", 'o', "FILE", "write to FILE, which appears when it is complete"},
     [OPT_RANGE] = {"range", 'r', "A-B", "only bytes A to B, both included, from 0; A- to the end; -N the last N"},
     [OPT_VERSION] = {"version", 0, "N", "this version instead of the current one"},
+    [OPT_IDENTITY] = {"identity", 'i', "FILE", "private keys, to open what is sealed to a recipient"},
+    [OPT_RAW] = {"raw", 0, NULL, "what is sealed to a recipient as it is, unopened"},
     {0},
 };
 
 /* What is asked for: parsed before the vault is opened, resolved once the length is known. */
 struct wanted {
     struct sherd_uuid id;
-    uint64_t version;
+    struct sherd_read_options options;
     struct cli_range range;
     uint64_t begin;
     uint64_t end;
@@ -33,7 +35,10 @@ static enum sherd_err parse_wanted(struct cli *cli, struct wanted *wanted)
     const char *range = cli_value(cli, OPT_RANGE);
 
     SHERD_TRY(cli_operand_uuid(cli, 0, &wanted->id));
-    SHERD_TRY(cli_value_number(cli, OPT_VERSION, 1, INT64_MAX, 0, &wanted->version));
+    SHERD_TRY(cli_value_number(cli, OPT_VERSION, 1, INT64_MAX, 0, &wanted->options.version));
+    wanted->options.raw = cli_value(cli, OPT_RAW) != NULL;
+    SHERD_ENSURE(!wanted->options.raw || cli_value(cli, OPT_IDENTITY) == NULL, SHERD_ERR_INVALID,
+                 "give --identity to open, or --raw not to");
     if (range == NULL)
         wanted->range.to_end = true;
     else if (!cli_range_parse(range, &wanted->range))
@@ -46,7 +51,7 @@ static enum sherd_err open_wanted(struct sherd_vault *vault, struct wanted *want
     SHERD_CLEANUP(cli_reader_closep) struct sherd_reader *reader = NULL;
     uint64_t bytes = 0;
 
-    SHERD_TRY(sherd_reader_open(vault, wanted->id, wanted->version, &reader, &bytes));
+    SHERD_TRY(sherd_reader_open_with(vault, wanted->id, &wanted->options, &reader, &bytes));
     if (!cli_range_resolve(&wanted->range, bytes, &wanted->begin, &wanted->end))
         return sherd_fail(SHERD_ERR_INVALID, "--range: begins behind the end: the contents have %" PRIu64 " bytes",
                           bytes);
@@ -88,6 +93,7 @@ static enum sherd_err run(struct cli *cli)
 {
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
     SHERD_CLEANUP(cli_reader_closep) struct sherd_reader *reader = NULL;
+    SHERD_CLEANUP(cli_identity_freep) struct sherd_identity *identity = NULL;
     SHERD_CLEANUP(cli_secret_freep) uint8_t *block = sherd_secret_alloc(CLI_BLOCK_BYTES);
     const char *path = cli_value(cli, OPT_OUTPUT);
     struct wanted wanted = {0};
@@ -96,6 +102,8 @@ static enum sherd_err run(struct cli *cli)
     if (block == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(parse_wanted(cli, &wanted));
+    SHERD_TRY(cli_identity_read(cli, cli_value(cli, OPT_IDENTITY), &identity));
+    wanted.options.identity = identity;
     SHERD_TRY(cli_vault_open(cli, true, &vault));
     SHERD_TRY(open_wanted(vault, &wanted, &reader));
     cli_progress_begin(cli, "get");
@@ -111,7 +119,8 @@ const struct cli_command cmd_get = {
     .notes =
         "Writes to standard output unless told otherwise. Every byte is verified before it is given out; if a later\n"
         "one is not good, what was given out so far was, and the exit code is 3. A file is written whole or not at\n"
-        "all, and its owner alone may read it.",
+        "all, and its owner alone may read it. A range with --identity is one of what is opened, with --raw of what\n"
+        "is sealed.",
     .options = options,
     .operand_min = 1,
     .operand_max = 1,

@@ -16,12 +16,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPT_COLLECTION, OPT_ENTITY, OPT_RESUME };
+enum { OPT_COLLECTION, OPT_ENTITY, OPT_RESUME, OPT_TO };
 
 static const struct cli_option options[] = {
     [OPT_COLLECTION] = {"collection", 'c', "NAME", "the collection that the records belong to (default)"},
     [OPT_ENTITY] = {"entity", 'e', "NAME", "whose data it is"},
     [OPT_RESUME] = {"resume", 0, NULL, "leave out files stored already with the same path, size and time"},
+    [OPT_TO] = {"to", 0, "RECIPIENT", "seal the contents to this public key (age1...): no one else opens them"},
     {0},
 };
 
@@ -149,6 +150,14 @@ static enum sherd_err flush(struct import *import)
     return cli_flush(import->cli);
 }
 
+static void describe(struct import *import, const char *path, const struct stat *st, struct cli_tree_meta *tree)
+{
+    cli_tree_describe(path, st, tree);
+    tree->meta.collection = cli_value(import->cli, OPT_COLLECTION);
+    tree->meta.entity = cli_value(import->cli, OPT_ENTITY);
+    tree->meta.recipient = cli_value(import->cli, OPT_TO);
+}
+
 static enum sherd_err wait_for_commit(struct import *import, const struct cli_walk_item *item, size_t bytes)
 {
     struct waiting *waiting = &import->waiting[import->count];
@@ -156,9 +165,7 @@ static enum sherd_err wait_for_commit(struct import *import, const struct cli_wa
     waiting->path = sherd_strdup(item->path);
     if (waiting->path == NULL)
         return SHERD_ERR_NO_MEMORY;
-    cli_tree_describe(waiting->path, item->st, &waiting->tree);
-    waiting->tree.meta.collection = cli_value(import->cli, OPT_COLLECTION);
-    waiting->tree.meta.entity = cli_value(import->cli, OPT_ENTITY);
+    describe(import, waiting->path, item->st, &waiting->tree);
     import->items[import->count] = (struct sherd_batch_item){
         .meta = &waiting->tree.meta,
         .content = sherd_span_of(import->block + import->used, bytes),
@@ -174,9 +181,7 @@ static enum sherd_err store_large(struct import *import, const struct cli_walk_i
     struct cli_store store = {.vault = import->vault, .meta = &tree.meta};
     uint64_t bytes = 0;
 
-    cli_tree_describe(item->path, item->st, &tree);
-    tree.meta.collection = cli_value(import->cli, OPT_COLLECTION);
-    tree.meta.entity = cli_value(import->cli, OPT_ENTITY);
+    describe(import, item->path, item->st, &tree);
     SHERD_TRY(cli_store_fd(&store, fd, item->path, import->stream_block, NULL, &bytes));
     cli_progress_clear();
     SHERD_TRY(tell(import, store.id, item->path, bytes));
@@ -198,20 +203,22 @@ static enum sherd_err store_file(struct import *import, const struct cli_walk_it
 {
     SHERD_CLEANUP(cli_fd_closep) int fd = openat(item->dir_fd, item->name,
                                                             O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    const size_t small_bytes = cli_value(import->cli, OPT_TO) != NULL ? SHERD_BATCH_SEALED_BYTES_MAX
+                                                                      : SHERD_BATCH_CONTENT_BYTES_MAX;
     size_t bytes = 0;
     enum sherd_err err = SHERD_OK;
 
     if (fd < 0)
         return file_failed(import, item->path, sherd_fail_errno(SHERD_ERR_IO, "cannot be opened"));
-    if (item->st->st_size <= (off_t)SHERD_BATCH_CONTENT_BYTES_MAX) {
-        if (import->count == BATCH_MAX || CLI_BLOCK_BYTES - import->used <= SHERD_BATCH_CONTENT_BYTES_MAX)
+    if (item->st->st_size <= (off_t)small_bytes) {
+        if (import->count == BATCH_MAX || CLI_BLOCK_BYTES - import->used <= small_bytes)
             SHERD_TRY(flush(import));
-        err = cli_read_full(fd, item->path, import->block + import->used, SHERD_BATCH_CONTENT_BYTES_MAX + 1, &bytes);
+        err = cli_read_full(fd, item->path, import->block + import->used, small_bytes + 1, &bytes);
         if (err == SHERD_ERR_BUSY)
             return err;
         if (err != SHERD_OK)
             return file_failed(import, item->path, err);
-        if (bytes <= SHERD_BATCH_CONTENT_BYTES_MAX)
+        if (bytes <= small_bytes)
             return wait_for_commit(import, item, bytes);
         if (lseek(fd, 0, SEEK_SET) != 0)
             return file_failed(import, item->path, sherd_fail_errno(SHERD_ERR_IO, "cannot be read again"));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sherd keygen: write a new key file. */
+/* sherd keygen: write a new key file, or the key pair of a recipient. */
 #include "cli/commands.h"
 #include "cli/io.h"
 #include "cli/json.h"
@@ -10,12 +10,20 @@
 #include <limits.h>
 #include <stdio.h>
 
-enum { OPT_PAIR };
+enum { OPT_PAIR, OPT_RECIPIENT, OPT_PQ, OPT_OUTPUT };
 
 static const struct cli_option options[] = {
     [OPT_PAIR] = {"pair", 0, NULL, "write the key pair of a user: FILE and FILE.pub"},
+    [OPT_RECIPIENT] = {"recipient", 0, NULL,
+                       "a key pair for `put --to`: the private key to FILE, the public one is shown"},
+    [OPT_PQ] = {"pq", 0, NULL, "with --recipient: safe against quantum computers too (OpenSSL 3.5 or later)"},
+    [OPT_OUTPUT] = {"output", 'o', "FILE", "the same as FILE"},
     {0},
 };
+
+/* Room for either kind of file. */
+#define TEXT_BYTES ((size_t)SHERD_IDENTITY_TEXT_BYTES_MAX)
+_Static_assert(SHERD_KEY_FILE_TEXT_BYTES <= TEXT_BYTES, "a key file is the shorter one");
 
 static enum sherd_err create_file(const char *path, struct sherd_span text)
 {
@@ -35,6 +43,29 @@ static enum sherd_err create_file(const char *path, struct sherd_span text)
     return err;
 }
 
+static enum sherd_err choose_path(const struct cli *cli, const char **out_path)
+{
+    const char *output = cli_value(cli, OPT_OUTPUT);
+
+    SHERD_ENSURE((output != NULL) != (cli->operand_count > 0), SHERD_ERR_INVALID,
+                 "name one file for the key: FILE or --output FILE");
+    SHERD_ENSURE(cli_value(cli, OPT_PAIR) == NULL ||
+                     (cli_value(cli, OPT_RECIPIENT) == NULL && cli_value(cli, OPT_PQ) == NULL),
+                 SHERD_ERR_INVALID, "--pair makes the key of a user: it does not go with --recipient and --pq");
+    *out_path = output != NULL ? output : cli->operands[0];
+    return SHERD_OK;
+}
+
+static enum sherd_err make_text(const struct cli *cli, struct sherd_buf *own, struct sherd_buf *recipient)
+{
+    const bool pq = cli_value(cli, OPT_PQ) != NULL;
+
+    if (cli_value(cli, OPT_RECIPIENT) != NULL)
+        return sherd_identity_new(pq ? SHERD_IDENTITY_XWING : SHERD_IDENTITY_X25519, own, recipient);
+    SHERD_ENSURE(!pq, SHERD_ERR_INVALID, "--pq goes with --recipient");
+    return sherd_key_file_new(own);
+}
+
 static void done_text(struct cli *cli, const char *path)
 {
     if (cli->quiet)
@@ -45,13 +76,12 @@ static void done_text(struct cli *cli, const char *path)
 }
 
 /* A user's key pair: the private half in the file, the public one beside it. */
-static enum sherd_err run_pair(struct cli *cli)
+static enum sherd_err run_pair(struct cli *cli, const char *path)
 {
     SHERD_CLEANUP(cli_secret_freep) uint8_t *block = sherd_secret_alloc(SHERD_USER_KEY_TEXT_BYTES);
     uint8_t public_block[SHERD_USER_PUBLIC_TEXT_BYTES];
     struct sherd_buf text = {0};
     struct sherd_buf public_text = sherd_buf_borrow(public_block, sizeof(public_block));
-    const char *path = cli->operands[0];
     char public_path[PATH_MAX];
 
     if (block == NULL)
@@ -76,23 +106,44 @@ static enum sherd_err run_pair(struct cli *cli)
     return SHERD_OK;
 }
 
+/* The public key is a result, for `put --to`: it goes to stdout alone. */
+static enum sherd_err done_recipient(struct cli *cli, const char *path, struct sherd_span recipient)
+{
+    if (cli->json)
+        return cli_json_print("",
+                              json_pack("{s:o, s:o}", "identity_file", cli_json_bytes(sherd_span_str(path)),
+                                        "recipient", cli_json_bytes(recipient)),
+                              "\n");
+    cli_print_escaped(recipient);
+    cli_print("\n");
+    cli_warn(cli,
+             "wrote the private key to %.160s: keep it outside the vault, and a copy in a safe place; whoever loses "
+             "it has lost what is sealed to it",
+             path);
+    return SHERD_OK;
+}
+
 static enum sherd_err run(struct cli *cli)
 {
-    if (cli_value(cli, OPT_PAIR) != NULL)
-        return run_pair(cli);
-
-    SHERD_CLEANUP(cli_secret_freep) uint8_t *block = sherd_secret_alloc(SHERD_KEY_FILE_TEXT_BYTES);
-    const char *path = cli->operands[0];
+    SHERD_CLEANUP(cli_secret_freep) uint8_t *block = sherd_secret_alloc(TEXT_BYTES);
+    char recipient_block[SHERD_RECIPIENT_TEXT_BYTES_MAX];
+    struct sherd_buf recipient = sherd_buf_borrow(recipient_block, sizeof(recipient_block));
     struct sherd_buf text = {0};
+    const char *path = NULL;
 
     if (block == NULL)
         return SHERD_ERR_NO_MEMORY;
-    text = sherd_buf_borrow(block, SHERD_KEY_FILE_TEXT_BYTES);
-    SHERD_TRY(sherd_key_file_new(&text));
+    SHERD_TRY(choose_path(cli, &path));
+    if (cli_value(cli, OPT_PAIR) != NULL)
+        return run_pair(cli, path);
+    text = sherd_buf_borrow(block, TEXT_BYTES);
+    SHERD_TRY(make_text(cli, &text, &recipient));
     SHERD_TRY(create_file(path, sherd_buf_span(&text)));
     if (cli_inside_vault(path))
         cli_warn(cli,
                  "warning: the key file lies inside a vault: keep it elsewhere, a thief of one should not get both");
+    if (recipient.len > 0)
+        return done_recipient(cli, path, sherd_buf_span(&recipient));
     if (cli->json)
         return cli_json_print("", json_pack("{s:o}", "key_file", cli_json_bytes(sherd_span_str(path))), "\n");
     done_text(cli, path);
@@ -101,13 +152,13 @@ static enum sherd_err run(struct cli *cli)
 
 const struct cli_command cmd_keygen = {
     .name = "keygen",
-    .operands = "FILE",
-    .summary = "write a new key file, which its owner alone can read",
-    .notes =
-        "A vault made with `sherd init --key-file FILE` opens with that file and nothing else. With --pair, FILE is a\n"
-        "user's private key, and FILE.pub, which is printed, what `sherd user create --public-key` takes.",
+    .operands = "[FILE]",
+    .summary = "write a new key file, or the key pair of a recipient or user, which its owner alone can read",
+    .notes = "A vault made with `sherd init --key-file FILE` opens with that file and nothing else.\n"
+             "With --recipient the file holds a private key, for `sherd get --identity FILE`; what is printed is the\n"
+             "public key that goes with it, for `sherd put --to`. With --pair, FILE is a user's private key, and\n"
+             "FILE.pub, which is printed, what `sherd user create --public-key` takes. A file is never overwritten.",
     .options = options,
-    .operand_min = 1,
     .operand_max = 1,
     .run = run,
 };

@@ -33,6 +33,8 @@ static void print_long(const struct sherd_record_info *info)
     cli_print_escaped(sherd_span_str(info->collection));
     cli_print("  ");
     cli_print_escaped(sherd_span_str(*info->content_type != '\0' ? info->content_type : "-"));
+    if (*info->recipient != '\0')
+        cli_print("  (sealed to a recipient)");
     for (size_t i = 0; i < info->attribute_count; i++) {
         cli_print("  ");
         cli_print_escaped(sherd_span_str(info->attributes[i].name));

@@ -58,7 +58,9 @@ const struct cli_command cmd_put = {
     .name = "put",
     .operands = "[FILE|-]",
     .summary = "store a file as a new record and print its UUID",
-    .notes = "Without FILE, or with -, reads standard input. The UUID is printed once the record is on the disk.",
+    .notes = "Without FILE, or with -, reads standard input. The UUID is printed once the record is on the disk.\n"
+             "With --to, not even the vault's owner opens the contents: `sherd get --identity FILE` does, with the\n"
+             "private key that `sherd keygen --recipient` wrote. Type, attributes and length are not sealed so.",
     .options = options,
     .operand_max = 1,
     .run = run,

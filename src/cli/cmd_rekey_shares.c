@@ -66,7 +66,7 @@ static enum sherd_err abandon(const struct cli *cli, unsigned seal)
 {
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
 
-    SHERD_TRY(cli_vault_open(cli, false, &vault));
+    SHERD_TRY(cli_vault_unseal(cli, false, &vault));
     SHERD_TRY(sherd_shares_abandon(vault, seal));
     if (cli->json)
         return cli_json_print("", json_pack("{s:b}", "abandoned", 1), "\n");
@@ -96,7 +96,7 @@ static enum sherd_err begin(const struct cli *cli, const char *path, unsigned se
 
     if (!shares->wanted)
         SHERD_TRY(sherd_seal_each(path, take_same, &seek));
-    SHERD_TRY(cli_vault_open(cli, false, &vault));
+    SHERD_TRY(cli_vault_unseal(cli, false, &vault));
     enum sherd_err err = cli_shares_out_begin(shares);
     if (err == SHERD_OK)
         err = sherd_shares_rekey(vault, seal, shares->wanted ? &shares->options : NULL, cli_shares_give, shares);

@@ -147,7 +147,7 @@ static enum sherd_err read_new(const struct cli *cli, struct cli_unseal *out_uns
     fresh.passphrase_fd = NULL;
     fresh.key_file = cli_value(cli, OPT_KEY_FILE);
     fresh.share_file_count = 0;
-    fresh.identity = NULL;
+    fresh.share_identity = NULL;
     return cli_unseal_read(&fresh, true, out_unseal);
 }
 
@@ -155,7 +155,7 @@ static enum sherd_err add_shares(const struct cli *cli, struct cli_shares_out *s
 {
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
 
-    SHERD_TRY(cli_vault_open(cli, false, &vault));
+    SHERD_TRY(cli_vault_unseal(cli, false, &vault));
     enum sherd_err err = cli_shares_out_begin(shares);
     if (err == SHERD_OK)
         err = sherd_seal_add_shares(vault, &shares->options, cli_shares_give, shares, out_number);
@@ -169,7 +169,7 @@ static enum sherd_err add_other(const struct cli *cli, unsigned *out_number)
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
     SHERD_CLEANUP(cli_unseal_done) struct cli_unseal unseal = {0};
 
-    SHERD_TRY(cli_vault_open(cli, false, &vault));
+    SHERD_TRY(cli_vault_unseal(cli, false, &vault));
     SHERD_TRY(read_new(cli, &unseal));
     return sherd_seal_add(vault, &unseal.unseal, out_number);
 }
@@ -206,7 +206,7 @@ static enum sherd_err drop(struct cli *cli)
     SHERD_ENSURE(cli->operand_count == 2 && cli->given_count == 0 &&
                      cli_parse_number(cli->operands[1], 1, SHERD_SEALS_MAX, &number),
                  SHERD_ERR_INVALID, "write `seals remove N`, with a number of `seals list`");
-    SHERD_TRY(cli_vault_open(cli, false, &vault));
+    SHERD_TRY(cli_vault_unseal(cli, false, &vault));
     SHERD_TRY(sherd_seal_remove(vault, (unsigned)number));
     if (cli->json)
         return cli_json_print("", json_pack("{s:I}", "removed", (json_int_t)number), "\n");

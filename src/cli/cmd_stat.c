@@ -35,6 +35,7 @@ static void print_info(const struct sherd_record_info *info)
     print_text("collection", info->collection);
     print_text("entity", info->entity);
     print_text("type", info->content_type);
+    print_text("sealed to", info->recipient);
     for (size_t i = 0; i < info->attribute_count; i++) {
         cli_print("attribute   ");
         cli_print_escaped(sherd_span_str(info->attributes[i].name));

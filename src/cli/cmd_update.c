@@ -60,8 +60,10 @@ const struct cli_command cmd_update = {
     .name = "update",
     .operands = "UUID [FILE|-]",
     .summary = "store a new version of a record",
-    .notes = "Type and attributes that are not given stay as they are; --attr NAME, without a value, removes one.\n"
-             "How many versions are kept is a rule of the record's collection.",
+    .notes =
+        "Type, attributes and recipient that are not given stay as they are; --attr NAME, without a value, removes\n"
+        "one, and `--to none` seals to nobody any more. Versions before stay sealed as they were.\n"
+        "How many versions are kept is a rule of the record's collection.",
     .options = options,
     .operand_min = 1,
     .operand_max = 2,

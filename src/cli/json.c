@@ -50,18 +50,24 @@ static json_t *attributes_json(const struct sherd_record_info *info)
     return object;
 }
 
+static json_t *recipient_json(const struct sherd_record_info *info)
+{
+    return *info->recipient != '\0' ? json_string(info->recipient) : json_null();
+}
+
 json_t *cli_json_record(const struct sherd_record_info *info)
 {
     char created[CLI_TIME_TEXT_SIZE];
 
     cli_format_time(info->created_s, created);
-    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o}", "id", cli_json_uuid(info->id),
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "id", cli_json_uuid(info->id),
                      "version", (json_int_t)info->version, "version_current", (json_int_t)info->version_current,
                      "version_oldest", (json_int_t)info->version_oldest, "bytes", (json_int_t)info->content_bytes,
                      "stored_bytes", (json_int_t)info->stored_bytes, "created", created, "collection",
                      cli_json_bytes(sherd_span_str(info->collection)), "entity",
                      cli_json_bytes(sherd_span_str(info->entity)), "type",
-                     cli_json_bytes(sherd_span_str(info->content_type)), "attributes", attributes_json(info));
+                     cli_json_bytes(sherd_span_str(info->content_type)), "recipient", recipient_json(info),
+                     "attributes", attributes_json(info));
 }
 
 enum sherd_err cli_json_print(const char *before, json_t *value, const char *after)

@@ -77,6 +77,8 @@ static enum sherd_err read_options(const struct cli *cli, bool may_remove, struc
             meta->meta.content_type = given->value;
         else if (given->option == &options[CLI_OPT_KEY])
             SHERD_TRY(key_option(meta, given->value));
+        else if (given->option == &options[CLI_OPT_TO])
+            meta->meta.recipient = given->value;
         else if (given->option == &options[CLI_OPT_ATTR])
             SHERD_TRY(attribute_option(meta, given->value, may_remove));
     }
@@ -109,7 +111,7 @@ enum sherd_err cli_meta_read_update(const struct cli *cli, struct sherd_vault *v
                                     uint64_t *version_expected, struct cli_meta *out_meta, bool *out_given)
 {
     *out_given = cli_value(cli, CLI_OPT_TYPE) != NULL || cli_value(cli, CLI_OPT_ATTR) != NULL ||
-                 cli_value(cli, CLI_OPT_KEY) != NULL;
+                 cli_value(cli, CLI_OPT_KEY) != NULL || cli_value(cli, CLI_OPT_TO) != NULL;
     if (!*out_given)
         return SHERD_OK;
     SHERD_TRY(take_over(vault, id, version_expected, out_meta));

@@ -9,12 +9,13 @@
 #include "cli/cli.h"
 
 /* The options themselves, in tables of put and update in this order. */
-#define CLI_META_OPTIONS                                              \
-    {"type", 't', "TYPE", "content type, such as text/plain"},        \
-        {"attr", 'a', "NAME=VALUE", "an attribute; may be repeated"}, \
-        {"idempotency-key", 0, "KEY", "a repeat with the same key and contents stores nothing twice"}
+#define CLI_META_OPTIONS                                                                               \
+    {"type", 't', "TYPE", "content type, such as text/plain"},                                         \
+        {"attr", 'a', "NAME=VALUE", "an attribute; may be repeated"},                                  \
+        {"idempotency-key", 0, "KEY", "a repeat with the same key and contents stores nothing twice"}, \
+        {"to", 0, "RECIPIENT", "seal the contents to this public key (age1...): no one else opens them"}
 
-enum cli_meta_option { CLI_OPT_TYPE, CLI_OPT_ATTR, CLI_OPT_KEY, CLI_OPT_META_COUNT };
+enum cli_meta_option { CLI_OPT_TYPE, CLI_OPT_ATTR, CLI_OPT_KEY, CLI_OPT_TO, CLI_OPT_META_COUNT };
 
 /** A record's meta with what it points to. Start it all zero. */
 struct cli_meta {

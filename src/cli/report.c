@@ -172,7 +172,7 @@ static void help_options(const struct cli_option *options)
 static void help_exit_codes(void)
 {
     cli_print("\nExit codes:\n"
-              "  0  done                       5  denied: wrong passphrase or key file\n"
+              "  0  done                       5  denied: wrong passphrase, key or identity\n"
               "  1  failed: disk, memory, ...  6  conflict: changed meanwhile, or taken\n"
               "  2  wrong usage                7  busy, or a limit was reached\n"
               "  3  integrity violation        8  not supported by this version\n"

@@ -73,13 +73,14 @@ static enum sherd_err open_by_identity(const struct cli *cli, struct sherd_span 
 
     if (identities == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_ENSURE(cli->identity != NULL, SHERD_ERR_DENIED,
-                 "a share is sealed to its holder's key: give the private one by --identity");
-    SHERD_CLEANUP(cli_fd_closep) int fd = open(cli->identity, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    SHERD_ENSURE(cli->share_identity != NULL, SHERD_ERR_DENIED,
+                 "a share is sealed to its holder's key: give the private one by --holder-identity");
+    SHERD_CLEANUP(cli_fd_closep) int fd = open(cli->share_identity, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
-        return sherd_fail_errno(SHERD_ERR_IO, "identity %.120s", cli->identity);
+        return sherd_fail_errno(SHERD_ERR_IO, "identity %.120s", cli->share_identity);
     SHERD_TRY(cli_read_full(fd, "identity", identities->text, sizeof(identities->text), &len));
-    SHERD_ENSURE(len < sizeof(identities->text), SHERD_ERR_INVALID, "the file of --identity is too long to be one");
+    SHERD_ENSURE(len < sizeof(identities->text), SHERD_ERR_INVALID,
+                 "the file of --holder-identity is too long to be one");
     SHERD_TRY(sherd_age_identities_parse(sherd_span_of(identities->text, len), IDENTITIES_MAX, identities->keys,
                                          &count));
     return sherd_age_open(identities->keys, count, file, out_plain);
@@ -253,6 +254,20 @@ static enum sherd_err ask_next(int tty, const char *vault, struct cli_shares *sh
     SHERD_TRY(err);
     (void)snprintf(text, sizeof(text), "%u of %u shares: %s", progress->given, progress->needed, progress->holders);
     return say(tty, text);
+}
+
+enum sherd_err cli_share_ask(struct cli_unseal *out_unseal)
+{
+    SHERD_CLEANUP(cli_fd_closep) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    SHERD_CLEANUP(cli_shares_done) struct cli_shares shares = {0};
+
+    SHERD_ENSURE(tty >= 0, SHERD_ERR_INVALID, "no share: there is no terminal to ask on; give it by --share-file");
+    SHERD_TRY(shares_begin(&shares));
+    SHERD_TRY(ask_share(tty, &shares));
+    out_unseal->block = shares.block;
+    out_unseal->unseal.shares = sherd_buf_span(&shares.text);
+    shares.block = NULL; /* handed over */
+    return SHERD_OK;
 }
 
 enum sherd_err cli_shares_ask(const char *vault, struct cli_unseal *out_unseal)

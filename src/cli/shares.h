@@ -38,6 +38,9 @@ bool cli_shares_wanted(const struct cli *cli, const char *vault);
 /** Ask for shares on the terminal, one after another, until there are enough; each wrong one is told at once. */
 SHERD_MUST_USE enum sherd_err cli_shares_ask(const char *vault, struct cli_unseal *out_unseal);
 
+/** Ask for one share on the terminal, unchecked. */
+SHERD_MUST_USE enum sherd_err cli_share_ask(struct cli_unseal *out_unseal);
+
 /* ---- Out --------------------------------------------------------------------------------------------------------- */
 
 /** The options of commands that make shares: first in their tables, in this order. */

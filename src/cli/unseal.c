@@ -2,6 +2,7 @@
 /* What unseals the vault: read from a file or descriptor, or asked on the terminal; always in secret memory. */
 #include "base/mem.h"
 #include "base/secret.h"
+#include "cli/agent.h"
 #include "cli/cli.h"
 #include "cli/io.h"
 #include "cli/shares.h"
@@ -21,6 +22,8 @@
 
 /* Room for the longest passphrase, its newline, and one byte that shows that there was more. */
 #define SECRET_BYTES CLI_SECRET_BYTES
+/* Longest file of private keys, with their comments. */
+#define IDENTITY_BYTES ((size_t)256 << 10)
 
 static void warn_if_readable(const struct cli *cli, int fd, const char *what)
 {
@@ -142,7 +145,7 @@ static enum sherd_err ask_passphrase(bool fresh, uint8_t *block, size_t *out_len
     SHERD_ENSURE(
         tty >= 0, SHERD_ERR_INVALID,
         "no passphrase: there is no terminal to ask on; give --passphrase-file, --passphrase-fd, --key-file or "
-        "--share-file");
+        "--share-file, or `sherd unseal` first");
     SHERD_TRY(ask(tty, fresh ? "New passphrase: " : "Passphrase: ", block, &len));
     len = without_newline(block, len);
     if (fresh) {
@@ -163,8 +166,8 @@ static enum sherd_err choose_one(const struct cli *cli)
     /* With shares a passphrase is that of a file of a share. */
     SHERD_ENSURE(passphrases <= 1 && (cli->key_file == NULL || passphrases + (cli->share_file_count > 0) == 0),
                  SHERD_ERR_INVALID, "give one of --passphrase-file, --passphrase-fd, --key-file and --share-file");
-    SHERD_ENSURE(cli->identity == NULL || cli->share_file_count > 0, SHERD_ERR_INVALID,
-                 "--identity opens files of shares: give them by --share-file");
+    SHERD_ENSURE(cli->share_identity == NULL || cli->share_file_count > 0, SHERD_ERR_INVALID,
+                 "--holder-identity opens files of shares: give them by --share-file");
     return SHERD_OK;
 }
 
@@ -205,8 +208,13 @@ void cli_unseal_done(struct cli_unseal *unseal)
     *unseal = (struct cli_unseal){0};
 }
 
-/* Said before anybody is asked for a passphrase. */
-static enum sherd_err check_vault(const char *path)
+bool cli_unseal_given(const struct cli *cli)
+{
+    return cli->passphrase_file != NULL || cli->passphrase_fd != NULL || cli->key_file != NULL ||
+           cli->share_file_count > 0;
+}
+
+enum sherd_err cli_vault_check(const char *path)
 {
     SHERD_CLEANUP(cli_fd_closep) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
@@ -218,7 +226,43 @@ static enum sherd_err check_vault(const char *path)
     return SHERD_OK;
 }
 
+/*
+ * Through the agent, if one runs that has the vault unsealed and serves this user.
+ * @return SHERD_OK, with *out_vault unset where there is no such agent; as sherd_vault_open()
+ */
+static enum sherd_err open_by_agent(const char *path, bool read_only, struct sherd_vault **out_vault)
+{
+    struct sherd_vault_open_options options = {.read_only = read_only};
+    struct cli_agent_place place;
+    enum sherd_err err = SHERD_ERR_SEALED;
+
+    for (unsigned shared = 0; shared < 2 && err == SHERD_ERR_SEALED; shared++) {
+        if (cli_agent_place(path, shared == 1, &place) != SHERD_OK)
+            continue;
+        options.agent = place.socket;
+        err = sherd_vault_open(path, NULL, &options, out_vault);
+        if (place.shared)
+            break;
+    }
+    return err == SHERD_ERR_SEALED || err == SHERD_ERR_DENIED ? SHERD_OK : err;
+}
+
 enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
+{
+    struct sherd_vault *vault = NULL;
+    const char *path = NULL;
+
+    SHERD_TRY(cli_vault_path(cli, &path));
+    SHERD_TRY(cli_vault_check(path));
+    if (!cli_unseal_given(cli))
+        SHERD_TRY(open_by_agent(path, read_only, &vault));
+    if (vault == NULL)
+        return cli_vault_unseal(cli, read_only, out_vault);
+    *out_vault = vault;
+    return SHERD_OK;
+}
+
+enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
 {
     SHERD_CLEANUP(cli_unseal_done) struct cli_unseal unseal = {0};
     SHERD_CLEANUP(cli_secret_freep) uint8_t *user_block = sherd_secret_alloc(CLI_SECRET_BYTES);
@@ -228,13 +272,38 @@ enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sher
     if (user_block == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(cli_vault_path(cli, &path));
-    SHERD_TRY(check_vault(path));
+    SHERD_TRY(cli_vault_check(path));
     if (cli_shares_wanted(cli, path))
         SHERD_TRY(cli_shares_ask(path, &unseal));
     else
         SHERD_TRY(cli_unseal_read(cli, false, &unseal));
     SHERD_TRY(cli_user_read(cli, user_block, &options));
     return sherd_vault_open(path, &unseal.unseal, &options, out_vault);
+}
+
+static enum sherd_err identity_open(const struct cli *cli, const char *path, int *out_fd)
+{
+    const enum sherd_err err = cli_input_open(cli, path, out_fd);
+
+    return err == SHERD_ERR_NOT_FOUND ? sherd_fail(SHERD_ERR_IO, "--identity: there is no file %.120s", path) : err;
+}
+
+enum sherd_err cli_identity_read(const struct cli *cli, const char *path, struct sherd_identity **out_identity)
+{
+    SHERD_CLEANUP(cli_secret_freep) uint8_t *block = NULL;
+    SHERD_CLEANUP(cli_fd_closep) int fd = -1;
+    size_t len = 0;
+
+    if (path == NULL)
+        return SHERD_OK;
+    block = sherd_secret_alloc(IDENTITY_BYTES);
+    if (block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(identity_open(cli, path, &fd));
+    warn_if_readable(cli, fd, "identity file");
+    SHERD_TRY(cli_read_full(fd, cli_input_name(path), block, IDENTITY_BYTES, &len));
+    SHERD_ENSURE(len < IDENTITY_BYTES, SHERD_ERR_INVALID, "--identity: the file is too long to be one of private keys");
+    return sherd_identity_parse(sherd_span_of(block, len), out_identity);
 }
 
 bool cli_inside_vault(const char *path)

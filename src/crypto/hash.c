@@ -26,6 +26,7 @@ static const struct {
 } shapes[SHERD_HASHES] = {
     [SHERD_SHA256] = {SHERD_SHA256_SIZE, 64},
     [SHERD_SHA512] = {SHERD_SHA512_SIZE, 128},
+    [SHERD_SHA512_256] = {SHERD_SHA256_SIZE, 128},
 };
 
 static enum sherd_err answer(bool done)
@@ -156,7 +157,7 @@ enum sherd_err sherd_hmac_with(const struct sherd_hmac_key *key, const struct sh
 enum sherd_err sherd_hmac(enum sherd_hash_alg alg, struct sherd_span key, const struct sherd_span *parts, size_t count,
                           uint8_t *out)
 {
-    SHERD_CLEANUP(sherd_hmac_key_wipe) struct sherd_hmac_key ready;
+    SHERD_CLEANUP(sherd_hmac_key_wipe) struct sherd_hmac_key ready = {.inner = {.alg = alg}};
 
     SHERD_TRY(sherd_crypto_gate());
     SHERD_TRY(sherd_hmac_key_load(alg, key, &ready));
@@ -249,7 +250,7 @@ enum sherd_err sherd_hkdf_expand_with(const struct sherd_hmac_key *prk, const st
 enum sherd_err sherd_hkdf_expand(enum sherd_hash_alg alg, struct sherd_span prk, const struct sherd_span *info,
                                  size_t count, uint8_t *out, size_t out_bytes)
 {
-    SHERD_CLEANUP(sherd_hmac_key_wipe) struct sherd_hmac_key ready;
+    SHERD_CLEANUP(sherd_hmac_key_wipe) struct sherd_hmac_key ready = {.inner = {.alg = alg}};
 
     SHERD_TRY(sherd_crypto_gate());
     SHERD_TRY(sherd_hmac_key_load(alg, prk, &ready));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file crypto/hash.h
- * SHA-256 and SHA-512 (FIPS 180-4), HMAC (FIPS 198-1), HKDF (RFC 5869).
+ * SHA-256, SHA-512 and SHA-512/256 (FIPS 180-4), HMAC (FIPS 198-1), HKDF (RFC 5869).
  */
 #ifndef SHERD_CRYPTO_HASH_H
 #define SHERD_CRYPTO_HASH_H
@@ -15,6 +15,7 @@
 enum sherd_hash_alg {
     SHERD_SHA256,
     SHERD_SHA512,
+    SHERD_SHA512_256, /**< SHA-512/256: other initial values, cut to 32 bytes */
 };
 
 /** A SHA-256 value that names or pins something. */

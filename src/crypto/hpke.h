@@ -28,6 +28,7 @@
 
 /** How sender and recipient agree on a secret: the KEM ids of the IANA registry of HPKE. */
 enum sherd_kem {
+    SHERD_KEM_NONE = 0, /**< none of them */
     SHERD_KEM_X25519 = 0x0020,
     SHERD_KEM_XWING = 0x647a,
 };

@@ -29,6 +29,7 @@ static struct shape shape_of(enum sherd_kem kem)
     switch (kem) {
     case SHERD_KEM_X25519: return x25519;
     case SHERD_KEM_XWING: return xwing;
+    case SHERD_KEM_NONE: break;
     }
     return none;
 }
@@ -53,6 +54,7 @@ static enum sherd_err gate(enum sherd_kem kem)
     switch (kem) {
     case SHERD_KEM_X25519: return sherd_x25519_gate();
     case SHERD_KEM_XWING: return sherd_xwing_gate();
+    case SHERD_KEM_NONE: break;
     }
     return sherd_fail(SHERD_ERR_UNSUPPORTED, "this kind of public key is not known");
 }

@@ -10,9 +10,26 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto/sha.h"
 
+/* FIPS 180-4, section 5.3.6.2. OpenSSL has no call that starts SHA-512/256 in a state of the caller's. */
+static const SHA_LONG64 sha512_256_initial[8] = {0x22312194fc2bf72cU, 0x9f555fa3c84c64c2U, 0x2393b86b6f53b151U,
+                                                 0x963877195940eabdU, 0x96283ee2a88effe3U, 0xbe5e1e2553863992U,
+                                                 0x2b0199fc2c85b8aaU, 0x0eb72ddc81c52ca2U};
+
+static bool sha512_256_begin(SHA512_CTX *state)
+{
+    if (SHA512_Init(state) != 1)
+        return false;
+    for (size_t i = 0; i < 8; i++)
+        state->h[i] = sha512_256_initial[i];
+    state->md_len = SHERD_SHA256_SIZE;
+    return true;
+}
+
 bool sherd_sha_begin(struct sherd_sha *sha, enum sherd_hash_alg alg)
 {
     sha->alg = alg;
+    if (alg == SHERD_SHA512_256)
+        return sha512_256_begin(&sha->state.sha512);
     return (alg == SHERD_SHA256 ? SHA256_Init(&sha->state.sha256) : SHA512_Init(&sha->state.sha512)) == 1;
 }
 

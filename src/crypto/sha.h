@@ -11,7 +11,7 @@
 #include <openssl/sha.h>
 #include <stdbool.h>
 
-#define SHERD_HASHES 2
+#define SHERD_HASHES 3
 
 /** A running hash. */
 struct sherd_sha {

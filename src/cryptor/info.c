@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "cryptor/load.h"
 #include "envelope/attributes.h"
+#include "envelope/recipient.h"
 #include <string.h>
 
 static void free_text(char *text)
@@ -25,6 +26,7 @@ void sherd_record_info_free(struct sherd_record_info *info)
     free_text(info->collection);
     free_text(info->entity);
     free_text(info->content_type);
+    free_text(info->recipient);
     sherd_wipe(info, sizeof(*info));
     sherd_free(info);
 }
@@ -73,6 +75,24 @@ static enum sherd_err copy_attributes(struct sherd_span encoded, struct sherd_re
     return SHERD_OK;
 }
 
+/* Whom it is sealed to, and how long what was sealed is. */
+static enum sherd_err fill_recipient(const struct sherd_map *map, struct sherd_record_info *info)
+{
+    char text[SHERD_RECIPIENT_CHARS_MAX + 1] = "";
+    struct sherd_buf written = sherd_buf_borrow(text, SHERD_RECIPIENT_CHARS_MAX);
+    struct sherd_kem_public recipient;
+
+    info->content_bytes = map->content_bytes;
+    if (map->recipient.len > 0) {
+        SHERD_TRY(sherd_recipient_decode(map->recipient, &recipient));
+        SHERD_TRY(sherd_recipient_plain_bytes(recipient.kem, map->content_bytes, &info->content_bytes));
+        SHERD_TRY(sherd_recipient_text(&recipient, &written));
+        text[written.len] = '\0';
+    }
+    info->recipient = sherd_strdup(text);
+    return info->recipient != NULL ? SHERD_OK : SHERD_ERR_NO_MEMORY;
+}
+
 static enum sherd_err fill(struct sherd_vault *vault, const struct sherd_pin_view *view, const struct sherd_map *map,
                            struct sherd_record_info *info)
 {
@@ -83,7 +103,6 @@ static enum sherd_err fill(struct sherd_vault *vault, const struct sherd_pin_vie
     info->version = map->version;
     info->version_current = view->version_current;
     info->version_oldest = view->version_oldest;
-    info->content_bytes = map->content_bytes;
     info->stored_bytes = map->fragment_bytes;
     info->created_s = (int64_t)map->created_s;
     info->collection = sherd_strdup(collection.rules.name);
@@ -91,6 +110,7 @@ static enum sherd_err fill(struct sherd_vault *vault, const struct sherd_pin_vie
     info->content_type = sherd_strdup(map->content_type);
     if (info->collection == NULL || info->entity == NULL || info->content_type == NULL)
         return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(fill_recipient(map, info));
     return copy_attributes(map->attributes, info);
 }
 

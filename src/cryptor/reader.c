@@ -5,10 +5,13 @@
  * Contents that lie in an entry are opened once and kept. Of a blob, the chunks that a range covers whole are opened
  * straight into the caller's block, in stripes, on all threads of the pool; the chunks at its edges go through a chunk
  * of our own, which is kept, so that reading on in small steps opens no chunk twice.
+ *
+ * What is sealed to a recipient is such contents, and lies behind one more door: an opener, which reads them as above.
  */
 #include "base/mem.h"
 #include "base/secret.h"
 #include "cryptor/load.h"
+#include "cryptor/sealed.h"
 #include <string.h>
 
 #define STRIPE_CHUNKS ((size_t)16)
@@ -27,6 +30,8 @@ struct sherd_reader {
     struct sherd_buf inline_plain;      /* over secret memory */
     struct sherd_aead_message *message; /* of a blob */
     uint64_t plain_bytes;               /* of a blob, padding included */
+    struct sherd_opener *opener;        /* of what is sealed to a recipient; NULL for none */
+    uint64_t content_bytes;             /* of what the caller reads */
     uint8_t *edge;                      /* one opened chunk, in secret memory */
     uint64_t edge_index;
     bool edge_valid;
@@ -182,25 +187,34 @@ static enum sherd_err read_blob(struct sherd_reader *reader, uint64_t offset, ui
     return SHERD_OK;
 }
 
+/* Contents as the vault keeps them; the range lies within. Also the source of sherd_opener_begin(). */
+static enum sherd_err read_kept(void *arg, uint64_t offset, uint8_t *block, size_t bytes)
+{
+    struct sherd_reader *reader = arg;
+
+    if (reader->loaded.map.blob)
+        return read_blob(reader, offset, block, bytes);
+    memcpy(block, reader->inline_plain.data + offset, bytes);
+    return SHERD_OK;
+}
+
 enum sherd_err sherd_reader_read(struct sherd_reader *reader, uint64_t offset, void *block, size_t bytes_max,
                                  size_t *out_bytes)
 {
     SHERD_ENSURE(reader != NULL && (block != NULL || bytes_max == 0) && out_bytes != NULL, SHERD_ERR_INVALID,
                  "a reader and a block are needed");
     SHERD_TRY(sherd_vault_check(reader->vault));
-    const uint64_t content_bytes = reader->loaded.map.content_bytes;
-    const uint64_t left = offset < content_bytes ? content_bytes - offset : 0;
+    const uint64_t left = offset < reader->content_bytes ? reader->content_bytes - offset : 0;
     const size_t bytes = left < bytes_max ? (size_t)left : bytes_max;
 
-    if (bytes > 0 && reader->loaded.map.blob) {
-        const enum sherd_err err = read_blob(reader, offset, block, bytes);
+    if (bytes > 0) {
+        const enum sherd_err err = reader->opener != NULL ? sherd_opener_read(reader->opener, offset, block, bytes)
+                                                          : read_kept(reader, offset, block, bytes);
 
         if (err != SHERD_OK) {
             sherd_wipe(block, bytes);
             return err;
         }
-    } else if (bytes > 0) {
-        memcpy(block, reader->inline_plain.data + offset, bytes);
     }
     *out_bytes = bytes;
     return SHERD_OK;
@@ -230,9 +244,32 @@ static enum sherd_err open_inline(struct sherd_reader *reader)
     return sherd_loaded_open_inline(&reader->loaded, &reader->inline_plain);
 }
 
-enum sherd_err sherd_reader_open(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version,
-                                 struct sherd_reader **out_reader, uint64_t *out_content_bytes)
+/* Find how long contents are that the caller reads, and open the door behind which they lie, if there is one. */
+static enum sherd_err open_sealed(struct sherd_reader *reader, const struct sherd_read_options *options)
 {
+    const struct sherd_loaded *loaded = &reader->loaded;
+    struct sherd_kem_public recipient;
+    struct sherd_context context;
+    const struct sherd_sealed_stream stream = {&recipient, &context, loaded->map.content_bytes, read_kept, reader};
+
+    reader->content_bytes = loaded->map.content_bytes;
+    if (loaded->map.recipient.len == 0 || options->raw)
+        return SHERD_OK;
+    SHERD_TRY(sherd_recipient_decode(loaded->map.recipient, &recipient));
+    if (options->identity != NULL)
+        SHERD_TRY(sherd_sealed_check_kem(reader->vault, recipient.kem));
+    sherd_sealed_context(reader->vault, &loaded->view.pin, &context);
+    return sherd_opener_begin(options->identity, &stream, &reader->opener, &reader->content_bytes);
+}
+
+enum sherd_err sherd_reader_open_with(struct sherd_vault *vault, struct sherd_uuid id,
+                                      const struct sherd_read_options *options, struct sherd_reader **out_reader,
+                                      uint64_t *out_content_bytes)
+{
+    static const struct sherd_read_options defaults = {0};
+
+    if (options == NULL)
+        options = &defaults;
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_reader != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     struct sherd_reader *reader = sherd_alloc(sizeof(*reader));
@@ -243,17 +280,27 @@ enum sherd_err sherd_reader_open(struct sherd_vault *vault, struct sherd_uuid id
         sherd_free(reader);
         return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
     }
-    enum sherd_err err = sherd_load(vault, id, version, &reader->loaded);
+    enum sherd_err err = sherd_load(vault, id, options->version, &reader->loaded);
     if (err == SHERD_OK)
         err = reader->loaded.map.blob ? open_blob(reader) : open_inline(reader);
+    if (err == SHERD_OK)
+        err = open_sealed(reader, options);
     if (err != SHERD_OK) {
         sherd_reader_close(reader);
         return err;
     }
     if (out_content_bytes != NULL)
-        *out_content_bytes = reader->loaded.map.content_bytes;
+        *out_content_bytes = reader->content_bytes;
     *out_reader = reader;
     return SHERD_OK;
+}
+
+enum sherd_err sherd_reader_open(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version,
+                                 struct sherd_reader **out_reader, uint64_t *out_content_bytes)
+{
+    const struct sherd_read_options options = {.version = version};
+
+    return sherd_reader_open_with(vault, id, &options, out_reader, out_content_bytes);
 }
 
 void sherd_reader_close(struct sherd_reader *reader)
@@ -265,6 +312,7 @@ void sherd_reader_close(struct sherd_reader *reader)
         sherd_free(reader->lanes[i].sealed);
     }
     sherd_aead_message_free(reader->message);
+    sherd_opener_free(reader->opener);
     sherd_secret_free(reader->edge);
     sherd_secret_free(reader->inline_plain.data);
     sherd_loaded_done(&reader->loaded);

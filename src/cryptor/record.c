@@ -23,9 +23,13 @@ static enum sherd_err write_through(struct sherd_writer *writer, struct sherd_sp
     return sherd_writer_commit(writer, out_id, out_version);
 }
 
-static bool is_small(const struct sherd_record_meta *meta, struct sherd_span content)
+/* What becomes an entry also if it is sealed to a recipient, as it may be on an update that does not say so. */
+static bool is_small(const struct sherd_record_meta *meta, struct sherd_span content, bool may_inherit)
 {
-    return content.len <= SHERD_INLINE_BYTES_MAX && (meta == NULL || meta->idempotency_key.len == 0);
+    const bool may_seal = may_inherit || (meta != NULL && meta->recipient != NULL);
+
+    return content.len <= (may_seal ? SHERD_BATCH_SEALED_BYTES_MAX : SHERD_INLINE_BYTES_MAX) &&
+           (meta == NULL || meta->idempotency_key.len == 0);
 }
 
 static enum sherd_err check_given(const struct sherd_vault *vault, struct sherd_span content)
@@ -41,7 +45,7 @@ static enum sherd_err put_small(struct sherd_vault *vault, const struct sherd_re
     SHERD_CLEANUP(sherd_version_done) struct sherd_version version = {0};
 
     SHERD_TRY(sherd_version_begin(vault, meta, &version));
-    SHERD_TRY(sherd_version_seal_inline(vault, &version, content));
+    SHERD_TRY(sherd_version_seal_small(vault, &version, content));
     SHERD_TRY(sherd_version_commit(vault, &version, 1));
     *out_id = version.map.record;
     return SHERD_OK;
@@ -54,7 +58,7 @@ enum sherd_err sherd_record_put(struct sherd_vault *vault, const struct sherd_re
 
     SHERD_TRY(check_given(vault, content));
     SHERD_ENSURE(out_id != NULL, SHERD_ERR_INVALID, "a place for the record's id is needed");
-    if (is_small(meta, content))
+    if (is_small(meta, content, false))
         return put_small(vault, meta, content, out_id);
     SHERD_TRY(sherd_writer_begin(vault, meta, &writer));
     return write_through(writer, content, out_id, NULL);
@@ -67,7 +71,7 @@ static enum sherd_err update_once(struct sherd_vault *vault, struct sherd_uuid i
     SHERD_CLEANUP(sherd_version_done) struct sherd_version version = {0};
 
     SHERD_TRY(sherd_version_begin_update(vault, id, version_expected, meta, &version));
-    SHERD_TRY(sherd_version_seal_inline(vault, &version, content));
+    SHERD_TRY(sherd_version_seal_small(vault, &version, content));
     SHERD_TRY(sherd_version_commit(vault, &version, 1));
     if (out_version != NULL)
         *out_version = version.map.version;
@@ -93,7 +97,7 @@ enum sherd_err sherd_record_update(struct sherd_vault *vault, struct sherd_uuid 
     struct sherd_writer *writer;
 
     SHERD_TRY(check_given(vault, content));
-    if (is_small(meta, content))
+    if (is_small(meta, content, true))
         return update_small(vault, id, version_expected, meta, content, out_version);
     SHERD_TRY(sherd_writer_begin_update(vault, id, version_expected, meta, &writer));
     return write_through(writer, content, NULL, out_version);
@@ -121,11 +125,15 @@ static enum sherd_err seal_item(void *arg, size_t index)
 
     SHERD_ENSURE(item->content.len <= SHERD_BATCH_CONTENT_BYTES_MAX, SHERD_ERR_LIMIT,
                  "contents in a batch have at most 64 KiB: put longer ones by themselves");
+    SHERD_ENSURE(
+        item->meta == NULL || item->meta->recipient == NULL || item->content.len <= SHERD_BATCH_SEALED_BYTES_MAX,
+        SHERD_ERR_LIMIT,
+        "contents in a batch that are sealed to a recipient have at most 62 KiB: put longer ones by themselves");
     SHERD_ENSURE(item->meta == NULL || item->meta->idempotency_key.len == 0, SHERD_ERR_INVALID,
                  "idempotency keys are not for batches");
     SHERD_TRY(check_given(batch->vault, item->content));
     SHERD_TRY(sherd_version_begin(batch->vault, item->meta, version));
-    return sherd_version_seal_inline(batch->vault, version, item->content);
+    return sherd_version_seal_small(batch->vault, version, item->content);
 }
 
 static enum sherd_err put_batch(struct sherd_vault *vault, struct sherd_batch_item *items, size_t count,
@@ -153,15 +161,15 @@ enum sherd_err sherd_record_put_batch(struct sherd_vault *vault, struct sherd_ba
     return err;
 }
 
-/* Contents of a blob, read through a reader into the room that the buffer has made for them. */
-static enum sherd_err get_long(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version,
-                               struct sherd_buf *out_content)
+/* Contents of a blob, or sealed, read through a reader into the room that the buffer has made for them. */
+static enum sherd_err get_long(struct sherd_vault *vault, struct sherd_uuid id,
+                               const struct sherd_read_options *options, struct sherd_buf *out_content)
 {
     struct sherd_reader *reader;
     uint64_t content_bytes;
     size_t got = 0;
 
-    SHERD_TRY(sherd_reader_open(vault, id, version, &reader, &content_bytes));
+    SHERD_TRY(sherd_reader_open_with(vault, id, options, &reader, &content_bytes));
     enum sherd_err err = content_bytes <= SIZE_MAX ? sherd_buf_reserve(out_content, (size_t)content_bytes)
                                                    : sherd_fail(SHERD_ERR_LIMIT, "the contents do not fit memory");
     if (err == SHERD_OK)
@@ -184,15 +192,28 @@ static enum sherd_err get_small(const struct sherd_loaded *loaded, struct sherd_
     return sherd_buf_append(out_content, sherd_span_of(padded.data, (size_t)loaded->map.content_bytes));
 }
 
-enum sherd_err sherd_record_get(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version,
-                                struct sherd_buf *out_content)
+enum sherd_err sherd_record_get_with(struct sherd_vault *vault, struct sherd_uuid id,
+                                     const struct sherd_read_options *options, struct sherd_buf *out_content)
 {
+    static const struct sherd_read_options defaults = {0};
     SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded loaded = {0};
 
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_content != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
-    SHERD_TRY(sherd_load(vault, id, version, &loaded));
-    return loaded.map.blob ? get_long(vault, id, version, out_content) : get_small(&loaded, out_content);
+    if (options == NULL)
+        options = &defaults;
+    SHERD_TRY(sherd_load(vault, id, options->version, &loaded));
+    if (loaded.map.blob || loaded.map.recipient.len > 0)
+        return get_long(vault, id, options, out_content);
+    return get_small(&loaded, out_content);
+}
+
+enum sherd_err sherd_record_get(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version,
+                                struct sherd_buf *out_content)
+{
+    const struct sherd_read_options options = {.version = version};
+
+    return sherd_record_get_with(vault, id, &options, out_content);
 }
 
 enum sherd_err sherd_record_delete(struct sherd_vault *vault, struct sherd_uuid id)

@@ -22,6 +22,8 @@ static enum sherd_err home_of(struct sherd_vault *vault, const struct sherd_home
     SHERD_TRY(sherd_vault_check_maintains(vault));
     SHERD_TRY(sherd_vault_check_writable(vault));
     *out_home = vault->anchor->ops->home(vault->anchor);
+    SHERD_ENSURE(*out_home != NULL, SHERD_ERR_DENIED,
+                 "seals are changed only by who can unseal: give what unseals the vault, not its agent");
     return SHERD_OK;
 }
 

@@ -2,6 +2,7 @@
 /* Opening and closing a vault. Making one: init.c. */
 #include "cryptor/vault.h"
 #include "anchor/embedded.h"
+#include "anchor/remote.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "crypto/init.h"
@@ -9,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char *sherd_version(void)
@@ -82,8 +84,9 @@ enum sherd_err sherd_vault_check_owner(const struct sherd_vault *vault, enum she
 static enum sherd_err check_owners(const struct sherd_vault *vault)
 {
     struct sherd_ref name;
+    bool there;
 
-    SHERD_TRY(sherd_vault_check_owner(vault, SHERD_KEYS, vault->keys, &name));
+    SHERD_TRY(vault->anchor->ops->keys_owner(vault->anchor, &name, &there));
     SHERD_TRY(sherd_vault_check_owner(vault, SHERD_IDENTITY, vault->identity, &name));
     SHERD_TRY(sherd_vault_check_owner(vault, SHERD_ASSETS, vault->assets.compartment, &name));
     return sherd_vault_check_owner(vault, SHERD_SECRETS, vault->secrets, &name);
@@ -101,10 +104,11 @@ static enum sherd_err lease(struct sherd_vault *vault)
     vault->assets.anchor = vault->anchor;
     vault->anchor->ops->ids(vault->anchor, &vault->deployment, &vault->tenant);
     SHERD_TRY(vault->anchor->ops->lease(vault->anchor, SHERD_ASSETS, &vault->assets.keys));
-    return vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys);
+    return vault->of_user ? SHERD_OK
+                          : vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys);
 }
 
-/* Go on as the user that the options name: from here on the anchor gives what that user may have. */
+/* Go on as the user that the options name, if any: from here on the anchor gives what that user may have. */
 static enum sherd_err log_in(struct sherd_vault *vault, const struct sherd_vault_open_options *options)
 {
     const struct sherd_credentials credentials = {.passphrase = options->user_passphrase, .key = options->user_key};
@@ -113,18 +117,15 @@ static enum sherd_err log_in(struct sherd_vault *vault, const struct sherd_vault
     struct sherd_challenge challenge;
     struct sherd_anchor *session = NULL;
 
+    if (options->user == NULL || strcmp(options->user, SHERD_USER_OWNER) == 0)
+        return SHERD_OK;
     SHERD_TRY(anchor->ops->challenge(anchor, options->user, &challenge));
     SHERD_TRY(sherd_credential_sign(&challenge, options->user, &credentials, signature));
     SHERD_TRY(anchor->ops->login(anchor, options->user, challenge.nonce, signature, &session));
     vault->whole_anchor = anchor;
     vault->anchor = session;
-    vault->assets.anchor = session;
+    vault->of_user = true;
     return SHERD_OK;
-}
-
-static bool is_user(const struct sherd_vault_open_options *options)
-{
-    return options->user != NULL && strcmp(options->user, SHERD_USER_OWNER) != 0;
 }
 
 static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unseal *unseal_by,
@@ -136,9 +137,56 @@ static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unsea
     (void)snprintf(vault->seal, sizeof(vault->seal), "%s", sherd_home_seal_text(home));
     SHERD_TRY(open_stores(vault));
     SHERD_TRY(open_anchor(vault, sherd_home_take(&home)));
+    SHERD_TRY(log_in(vault, options));
     SHERD_TRY(lease(vault));
-    SHERD_TRY(check_owners(vault));
-    return is_user(options) ? log_in(vault, options) : SHERD_OK;
+    return check_owners(vault);
+}
+
+/* --- an anchor that runs elsewhere -------------------------------------------------------------------------------- */
+
+struct sherd_vault_agent {
+    uid_t uid; /* whose the vault's directory is, and so the agent must be */
+    char path[];
+};
+
+static enum sherd_err connect_agent(void *arg, struct sherd_link **out_link)
+{
+    const struct sherd_vault_agent *agent = arg;
+
+    return sherd_link_connect(agent->path, agent->uid, out_link);
+}
+
+static enum sherd_err agent_new(const char *vault, const char *path, struct sherd_vault_agent **out_agent)
+{
+    const size_t size = strlen(path) + 1;
+    struct stat owner;
+
+    if (stat(vault, &owner) != 0)
+        return sherd_fail_errno(SHERD_ERR_IO, "%s", vault);
+    struct sherd_vault_agent *agent = sherd_alloc(sizeof(*agent) + size);
+    if (agent == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    agent->uid = owner.st_uid;
+    memcpy(agent->path, path, size);
+    *out_agent = agent;
+    return SHERD_OK;
+}
+
+static enum sherd_err join_agent(struct sherd_vault *vault, const struct sherd_vault_open_options *options)
+{
+    struct sherd_wire_hello hello;
+
+    SHERD_TRY(agent_new(vault->path, options->agent, &vault->agent));
+    SHERD_TRY(sherd_anchor_remote(connect_agent, vault->agent, &hello, &vault->anchor));
+    SHERD_TRY(open_stores(vault));
+    memcpy(vault->seal, hello.seal, sizeof(vault->seal));
+    SHERD_TRY(log_in(vault, options));
+    if (vault->of_user) { /* the session has a connection of its own; none that is the owner's stays open */
+        vault->whole_anchor->ops->free(vault->whole_anchor);
+        vault->whole_anchor = NULL;
+    }
+    SHERD_TRY(lease(vault));
+    return check_owners(vault);
 }
 
 static enum sherd_err open_parts(struct sherd_vault *vault, const char *path, const struct sherd_unseal *unseal_by,
@@ -160,7 +208,7 @@ static enum sherd_err open_parts(struct sherd_vault *vault, const char *path, co
     SHERD_TRY(sherd_pool_new(options->threads > 0 ? options->threads : default_threads(), &vault->pool));
     SHERD_TRY(sherd_queue_new(&vault->queue));
     vault->read_only = options->read_only || (access(path, W_OK) != 0 && (errno == EROFS || errno == EACCES));
-    return unseal(vault, unseal_by, options);
+    return options->agent != NULL ? join_agent(vault, options) : unseal(vault, unseal_by, options);
 }
 
 enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *unseal_by,
@@ -168,9 +216,11 @@ enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *uns
 {
     static const struct sherd_vault_open_options defaults = {0};
 
-    SHERD_ENSURE(path != NULL && unseal_by != NULL && out_vault != NULL, SHERD_ERR_INVALID,
+    if (options == NULL)
+        options = &defaults;
+    SHERD_ENSURE(path != NULL && (unseal_by != NULL || options->agent != NULL) && out_vault != NULL, SHERD_ERR_INVALID,
                  "a vault needs a path and what unseals it");
-    SHERD_ENSURE(options == NULL || options->user != NULL ||
+    SHERD_ENSURE(options->user != NULL ||
                      (options->user_passphrase.len == 0 && options->user_key.len == 0),
                  SHERD_ERR_INVALID, "the passphrase or key of a user needs the user's name");
     SHERD_TRY(sherd_crypto_init());
@@ -183,7 +233,7 @@ enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *uns
         sherd_free(vault);
         return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
     }
-    const enum sherd_err err = open_parts(vault, path, unseal_by, options != NULL ? options : &defaults);
+    const enum sherd_err err = open_parts(vault, path, unseal_by, options);
     if (err != SHERD_OK) {
         char detail[SHERD_FAIL_TEXT_SIZE];
 
@@ -210,6 +260,7 @@ void sherd_vault_close(struct sherd_vault *vault)
     sherd_compartment_close(vault->assets.compartment);
     sherd_compartment_close(vault->identity);
     sherd_window_close(vault->window);
+    sherd_free(vault->agent);
     (void)pthread_mutex_destroy(&vault->collections_lock);
     sherd_free(vault->path);
     sherd_free(vault);
@@ -223,20 +274,20 @@ enum sherd_err sherd_vault_check(const struct sherd_vault *vault)
 
 static enum sherd_err describe(struct sherd_vault *vault, struct sherd_vault_info *out_info)
 {
-    struct sherd_compartment *const compartments[] = {vault->identity, vault->assets.compartment, vault->secrets,
-                                                      vault->keys};
+    struct sherd_compartment *const compartments[] = {vault->identity, vault->assets.compartment, vault->secrets};
+    struct sherd_store_stat stats[4];
     struct sherd_vault_info info = {
         .format = SHERD_FORMAT, .deployment = vault->deployment, .read_only = vault->read_only};
     struct sherd_secret_stat memory;
 
-    for (size_t i = 0; i < SHERD_COUNT_OF(compartments); i++) {
-        struct sherd_store_stat stat;
-
-        SHERD_TRY(sherd_compartment_stat(compartments[i], &stat));
-        info.entry_count[i] = stat.entry_count;
-        info.entry_bytes[i] = stat.entry_bytes;
-        info.blob_count[i] = stat.blob_count;
-        info.blob_bytes[i] = stat.blob_bytes;
+    for (size_t i = 0; i < SHERD_COUNT_OF(compartments); i++)
+        SHERD_TRY(sherd_compartment_stat(compartments[i], &stats[i]));
+    SHERD_TRY(vault->anchor->ops->keys_stat(vault->anchor, &stats[3]));
+    for (size_t i = 0; i < SHERD_COUNT_OF(stats); i++) {
+        info.entry_count[i] = stats[i].entry_count;
+        info.entry_bytes[i] = stats[i].entry_bytes;
+        info.blob_count[i] = stats[i].blob_count;
+        info.blob_bytes[i] = stats[i].blob_bytes;
     }
     sherd_secret_stat(&memory);
     info.memory_locked = memory.locked;
@@ -256,7 +307,7 @@ enum sherd_err sherd_vault_info(struct sherd_vault *vault, struct sherd_vault_in
 
 enum sherd_err sherd_vault_check_maintains(const struct sherd_vault *vault)
 {
-    SHERD_ENSURE(vault->whole_anchor == NULL, SHERD_ERR_DENIED, "only the vault's owner may do that");
+    SHERD_ENSURE(!vault->of_user, SHERD_ERR_DENIED, "only the vault's owner may do that");
     return SHERD_OK;
 }
 

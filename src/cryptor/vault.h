@@ -28,9 +28,11 @@ struct sherd_vault {
     struct sherd_uuid tenant;
     struct sherd_compartment *identity;
     struct sherd_compartment *secrets;
-    struct sherd_compartment *keys;    /* the anchor's; here for its figures alone */
+    struct sherd_compartment *keys;    /* the anchor's, which closes it; NULL where it runs elsewhere: for tests */
     struct sherd_anchor *anchor;       /* as who asks may use it */
-    struct sherd_anchor *whole_anchor; /* what it stands on, where a user asks; NULL where the owner does */
+    struct sherd_anchor *whole_anchor; /* what it stands on in this process, where a user asks; else NULL */
+    bool of_user;                      /* a user asks, and not the owner */
+    struct sherd_vault_agent *agent; /* where that runs, if not here: vault.c */
     struct sherd_assets assets;
     struct sherd_entry_keys identity_keys;
     struct sherd_window *window;

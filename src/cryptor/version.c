@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A version on its way in, up to the sealed fragment: see version.h. Making it durable: commit.c. */
 #include "cryptor/load.h"
+#include "cryptor/sealed.h"
 #include "cryptor/version.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -88,6 +89,43 @@ static enum sherd_err draw(struct sherd_vault *vault, struct sherd_uuid record, 
     return sherd_content_key_derive(version->keys, &context);
 }
 
+/*
+ * Whom contents are sealed to, where that is said. The map entry keeps the whole public key, so that an update can seal
+ * to it again; that of X-Wing leaves less room for attributes.
+ */
+static enum sherd_err take_recipient(struct sherd_vault *vault, const char *text, struct sherd_version *version)
+{
+    uint8_t block[SHERD_RECIPIENT_BYTES_MAX];
+    struct sherd_kem_public recipient;
+
+    if (text == NULL)
+        return SHERD_OK;
+    sherd_buf_clear(&version->recipient);
+    version->map.recipient = sherd_span_of(NULL, 0);
+    if (strcmp(text, SHERD_RECIPIENT_NONE) == 0)
+        return SHERD_OK;
+    SHERD_TRY(sherd_recipient_parse(sherd_span_str(text), &recipient));
+    SHERD_TRY(sherd_sealed_check_kem(vault, recipient.kem));
+    version->recipient.max = SHERD_RECIPIENT_BYTES_MAX;
+    SHERD_TRY(sherd_buf_append(&version->recipient, sherd_span_of(block, sherd_recipient_encode(&recipient, block))));
+    version->map.recipient = sherd_buf_span(&version->recipient);
+    return SHERD_OK;
+}
+
+/* What does not go with a recipient, said before anything is sealed. */
+static enum sherd_err check_recipient(const struct sherd_version *version)
+{
+    const size_t room = SHERD_ATTRIBUTES_PQ_BYTES_MAX + 3 * SHERD_ATTRIBUTES_MAX;
+
+    if (version->map.recipient.len == 0)
+        return SHERD_OK;
+    SHERD_ENSURE(version->idempotency_key.len == 0, SHERD_ERR_INVALID,
+                 "an idempotency key does not go with a recipient: by it the vault could test guesses at the contents");
+    SHERD_ENSURE(version->map.recipient.len < SHERD_RECIPIENT_BYTES_MAX || version->attributes.len <= room,
+                 SHERD_ERR_INVALID, "with an age1pq1 recipient, all attributes together have at most 3072 bytes");
+    return SHERD_OK;
+}
+
 static enum sherd_err take_idempotency_key(struct sherd_span key, struct sherd_version *version)
 {
     SHERD_ENSURE(key.len <= SHERD_IDEMPOTENCY_KEY_BYTES_MAX, SHERD_ERR_INVALID,
@@ -132,11 +170,13 @@ enum sherd_err sherd_version_begin_as(struct sherd_vault *vault, struct sherd_uu
                         "an entity's id has at most 128 bytes"));
     SHERD_TRY(take_description(meta, version));
     SHERD_TRY(take_idempotency_key(meta->idempotency_key, version));
+    SHERD_TRY(take_recipient(vault, meta->recipient, version));
+    SHERD_TRY(check_recipient(version));
     SHERD_TRY(take_key(meta, version));
     return draw(vault, id, 1, version);
 }
 
-/* Entity, content type and attributes as the current version has them. */
+/* Entity, content type, attributes and recipient as the current version has them. */
 static enum sherd_err inherit(const struct sherd_map *map, struct sherd_version *version)
 {
     version->attributes.max = SHERD_ATTRIBUTES_ENCODED_MAX;
@@ -144,7 +184,19 @@ static enum sherd_err inherit(const struct sherd_map *map, struct sherd_version 
     memcpy(version->map.entity_id, map->entity_id, sizeof(map->entity_id));
     memcpy(version->map.content_type, map->content_type, sizeof(map->content_type));
     version->map.attributes = sherd_buf_span(&version->attributes);
+    version->recipient.max = SHERD_RECIPIENT_BYTES_MAX;
+    SHERD_TRY(sherd_buf_append(&version->recipient, map->recipient));
+    version->map.recipient = sherd_buf_span(&version->recipient);
     return SHERD_OK;
+}
+
+/* Content type and attributes are replaced; the recipient stays unless another is named. */
+static enum sherd_err replace(struct sherd_vault *vault, const struct sherd_record_meta *meta,
+                              struct sherd_version *version)
+{
+    sherd_buf_clear(&version->attributes);
+    SHERD_TRY(take_description(meta, version));
+    return take_recipient(vault, meta->recipient, version);
 }
 
 enum sherd_err sherd_version_begin_update(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version_expected,
@@ -163,10 +215,9 @@ enum sherd_err sherd_version_begin_update(struct sherd_vault *vault, struct sher
                           (unsigned long long)version_current);
     SHERD_TRY(sherd_vault_collection_by_id(vault, &current.view.pin.collection, &version->collection));
     SHERD_TRY(inherit(&current.map, version));
-    if (meta != NULL) {
-        sherd_buf_clear(&version->attributes);
-        SHERD_TRY(take_description(meta, version));
-    }
+    if (meta != NULL)
+        SHERD_TRY(replace(vault, meta, version));
+    SHERD_TRY(check_recipient(version));
     SHERD_TRY(draw(vault, id, version_current + 1, version));
     version->change.version_expected = version_current;
     return SHERD_OK;
@@ -218,6 +269,22 @@ enum sherd_err sherd_version_seal_inline(struct sherd_vault *vault, struct sherd
     return sherd_version_sealed(vault, version, content.len, version->fragment.len, &digest);
 }
 
+enum sherd_err sherd_version_seal_small(struct sherd_vault *vault, struct sherd_version *version,
+                                        struct sherd_span content)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf stream = {.max = SHERD_INLINE_BYTES_MAX};
+    struct sherd_kem_public recipient;
+    struct sherd_context context;
+
+    if (version->map.recipient.len == 0)
+        return sherd_version_seal_inline(vault, version, content);
+    SHERD_TRY(sherd_recipient_decode(version->map.recipient, &recipient));
+    SHERD_TRY(sherd_sealed_check_kem(vault, recipient.kem));
+    sherd_sealed_context(vault, &version->change.pin, &context);
+    SHERD_TRY(sherd_seal_whole(&recipient, &context, content, &stream));
+    return sherd_version_seal_inline(vault, version, sherd_buf_span(&stream));
+}
+
 void sherd_version_done(struct sherd_version *version)
 {
     sherd_blob_abort(version->blob);
@@ -225,6 +292,7 @@ void sherd_version_done(struct sherd_version *version)
     sherd_buf_done(&version->map_entry);
     sherd_buf_done(&version->idempotency_key);
     sherd_buf_done(&version->attributes);
+    sherd_buf_done(&version->recipient);
     sherd_secret_free(version->keys);
     sherd_wipe(version, sizeof(*version));
 }

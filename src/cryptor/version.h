@@ -29,6 +29,7 @@ struct sherd_version {
     struct sherd_pin_change change; /* the pin, and what must be current */
     struct sherd_map map;
     struct sherd_buf attributes; /* what map.attributes borrows, in ordinary memory; wiped */
+    struct sherd_buf recipient;  /* what map.recipient borrows */
     struct sherd_buf idempotency_key;
     struct sherd_version_keys *keys;
     struct sherd_buf map_entry;     /* the map entry, sealed */
@@ -64,9 +65,16 @@ SHERD_MUST_USE enum sherd_err sherd_version_sealed(struct sherd_vault *vault, st
                                                    uint64_t content_bytes, uint64_t fragment_bytes,
                                                    const struct sherd_digest *digest);
 
-/** Seal contents of at most SHERD_INLINE_BYTES_MAX bytes into version->fragment, and the map entry. */
+/**
+ * Seal contents of at most SHERD_INLINE_BYTES_MAX bytes into version->fragment, and the map entry. What goes to a
+ * recipient is sealed to it already.
+ */
 SHERD_MUST_USE enum sherd_err sherd_version_seal_inline(struct sherd_vault *vault, struct sherd_version *version,
                                                         struct sherd_span content);
+
+/** As sherd_version_seal_inline(), but seals to the recipient first, if there is one. @return SHERD_ERR_LIMIT also */
+SHERD_MUST_USE enum sherd_err sherd_version_seal_small(struct sherd_vault *vault, struct sherd_version *version,
+                                                       struct sherd_span content);
 
 /**
  * Make sealed versions durable, all or none: fragments and map entries first, then the pins, with which the records

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "crypto/merkle.h"
+#include "cryptor/sealed.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -44,8 +45,9 @@ struct sherd_writer {
     struct sherd_vault *vault;
     struct sherd_version version;
     struct sherd_hasher *hasher; /* of the contents; only with an idempotency key */
-    uint64_t content_bytes;
-    bool streaming; /* the blob was begun */
+    struct sherd_sealer *sealer; /* to the recipient; NULL for none */
+    uint64_t content_bytes;      /* of what a recipient's contents are sealed in, where there is one */
+    bool streaming;              /* the blob was begun */
     struct sherd_merkle tree;
     struct sherd_aead_message *message;
     uint64_t next_chunk;
@@ -264,19 +266,42 @@ static enum sherd_err keep_failure(struct sherd_writer *writer, enum sherd_err e
     return err;
 }
 
+/* What goes into the fragment: contents, or what they are sealed in. Also a sink of sherd_sealer_begin(). */
+static enum sherd_err append_counted(void *arg, struct sherd_span bytes)
+{
+    struct sherd_writer *writer = arg;
+
+    SHERD_TRY(count_content(writer, bytes));
+    return bytes.len > 0 ? append_copied(writer, bytes) : SHERD_OK;
+}
+
+static enum sherd_err begin_sealer(struct sherd_writer *writer)
+{
+    const struct sherd_version *version = &writer->version;
+    struct sherd_kem_public recipient;
+    struct sherd_context context;
+
+    if (version->map.recipient.len == 0)
+        return SHERD_OK;
+    SHERD_TRY(sherd_recipient_decode(version->map.recipient, &recipient));
+    SHERD_TRY(sherd_sealed_check_kem(writer->vault, recipient.kem));
+    sherd_sealed_context(writer->vault, &version->change.pin, &context);
+    return sherd_sealer_begin(&recipient, &context, append_counted, writer, &writer->sealer);
+}
+
 enum sherd_err sherd_writer_append(struct sherd_writer *writer, struct sherd_span bytes)
 {
     SHERD_ENSURE(writer != NULL && (bytes.data != NULL || bytes.len == 0), SHERD_ERR_INVALID, "bytes are needed");
     SHERD_TRY(sherd_vault_check(writer->vault));
     SHERD_TRY(failure_of(writer));
-    enum sherd_err err = count_content(writer, bytes);
-    if (err == SHERD_OK && bytes.len > 0)
-        err = append_copied(writer, bytes);
-    return keep_failure(writer, err);
+    return keep_failure(writer, writer->sealer != NULL ? sherd_sealer_append(writer->sealer, bytes)
+                                                       : append_counted(writer, bytes));
 }
 
 enum sherd_err sherd_writer_append_lent(struct sherd_writer *writer, struct sherd_span bytes)
 {
+    if (writer->sealer != NULL)
+        return sherd_writer_append(writer, bytes);
     enum sherd_err err = count_content(writer, bytes);
 
     while (err == SHERD_OK && writer->fill == 0 && bytes.len >= SLOT_BYTES) {
@@ -327,6 +352,8 @@ static enum sherd_err finish_blob(struct sherd_writer *writer)
 static enum sherd_err finish(struct sherd_writer *writer)
 {
     SHERD_TRY(failure_of(writer));
+    if (writer->sealer != NULL)
+        SHERD_TRY(keep_failure(writer, sherd_sealer_finish(writer->sealer)));
     if (writer->hasher != NULL)
         SHERD_TRY(sherd_hasher_final(writer->hasher, writer->version.change.content_hash.bytes));
     if (writer->streaming || writer->content_bytes > SHERD_INLINE_BYTES_MAX)
@@ -375,6 +402,7 @@ static void writer_free(struct sherd_writer *writer)
     }
     sherd_aead_message_free(writer->message);
     sherd_hasher_free(writer->hasher);
+    sherd_sealer_free(writer->sealer);
     sherd_version_done(&writer->version);
     (void)pthread_cond_destroy(&writer->changed);
     (void)pthread_mutex_destroy(&writer->lock);
@@ -433,6 +461,8 @@ enum sherd_err sherd_writer_begin(struct sherd_vault *vault, const struct sherd_
     enum sherd_err err = sherd_version_begin(vault, meta, &writer->version);
     if (err == SHERD_OK && writer->version.change.idempotency_key.len > 0)
         err = sherd_hasher_new(SHERD_SHA256, &writer->hasher);
+    if (err == SHERD_OK)
+        err = begin_sealer(writer);
     if (err != SHERD_OK) {
         writer_free(writer);
         return err;
@@ -449,7 +479,9 @@ enum sherd_err sherd_writer_begin_update(struct sherd_vault *vault, struct sherd
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_writer != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     SHERD_TRY(writer_new(vault, &writer));
-    const enum sherd_err err = sherd_version_begin_update(vault, id, version_expected, meta, &writer->version);
+    enum sherd_err err = sherd_version_begin_update(vault, id, version_expected, meta, &writer->version);
+    if (err == SHERD_OK)
+        err = begin_sealer(writer);
     if (err != SHERD_OK) {
         writer_free(writer);
         return err;

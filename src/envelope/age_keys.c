@@ -84,28 +84,13 @@ enum sherd_err sherd_age_identity_parse(struct sherd_span text, struct sherd_age
 
 /* --- files of identities ------------------------------------------------------------------------------------------ */
 
-static struct sherd_span line_take(struct sherd_span *rest)
-{
-    const uint8_t *end = memchr(rest->data, '\n', rest->len);
-    struct sherd_span line = *rest;
-
-    if (end != NULL)
-        line.len = (size_t)(end - rest->data);
-    *rest = sherd_span_of(rest->data + line.len, rest->len - line.len);
-    if (end != NULL)
-        *rest = sherd_span_of(rest->data + 1, rest->len - 1);
-    if (line.len > 0 && line.data[line.len - 1] == '\r')
-        line.len--;
-    return line;
-}
-
 static enum sherd_err identities_read(struct sherd_span text, size_t count_max,
                                       struct sherd_age_identity *out_identities, size_t *out_count)
 {
     size_t count = 0;
 
     for (unsigned number = 1; text.len > 0; number++) {
-        const struct sherd_span line = line_take(&text);
+        const struct sherd_span line = sherd_span_line(&text);
 
         if (line.len == 0 || line.data[0] == '#')
             continue;

@@ -26,6 +26,7 @@ enum sherd_purpose {
     SHERD_FOR_WRAPPING_KEY = 19,
     SHERD_FOR_DERIVED_KEY = 22,
     SHERD_FOR_NAMED_WRAPPING_KEY = 23,
+    SHERD_FOR_RECIPIENT = 32,
 };
 
 /** Which record, whose, in what collection: what contents and their keys are bound to. */
@@ -58,7 +59,7 @@ void sherd_context_of_scope(const struct sherd_scope *scope, enum sherd_purpose 
 /**
  * The context of an entity key, or of the key that wraps record keys: as sherd_context_of_scope(), and which keys take
  * part beside it.
- * @param[in] master  kid of the master key, or id of the named key; NULL for none
+ * @param[in] master  kid of the master key; NULL for none
  * @param[in] epoch   the erase epoch
  */
 void sherd_context_of_wrap(const struct sherd_scope *scope, enum sherd_purpose purpose, uint32_t key_version,

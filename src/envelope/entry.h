@@ -11,6 +11,7 @@
 #include "envelope/context.h"
 
 enum sherd_kind {
+    SHERD_KIND_UNKNOWN = 0, /**< an entry that does not say which */
     SHERD_KIND_COMPARTMENT = 1,
     SHERD_KIND_MAP = 2,
     SHERD_KIND_LONG_MAP = 3,

@@ -37,7 +37,8 @@ static inline uint64_t sherd_fragment_chunk_offset(uint64_t index)
 void sherd_fragment_prefix_encode(const struct sherd_content_share *share, uint8_t out[SHERD_FRAGMENT_PREFIX_SIZE]);
 
 /** Read header and share off the front of a fragment. @return SHERD_OK; SHERD_ERR_TAMPERED */
-SHERD_MUST_USE enum sherd_err sherd_fragment_prefix_decode(struct sherd_span bytes, struct sherd_content_share *out_share);
+SHERD_MUST_USE enum sherd_err sherd_fragment_prefix_decode(struct sherd_span bytes,
+                                                           struct sherd_content_share *out_share);
 
 /**
  * The length that contents are padded to.

@@ -3,6 +3,7 @@
 #include "envelope/payload.h"
 #include "envelope/attributes.h"
 #include "envelope/payload_inside.h"
+#include "envelope/recipient.h"
 #include <string.h>
 
 static enum sherd_err malformed(void)
@@ -58,8 +59,23 @@ enum sherd_err sherd_map_encode(const struct sherd_map *map, uint8_t *block, siz
     sherd_tlv_put(&writer, FIELD_CONTENT_TYPE, sherd_span_str(map->content_type));
     sherd_tlv_put(&writer, FIELD_ATTRIBUTES, map->attributes);
     sherd_tlv_put_u64(&writer, FIELD_PLACEMENT, map->blob ? 1 : 0);
+    sherd_tlv_put(&writer, FIELD_RECIPIENT, map->recipient);
     SHERD_TRY(sherd_tlv_end(&writer, out_bytes));
     *out_kind = sherd_map_kind(*out_bytes);
+    return SHERD_OK;
+}
+
+/* Whom the contents are sealed to, if to anybody: then they have a length that such a stream can have. */
+static enum sherd_err get_recipient(const struct sherd_tlv *tlv, struct sherd_map *map)
+{
+    struct sherd_kem_public recipient;
+    uint64_t plain_bytes;
+
+    if (tlv->value[FIELD_RECIPIENT].data == NULL)
+        return SHERD_OK;
+    SHERD_TRY(sherd_recipient_decode(tlv->value[FIELD_RECIPIENT], &recipient));
+    SHERD_TRY(sherd_recipient_plain_bytes(recipient.kem, map->content_bytes, &plain_bytes));
+    map->recipient = tlv->value[FIELD_RECIPIENT];
     return SHERD_OK;
 }
 
@@ -68,7 +84,8 @@ enum sherd_err sherd_map_decode(struct sherd_span bytes, struct sherd_map *out_m
     const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_RECORD) | BIT(FIELD_VERSION) |
                               BIT(FIELD_DATA) | BIT(FIELD_SHARE) | BIT(FIELD_CONTENT_BYTES) |
                               BIT(FIELD_FRAGMENT_BYTES) | BIT(FIELD_CREATED) | BIT(FIELD_PLACEMENT);
-    const uint64_t optional = BIT(FIELD_ENTITY_ID) | BIT(FIELD_CONTENT_TYPE) | BIT(FIELD_ATTRIBUTES);
+    const uint64_t optional = BIT(FIELD_ENTITY_ID) | BIT(FIELD_CONTENT_TYPE) | BIT(FIELD_ATTRIBUTES) |
+                              BIT(FIELD_RECIPIENT);
     struct sherd_tlv tlv;
     SHERD_CLEANUP(sherd_map_wipe) struct sherd_map map = {0};
     uint64_t placement;
@@ -90,6 +107,7 @@ enum sherd_err sherd_map_decode(struct sherd_span bytes, struct sherd_map *out_m
     SHERD_TRY(sherd_attributes_check(map.attributes, &attribute_count));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_PLACEMENT, 1, &placement));
     map.blob = placement == 1;
+    SHERD_TRY(get_recipient(&tlv, &map));
     *out_map = map;
     return SHERD_OK;
 }

@@ -42,6 +42,7 @@ struct sherd_map {
     char entity_id[SHERD_ENTITY_BYTES_MAX + 1];
     char content_type[SHERD_CONTENT_TYPE_BYTES_MAX + 1];
     struct sherd_span attributes; /**< encoded; borrowed */
+    struct sherd_span recipient;  /**< whom the contents are sealed to, encoded; borrowed; empty for nobody */
 };
 
 /** For SHERD_CLEANUP: what a map entry says is not to be left on a stack. */

@@ -55,6 +55,7 @@ enum sherd_field {
     FIELD_DISABLED = 44,
     FIELD_GENERATION = 45,
     FIELD_RIGHTS = 46,
+    FIELD_RECIPIENT = 48,
 };
 
 #define BIT(field) SHERD_TLV_BIT(field)

@@ -2,6 +2,7 @@
 /* Keys of HPKE as text: Bech32, with a prefix for each KEM and each half of a pair. */
 #include "envelope/recipient.h"
 
+#include "base/bytes.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "envelope/bech32.h"
@@ -93,4 +94,77 @@ enum sherd_err sherd_recipient_own_text(const struct sherd_kem_private *own, str
     SHERD_ENSURE(kind != NULL, SHERD_ERR_UNSUPPORTED, "this kind of private key is not known");
     return sherd_bech32_encode(SHERD_BECH32, kind->private_prefix, sherd_span_of(own->bytes, SHERD_KEM_PRIVATE_SIZE),
                                SHERD_IDENTITY_CHARS_MAX, out_text);
+}
+
+/* --- files of private keys ---------------------------------------------------------------------------------------- */
+
+static enum sherd_err own_file_read(struct sherd_span text, size_t count_max, struct sherd_kem_private *out_own,
+                                    size_t *out_count)
+{
+    size_t count = 0;
+
+    for (unsigned number = 1; text.len > 0; number++) {
+        const struct sherd_span line = sherd_span_line(&text);
+
+        if (line.len == 0 || line.data[0] == '#')
+            continue;
+        SHERD_ENSURE(count < count_max, SHERD_ERR_LIMIT, "a file with too many private keys");
+        const enum sherd_err err = sherd_recipient_own_parse(line, &out_own[count]);
+
+        if (err == SHERD_ERR_INVALID)
+            return sherd_fail(err, "line %u is no private key", number);
+        SHERD_TRY(err);
+        count++;
+    }
+    SHERD_ENSURE(count > 0, SHERD_ERR_INVALID, "a file of private keys without any");
+    *out_count = count;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_recipient_own_file_parse(struct sherd_span text, size_t count_max,
+                                              struct sherd_kem_private *out_own, size_t *out_count)
+{
+    const enum sherd_err err = own_file_read(text, count_max, out_own, out_count);
+
+    if (err != SHERD_OK && count_max > 0)
+        sherd_wipe(out_own, count_max * sizeof(*out_own));
+    return err;
+}
+
+/* --- bytes -------------------------------------------------------------------------------------------------------- */
+
+size_t sherd_recipient_encode(const struct sherd_kem_public *recipient, uint8_t out[SHERD_RECIPIENT_BYTES_MAX])
+{
+    const size_t bytes = sherd_kem_public_bytes(recipient->kem);
+
+    sherd_put_u16(out, (uint16_t)recipient->kem);
+    memcpy(out + 2, recipient->bytes, bytes);
+    return 2 + bytes;
+}
+
+static enum sherd_err malformed(void)
+{
+    return sherd_fail(SHERD_ERR_TAMPERED, "what is sealed to a recipient does not verify");
+}
+
+enum sherd_err sherd_recipient_decode(struct sherd_span bytes, struct sherd_kem_public *out_recipient)
+{
+    if (bytes.len < 2)
+        return malformed();
+    const struct kind *kind = kind_of((enum sherd_kem)sherd_get_u16(bytes.data));
+
+    if (kind == NULL || bytes.len - 2 != sherd_kem_public_bytes(kind->kem))
+        return malformed();
+    *out_recipient = (struct sherd_kem_public){.kem = kind->kem};
+    memcpy(out_recipient->bytes, bytes.data + 2, bytes.len - 2);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_recipient_plain_bytes(enum sherd_kem kem, uint64_t sealed_bytes, uint64_t *out_plain_bytes)
+{
+    const size_t enc_bytes = sherd_kem_enc_bytes(kem);
+
+    if (enc_bytes == 0 || sealed_bytes < enc_bytes)
+        return malformed();
+    return sherd_aead_plain_bytes(sealed_bytes - enc_bytes, out_plain_bytes);
 }

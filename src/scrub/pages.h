@@ -28,7 +28,8 @@ struct sherd_page_entry {
 /** Whether an entry is the pin of a version, current or older, of a record that is there. */
 static inline bool sherd_page_entry_is_pin(const struct sherd_page_entry *entry)
 {
-    return entry->status == SHERD_OK && !entry->erased && (entry->kind == SHERD_KIND_PIN || entry->kind == SHERD_KIND_OLD_PIN);
+    return entry->status == SHERD_OK && !entry->erased &&
+           (entry->kind == SHERD_KIND_PIN || entry->kind == SHERD_KIND_OLD_PIN);
 }
 
 struct sherd_page {

@@ -91,7 +91,7 @@ static enum sherd_err rekey(struct walk *walk)
         scope = *walk->scope;
     else
         SHERD_TRY(scope_of(walk->vault, walk->options, &scope));
-    SHERD_TRY(sherd_compartment_stat(walk->vault->keys, &keys));
+    SHERD_TRY(anchor->ops->keys_stat(anchor, &keys));
     walk->total = keys.entry_count * 4; /* entities, pins twice, older versions: anchor/rekey.h */
     walk->begin_ns = sherd_clock()->monotonic_ns();
     SHERD_TRY(anchor->ops->rekey_begin(anchor, &scope, &rekey));

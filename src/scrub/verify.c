@@ -342,13 +342,25 @@ static enum sherd_err check_no_blobs(struct verify *verify, struct sherd_compart
     return sherd_compartment_blob_scan(compartment, NULL, visit_laid, &laid);
 }
 
+static enum sherd_err check_no_blobs_in_keys(struct verify *verify)
+{
+    SHERD_CLEANUP(sherd_refs_done) struct sherd_refs blobs = {0};
+    struct laid laid = {.verify = verify, .role = SHERD_KEYS};
+    struct sherd_anchor *anchor = verify->vault->anchor;
+
+    SHERD_TRY(anchor->ops->keys_blobs(anchor, &blobs));
+    for (size_t i = 0; i < blobs.count; i++)
+        SHERD_TRY(visit_laid(&laid, blobs.refs[i], sherd_span_of(NULL, 0)));
+    return SHERD_OK;
+}
+
 static enum sherd_err check_all_no_blobs(struct verify *verify)
 {
     const struct sherd_vault *vault = verify->vault;
 
     SHERD_TRY(check_no_blobs(verify, vault->identity));
     SHERD_TRY(check_no_blobs(verify, vault->assets.compartment));
-    return check_no_blobs(verify, vault->keys);
+    return check_no_blobs_in_keys(verify);
 }
 
 static bool is_there(struct sherd_compartment *compartment, const struct sherd_ref *name)
@@ -372,6 +384,20 @@ static enum sherd_err check_owner(struct verify *verify, enum sherd_role role, s
     return SHERD_OK;
 }
 
+static enum sherd_err check_owner_of_keys(struct verify *verify)
+{
+    struct sherd_anchor *anchor = verify->vault->anchor;
+    struct sherd_ref name;
+    bool there = true;
+
+    const enum sherd_err err = anchor->ops->keys_owner(anchor, &name, &there);
+    if (err != SHERD_ERR_TAMPERED)
+        return err;
+    if (!there)
+        find_entry(verify, SHERD_FINDING_ENTRY, sherd_role_name(SHERD_KEYS), &name);
+    return SHERD_OK;
+}
+
 static enum sherd_err check_owners(struct verify *verify)
 {
     const struct sherd_vault *vault = verify->vault;
@@ -379,7 +405,7 @@ static enum sherd_err check_owners(struct verify *verify)
     SHERD_TRY(check_owner(verify, SHERD_IDENTITY, vault->identity));
     SHERD_TRY(check_owner(verify, SHERD_ASSETS, vault->assets.compartment));
     SHERD_TRY(check_owner(verify, SHERD_SECRETS, vault->secrets));
-    return check_owner(verify, SHERD_KEYS, vault->keys);
+    return check_owner_of_keys(verify);
 }
 
 /* --- the whole vault, or one record ------------------------------------------------------------------------------ */

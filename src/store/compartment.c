@@ -284,7 +284,8 @@ static enum sherd_err check_op(const struct sherd_store_op *op)
 {
     switch (op->kind) {
     case SHERD_STORE_PUT: SHERD_TRY(check_value(op->value)); break;
-    case SHERD_STORE_DELETE: break;
+    case SHERD_STORE_DELETE:
+    case SHERD_STORE_CHECK: break;
     default: return sherd_fail(SHERD_ERR_INVALID, "store: no such kind of operation");
     }
     switch (op->expect) {

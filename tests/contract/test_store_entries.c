@@ -266,6 +266,35 @@ static void test_store_write__expects_equal_bytes(void **state)
     assert_absent(fixture->store, 1);
 }
 
+/* A check changes nothing; where it does not hold, neither does the rest of its set. */
+static void test_store_write__checks_without_changing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sherd_store_op check = op_put_if_equals(1, "guard", "");
+
+    check.kind = SHERD_STORE_CHECK;
+    check.value = sherd_span_of(NULL, 0);
+    put(fixture->store, 1, "guard");
+    struct sherd_store_op set[] = {op_put(2, "x"), check, op_put(3, "y")};
+    assert_int_equal(write_ops(fixture->store, set, 3), SHERD_OK);
+    assert_value(fixture->store, 1, "guard");
+    assert_value(fixture->store, 2, "x");
+    assert_value(fixture->store, 3, "y");
+    put(fixture->store, 1, "other");
+    set[0] = op_put(2, "never");
+    assert_int_equal(write_ops(fixture->store, set, 3), SHERD_ERR_CONFLICT);
+    assert_value(fixture->store, 1, "other");
+    assert_value(fixture->store, 2, "x");
+    assert_int_equal(write_ops(fixture->store, &check, 1), SHERD_ERR_CONFLICT);
+    check.expected = sherd_span_str("other");
+    assert_int_equal(write_ops(fixture->store, &check, 1), SHERD_OK);
+    check.expect = SHERD_EXPECT_ABSENT;
+    assert_int_equal(write_ops(fixture->store, &check, 1), SHERD_ERR_CONFLICT);
+    check.name = op_put(9, "z").name;
+    assert_int_equal(write_ops(fixture->store, &check, 1), SHERD_OK);
+    assert_absent(fixture->store, 9);
+}
+
 static void test_store_write__sees_earlier_operations_of_its_set(void **state)
 {
     struct fixture *fixture = *state;
@@ -610,6 +639,7 @@ const struct CMUnitTest entry_tests[] = {
     STORE_TEST(test_store_put__grows_once_readers_are_gone),
     STORE_TEST(test_store_write__expects_absence),
     STORE_TEST(test_store_write__expects_equal_bytes),
+    STORE_TEST(test_store_write__checks_without_changing),
     STORE_TEST(test_store_write__sees_earlier_operations_of_its_set),
     STORE_TEST(test_store_write__sees_earlier_sets_of_its_call),
     STORE_TEST(test_store_write__conflict_leaves_nothing_of_its_set),

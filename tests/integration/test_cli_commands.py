@@ -275,7 +275,7 @@ def test_cli_sweep__removes_what_a_killed_put_left(box):
     assert dry["dry_run"]
     box.sherd("sweep")
     after = box.json("sweep")
-    assert after == {"dry_run": False, "map_entries": 0, "fragments": 0, "unfinished": 0}
+    assert after == {"dry_run": False, "erased_records": 0, "map_entries": 0, "fragments": 0, "unfinished": 0}
     assert len(box.blobs()) == 1
     assert "1 record," in box.text("verify")
 
@@ -319,9 +319,11 @@ def test_cli_inspect__prints_json(box):
 def test_cli_collection__keeps_rules(box):
     box.init()
     box.sherd("collection", "create", "three", "--versions-kept", "3", "--exact-sizes")
-    assert box.json("collection", "show", "three") == {"collection": "three", "versions_kept": 3, "exact_sizes": True}
+    assert box.json("collection", "show", "three") == {"collection": "three", "versions_kept": 3, "exact_sizes": True,
+                                                       "entity_keys": "random", "master_key": "default"}
     assert box.json("collection", "show", "default") == {"collection": "default", "versions_kept": 1,
-                                                         "exact_sizes": False}
+                                                         "exact_sizes": False, "entity_keys": "random",
+                                                         "master_key": "default"}
     box.fails("collection", "create", "three", code=CONFLICT)
     box.fails("collection", "show", "absent", code=NOT_FOUND)
     box.fails("collection", "create", "No Good", code=USAGE)

@@ -11,7 +11,7 @@ from harness import COMPARTMENTS, ROOT, main
 
 FOLDER = ROOT / "completions"
 COMMANDS = ("init put get update rm ls stat verify sweep info import export inspect collection key entity rekey "
-            "epoch seals share rekey-shares user secret encrypt-existing keygen help version").split()
+            "epoch seals share rekey-shares user secret encrypt-existing unseal seal status keygen help version").split()
 
 # compadd is what every completion of zsh ends in. ^T completes what is typed, ^X clears it and says so.
 ZSH_SETUP = """
@@ -121,8 +121,8 @@ def commands_are_offered(shell, box):
 
 
 def options_are_offered(shell, box):
-    glob = {"--vault", "--passphrase-file", "--passphrase-fd", "--key-file", "--identity", "--share-file", "--user",
-            "--user-key", "--user-passphrase-file", "--json", "--quiet", "--help"}
+    glob = {"--vault", "--passphrase-file", "--passphrase-fd", "--key-file", "--holder-identity", "--share-file",
+            "--user", "--user-key", "--user-passphrase-file", "--json", "--quiet", "--help"}
     assert shell.offers("sherd", "--") - {"--version"} == glob
     for command in COMMANDS:
         if command not in ["help", "version"]:

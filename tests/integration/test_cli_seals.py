@@ -139,12 +139,13 @@ def test_cli_seals__seal_shares_to_their_holders(box):
     for name in sealed:
         assert box.path(name).read_text().startswith("-----BEGIN AGE ENCRYPTED FILE-----\n")
     args = ["--share-file", sealed[0], "--share-file", sealed[1], *given("out", "carl")]
-    run(box, "ls", *args, "--identity", "anna.key", "--passphrase-file", "bert.pass")
-    fails(box, "ls", *args, "--passphrase-file", "bert.pass", code=DENIED, says="--identity")
-    fails(box, "ls", *args, "--identity", "anna.key", code=USAGE, says="--passphrase-file", start_new_session=True)
+    run(box, "ls", *args, "--holder-identity", "anna.key", "--passphrase-file", "bert.pass")
+    fails(box, "ls", *args, "--passphrase-file", "bert.pass", code=DENIED, says="--holder-identity")
+    fails(box, "ls", *args, "--holder-identity", "anna.key", code=USAGE,
+          says="--passphrase-file", start_new_session=True)
     box.path("wrong.pass").write_text("not bert's")
     box.path("wrong.pass").chmod(0o600)
-    run(box, "ls", *args, "--identity", "anna.key", "--passphrase-file", "wrong.pass", code=DENIED)
+    run(box, "ls", *args, "--holder-identity", "anna.key", "--passphrase-file", "wrong.pass", code=DENIED)
     opened = subprocess.run(["age", "-d", "-i", box.path("anna.key"), box.path(sealed[0])], check=True,
                             capture_output=True).stdout
     assert opened.startswith(b"# share 1 of 5, for anna; 3 open the vault; set ")
@@ -284,7 +285,7 @@ def test_cli_seals__operator_mistakes_with_shares(box):
     anna.chmod(0o600)
     fails(box, "ls", *three, *given("out", "anna"), code=USAGE, says="anna: share 1 is given twice")
     fails(box, "ls", *three, "--key-file", "x", code=USAGE, says="give one of")
-    fails(box, "ls", "--identity", "x", code=USAGE, says="--share-file", start_new_session=True)
+    fails(box, "ls", "--holder-identity", "x", code=USAGE, says="--share-file", start_new_session=True)
     fails(box, "ls", "--share-file", "absent", code=NOT_FOUND, says="absent")
     fails(box, "ls", "--share-file", "-", "--share-file", "-", code=USAGE, says="twice", input=b"")
     fails(box, "put", "-", "--share-file", "-", *three, code=USAGE, says="standard input", input=b"")

@@ -107,7 +107,8 @@ def damage(rng, box):
         os.unlink(box.vault / path)
         return f"{path} removed"
     if rng.random() < 0.02:
-        other = rng.choice([entry for entry in files if entry.name == path.name and entry != path] or [path])
+        path = rng.choice(main)
+        other = rng.choice([entry for entry in main if entry.name == path.name and entry != path])
         shutil.copyfile(box.vault / other, box.vault / path)
         return f"{path} replaced by {other}"
     way = rng.choice(WAYS)

@@ -117,8 +117,8 @@ static void test_anchor_entities__have_no_id_in_clear(void **state)
     sherd_snapshot_end(snapshot);
     assert_true(all.bytes.len > 1000);
     for (size_t i = 0; i + 6 <= 16; i++) {
-        assert_null(memmem(all.bytes.data, all.bytes.len, "patricia.example" + i, 6));
-        assert_null(memmem(all.bytes.data, all.bytes.len, "kimberly.example" + i, 6));
+        assert_null(memmem(all.bytes.data, all.bytes.len, &"patricia.example"[i], 6));
+        assert_null(memmem(all.bytes.data, all.bytes.len, &"kimberly.example"[i], 6));
     }
     sherd_buf_done(&all.bytes);
 }

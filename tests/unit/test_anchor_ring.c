@@ -373,14 +373,14 @@ static void test_anchor_ring_new__refuses_a_pin_that_is_missing_or_changed(void 
     assert_ok(sherd_ring_hold(one.ring, &keyring));
     sherd_ring_guard(one.ring, &room, &op);
     sherd_ring_leave(one.ring);
-    const struct sherd_store_op back = {.kind = SHERD_STORE_PUT, .name = op.name, .value = op.value};
+    const struct sherd_store_op back = {.kind = SHERD_STORE_PUT, .name = op.name, .value = op.expected};
     const struct sherd_store_op gone = {.kind = SHERD_STORE_DELETE, .name = op.name};
-    assert_ok(sherd_ring_check(one.ring, &op.name, op.value));
-    assert_err(SHERD_ERR_TAMPERED, sherd_ring_check(one.ring, &(struct sherd_ref){{9}}, op.value));
+    assert_ok(sherd_ring_check(one.ring, &op.name, op.expected));
+    assert_err(SHERD_ERR_TAMPERED, sherd_ring_check(one.ring, &(struct sherd_ref){{9}}, op.expected));
     assert_ok(sherd_compartment_write(one.keys, &gone, 1));
     assert_err(SHERD_ERR_TAMPERED, handle_try(test, &two));
     handle_done(&two);
-    for (size_t i = 0; i < op.value.len; i += 7) {
+    for (size_t i = 0; i < op.expected.len; i += 7) {
         struct sherd_ring_guard_room changed = room;
         struct sherd_store_op bad = back;
 

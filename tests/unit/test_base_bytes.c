@@ -94,6 +94,20 @@ static void test_base_bytes__compares_blocks(void **state)
     assert_false(sherd_same("a\0b", "a\0c", 3));
 }
 
+static void test_base_bytes__takes_lines(void **state)
+{
+    static const char *const lines[] = {"a", "", "b c", "d", "e\r"};
+    struct sherd_span rest = sherd_span_str("a\n\nb c\r\nd\ne\r\r");
+    struct sherd_span nothing = sherd_span_of(NULL, 0);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        assert_true(sherd_span_equal(sherd_span_line(&rest), sherd_span_str(lines[i])));
+    assert_int_equal(rest.len, 0);
+    assert_int_equal(sherd_span_line(&nothing).len, 0);
+    assert_int_equal(nothing.len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +116,7 @@ int main(void)
         cmocka_unit_test(test_base_bytes__takes_from_the_front),
         cmocka_unit_test(test_base_bytes__takes_nothing_past_the_end),
         cmocka_unit_test(test_base_bytes__takes_nothing_from_nothing),
+        cmocka_unit_test(test_base_bytes__takes_lines),
         cmocka_unit_test(test_base_bytes__compares_spans),
         cmocka_unit_test(test_base_bytes__compares_blocks),
     };

@@ -25,6 +25,7 @@ static const struct {
 } algs[] = {
     {SHERD_SHA256, "SHA256", SHERD_SHA256_SIZE},
     {SHERD_SHA512, "SHA512", SHERD_SHA512_SIZE},
+    {SHERD_SHA512_256, "SHA512-256", SHERD_SHA256_SIZE},
 };
 
 static uint8_t bytes[2 * LENGTH_MAX];

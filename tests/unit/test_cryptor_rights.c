@@ -59,6 +59,7 @@ static void ask_as(struct vault_test *test, struct sherd_anchor *session)
     if (vault->whole_anchor != NULL)
         vault->anchor = vault->whole_anchor;
     vault->whole_anchor = session != NULL ? vault->anchor : NULL;
+    vault->of_user = session != NULL;
     vault->anchor = session != NULL ? session : vault->anchor;
     vault->assets.anchor = vault->anchor;
 }

@@ -4,6 +4,7 @@
  * that the format cannot drift unseen; and what may be changed in such an encoding: nothing.
  */
 #include "base/bytes.h"
+#include "envelope/recipient.h"
 #include "envelope/rights.h"
 #include "hex.h"
 #include <stdlib.h>
@@ -731,10 +732,44 @@ static void test_envelope_payload_encode__makes_a_long_map_only_where_it_must(vo
     assert_int_equal(kind, SHERD_KIND_LONG_MAP);
 }
 
+/* A map of contents that are sealed to a recipient: a length that no such contents have, or another key, is refused. */
+static void test_envelope_payload_decode__reads_the_recipient_of_a_map(void **state)
+{
+    static const uint64_t lengths[] = {103, 104, 104 + 16383, 104 + 16384, 104 + 16400};
+    static const bool possible[] = {false, true, true, false, true};
+    uint8_t block[SHERD_TLV_BYTES_MAX];
+    uint8_t key[2 + 33] = {0x00, 0x20, 7};
+    struct sherd_map map = {.version = 1, .recipient = sherd_span_of(key, 34)};
+    struct sherd_map back;
+    enum sherd_kind kind;
+    size_t bytes;
+
+    (void)state;
+    for (size_t i = 0; i < SHERD_COUNT_OF(lengths); i++) {
+        map.content_bytes = lengths[i];
+        assert_int_equal(sherd_map_encode(&map, block, &bytes, &kind), SHERD_OK);
+        assert_int_equal(kind, SHERD_KIND_MAP);
+        const enum sherd_err err = sherd_map_decode(sherd_span_of(block, bytes), &back);
+        assert_int_equal(err, possible[i] ? SHERD_OK : SHERD_ERR_TAMPERED);
+        if (possible[i])
+            assert_true(sherd_span_equal(back.recipient, map.recipient));
+    }
+    for (size_t len = 1; len <= 35; len += len == 33 ? 2 : 1) { /* of every length but the right one */
+        map.recipient.len = len;
+        assert_int_equal(sherd_map_encode(&map, block, &bytes, &kind), SHERD_OK);
+        assert_int_equal(sherd_map_decode(sherd_span_of(block, bytes), &back), SHERD_ERR_TAMPERED);
+    }
+    map.recipient.len = 34;
+    key[1] = 0x21;
+    assert_int_equal(sherd_map_encode(&map, block, &bytes, &kind), SHERD_OK);
+    assert_int_equal(sherd_map_decode(sherd_span_of(block, bytes), &back), SHERD_ERR_TAMPERED);
+}
+
 static void test_envelope_payload_encode__has_room_for_the_longest_of_each_kind(void **state)
 {
     uint8_t block[SHERD_TLV_BYTES_MAX];
     uint8_t attributes[4096 + 3 * 64] = {0};
+    uint8_t recipient[SHERD_RECIPIENT_BYTES_MAX] = {0};
     struct sherd_map map = {.version = 1, .attributes = sherd_span_of(attributes, sizeof(attributes))};
     struct sherd_entity_key_entry entity_key = {.version = 1};
     struct sherd_collection_entry collection = {.rules = {.versions_kept = UINT32_MAX}};
@@ -748,6 +783,10 @@ static void test_envelope_payload_encode__has_room_for_the_longest_of_each_kind(
     assert_int_equal(sherd_map_encode(&map, block, &bytes, &kind), SHERD_OK);
     assert_int_equal(kind, SHERD_KIND_LONG_MAP);
     assert_true(bytes + 2 <= SHERD_PAYLOAD_BYTES_MAX);
+    map.attributes.len = SHERD_ATTRIBUTES_PQ_BYTES_MAX + 3 * SHERD_ATTRIBUTES_MAX;
+    map.recipient = sherd_span_of(recipient, sizeof(recipient));
+    assert_int_equal(sherd_map_encode(&map, block, &bytes, &kind), SHERD_OK);
+    assert_int_equal(kind, SHERD_KIND_LONG_MAP);
     memset(entity_key.entity_id, 'e', SHERD_ENTITY_BYTES_MAX);
     assert_int_equal(sherd_entity_key_encode(&entity_key, block, &bytes), SHERD_OK);
     assert_true(bytes + 2 <= 384);
@@ -808,6 +847,7 @@ int main(void)
         cmocka_unit_test(test_envelope_payload_decode__holds_the_bounds_of_numbers),
         cmocka_unit_test(test_envelope_payload_decode__refuses_versions_that_count_from_nothing),
         cmocka_unit_test(test_envelope_payload_decode__refuses_times_that_are_no_whole_minute),
+        cmocka_unit_test(test_envelope_payload_decode__reads_the_recipient_of_a_map),
         cmocka_unit_test(test_envelope_payload_encode__makes_a_long_map_only_where_it_must),
         cmocka_unit_test(test_envelope_payload_encode__has_room_for_the_longest_of_each_kind),
         cmocka_unit_test(test_envelope_payload_collection_name__takes_only_plain_names),

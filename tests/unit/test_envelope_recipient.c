@@ -141,6 +141,74 @@ static void test_envelope_recipient__halves_and_cases_are_not_mixed_up(void **st
     assert_int_equal(text.len, 0);
 }
 
+static void test_envelope_recipient__keys_as_bytes(void **state)
+{
+    static const enum sherd_kem kems[] = {SHERD_KEM_X25519, SHERD_KEM_XWING};
+    uint8_t bytes[SHERD_RECIPIENT_BYTES_MAX + 1] = {0};
+
+    (void)state;
+    for (size_t i = 0; i < SHERD_COUNT_OF(kems); i++) {
+        struct sherd_kem_public to = {.kem = kems[i]};
+        struct sherd_kem_public back;
+
+        memset(to.bytes, 0x5a, sherd_kem_public_bytes(kems[i]));
+        const size_t len = sherd_recipient_encode(&to, bytes);
+        assert_int_equal(len, 2 + sherd_kem_public_bytes(kems[i]));
+        assert_int_equal(sherd_recipient_decode(sherd_span_of(bytes, len), &back), SHERD_OK);
+        assert_int_equal(back.kem, kems[i]);
+        assert_memory_equal(back.bytes, to.bytes, sizeof(to.bytes));
+        assert_int_equal(sherd_recipient_decode(sherd_span_of(bytes, len - 1), &back), SHERD_ERR_TAMPERED);
+        assert_int_equal(sherd_recipient_decode(sherd_span_of(bytes, len + 1), &back), SHERD_ERR_TAMPERED);
+        bytes[0] ^= 1;
+        assert_int_equal(sherd_recipient_decode(sherd_span_of(bytes, len), &back), SHERD_ERR_TAMPERED);
+    }
+    assert_int_equal(sherd_recipient_decode(sherd_span_of(bytes, 1), &(struct sherd_kem_public){0}),
+                     SHERD_ERR_TAMPERED);
+}
+
+static void test_envelope_recipient__lengths_of_streams(void **state)
+{
+    uint64_t plain;
+
+    (void)state;
+    assert_int_equal(sherd_recipient_sealed_bytes(SHERD_KEM_X25519, 0), 32 + 56 + 16);
+    assert_int_equal(sherd_recipient_sealed_bytes(SHERD_KEM_XWING, 16384), 1120 + 56 + 16384 + 32);
+    assert_int_equal(sherd_recipient_plain_bytes(SHERD_KEM_X25519, 104, &plain), SHERD_OK);
+    assert_int_equal(plain, 0);
+    assert_int_equal(sherd_recipient_plain_bytes(SHERD_KEM_XWING, 1120 + 56 + 16384 + 32, &plain), SHERD_OK);
+    assert_int_equal(plain, 16384);
+    assert_int_equal(sherd_recipient_plain_bytes(SHERD_KEM_X25519, 103, &plain), SHERD_ERR_TAMPERED);
+    assert_int_equal(sherd_recipient_plain_bytes(SHERD_KEM_X25519, 31, &plain), SHERD_ERR_TAMPERED);
+    assert_int_equal(sherd_recipient_plain_bytes((enum sherd_kem)7, 1000, &plain), SHERD_ERR_TAMPERED);
+}
+
+static void test_envelope_recipient__files_of_private_keys(void **state)
+{
+    struct sherd_kem_private own[2];
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
+    size_t count = 0;
+
+    (void)state;
+    assert_int_equal(sherd_buf_append(&text, sherd_span_str("# mine\n\n")), SHERD_OK);
+    assert_int_equal(sherd_buf_append(&text, sherd_span_str(x25519_own)), SHERD_OK);
+    assert_int_equal(sherd_buf_append(&text, sherd_span_str("\r\n")), SHERD_OK);
+    assert_int_equal(sherd_buf_append(&text, sherd_span_str(xwing_own)), SHERD_OK);
+    assert_int_equal(sherd_recipient_own_file_parse(sherd_buf_span(&text), 2, own, &count), SHERD_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(own[0].kem, SHERD_KEM_X25519);
+    assert_int_equal(own[1].kem, SHERD_KEM_XWING);
+
+    count = 7;
+    assert_int_equal(sherd_recipient_own_file_parse(sherd_buf_span(&text), 1, own, &count), SHERD_ERR_LIMIT);
+    assert_int_equal(own[0].bytes[0], 0); /* wiped */
+    assert_int_equal(sherd_buf_append(&text, sherd_span_str("\nno key")), SHERD_OK);
+    assert_int_equal(sherd_recipient_own_file_parse(sherd_buf_span(&text), 2, own, &count), SHERD_ERR_LIMIT);
+    assert_int_equal(sherd_recipient_own_file_parse(sherd_span_str("# none\n"), 2, own, &count), SHERD_ERR_INVALID);
+    assert_int_equal(sherd_recipient_own_file_parse(sherd_span_str("#\nno key"), 2, own, &count), SHERD_ERR_INVALID);
+    assert_non_null(strstr(sherd_err_detail(), "line 2"));
+    assert_int_equal(count, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +217,9 @@ int main(void)
         cmocka_unit_test(test_envelope_recipient__xwing_keys_there_and_back),
         cmocka_unit_test(test_envelope_recipient__any_wrong_character_is_seen),
         cmocka_unit_test(test_envelope_recipient__halves_and_cases_are_not_mixed_up),
+        cmocka_unit_test(test_envelope_recipient__keys_as_bytes),
+        cmocka_unit_test(test_envelope_recipient__lengths_of_streams),
+        cmocka_unit_test(test_envelope_recipient__files_of_private_keys),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -186,7 +186,7 @@ static void test_store_compartment_write__checks_its_bounds(void **state)
     op.expect = (enum sherd_store_expect)3;
     assert_int_equal(sherd_compartment_write(fixture->compartment, &op, 1), SHERD_ERR_INVALID);
     op = op_put(1, "v");
-    op.kind = (enum sherd_store_op_kind)2;
+    op.kind = (enum sherd_store_op_kind)3;
     assert_int_equal(sherd_compartment_write(fixture->compartment, &op, 1), SHERD_ERR_INVALID);
     ops[SHERD_STORE_OPS_MAX - 1].value.len = 0; /* the last of many */
     assert_int_equal(sherd_compartment_write(fixture->compartment, ops, SHERD_STORE_OPS_MAX), SHERD_ERR_INVALID);

@@ -177,6 +177,11 @@ static bool run_sha512(struct record *record)
     return run_hash(record, SHERD_SHA512, SHERD_SHA512_SIZE);
 }
 
+static bool run_sha512_256(struct record *record)
+{
+    return run_hash(record, SHERD_SHA512_256, SHERD_SHA256_SIZE);
+}
+
 /* A tag may be cut: what there is of it must match. */
 static bool run_hmac(struct record *record, enum sherd_hash_alg alg)
 {
@@ -467,6 +472,7 @@ static const struct {
 } runners[] = {
     {"sha256", run_sha256},
     {"sha512", run_sha512},
+    {"sha512-256", run_sha512_256},
     {"hmac-sha256", run_hmac_sha256},
     {"hmac-sha512", run_hmac_sha512},
     {"hkdf-sha256", run_hkdf_sha256},

@@ -74,6 +74,7 @@ enum sherd_store_expect {
 enum sherd_store_op_kind {
     SHERD_STORE_PUT,    /**< set the value, whether or not the entry exists */
     SHERD_STORE_DELETE, /**< remove the entry; one that does not exist is no error */
+    SHERD_STORE_CHECK,  /**< change nothing: the set is carried out only if what is expected holds */
 };
 
 /** One change of one entry. All spans are borrowed until write() returns. */

@@ -140,7 +140,7 @@ static size_t set_bytes(const struct sherd_store_set *set)
 
 static enum sherd_err check_op(const struct sherd_store_op *op)
 {
-    SHERD_ENSURE(op->kind == SHERD_STORE_DELETE || (op->value.len >= 1 && op->value.len <= SHERD_STORE_VALUE_BYTES_MAX),
+    SHERD_ENSURE(op->kind != SHERD_STORE_PUT || (op->value.len >= 1 && op->value.len <= SHERD_STORE_VALUE_BYTES_MAX),
                  SHERD_ERR_LIMIT, "store: a value must have 1 byte to 256 KiB");
     return SHERD_OK;
 }
@@ -152,6 +152,8 @@ static enum sherd_err stage_op(struct sherd_lmdb_writer *writer, const struct sh
 
     SHERD_TRY(check_op(op));
     SHERD_TRY(sherd_lmdb_expect(writer, op));
+    if (op->kind == SHERD_STORE_CHECK)
+        return SHERD_OK;
     SHERD_TRY(sherd_lmdb_index_reserve(&writer->pending, 1));
     SHERD_TRY(sherd_lmdb_op_encode(&writer->frame, op));
     sherd_lmdb_index_add(&writer->pending, op->name, (uint32_t)offset,
@@ -185,6 +187,8 @@ static int direct_op(MDB_txn *txn, MDB_dbi dbi, const struct sherd_store_op *op)
     MDB_val value = {.mv_size = op->value.len, .mv_data = (void *)(uintptr_t)op->value.data};
     int rc;
 
+    if (op->kind == SHERD_STORE_CHECK)
+        return MDB_SUCCESS;
     if (op->kind == SHERD_STORE_PUT)
         return mdb_put(txn, dbi, &key, &value, 0);
     rc = mdb_del(txn, dbi, &key, NULL);

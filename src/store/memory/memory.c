@@ -282,6 +282,8 @@ static enum sherd_err apply(const struct place *place, const struct sherd_store_
 
     if (!is_expected(*entries, op))
         return SHERD_ERR_CONFLICT;
+    if (op->kind == SHERD_STORE_CHECK)
+        return SHERD_OK;
     if (op->kind == SHERD_STORE_DELETE)
         SHERD_TRY(sherd_memory_tree_remove(*entries, op->name, &changed));
     else

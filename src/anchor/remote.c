@@ -1,0 +1,714 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The anchor's table over connections to its agent: see remote.h. */
+#include "anchor/remote.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Entries of a scan in one answer. */
+#define SCAN_MAX 1024U
+
+/* Keys that were leased, as the cryptor uses them. */
+struct leased {
+    uint32_t version;
+    struct sherd_hmac_key *name;
+    struct sherd_hmac_key *seal;
+};
+
+struct remote {
+    struct sherd_anchor anchor; /* first: the table's view of it */
+    sherd_remote_connect_fn *connect;
+    void *arg;
+    struct sherd_uuid deployment;
+    struct sherd_uuid tenant;
+    pthread_mutex_t lock; /* guards all that follows */
+    pthread_cond_t freed;
+    struct sherd_link *idle[SHERD_REMOTE_LINKS_MAX];
+    size_t idle_count;
+    size_t open_count; /* idle and lent */
+    struct leased leased[4];
+};
+
+static struct remote *remote_of(struct sherd_anchor *anchor)
+{
+    return (struct remote *)anchor;
+}
+
+/* --- connections -------------------------------------------------------------------------------------------------- */
+
+/* One call: its connection, and the answer. Ends with done(). */
+struct call {
+    struct remote *remote;
+    struct sherd_link *link;
+    enum sherd_wire_verb verb;
+    struct sherd_wire reply;
+    bool broken;
+};
+
+static void give_back(struct remote *remote, struct sherd_link *link, bool broken)
+{
+    (void)pthread_mutex_lock(&remote->lock);
+    if (!broken && link != NULL)
+        remote->idle[remote->idle_count++] = link;
+    else
+        remote->open_count--;
+    (void)pthread_cond_signal(&remote->freed);
+    (void)pthread_mutex_unlock(&remote->lock);
+    if (broken)
+        sherd_link_free(link);
+}
+
+static enum sherd_err borrow(struct remote *remote, struct sherd_link **out_link)
+{
+    struct sherd_link *link = NULL;
+
+    (void)pthread_mutex_lock(&remote->lock);
+    while (remote->idle_count == 0 && remote->open_count == SHERD_REMOTE_LINKS_MAX)
+        (void)pthread_cond_wait(&remote->freed, &remote->lock);
+    if (remote->idle_count > 0)
+        link = remote->idle[--remote->idle_count];
+    else
+        remote->open_count++;
+    (void)pthread_mutex_unlock(&remote->lock);
+    if (link == NULL) {
+        const enum sherd_err err = remote->connect(remote->arg, &link);
+
+        if (err != SHERD_OK) {
+            give_back(remote, NULL, false);
+            return err == SHERD_ERR_NOT_FOUND
+                       ? sherd_fail(SHERD_ERR_SEALED, "the agent of this vault has ended: `sherd unseal` starts one")
+                       : err;
+        }
+    }
+    *out_link = link;
+    return SHERD_OK;
+}
+
+static void done(struct call *call)
+{
+    if (call->link != NULL)
+        give_back(call->remote, call->link, call->broken);
+    call->link = NULL;
+}
+
+/* Begin a call, with the head of its message. */
+static enum sherd_err begin(struct sherd_anchor *anchor, enum sherd_wire_verb verb, void *head, struct call *call)
+{
+    const struct sherd_wire_shape *shape = &sherd_wire_call_of(verb)->call;
+
+    call->remote = remote_of(anchor);
+    call->verb = verb;
+    SHERD_TRY(borrow(call->remote, &call->link));
+    sherd_wire_code(sherd_link_write(call->link, shape->item != NULL), shape->head, head);
+    return SHERD_OK;
+}
+
+/* Make the call, and read the head of its answer; and that there is no more, where it holds no list. */
+static enum sherd_err finish(struct call *call, void *head)
+{
+    const struct sherd_wire_shape *shape = &sherd_wire_call_of(call->verb)->reply;
+
+    SHERD_TRY(sherd_link_call(call->link, call->verb, &call->reply, &call->broken));
+    sherd_wire_code(&call->reply, shape->head, head);
+    if (shape->item == NULL || call->reply.failed) {
+        const enum sherd_err err = sherd_wire_read(&call->reply);
+
+        call->broken = err != SHERD_OK;
+        return err;
+    }
+    return SHERD_OK;
+}
+
+/* The next item of an answer's list. @return false: there is none, or it is broken; sherd_wire_read() says which */
+static bool next(struct call *call, void *item)
+{
+    if (!sherd_wire_more(&call->reply))
+        return false;
+    sherd_wire_code(&call->reply, sherd_wire_call_of(call->verb)->reply.item, item);
+    return !call->reply.failed;
+}
+
+static enum sherd_err read_all(struct call *call)
+{
+    const enum sherd_err err = sherd_wire_read(&call->reply);
+
+    call->broken = err != SHERD_OK;
+    return err;
+}
+
+/* A call whose messages hold no lists. */
+static enum sherd_err plain(struct sherd_anchor *anchor, enum sherd_wire_verb verb, void *head, void *out_head)
+{
+    SHERD_CLEANUP(done) struct call call = {0};
+
+    SHERD_TRY(begin(anchor, verb, head, &call));
+    return finish(&call, out_head);
+}
+
+static enum sherd_err read_refs(struct call *call, struct sherd_refs *refs)
+{
+    struct sherd_wire_ref item;
+
+    while (next(call, &item))
+        SHERD_TRY(sherd_refs_add(refs, &item.ref));
+    return read_all(call);
+}
+
+static enum sherd_err too_long(void)
+{
+    return sherd_fail(SHERD_ERR_INVALID, "a name is too long");
+}
+
+/* A text into room of the message's. */
+static enum sherd_err copy_text(const char *text, char *out, size_t size)
+{
+    const size_t len = strlen(text);
+
+    if (len >= size)
+        return too_long();
+    memcpy(out, text, len + 1);
+    return SHERD_OK;
+}
+
+/* --- ids and leases ----------------------------------------------------------------------------------------------- */
+
+static void remote_free(struct sherd_anchor *anchor)
+{
+    struct remote *remote = remote_of(anchor);
+
+    if (remote == NULL)
+        return;
+    for (size_t i = 0; i < remote->idle_count; i++)
+        sherd_link_free(remote->idle[i]);
+    for (size_t i = 0; i < SHERD_COUNT_OF(remote->leased); i++) {
+        sherd_hmac_key_free(remote->leased[i].name);
+        sherd_hmac_key_free(remote->leased[i].seal);
+    }
+    (void)pthread_mutex_destroy(&remote->lock);
+    (void)pthread_cond_destroy(&remote->freed);
+    sherd_free(remote);
+}
+
+static void remote_ids(struct sherd_anchor *anchor, struct sherd_uuid *out_deployment, struct sherd_uuid *out_tenant)
+{
+    *out_deployment = remote_of(anchor)->deployment;
+    *out_tenant = remote_of(anchor)->tenant;
+}
+
+static const struct sherd_home *remote_home(struct sherd_anchor *anchor)
+{
+    (void)anchor;
+    return NULL;
+}
+
+static enum sherd_err make_leased(const struct sherd_raw_lease *lease, struct leased *leased)
+{
+    leased->version = lease->version;
+    SHERD_TRY(sherd_hmac_key_new(SHERD_SHA256, sherd_span_of(lease->name, sizeof(lease->name)), &leased->name));
+    return sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(lease->seal, sizeof(lease->seal)), &leased->seal);
+}
+
+/* Leases once, and keep what was leased until the anchor ends. */
+static enum sherd_err keep_leased(struct remote *remote, enum sherd_role role, const struct sherd_raw_lease *lease)
+{
+    struct leased *kept = &remote->leased[role - 1];
+    struct leased fresh = {0};
+
+    enum sherd_err err = make_leased(lease, &fresh);
+    (void)pthread_mutex_lock(&remote->lock);
+    if (err == SHERD_OK && kept->name == NULL) {
+        *kept = fresh;
+        fresh = (struct leased){0};
+    }
+    (void)pthread_mutex_unlock(&remote->lock);
+    sherd_hmac_key_free(fresh.name);
+    sherd_hmac_key_free(fresh.seal);
+    return err;
+}
+
+static enum sherd_err remote_lease(struct sherd_anchor *anchor, enum sherd_role role, struct sherd_entry_keys *out_keys)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_raw_lease *lease = sherd_secret_alloc(sizeof(*lease));
+    struct remote *remote = remote_of(anchor);
+    struct sherd_wire_role call = {.role = role};
+
+    if (lease == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(plain(anchor, SHERD_WIRE_LEASE, &call, lease));
+    SHERD_TRY(keep_leased(remote, role, lease));
+    const struct leased *leased = &remote->leased[role - 1];
+    const struct sherd_entry_keys keys = {.deployment = remote->deployment,
+                                          .compartment = (enum sherd_purpose)role,
+                                          .version = leased->version,
+                                          .name = leased->name,
+                                          .seal = leased->seal};
+    *out_keys = keys;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_lease_raw(struct sherd_anchor *anchor, enum sherd_role role,
+                                       struct sherd_raw_lease *out_lease)
+{
+    (void)anchor;
+    (void)role;
+    (void)out_lease;
+    return sherd_fail(SHERD_ERR_UNSUPPORTED, "keys that were leased are not lent on");
+}
+
+static enum sherd_err remote_compartment_entry(struct sherd_anchor *anchor, enum sherd_role role,
+                                               struct sherd_ref *out_name, struct sherd_buf *out_stored)
+{
+    SHERD_CLEANUP(done) struct call call = {0};
+    struct sherd_wire_role of = {.role = role};
+    struct sherd_wire_stored entry;
+
+    SHERD_TRY(begin(anchor, SHERD_WIRE_COMPARTMENT_ENTRY, &of, &call));
+    SHERD_TRY(finish(&call, &entry));
+    SHERD_TRY(sherd_buf_append(out_stored, entry.stored));
+    *out_name = entry.name;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_compartment_check(struct sherd_anchor *anchor, enum sherd_role role,
+                                               struct sherd_span stored)
+{
+    struct sherd_wire_stored call = {.role = role, .stored = stored};
+
+    return plain(anchor, SHERD_WIRE_COMPARTMENT_CHECK, &call, NULL);
+}
+
+/* --- records ------------------------------------------------------------------------------------------------------ */
+
+static enum sherd_err remote_key_new(struct sherd_anchor *anchor, const struct sherd_collection_entry *collection,
+                                     const char *entity_id, struct sherd_uuid record, uint64_t version,
+                                     struct sherd_pin *out_pin, struct sherd_record_key *out_key)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_wire_made *made = sherd_secret_alloc(sizeof(*made));
+    struct sherd_wire_key_new call = {.collection = *collection, .record = record, .version = version};
+
+    if (made == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(copy_text(entity_id, call.entity_id, sizeof(call.entity_id)));
+    SHERD_TRY(plain(anchor, SHERD_WIRE_KEY_NEW, &call, made));
+    *out_pin = made->pin;
+    *out_key = made->key;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
+                                        size_t count, struct sherd_refs *dropped)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_wire_change *item = sherd_secret_alloc(sizeof(*item));
+    SHERD_CLEANUP(done) struct call call = {0};
+
+    if (item == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(begin(anchor, SHERD_WIRE_PIN_COMMIT, NULL, &call));
+    struct sherd_wire *wire = sherd_link_write_keys(call.link, count * SHERD_WIRE_CHANGE_BYTES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        item->change = changes[i];
+        item->with_key = changes[i].key != NULL;
+        if (item->with_key)
+            item->key = *changes[i].key;
+        sherd_wire_code(wire, sherd_wire_call_of(SHERD_WIRE_PIN_COMMIT)->call.item, item);
+    }
+    SHERD_TRY(finish(&call, NULL));
+    return read_refs(&call, dropped);
+}
+
+static enum sherd_err remote_pin_get(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
+                                     struct sherd_pin_view *out_view, struct sherd_record_key *out_key)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_wire_got *got = sherd_secret_alloc(sizeof(*got));
+    struct sherd_wire_pin_get call = {.record = record, .version = version, .with_key = out_key != NULL};
+
+    if (got == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(plain(anchor, SHERD_WIRE_PIN_GET, &call, got));
+    SHERD_ENSURE(got->with_key == call.with_key, SHERD_ERR_IO,
+                 "the other end of the agent's socket breaks the protocol");
+    *out_view = got->view;
+    if (out_key != NULL)
+        *out_key = got->key;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_pin_delete(struct sherd_anchor *anchor, struct sherd_uuid record,
+                                        struct sherd_refs *dropped)
+{
+    SHERD_CLEANUP(done) struct call call = {0};
+    struct sherd_wire_uuid of = {.id = record};
+
+    SHERD_TRY(begin(anchor, SHERD_WIRE_PIN_DELETE, &of, &call));
+    SHERD_TRY(finish(&call, NULL));
+    return read_refs(&call, dropped);
+}
+
+/* --- scans -------------------------------------------------------------------------------------------------------- */
+
+struct scan {
+    sherd_anchor_visit_fn *visit;
+    void *arg;
+    size_t count;
+    size_t count_max;
+    bool end;
+    struct sherd_ref last;
+};
+
+static enum sherd_err visit_entries(struct call *call, struct scan *scan)
+{
+    struct sherd_wire_entry item = {0};
+
+    while (next(call, &item)) {
+        if (scan->count == scan->count_max)
+            return sherd_fail(SHERD_ERR_IO, "the agent tells more than it was asked for");
+        scan->count++;
+        scan->last = item.entry.name;
+        const enum sherd_err err = scan->visit(scan->arg, &item.entry);
+        sherd_entity_key_entry_wipe(&item.entity);
+        SHERD_TRY(err);
+        item = (struct sherd_wire_entry){0};
+    }
+    return read_all(call);
+}
+
+static enum sherd_err scan_some(struct sherd_anchor *anchor, const struct sherd_ref *after, struct scan *scan)
+{
+    SHERD_CLEANUP(done) struct call call = {0};
+    const size_t left = scan->count_max - scan->count;
+    struct sherd_wire_scan of = {.from_first = after == NULL,
+                                 .count_max = (uint32_t)(left < SCAN_MAX ? left : SCAN_MAX)};
+    struct sherd_wire_scanned scanned;
+    const size_t before = scan->count;
+
+    if (after != NULL)
+        of.after = *after;
+    SHERD_TRY(begin(anchor, SHERD_WIRE_SCAN, &of, &call));
+    SHERD_TRY(finish(&call, &scanned));
+    SHERD_TRY(visit_entries(&call, scan));
+    SHERD_ENSURE(scanned.end || scan->count > before, SHERD_ERR_IO, "the agent's scan does not go on");
+    scan->end = scanned.end;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_scan(struct sherd_anchor *anchor, const struct sherd_ref *after, size_t count_max,
+                                  sherd_anchor_visit_fn *visit, void *arg, struct sherd_ref *out_last,
+                                  size_t *out_count)
+{
+    struct scan scan = {.visit = visit, .arg = arg, .count_max = count_max};
+
+    while (!scan.end && scan.count < count_max) {
+        const struct sherd_ref last = scan.last;
+
+        SHERD_TRY(scan_some(anchor, scan.count > 0 ? &last : after, &scan));
+    }
+    *out_last = scan.last;
+    *out_count = scan.count;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_idempotency_get(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                             struct sherd_span key, const struct sherd_digest *content_hash,
+                                             struct sherd_uuid *out_record)
+{
+    struct sherd_wire_idempotency call = {.collection = *collection, .key = key, .content_hash = *content_hash};
+    struct sherd_wire_uuid record;
+
+    SHERD_TRY(plain(anchor, SHERD_WIRE_IDEMPOTENCY_GET, &call, &record));
+    *out_record = record.id;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_part_check(struct sherd_anchor *anchor, enum sherd_role role, const struct sherd_ref *name,
+                                        struct sherd_span stored, bool *out_live)
+{
+    struct sherd_wire_stored call = {.role = role, .name = *name, .stored = stored};
+    struct sherd_wire_live live;
+
+    SHERD_TRY(plain(anchor, SHERD_WIRE_PART_CHECK, &call, &live));
+    *out_live = live.live;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_collection_pin(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                            const struct sherd_digest *digest)
+{
+    struct sherd_wire_collection call = {.collection = *collection, .digest = *digest};
+
+    return plain(anchor, SHERD_WIRE_COLLECTION_PIN, &call, NULL);
+}
+
+static enum sherd_err remote_collection_check(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                              const struct sherd_digest *digest)
+{
+    struct sherd_wire_collection call = {.collection = *collection, .digest = *digest};
+
+    return plain(anchor, SHERD_WIRE_COLLECTION_CHECK, &call, NULL);
+}
+
+/* --- master keys and entities ------------------------------------------------------------------------------------- */
+
+static enum sherd_err copy_option(const char *text, bool *has, char *out, size_t size)
+{
+    *has = text != NULL;
+    return text != NULL ? copy_text(text, out, size) : SHERD_OK;
+}
+
+static enum sherd_err remote_master_activate(struct sherd_anchor *anchor, const struct sherd_master_options *options,
+                                             uint64_t *out_version)
+{
+    struct sherd_wire_master_options call = {0};
+    struct sherd_wire_number version;
+
+    SHERD_ENSURE(options->name != NULL, SHERD_ERR_INVALID, "a master key needs a name");
+    SHERD_TRY(copy_text(options->name, call.name, sizeof(call.name)));
+    SHERD_TRY(copy_option(options->generator, &call.has_generator, call.generator, sizeof(call.generator)));
+    SHERD_TRY(copy_option(options->store, &call.has_store, call.store, sizeof(call.store)));
+    SHERD_TRY(copy_option(options->args, &call.has_args, call.args, sizeof(call.args)));
+    SHERD_TRY(plain(anchor, SHERD_WIRE_MASTER_ACTIVATE, &call, &version));
+    if (out_version != NULL)
+        *out_version = version.number;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_master_each(struct sherd_anchor *anchor, sherd_master_visit_fn *visit, void *arg)
+{
+    SHERD_CLEANUP(done) struct call call = {0};
+    struct sherd_master_info info;
+
+    SHERD_TRY(begin(anchor, SHERD_WIRE_MASTER_EACH, NULL, &call));
+    SHERD_TRY(finish(&call, NULL));
+    while (next(&call, &info))
+        SHERD_TRY(visit(arg, &info));
+    return read_all(&call);
+}
+
+static enum sherd_err master_call(struct sherd_anchor *anchor, enum sherd_wire_verb verb, const char *name,
+                                  uint64_t version)
+{
+    struct sherd_wire_master call = {.version = version};
+
+    SHERD_TRY(copy_text(name, call.name, sizeof(call.name)));
+    return plain(anchor, verb, &call, NULL);
+}
+
+static enum sherd_err remote_master_retire(struct sherd_anchor *anchor, const char *name, uint64_t version)
+{
+    return master_call(anchor, SHERD_WIRE_MASTER_RETIRE, name, version);
+}
+
+static enum sherd_err remote_master_destroy(struct sherd_anchor *anchor, const char *name, uint64_t version)
+{
+    return master_call(anchor, SHERD_WIRE_MASTER_DESTROY, name, version);
+}
+
+static enum sherd_err remote_entity_find(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                         const char *entity_id, struct sherd_ref *out_entity)
+{
+    struct sherd_wire_entity call = {.collection = *collection};
+    struct sherd_wire_ref entity;
+
+    SHERD_TRY(copy_text(entity_id, call.entity_id, sizeof(call.entity_id)));
+    SHERD_TRY(plain(anchor, SHERD_WIRE_ENTITY_FIND, &call, &entity));
+    *out_entity = entity.ref;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_entity_erase(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                          const char *entity_id)
+{
+    struct sherd_wire_entity call = {.collection = *collection};
+
+    SHERD_TRY(copy_text(entity_id, call.entity_id, sizeof(call.entity_id)));
+    return plain(anchor, SHERD_WIRE_ENTITY_ERASE, &call, NULL);
+}
+
+/* --- rekeying and epochs ------------------------------------------------------------------------------------------ */
+
+/* A rekeying lives at the other end of one connection, which it has for itself: a call that has not ended. */
+struct sherd_rekey_lent {
+    struct call call;
+};
+
+static enum sherd_err rekey_call(struct sherd_rekey_lent *rekey, enum sherd_wire_verb verb, void *head, void *out_head)
+{
+    const struct sherd_wire_call *shapes = sherd_wire_call_of(verb);
+
+    rekey->call.verb = verb;
+    SHERD_ENSURE(!rekey->call.broken, SHERD_ERR_IO, "the agent has hung up");
+    sherd_wire_code(sherd_link_write(rekey->call.link, false), shapes->call.head, head);
+    return finish(&rekey->call, out_head);
+}
+
+static enum sherd_err remote_rekey_begin(struct sherd_anchor *anchor, const struct sherd_rekey_scope *scope,
+                                         struct sherd_rekey **out_rekey)
+{
+    struct sherd_rekey_lent *rekey = sherd_alloc(sizeof(*rekey));
+    struct sherd_rekey_scope copy = *scope;
+
+    if (rekey == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    enum sherd_err err = begin(anchor, SHERD_WIRE_REKEY_BEGIN, &copy, &rekey->call);
+    if (err == SHERD_OK)
+        err = finish(&rekey->call, NULL);
+    if (err != SHERD_OK) {
+        done(&rekey->call);
+        sherd_free(rekey);
+        return err;
+    }
+    *out_rekey = (struct sherd_rekey *)rekey; /* known to this file alone */
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_rekey_step(struct sherd_anchor *anchor, struct sherd_rekey *rekey, size_t count_max,
+                                        struct sherd_rekey_progress *out_progress)
+{
+    struct sherd_wire_number call = {.number = count_max};
+    struct sherd_rekey_progress progress;
+
+    (void)anchor;
+    SHERD_TRY(rekey_call((struct sherd_rekey_lent *)rekey, SHERD_WIRE_REKEY_STEP, &call, &progress));
+    *out_progress = progress;
+    return SHERD_OK;
+}
+
+static void remote_rekey_end(struct sherd_anchor *anchor, struct sherd_rekey *rekey)
+{
+    struct sherd_rekey_lent *lent = (struct sherd_rekey_lent *)rekey;
+
+    (void)anchor;
+    if (lent == NULL)
+        return;
+    if (rekey_call(lent, SHERD_WIRE_REKEY_END, NULL, NULL) != SHERD_OK)
+        lent->call.broken = true; /* which ends it at the other end, too */
+    done(&lent->call);
+    sherd_free(lent);
+}
+
+static enum sherd_err epoch_call(struct sherd_anchor *anchor, enum sherd_wire_verb verb, uint64_t *out_epoch)
+{
+    struct sherd_wire_number epoch;
+
+    SHERD_TRY(plain(anchor, verb, NULL, &epoch));
+    *out_epoch = epoch.number;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_epoch_begin(struct sherd_anchor *anchor, uint64_t *out_epoch)
+{
+    return epoch_call(anchor, SHERD_WIRE_EPOCH_BEGIN, out_epoch);
+}
+
+static enum sherd_err remote_epoch_end(struct sherd_anchor *anchor, uint64_t *out_epoch)
+{
+    return epoch_call(anchor, SHERD_WIRE_EPOCH_END, out_epoch);
+}
+
+/* --- `keys` ------------------------------------------------------------------------------------------------------- */
+
+static enum sherd_err remote_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
+{
+    struct sherd_store_stat stat;
+
+    SHERD_TRY(plain(anchor, SHERD_WIRE_KEYS_STAT, NULL, &stat));
+    *out_stat = stat;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_keys_owner(struct sherd_anchor *anchor, struct sherd_ref *out_name, bool *out_there)
+{
+    struct sherd_wire_owner owner;
+
+    SHERD_TRY(plain(anchor, SHERD_WIRE_KEYS_OWNER, NULL, &owner));
+    *out_name = owner.name;
+    *out_there = owner.there;
+    SHERD_ENSURE(owner.valid, SHERD_ERR_TAMPERED,
+                 "compartment keys does not belong to this vault, or was changed: bring back the one that does, from a "
+                 "backup");
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_keys_blobs(struct sherd_anchor *anchor, struct sherd_refs *blobs)
+{
+    SHERD_CLEANUP(done) struct call call = {0};
+
+    SHERD_TRY(begin(anchor, SHERD_WIRE_KEYS_BLOBS, NULL, &call));
+    SHERD_TRY(finish(&call, NULL));
+    return read_refs(&call, blobs);
+}
+
+static const struct sherd_anchor_ops remote_ops = {
+    .free = remote_free,
+    .ids = remote_ids,
+    .home = remote_home,
+    .lease = remote_lease,
+    .lease_raw = remote_lease_raw,
+    .compartment_entry = remote_compartment_entry,
+    .compartment_check = remote_compartment_check,
+    .key_new = remote_key_new,
+    .pin_commit = remote_pin_commit,
+    .pin_get = remote_pin_get,
+    .pin_delete = remote_pin_delete,
+    .scan = remote_scan,
+    .idempotency_get = remote_idempotency_get,
+    .part_check = remote_part_check,
+    .collection_pin = remote_collection_pin,
+    .collection_check = remote_collection_check,
+    .master_activate = remote_master_activate,
+    .master_each = remote_master_each,
+    .master_retire = remote_master_retire,
+    .master_destroy = remote_master_destroy,
+    .entity_find = remote_entity_find,
+    .entity_erase = remote_entity_erase,
+    .rekey_begin = remote_rekey_begin,
+    .rekey_step = remote_rekey_step,
+    .rekey_end = remote_rekey_end,
+    .epoch_begin = remote_epoch_begin,
+    .epoch_end = remote_epoch_end,
+    .keys_stat = remote_keys_stat,
+    .keys_owner = remote_keys_owner,
+    .keys_blobs = remote_keys_blobs,
+};
+
+/* --- beginning ---------------------------------------------------------------------------------------------------- */
+
+static enum sherd_err hello(struct remote *remote, struct sherd_wire_hello *out_hello)
+{
+    struct sherd_wire_number call = {.number = SHERD_WIRE_PROTOCOL};
+
+    SHERD_TRY(plain(&remote->anchor, SHERD_WIRE_HELLO, &call, out_hello));
+    SHERD_ENSURE(out_hello->protocol == SHERD_WIRE_PROTOCOL, SHERD_ERR_UNSUPPORTED,
+                 "the agent is of another version: `sherd seal`, then `sherd unseal`");
+    remote->deployment = out_hello->deployment;
+    remote->tenant = out_hello->tenant;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_anchor_remote(sherd_remote_connect_fn *connect, void *arg, struct sherd_wire_hello *out_hello,
+                                   struct sherd_anchor **out_anchor)
+{
+    struct remote *remote = sherd_alloc(sizeof(*remote));
+
+    if (remote == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    remote->anchor.ops = &remote_ops;
+    remote->connect = connect;
+    remote->arg = arg;
+    if (pthread_mutex_init(&remote->lock, NULL) != 0 || pthread_cond_init(&remote->freed, NULL) != 0) {
+        sherd_free(remote);
+        return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
+    }
+    const enum sherd_err err = hello(remote, out_hello);
+    if (err != SHERD_OK) {
+        char detail[SHERD_FAIL_TEXT_SIZE];
+
+        (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+        remote_free(&remote->anchor);
+        sherd_fail_restore(detail);
+        return err;
+    }
+    *out_anchor = &remote->anchor;
+    return SHERD_OK;
+}

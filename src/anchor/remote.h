@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file anchor/remote.h
+ * An anchor in a process of its own, as its callers have it: the table of anchor.h over connections.
+ *
+ * Each call has a connection for itself while it lasts; connections are kept for the next call, up to
+ * SHERD_REMOTE_LINKS_MAX of them. A rekeying keeps one until it ends. A call that is cut off is not repeated: whether
+ * it was carried out is not known, and the caller is told so.
+ */
+#ifndef SHERD_ANCHOR_REMOTE_H
+#define SHERD_ANCHOR_REMOTE_H
+
+#include "anchor/link.h"
+
+/** Most connections of one anchor; callers beyond them wait. */
+#define SHERD_REMOTE_LINKS_MAX 8U
+
+/** Make one more connection to the agent. */
+typedef enum sherd_err sherd_remote_connect_fn(void *arg, struct sherd_link **out_link);
+
+/**
+ * @param[in]  connect    called from any thread
+ * @param[in]  arg        for it; must outlive the anchor
+ * @param[out] out_hello  what the agent says of itself
+ * @return SHERD_OK; as connect; SHERD_ERR_SEALED: the agent is sealed; SHERD_ERR_UNSUPPORTED: the agent is of another
+ *         version; SHERD_ERR_DENIED: it serves another user; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_anchor_remote(sherd_remote_connect_fn *connect, void *arg,
+                                                  struct sherd_wire_hello *out_hello, struct sherd_anchor **out_anchor);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file anchor/serve.h
+ * The other end of anchor/remote.h: one connection served over any anchor, until the peer hangs up or breaks the
+ * protocol. Whoever accepts connections says, through a table, who the peer is and what it may do.
+ */
+#ifndef SHERD_ANCHOR_SERVE_H
+#define SHERD_ANCHOR_SERVE_H
+
+#include "anchor/link.h"
+
+/** What stands behind a connection. All are required; all may be called from any thread. */
+struct sherd_serve_host {
+    /**
+     * Have the anchor for one call. SHERD_ERR_SEALED: it is sealed; SHERD_ERR_DENIED: not for that user.
+     * @param[in] uid  the peer's, as the kernel says
+     */
+    enum sherd_err (*enter)(void *arg, uid_t uid, struct sherd_anchor **out_anchor);
+    /** Give it back; it may end after that. */
+    void (*leave)(void *arg);
+    /** What it says of itself, where enter() succeeded. */
+    void (*hello)(void *arg, struct sherd_wire_hello *out_hello);
+    /** State, and up to max shares' progress. */
+    void (*status)(void *arg, uid_t uid, struct sherd_wire_status *out_status, struct sherd_wire_progress *out_progress,
+                   size_t max, size_t *out_count);
+    /** Unseal, or take a share. */
+    enum sherd_err (*unseal)(void *arg, uid_t uid, const struct sherd_wire_unseal *unseal,
+                             struct sherd_wire_unsealed *out_unsealed);
+    /** Be sealed. */
+    enum sherd_err (*seal)(void *arg, uid_t uid);
+};
+
+/** Most seals of shares whose progress is told. */
+#define SHERD_SERVE_PROGRESS_MAX 16U
+
+/**
+ * Serve a connection to its end.
+ * @param[in] link  borrowed; its peer was checked by the caller
+ * @param[in] uid   the peer's user
+ */
+void sherd_serve(struct sherd_link *link, uid_t uid, const struct sherd_serve_host *host, void *arg);
+
+/** Turn a peer away: tell it why, in place of an answer. */
+void sherd_serve_refuse(struct sherd_link *link, enum sherd_err err);
+
+#endif

@@ -1,0 +1,635 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages of an anchor in a process of its own: see wire.h and docs/format/agent.md. */
+#include "anchor/wire.h"
+#include "base/bytes.h"
+
+/* --- fields ------------------------------------------------------------------------------------------------------- */
+
+static void fail(struct sherd_wire *wire)
+{
+    wire->failed = true;
+}
+
+/* Bytes of a fixed number. */
+static void code_fixed(struct sherd_wire *wire, void *bytes, size_t size)
+{
+    struct sherd_span taken;
+
+    if (wire->failed)
+        return;
+    if (wire->out != NULL) {
+        if (sherd_buf_append(wire->out, sherd_span_of(bytes, size)) != SHERD_OK)
+            fail(wire);
+    } else if (sherd_span_take(&wire->in, size, &taken)) {
+        memcpy(bytes, taken.data, size);
+    } else {
+        fail(wire);
+    }
+}
+
+/* An integer of 1, 2, 4 or 8 bytes, at most max. What is read into need not be set before, also below. */
+static uint64_t code_uint(struct sherd_wire *wire, size_t size, uint64_t value, uint64_t max)
+{
+    uint8_t bytes[8];
+
+    sherd_put_u64(bytes, value);
+    code_fixed(wire, bytes + sizeof(bytes) - size, size);
+    if (wire->failed)
+        return 0;
+    if (wire->out == NULL)
+        memset(bytes, 0, sizeof(bytes) - size);
+    value = sherd_get_u64(bytes);
+    if (value > max)
+        fail(wire);
+    return wire->failed ? 0 : value;
+}
+
+static void code_u8(struct sherd_wire *wire, uint8_t *value)
+{
+    *value = (uint8_t)code_uint(wire, 1, *value, UINT8_MAX);
+}
+
+static void code_u32(struct sherd_wire *wire, uint32_t *value)
+{
+    *value = (uint32_t)code_uint(wire, 4, *value, UINT32_MAX);
+}
+
+static void code_u64(struct sherd_wire *wire, uint64_t *value)
+{
+    *value = code_uint(wire, 8, *value, UINT64_MAX);
+}
+
+static void code_bool(struct sherd_wire *wire, bool *value)
+{
+    *value = code_uint(wire, 1, wire->out != NULL && *value ? 1 : 0, 1) == 1;
+}
+
+static unsigned code_enum(struct sherd_wire *wire, unsigned value, unsigned min, unsigned max)
+{
+    value = (unsigned)code_uint(wire, 1, value, max);
+    if (value < min)
+        fail(wire);
+    return wire->failed ? min : value;
+}
+
+/* Length in 2 bytes, then the bytes. */
+static void code_span(struct sherd_wire *wire, struct sherd_span *span, size_t max)
+{
+    const size_t len = (size_t)code_uint(wire, 2, span->len, max);
+
+    if (wire->failed)
+        return;
+    if (wire->out != NULL)
+        code_fixed(wire, (void *)span->data, len); /* which only reads from it */
+    else if (!sherd_span_take(&wire->in, len, span))
+        fail(wire);
+    else if (len == 0)
+        *span = sherd_span_of(NULL, 0);
+}
+
+/* A text that has room for size bytes with its final zero byte. */
+static void code_text(struct sherd_wire *wire, char *text, size_t size)
+{
+    struct sherd_span span = {0};
+
+    if (wire->out != NULL)
+        span = sherd_span_of(text, strnlen(text, size));
+    code_span(wire, &span, size - 1);
+    if (wire->failed || wire->out != NULL)
+        return;
+    if (span.len > 0 && memchr(span.data, 0, span.len) != NULL) {
+        fail(wire);
+        return;
+    }
+    memset(text, 0, size);
+    if (span.len > 0)
+        memcpy(text, span.data, span.len);
+}
+
+static void code_role(struct sherd_wire *wire, enum sherd_role *role)
+{
+    *role = (enum sherd_role)code_enum(wire, (unsigned)*role, SHERD_IDENTITY, SHERD_KEYS);
+}
+
+static void code_uuid(struct sherd_wire *wire, struct sherd_uuid *id)
+{
+    code_fixed(wire, id->bytes, sizeof(id->bytes));
+}
+
+static void code_ref(struct sherd_wire *wire, struct sherd_ref *ref)
+{
+    code_fixed(wire, ref->bytes, sizeof(ref->bytes));
+}
+
+static void code_digest(struct sherd_wire *wire, struct sherd_digest *digest)
+{
+    code_fixed(wire, digest->bytes, sizeof(digest->bytes));
+}
+
+/* --- parts of messages -------------------------------------------------------------------------------------------- */
+
+/* All but the wrapped key. */
+static void code_pin_facts(struct sherd_wire *wire, struct sherd_pin *pin)
+{
+    code_uuid(wire, &pin->collection);
+    code_ref(wire, &pin->entity);
+    code_uuid(wire, &pin->record);
+    code_u64(wire, &pin->version);
+    code_u64(wire, &pin->version_oldest);
+    code_u64(wire, &pin->fragment_bytes);
+    code_u64(wire, &pin->created_s);
+    code_digest(wire, &pin->digest);
+    code_ref(wire, &pin->map);
+    code_u64(wire, &pin->entity_key_version);
+    code_u64(wire, &pin->secrets_key_version);
+    code_u64(wire, &pin->epoch);
+    code_bool(wire, &pin->has_idempotency);
+    if (pin->has_idempotency)
+        code_ref(wire, &pin->idempotency);
+}
+
+static void code_pin(struct sherd_wire *wire, struct sherd_pin *pin)
+{
+    code_pin_facts(wire, pin);
+    code_fixed(wire, pin->key.bytes, sizeof(pin->key.bytes));
+}
+
+static void code_rules(struct sherd_wire *wire, struct sherd_collection *rules)
+{
+    code_text(wire, rules->name, sizeof(rules->name));
+    code_u32(wire, &rules->versions_kept);
+    code_bool(wire, &rules->exact_sizes);
+    code_bool(wire, &rules->derived_entity_keys);
+    code_text(wire, rules->master_key, sizeof(rules->master_key));
+}
+
+/* All but the wrapped key. */
+static void code_entity_facts(struct sherd_wire *wire, struct sherd_entity_key_entry *entity)
+{
+    code_uuid(wire, &entity->collection);
+    code_ref(wire, &entity->entity);
+    code_u64(wire, &entity->version);
+    code_u64(wire, &entity->version_oldest);
+    code_ref(wire, &entity->master);
+    code_u64(wire, &entity->epoch);
+    entity->state = (enum sherd_entity_state)code_enum(wire, (unsigned)entity->state, SHERD_ENTITY_LIVE,
+                                                       SHERD_ENTITY_ERASED);
+    code_bool(wire, &entity->derived);
+    code_text(wire, entity->entity_id, sizeof(entity->entity_id));
+}
+
+static void code_progress_of_shares(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_progress *progress = message;
+
+    code_u8(wire, &progress->seal);
+    code_u8(wire, &progress->given);
+    code_u8(wire, &progress->threshold);
+    code_u8(wire, &progress->count);
+}
+
+/* --- messages ----------------------------------------------------------------------------------------------------- */
+
+static void code_number(struct sherd_wire *wire, void *message)
+{
+    code_u64(wire, &((struct sherd_wire_number *)message)->number);
+}
+
+static void code_one_role(struct sherd_wire *wire, void *message)
+{
+    code_role(wire, &((struct sherd_wire_role *)message)->role);
+}
+
+static void code_one_ref(struct sherd_wire *wire, void *message)
+{
+    code_ref(wire, &((struct sherd_wire_ref *)message)->ref);
+}
+
+static void code_one_uuid(struct sherd_wire *wire, void *message)
+{
+    code_uuid(wire, &((struct sherd_wire_uuid *)message)->id);
+}
+
+static void code_hello(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_hello *hello = message;
+
+    code_u64(wire, &hello->protocol);
+    code_uuid(wire, &hello->deployment);
+    code_uuid(wire, &hello->tenant);
+    code_text(wire, hello->seal, sizeof(hello->seal));
+    code_bool(wire, &hello->memory_locked);
+    code_bool(wire, &hello->memory_secret);
+}
+
+static void code_status(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_status *status = message;
+
+    code_u64(wire, &status->protocol);
+    code_u64(wire, &status->pid);
+    code_bool(wire, &status->sealed);
+    code_text(wire, status->seal, sizeof(status->seal));
+    code_u64(wire, &status->idle_s);
+    code_u64(wire, &status->idle_left_s);
+    code_u64(wire, &status->unsealed_s);
+    code_u32(wire, &status->peers);
+    code_bool(wire, &status->operators);
+}
+
+static void code_unseal(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_unseal *unseal = message;
+
+    unseal->kind = (enum sherd_wire_unseal_kind)code_enum(wire, (unsigned)unseal->kind, SHERD_WIRE_PASSPHRASE,
+                                                          SHERD_WIRE_SHARES);
+    code_bool(wire, &unseal->has_idle);
+    if (unseal->has_idle)
+        code_u64(wire, &unseal->idle_s);
+    code_span(wire, &unseal->secret, SHERD_WIRE_UNSEAL_BYTES_MAX);
+    if (unseal->secret.len == 0)
+        fail(wire);
+}
+
+static void code_unsealed(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_unsealed *unsealed = message;
+
+    code_bool(wire, &unsealed->unsealed);
+    code_progress_of_shares(wire, &unsealed->progress);
+    code_text(wire, unsealed->holders, sizeof(unsealed->holders));
+    code_text(wire, unsealed->missing, sizeof(unsealed->missing));
+}
+
+static void code_lease(struct sherd_wire *wire, void *message)
+{
+    struct sherd_raw_lease *lease = message;
+
+    code_u32(wire, &lease->version);
+    code_fixed(wire, lease->name, sizeof(lease->name));
+    code_fixed(wire, lease->seal, sizeof(lease->seal));
+}
+
+static void code_check(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_stored *stored = message;
+
+    code_role(wire, &stored->role);
+    code_span(wire, &stored->stored, SHERD_ENTRY_BYTES_MAX);
+}
+
+static void code_own_entry(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_stored *stored = message;
+
+    code_ref(wire, &stored->name);
+    code_span(wire, &stored->stored, SHERD_ENTRY_BYTES_MAX);
+}
+
+static void code_key_new(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_key_new *call = message;
+
+    code_uuid(wire, &call->collection.id);
+    code_rules(wire, &call->collection.rules);
+    code_text(wire, call->entity_id, sizeof(call->entity_id));
+    code_uuid(wire, &call->record);
+    code_u64(wire, &call->version);
+}
+
+static void code_made(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_made *made = message;
+
+    code_pin(wire, &made->pin);
+    code_fixed(wire, made->key.bytes, sizeof(made->key.bytes));
+}
+
+static void code_part(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_stored *part = message;
+
+    code_role(wire, &part->role);
+    code_ref(wire, &part->name);
+    code_span(wire, &part->stored, SHERD_ENTRY_BYTES_MAX);
+}
+
+static void code_live(struct sherd_wire *wire, void *message)
+{
+    code_bool(wire, &((struct sherd_wire_live *)message)->live);
+}
+
+static void code_change(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_change *item = message;
+    struct sherd_pin_change *change = &item->change;
+
+    code_pin(wire, &change->pin);
+    code_u64(wire, &change->version_expected);
+    code_u32(wire, &change->versions_kept);
+    code_span(wire, &change->idempotency_key, SHERD_IDEMPOTENCY_KEY_BYTES_MAX);
+    code_digest(wire, &change->content_hash);
+    code_bool(wire, &item->with_key);
+    if (item->with_key)
+        code_fixed(wire, item->key.bytes, sizeof(item->key.bytes));
+}
+
+static void code_pin_get(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_pin_get *call = message;
+
+    code_uuid(wire, &call->record);
+    code_u64(wire, &call->version);
+    code_bool(wire, &call->with_key);
+}
+
+static void code_got(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_got *got = message;
+
+    code_pin(wire, &got->view.pin);
+    code_u64(wire, &got->view.version_current);
+    code_u64(wire, &got->view.version_oldest);
+    code_bool(wire, &got->with_key);
+    if (got->with_key)
+        code_fixed(wire, got->key.bytes, sizeof(got->key.bytes));
+}
+
+static void code_scan(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_scan *scan = message;
+
+    code_bool(wire, &scan->from_first);
+    if (!scan->from_first)
+        code_ref(wire, &scan->after);
+    code_u32(wire, &scan->count_max);
+}
+
+static void code_scanned(struct sherd_wire *wire, void *message)
+{
+    code_bool(wire, &((struct sherd_wire_scanned *)message)->end);
+}
+
+/* What an entry of a scan says, by which of its pointers is there. */
+enum entry_part { PART_NONE, PART_PIN, PART_COLLECTION, PART_ENTITY };
+
+static enum entry_part part_of(const struct sherd_anchor_entry *entry)
+{
+    if (entry->pin != NULL)
+        return PART_PIN;
+    if (entry->collection != NULL)
+        return PART_COLLECTION;
+    return entry->entity != NULL ? PART_ENTITY : PART_NONE;
+}
+
+static void code_entry_part(struct sherd_wire *wire, struct sherd_wire_entry *entry, enum entry_part part)
+{
+    switch (part) {
+    case PART_PIN:
+        code_pin_facts(wire, &entry->pin);
+        code_bool(wire, &entry->entry.erased);
+        entry->entry.pin = &entry->pin;
+        break;
+    case PART_COLLECTION:
+        code_uuid(wire, &entry->collection);
+        entry->entry.collection = &entry->collection;
+        break;
+    case PART_ENTITY:
+        code_entity_facts(wire, &entry->entity);
+        entry->entry.entity = &entry->entity;
+        break;
+    case PART_NONE: break;
+    }
+}
+
+static void code_entry(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_entry *entry = message;
+    bool tampered = entry->entry.status != SHERD_OK;
+
+    code_ref(wire, &entry->entry.name);
+    entry->entry.kind = (enum sherd_kind)code_enum(wire, (unsigned)entry->entry.kind, 0, UINT8_MAX);
+    code_bool(wire, &tampered);
+    entry->entry.status = tampered ? SHERD_ERR_TAMPERED : SHERD_OK;
+    code_entry_part(wire, entry, (enum entry_part)code_enum(wire, part_of(&entry->entry), PART_NONE, PART_ENTITY));
+}
+
+static void code_idempotency(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_idempotency *call = message;
+
+    code_uuid(wire, &call->collection);
+    code_span(wire, &call->key, SHERD_IDEMPOTENCY_KEY_BYTES_MAX);
+    code_digest(wire, &call->content_hash);
+}
+
+static void code_collection(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_collection *call = message;
+
+    code_uuid(wire, &call->collection);
+    code_digest(wire, &call->digest);
+}
+
+static void code_option(struct sherd_wire *wire, bool *has, char *text, size_t size)
+{
+    code_bool(wire, has);
+    if (*has)
+        code_text(wire, text, size);
+}
+
+static void code_master_options(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_master_options *options = message;
+
+    code_text(wire, options->name, sizeof(options->name));
+    code_option(wire, &options->has_generator, options->generator, sizeof(options->generator));
+    code_option(wire, &options->has_store, options->store, sizeof(options->store));
+    code_option(wire, &options->has_args, options->args, sizeof(options->args));
+}
+
+static void code_master_info(struct sherd_wire *wire, void *message)
+{
+    struct sherd_master_info *info = message;
+
+    code_text(wire, info->name, sizeof(info->name));
+    code_u64(wire, &info->version);
+    code_fixed(wire, info->kid, sizeof(info->kid));
+    info->state = (enum sherd_master_state)code_enum(wire, (unsigned)info->state, SHERD_MASTER_ACTIVE,
+                                                     SHERD_MASTER_ENDING);
+    code_bool(wire, &info->wraps);
+    code_text(wire, info->generator, sizeof(info->generator));
+    code_text(wire, info->store, sizeof(info->store));
+    code_text(wire, info->args, sizeof(info->args));
+    code_text(wire, info->outside_id, sizeof(info->outside_id));
+    code_u64(wire, &info->created_s);
+    code_u64(wire, &info->protection);
+}
+
+static void code_master(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_master *master = message;
+
+    code_text(wire, master->name, sizeof(master->name));
+    code_u64(wire, &master->version);
+}
+
+static void code_entity(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_entity *entity = message;
+
+    code_uuid(wire, &entity->collection);
+    code_text(wire, entity->entity_id, sizeof(entity->entity_id));
+}
+
+static void code_rekey_scope(struct sherd_wire *wire, void *message)
+{
+    struct sherd_rekey_scope *scope = message;
+
+    code_bool(wire, &scope->one_collection);
+    code_uuid(wire, &scope->collection);
+    code_bool(wire, &scope->one_entity);
+    code_ref(wire, &scope->entity);
+    code_bool(wire, &scope->fresh_keys);
+}
+
+static void code_rekey_progress(struct sherd_wire *wire, void *message)
+{
+    struct sherd_rekey_progress *progress = message;
+
+    code_u64(wire, &progress->seen);
+    code_u64(wire, &progress->entity_count);
+    code_u64(wire, &progress->record_count);
+    code_bool(wire, &progress->instant_wanted);
+    code_bool(wire, &progress->done);
+}
+
+static void code_stat(struct sherd_wire *wire, void *message)
+{
+    struct sherd_store_stat *stat = message;
+
+    code_u64(wire, &stat->entry_count);
+    code_u64(wire, &stat->entry_bytes);
+    code_u64(wire, &stat->blob_count);
+    code_u64(wire, &stat->blob_bytes);
+}
+
+static void code_owner(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_owner *owner = message;
+
+    code_ref(wire, &owner->name);
+    code_bool(wire, &owner->there);
+    code_bool(wire, &owner->valid);
+}
+
+/* --- the table ---------------------------------------------------------------------------------------------------- */
+
+#define HEAD(code, type) {.head = (code), .head_bytes = sizeof(type)}
+#define LIST(code, type) {.item = (code), .item_bytes = sizeof(type)}
+#define KEYS(code, type) {.keys = true, .item = (code), .item_bytes = sizeof(type)}
+#define BOTH(code, type, item_code, item_type) \
+    {.head = (code), .head_bytes = sizeof(type), .item = (item_code), .item_bytes = sizeof(item_type)}
+
+static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
+    [SHERD_WIRE_HELLO] = {"hello", HEAD(code_number, struct sherd_wire_number),
+                          HEAD(code_hello, struct sherd_wire_hello)},
+    [SHERD_WIRE_STATUS] = {.name = "status",
+                           .reply = BOTH(code_status, struct sherd_wire_status, code_progress_of_shares,
+                                         struct sherd_wire_progress)},
+    [SHERD_WIRE_UNSEAL] = {"unseal", HEAD(code_unseal, struct sherd_wire_unseal),
+                           HEAD(code_unsealed, struct sherd_wire_unsealed)},
+    [SHERD_WIRE_SEAL] = {.name = "seal"},
+    [SHERD_WIRE_LEASE] = {"lease", HEAD(code_one_role, struct sherd_wire_role),
+                          HEAD(code_lease, struct sherd_raw_lease)},
+    [SHERD_WIRE_COMPARTMENT_ENTRY] = {"compartment_entry", HEAD(code_one_role, struct sherd_wire_role),
+                                      HEAD(code_own_entry, struct sherd_wire_stored)},
+    [SHERD_WIRE_COMPARTMENT_CHECK] = {.name = "compartment_check", .call = HEAD(code_check, struct sherd_wire_stored)},
+    [SHERD_WIRE_KEY_NEW] = {"key_new", HEAD(code_key_new, struct sherd_wire_key_new),
+                            HEAD(code_made, struct sherd_wire_made)},
+    [SHERD_WIRE_PIN_COMMIT] = {"pin_commit", KEYS(code_change, struct sherd_wire_change),
+                               LIST(code_one_ref, struct sherd_wire_ref)},
+    [SHERD_WIRE_PIN_GET] = {"pin_get", HEAD(code_pin_get, struct sherd_wire_pin_get),
+                            HEAD(code_got, struct sherd_wire_got)},
+    [SHERD_WIRE_PIN_DELETE] = {"pin_delete", HEAD(code_one_uuid, struct sherd_wire_uuid),
+                               LIST(code_one_ref, struct sherd_wire_ref)},
+    [SHERD_WIRE_SCAN] = {"scan", HEAD(code_scan, struct sherd_wire_scan),
+                         BOTH(code_scanned, struct sherd_wire_scanned, code_entry, struct sherd_wire_entry)},
+    [SHERD_WIRE_IDEMPOTENCY_GET] = {"idempotency_get", HEAD(code_idempotency, struct sherd_wire_idempotency),
+                                    HEAD(code_one_uuid, struct sherd_wire_uuid)},
+    [SHERD_WIRE_PART_CHECK] = {"part_check", HEAD(code_part, struct sherd_wire_stored),
+                               HEAD(code_live, struct sherd_wire_live)},
+    [SHERD_WIRE_COLLECTION_PIN] = {.name = "collection_pin",
+                                   .call = HEAD(code_collection, struct sherd_wire_collection)},
+    [SHERD_WIRE_COLLECTION_CHECK] = {.name = "collection_check",
+                                     .call = HEAD(code_collection, struct sherd_wire_collection)},
+    [SHERD_WIRE_MASTER_ACTIVATE] = {"master_activate", HEAD(code_master_options, struct sherd_wire_master_options),
+                                    HEAD(code_number, struct sherd_wire_number)},
+    [SHERD_WIRE_MASTER_EACH] = {.name = "master_each", .reply = LIST(code_master_info, struct sherd_master_info)},
+    [SHERD_WIRE_MASTER_RETIRE] = {.name = "master_retire", .call = HEAD(code_master, struct sherd_wire_master)},
+    [SHERD_WIRE_MASTER_DESTROY] = {.name = "master_destroy", .call = HEAD(code_master, struct sherd_wire_master)},
+    [SHERD_WIRE_ENTITY_FIND] = {"entity_find", HEAD(code_entity, struct sherd_wire_entity),
+                                HEAD(code_one_ref, struct sherd_wire_ref)},
+    [SHERD_WIRE_ENTITY_ERASE] = {.name = "entity_erase", .call = HEAD(code_entity, struct sherd_wire_entity)},
+    [SHERD_WIRE_REKEY_BEGIN] = {.name = "rekey_begin", .call = HEAD(code_rekey_scope, struct sherd_rekey_scope)},
+    [SHERD_WIRE_REKEY_STEP] = {"rekey_step", HEAD(code_number, struct sherd_wire_number),
+                               HEAD(code_rekey_progress, struct sherd_rekey_progress)},
+    [SHERD_WIRE_REKEY_END] = {.name = "rekey_end"},
+    [SHERD_WIRE_EPOCH_BEGIN] = {.name = "epoch_begin", .reply = HEAD(code_number, struct sherd_wire_number)},
+    [SHERD_WIRE_EPOCH_END] = {.name = "epoch_end", .reply = HEAD(code_number, struct sherd_wire_number)},
+    [SHERD_WIRE_KEYS_STAT] = {.name = "keys_stat", .reply = HEAD(code_stat, struct sherd_store_stat)},
+    [SHERD_WIRE_KEYS_OWNER] = {.name = "keys_owner", .reply = HEAD(code_owner, struct sherd_wire_owner)},
+    [SHERD_WIRE_KEYS_BLOBS] = {.name = "keys_blobs", .reply = LIST(code_one_ref, struct sherd_wire_ref)},
+};
+
+const struct sherd_wire_call *sherd_wire_call_of(unsigned verb)
+{
+    return verb < SHERD_WIRE_VERB_COUNT && calls[verb].name != NULL ? &calls[verb] : NULL;
+}
+
+/* --- frames ------------------------------------------------------------------------------------------------------- */
+
+void sherd_wire_head_encode(const struct sherd_wire_head *head, uint8_t out[static SHERD_WIRE_HEAD_SIZE])
+{
+    sherd_put_u32(out, head->frame_bytes - 4);
+    sherd_put_u64(out + 4, head->request);
+    sherd_put_u16(out + 12, head->verb);
+    sherd_put_u16(out + 14, (uint16_t)head->status);
+}
+
+static enum sherd_err no_protocol(void)
+{
+    return sherd_fail(SHERD_ERR_IO, "the other end of the agent's socket breaks the protocol");
+}
+
+enum sherd_err sherd_wire_head_decode(const uint8_t in[static SHERD_WIRE_HEAD_SIZE], struct sherd_wire_head *out_head)
+{
+    const uint32_t rest_bytes = sherd_get_u32(in);
+    const uint16_t status = sherd_get_u16(in + 14);
+    struct sherd_wire_head head = {.request = sherd_get_u64(in + 4), .verb = sherd_get_u16(in + 12)};
+
+    if (rest_bytes < SHERD_WIRE_HEAD_SIZE - 4 || rest_bytes > SHERD_WIRE_FRAME_BYTES_MAX - 4 ||
+        status > SHERD_ERR_UNSUPPORTED)
+        return no_protocol();
+    head.frame_bytes = rest_bytes + 4;
+    head.status = (enum sherd_err)status;
+    *out_head = head;
+    return SHERD_OK;
+}
+
+void sherd_wire_code(struct sherd_wire *wire, sherd_wire_code_fn *code, void *message)
+{
+    if (code != NULL && !wire->failed)
+        code(wire, message);
+}
+
+enum sherd_err sherd_wire_written(const struct sherd_wire *wire)
+{
+    SHERD_ENSURE(!wire->failed, SHERD_ERR_LIMIT, "a name or list is too long for the agent");
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_wire_read(const struct sherd_wire *wire)
+{
+    return wire->failed || wire->in.len > 0 ? no_protocol() : SHERD_OK;
+}

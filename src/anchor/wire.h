@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file anchor/wire.h
+ * What a trust anchor in a process of its own and its callers say to each other: frames, and the messages of every
+ * call. Bytes: docs/format/agent.md. No key, no I/O.
+ *
+ * Each message is described once, by a function that writes it or reads it, so that both sides agree. Reading is
+ * strict: there is one encoding of each message, and no other is accepted.
+ */
+#ifndef SHERD_ANCHOR_WIRE_H
+#define SHERD_ANCHOR_WIRE_H
+
+#include "anchor/anchor.h"
+
+/** What this file describes. A peer of another number is refused. */
+#define SHERD_WIRE_PROTOCOL 1U
+/** Length (4), request (8), verb (2), status (2). */
+#define SHERD_WIRE_HEAD_SIZE 16U
+/** Most bytes of a frame, its length field included. */
+#define SHERD_WIRE_FRAME_BYTES_MAX ((size_t)1 << 20)
+/**
+ * Most bytes of a frame that holds no list. Such frames, and so most that hold keys, fit secret memory of that size.
+ */
+#define SHERD_WIRE_SMALL_BYTES_MAX ((size_t)8 << 10)
+/** Most bytes of what unseals: a passphrase, the text of a key file or of some shares. */
+#define SHERD_WIRE_UNSEAL_BYTES_MAX 7168U
+
+enum sherd_wire_verb {
+    SHERD_WIRE_HELLO = 1,
+    SHERD_WIRE_STATUS,
+    SHERD_WIRE_UNSEAL,
+    SHERD_WIRE_SEAL,
+    SHERD_WIRE_LEASE,
+    SHERD_WIRE_COMPARTMENT_ENTRY,
+    SHERD_WIRE_COMPARTMENT_CHECK,
+    SHERD_WIRE_KEY_NEW,
+    SHERD_WIRE_PIN_COMMIT,
+    SHERD_WIRE_PIN_GET,
+    SHERD_WIRE_PIN_DELETE,
+    SHERD_WIRE_SCAN,
+    SHERD_WIRE_IDEMPOTENCY_GET,
+    SHERD_WIRE_PART_CHECK,
+    SHERD_WIRE_COLLECTION_PIN,
+    SHERD_WIRE_COLLECTION_CHECK,
+    SHERD_WIRE_MASTER_ACTIVATE,
+    SHERD_WIRE_MASTER_EACH,
+    SHERD_WIRE_MASTER_RETIRE,
+    SHERD_WIRE_MASTER_DESTROY,
+    SHERD_WIRE_ENTITY_FIND,
+    SHERD_WIRE_ENTITY_ERASE,
+    SHERD_WIRE_REKEY_BEGIN,
+    SHERD_WIRE_REKEY_STEP,
+    SHERD_WIRE_REKEY_END,
+    SHERD_WIRE_EPOCH_BEGIN,
+    SHERD_WIRE_EPOCH_END,
+    SHERD_WIRE_KEYS_STAT,
+    SHERD_WIRE_KEYS_OWNER,
+    SHERD_WIRE_KEYS_BLOBS,
+    SHERD_WIRE_VERB_COUNT, /**< one more than the last */
+};
+
+/* --- reading and writing ------------------------------------------------------------------------------------------ */
+
+/** Writes to out, or reads from in where out is NULL. A failure sticks and shows at the end. */
+struct sherd_wire {
+    struct sherd_buf *out;
+    struct sherd_span in;
+    bool failed;
+};
+
+static inline struct sherd_wire sherd_wire_writer(struct sherd_buf *out)
+{
+    const struct sherd_wire wire = {.out = out};
+
+    return wire;
+}
+
+static inline struct sherd_wire sherd_wire_reader(struct sherd_span in)
+{
+    const struct sherd_wire wire = {.in = in};
+
+    return wire;
+}
+
+/** Writes or reads one message, or one item of a list, from or to the struct of its kind. */
+typedef void sherd_wire_code_fn(struct sherd_wire *wire, void *message);
+
+/** What a message is made of: a head, then items to its end. */
+struct sherd_wire_shape {
+    bool keys;                /**< the list holds keys: such a frame lies in secret memory, however long it is */
+    sherd_wire_code_fn *head; /**< NULL: none */
+    size_t head_bytes;        /**< of its struct */
+    sherd_wire_code_fn *item; /**< NULL: no list */
+    size_t item_bytes;
+};
+
+/** A call and its answer. */
+struct sherd_wire_call {
+    const char *name;
+    struct sherd_wire_shape call;
+    struct sherd_wire_shape reply; /**< where the status is SHERD_OK; else the answer is the detail's text */
+};
+
+/** The shapes of a verb; NULL: there is no such verb. */
+const struct sherd_wire_call *sherd_wire_call_of(unsigned verb);
+
+/** The head of a frame. */
+struct sherd_wire_head {
+    uint32_t frame_bytes; /**< of the whole frame: SHERD_WIRE_HEAD_SIZE..SHERD_WIRE_FRAME_BYTES_MAX */
+    uint64_t request;     /**< chosen by the caller; the answer bears the same */
+    uint16_t verb;
+    enum sherd_err status; /**< SHERD_OK in calls */
+};
+
+void sherd_wire_head_encode(const struct sherd_wire_head *head, uint8_t out[static SHERD_WIRE_HEAD_SIZE]);
+
+/** Read a head. @return SHERD_OK; SHERD_ERR_IO: the peer does not speak this protocol */
+SHERD_MUST_USE enum sherd_err sherd_wire_head_decode(const uint8_t in[static SHERD_WIRE_HEAD_SIZE],
+                                                     struct sherd_wire_head *out_head);
+
+/** Write or read the head of a message, without items. head may be NULL where the shape has none. */
+void sherd_wire_code(struct sherd_wire *wire, sherd_wire_code_fn *code, void *message);
+
+/** Whether writing went well. @return SHERD_OK; SHERD_ERR_LIMIT: the message is too long */
+SHERD_MUST_USE enum sherd_err sherd_wire_written(const struct sherd_wire *wire);
+
+/** Whether everything was read, and nothing is left. @return SHERD_OK; SHERD_ERR_IO: the peer breaks the protocol */
+SHERD_MUST_USE enum sherd_err sherd_wire_read(const struct sherd_wire *wire);
+
+/** Whether there are more items to read. */
+static inline bool sherd_wire_more(const struct sherd_wire *wire)
+{
+    return !wire->failed && wire->in.len > 0;
+}
+
+/* --- messages ----------------------------------------------------------------------------------------------------- */
+
+/* Spans are borrowed from what was read. Texts end with a zero byte. SHERD_WIRE_LEASE is struct sherd_raw_lease. */
+
+struct sherd_wire_number {
+    uint64_t number;
+};
+
+struct sherd_wire_role {
+    enum sherd_role role;
+};
+
+struct sherd_wire_ref {
+    struct sherd_ref ref;
+};
+
+struct sherd_wire_uuid {
+    struct sherd_uuid id;
+};
+
+/** Answer to SHERD_WIRE_HELLO; the call is the protocol's number. */
+struct sherd_wire_hello {
+    uint64_t protocol;
+    struct sherd_uuid deployment;
+    struct sherd_uuid tenant;
+    char seal[32]; /**< what unsealed it */
+    bool memory_locked;
+    bool memory_secret;
+};
+
+/** Answer to SHERD_WIRE_STATUS; then an item for each seal of shares. */
+struct sherd_wire_status {
+    uint64_t protocol;
+    uint64_t pid;
+    bool sealed;
+    char seal[32];        /**< what unsealed it; "" while sealed */
+    uint64_t idle_s;      /**< idle limit; 0: none */
+    uint64_t idle_left_s; /**< until it ends, if nothing happens; 0 where there is no limit */
+    uint64_t unsealed_s;  /**< seconds since it was unsealed */
+    uint32_t peers;       /**< connections, this one included */
+    bool operators;       /**< other users may give shares */
+};
+
+/** How far unsealing by the shares of one seal is. */
+struct sherd_wire_progress {
+    uint8_t seal;      /**< its number */
+    uint8_t given;     /**< shares that were given and are good */
+    uint8_t threshold; /**< shares that are needed */
+    uint8_t count;     /**< shares that there are */
+};
+
+enum sherd_wire_unseal_kind {
+    SHERD_WIRE_PASSPHRASE = 1,
+    SHERD_WIRE_KEY_FILE = 2,
+    SHERD_WIRE_SHARES = 3,
+};
+
+/** Call SHERD_WIRE_UNSEAL. Lies in secret memory. */
+struct sherd_wire_unseal {
+    enum sherd_wire_unseal_kind kind;
+    bool has_idle;
+    uint64_t idle_s;          /**< the idle limit to set, if the owner says so; 0 for none */
+    struct sherd_span secret; /**< 1..SHERD_WIRE_UNSEAL_BYTES_MAX bytes */
+};
+
+/** Its answer. */
+struct sherd_wire_unsealed {
+    bool unsealed;
+    struct sherd_wire_progress progress; /**< all zero where no share was given, and so on */
+    char holders[192];                   /**< whose shares are there */
+    char missing[192];                   /**< whose are not */
+};
+
+/** Call SHERD_WIRE_COMPARTMENT_CHECK, and with a name the answer to SHERD_WIRE_COMPARTMENT_ENTRY. */
+struct sherd_wire_stored {
+    enum sherd_role role;
+    struct sherd_ref name;
+    struct sherd_span stored; /**< at most SHERD_ENTRY_BYTES_MAX */
+};
+
+/** Answer to SHERD_WIRE_PART_CHECK, whose call is struct sherd_wire_stored. */
+struct sherd_wire_live {
+    bool live;
+};
+
+/** One version to be pinned, an item of SHERD_WIRE_PIN_COMMIT. Lies in secret memory. */
+struct sherd_wire_change {
+    struct sherd_pin_change change; /**< its key leads nowhere */
+    bool with_key;
+    struct sherd_record_key key; /**< all zero without it */
+};
+
+/** Most bytes of that item. */
+#define SHERD_WIRE_CHANGE_BYTES_MAX 640U
+
+struct sherd_wire_key_new {
+    struct sherd_collection_entry collection;
+    char entity_id[SHERD_ENTITY_BYTES_MAX + 1];
+    struct sherd_uuid record;
+    uint64_t version;
+};
+
+/** Answer to SHERD_WIRE_KEY_NEW. Lies in secret memory. */
+struct sherd_wire_made {
+    struct sherd_pin pin;
+    struct sherd_record_key key;
+};
+
+struct sherd_wire_pin_get {
+    struct sherd_uuid record;
+    uint64_t version;
+    bool with_key;
+};
+
+/** Answer to SHERD_WIRE_PIN_GET. Lies in secret memory. */
+struct sherd_wire_got {
+    struct sherd_pin_view view;
+    bool with_key;
+    struct sherd_record_key key; /**< all zero without it */
+};
+
+struct sherd_wire_scan {
+    bool from_first;
+    struct sherd_ref after; /**< all zero from the first */
+    uint32_t count_max;
+};
+
+/** Head of the answer to SHERD_WIRE_SCAN; then the entries. */
+struct sherd_wire_scanned {
+    bool end; /**< there are no more */
+};
+
+/** One entry of a scan: struct sherd_anchor_entry with room for what it points to. */
+struct sherd_wire_entry {
+    struct sherd_anchor_entry entry; /**< after reading, its pointers lead to what follows; wrapped keys are left out */
+    struct sherd_pin pin;
+    struct sherd_uuid collection;
+    struct sherd_entity_key_entry entity;
+};
+
+struct sherd_wire_idempotency {
+    struct sherd_uuid collection;
+    struct sherd_span key; /**< at most SHERD_IDEMPOTENCY_KEY_BYTES_MAX */
+    struct sherd_digest content_hash;
+};
+
+struct sherd_wire_collection {
+    struct sherd_uuid collection;
+    struct sherd_digest digest;
+};
+
+struct sherd_wire_master_options {
+    char name[SHERD_MASTER_NAME_SIZE];
+    bool has_generator;
+    char generator[SHERD_PLUGIN_NAME_SIZE];
+    bool has_store;
+    char store[SHERD_PLUGIN_NAME_SIZE];
+    bool has_args;
+    char args[SHERD_MASTER_ARGS_SIZE];
+};
+
+struct sherd_wire_master {
+    char name[SHERD_MASTER_NAME_SIZE];
+    uint64_t version;
+};
+
+struct sherd_wire_entity {
+    struct sherd_uuid collection;
+    char entity_id[SHERD_ENTITY_BYTES_MAX + 1];
+};
+
+/** Answer to SHERD_WIRE_KEYS_OWNER. */
+struct sherd_wire_owner {
+    struct sherd_ref name;
+    bool there;
+    bool valid;
+};
+
+#endif

@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tests of an anchor at the end of connections: all tests of the embedded one, through sockets, and those of what can
+ * go wrong between the two.
+ */
+#include "anchor/embedded.h"
+#include "anchor/remote.h"
+#include "anchor/serve.h"
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "vault.h"
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+/* An embedded anchor that is served: a thread a connection, over socket pairs. */
+struct served {
+    struct sherd_anchor *embedded;
+    struct sherd_anchor *remote;
+    enum sherd_err refusal; /* SHERD_OK, or what every call of the anchor gets */
+    pthread_mutex_t lock;
+    pthread_t threads[64];
+    struct sherd_link *links[64];
+    size_t count;
+    unsigned inside; /* calls that have the anchor */
+    struct served *next;
+};
+
+static struct served *all_served;
+static struct sherd_anchor_ops served_ops; /* those of the remote anchor, but for free() */
+static void (*remote_free)(struct sherd_anchor *anchor);
+
+static enum sherd_err host_enter(void *arg, uid_t uid, struct sherd_anchor **out_anchor)
+{
+    struct served *served = arg;
+
+    assert_int_equal(uid, 77);
+    if (served->refusal != SHERD_OK)
+        return sherd_fail(served->refusal, "refused by the test");
+    (void)pthread_mutex_lock(&served->lock);
+    served->inside++;
+    (void)pthread_mutex_unlock(&served->lock);
+    *out_anchor = served->embedded;
+    return SHERD_OK;
+}
+
+static void host_leave(void *arg)
+{
+    struct served *served = arg;
+
+    (void)pthread_mutex_lock(&served->lock);
+    served->inside--;
+    (void)pthread_mutex_unlock(&served->lock);
+}
+
+static void host_hello(void *arg, struct sherd_wire_hello *out_hello)
+{
+    (void)arg;
+    memcpy(out_hello->seal, "a test", sizeof("a test"));
+}
+
+static void host_status(void *arg, uid_t uid, struct sherd_wire_status *out_status,
+                        struct sherd_wire_progress *out_progress, size_t max, size_t *out_count)
+{
+    (void)arg;
+    (void)uid;
+    out_status->peers = 3;
+    assert_true(max >= 2);
+    out_progress[0] = (struct sherd_wire_progress){1, 2, 3, 4};
+    out_progress[1] = (struct sherd_wire_progress){5, 6, 7, 8};
+    *out_count = 2;
+}
+
+static enum sherd_err host_unseal(void *arg, uid_t uid, const struct sherd_wire_unseal *unseal,
+                                  struct sherd_wire_unsealed *out_unsealed)
+{
+    (void)arg;
+    (void)uid;
+    out_unsealed->unsealed = unseal->secret.len == 4 && sherd_same(unseal->secret.data, "open", 4);
+    return out_unsealed->unsealed ? SHERD_OK : sherd_fail(SHERD_ERR_DENIED, "not what unseals");
+}
+
+static enum sherd_err host_seal(void *arg, uid_t uid)
+{
+    (void)arg;
+    (void)uid;
+    return SHERD_OK;
+}
+
+static const struct sherd_serve_host host = {.enter = host_enter,
+                                             .leave = host_leave,
+                                             .hello = host_hello,
+                                             .status = host_status,
+                                             .unseal = host_unseal,
+                                             .seal = host_seal};
+
+struct serving {
+    struct served *served;
+    struct sherd_link *link;
+};
+
+static void *serve(void *arg)
+{
+    struct serving serving = *(struct serving *)arg;
+
+    sherd_free(arg);
+    sherd_serve(serving.link, 77, &host, serving.served);
+    (void)shutdown(sherd_link_fd(serving.link), SHUT_RDWR); /* which the caller sees; it is freed after the thread */
+    return NULL;
+}
+
+/* A connection whose other end is served. */
+static int connect_fd(struct served *served)
+{
+    struct serving *serving = sherd_alloc(sizeof(*serving));
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    (void)pthread_mutex_lock(&served->lock);
+    assert_true(served->count < SHERD_COUNT_OF(served->threads));
+    assert_ok(sherd_link_new(fds[1], &served->links[served->count]));
+    *serving = (struct serving){served, served->links[served->count]};
+    assert_int_equal(pthread_create(&served->threads[served->count], NULL, serve, serving), 0);
+    served->count++;
+    (void)pthread_mutex_unlock(&served->lock);
+    return fds[0];
+}
+
+static enum sherd_err connect_one(void *arg, struct sherd_link **out_link)
+{
+    return sherd_link_new(connect_fd(arg), out_link);
+}
+
+static void free_served(struct sherd_anchor *anchor)
+{
+    struct served **at = &all_served;
+
+    while (*at != NULL && (*at)->remote != anchor)
+        at = &(*at)->next;
+    assert_non_null(*at);
+    struct served *served = *at;
+    *at = served->next;
+    remote_free(anchor);
+    for (size_t i = 0; i < served->count; i++) {
+        (void)shutdown(sherd_link_fd(served->links[i]), SHUT_RDWR);
+        assert_int_equal(pthread_join(served->threads[i], NULL), 0);
+        sherd_link_free(served->links[i]);
+    }
+    assert_int_equal(served->inside, 0);
+    served->embedded->ops->free(served->embedded);
+    (void)pthread_mutex_destroy(&served->lock);
+    sherd_free(served);
+}
+
+/* In place of sherd_anchor_embedded(): the same, behind connections. */
+static enum sherd_err embedded_and_served(const struct sherd_anchor_parts *parts, struct sherd_anchor **out_anchor)
+{
+    struct served *served = sherd_alloc(sizeof(*served));
+    struct sherd_wire_hello hello;
+
+    const enum sherd_err err = sherd_anchor_embedded(parts, &served->embedded);
+    if (err != SHERD_OK) {
+        sherd_free(served);
+        return err;
+    }
+    assert_int_equal(pthread_mutex_init(&served->lock, NULL), 0);
+    assert_ok(sherd_anchor_remote(connect_one, served, &hello, &served->remote));
+    assert_string_equal(hello.seal, "a test");
+    if (remote_free == NULL) {
+        served_ops = *served->remote->ops;
+        remote_free = served_ops.free;
+        served_ops.free = free_served;
+    }
+    served->remote->ops = &served_ops;
+    served->next = all_served;
+    all_served = served;
+    *out_anchor = served->remote;
+    return SHERD_OK;
+}
+
+int embedded_tests(void);
+#define sherd_anchor_embedded embedded_and_served
+#define main embedded_tests
+#include "test_anchor_embedded.c"
+#undef main
+#undef sherd_anchor_embedded
+
+static struct served *served_of(const struct anchor_test *test)
+{
+    for (struct served *served = all_served; served != NULL; served = served->next)
+        if (served->remote == test->anchor)
+            return served;
+    fail_msg("not served");
+    return NULL;
+}
+
+/* --- what the embedded one's tests do not call -------------------------------------------------------------------- */
+
+static enum sherd_err count_masters(void *arg, const struct sherd_master_info *info)
+{
+    assert_true(info->version > 0 && info->name[0] != '\0' && info->store[0] != '\0');
+    ++*(unsigned *)arg;
+    return SHERD_OK;
+}
+
+static enum sherd_err stop_at_once(void *arg, const struct sherd_master_info *info)
+{
+    (void)arg;
+    (void)info;
+    return sherd_fail(SHERD_ERR_CONFLICT, "enough");
+}
+
+static void test_anchor_remote_masters__are_made_told_retired_and_destroyed(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_anchor_ops *ops = test->anchor->ops;
+    const struct sherd_master_options options = {.name = "default", .generator = "openssl"};
+    const struct sherd_master_options unknown = {.name = "default", .store = "no such store"};
+    char long_name[100];
+    uint64_t version = 0;
+    unsigned count = 0;
+
+    assert_ok(ops->master_each(test->anchor, count_masters, &count));
+    assert_int_equal(count, 2);
+    assert_ok(ops->master_activate(test->anchor, &options, &version));
+    assert_int_equal(version, 2);
+    count = 0;
+    assert_ok(ops->master_each(test->anchor, count_masters, &count));
+    assert_int_equal(count, 3);
+    assert_err(SHERD_ERR_CONFLICT, ops->master_each(test->anchor, stop_at_once, NULL));
+    assert_err(SHERD_ERR_CONFLICT, ops->master_destroy(test->anchor, "default", 1));
+    assert_ok(ops->master_retire(test->anchor, "default", 1));
+    assert_ok(ops->master_destroy(test->anchor, "default", 1));
+    assert_err(SHERD_ERR_NOT_FOUND, ops->master_retire(test->anchor, "default", 1));
+    assert_int_not_equal(ops->master_activate(test->anchor, &unknown, &version), SHERD_OK);
+    memset(long_name, 'n', sizeof(long_name));
+    long_name[sizeof(long_name) - 1] = '\0';
+    assert_err(SHERD_ERR_INVALID, ops->master_retire(test->anchor, long_name, 1));
+}
+
+static void test_anchor_remote_rekey__belongs_to_its_connection(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_anchor_ops *ops = test->anchor->ops;
+    const struct sherd_rekey_scope scope = {.fresh_keys = true};
+    struct sherd_rekey_progress progress = {0};
+    struct sherd_rekey *rekey = NULL;
+    struct sherd_rekey *second = NULL;
+    struct sherd_pin_view view;
+    const struct sherd_uuid record = record_new();
+
+    pin_version(test, record, 1, 1);
+    assert_ok(ops->rekey_begin(test->anchor, &scope, &rekey));
+    assert_err(SHERD_ERR_BUSY, ops->rekey_begin(test->anchor, &scope, &second));
+    while (!progress.done) {
+        assert_ok(ops->rekey_step(test->anchor, rekey, 3, &progress));
+        assert_ok(get(test, record, 0, &view)); /* other calls go on meanwhile */
+    }
+    assert_int_equal(progress.entity_count, 1);
+    assert_int_equal(progress.record_count, 1);
+    ops->rekey_end(test->anchor, rekey);
+    ops->rekey_end(test->anchor, NULL);
+    assert_ok(ops->rekey_begin(test->anchor, &scope, &rekey));
+    ops->rekey_end(test->anchor, rekey); /* not finished: the next one begins anew */
+    assert_ok(ops->rekey_begin(test->anchor, &scope, &second));
+    ops->rekey_end(test->anchor, second);
+}
+
+static void test_anchor_remote_keys__are_described(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_anchor_ops *ops = test->anchor->ops;
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_store_op op = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT};
+    struct sherd_store_stat stat;
+    struct sherd_ref name;
+    bool there = true;
+
+    assert_err(SHERD_ERR_TAMPERED, ops->keys_owner(test->anchor, &name, &there));
+    assert_false(there);
+    assert_ok(ops->compartment_entry(test->anchor, SHERD_KEYS, &op.name, &stored));
+    assert_memory_equal(&op.name, &name, sizeof(name));
+    op.value = sherd_buf_span(&stored);
+    assert_ok(sherd_compartment_write(test->keys, &op, 1));
+    assert_ok(ops->keys_owner(test->anchor, &name, &there));
+    assert_true(there);
+    assert_ok(ops->keys_stat(test->anchor, &stat));
+    assert_true(stat.entry_count >= 2);
+    assert_null(ops->home(test->anchor));
+}
+
+static void test_anchor_remote_entities__are_found_and_erased(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_anchor_ops *ops = test->anchor->ops;
+    struct sherd_ref entity;
+    uint64_t epoch = 0;
+
+    pin_version(test, record_new(), 1, 1);
+    assert_ok(ops->entity_find(test->anchor, &test->collection.id, "", &entity));
+    assert_err(SHERD_ERR_NOT_FOUND, ops->entity_find(test->anchor, &test->collection.id, "nobody", &entity));
+    assert_ok(ops->entity_erase(test->anchor, &test->collection.id, ""));
+    assert_err(SHERD_ERR_NOT_FOUND, ops->entity_find(test->anchor, &test->collection.id, "", &entity));
+    assert_ok(ops->epoch_begin(test->anchor, &epoch));
+    assert_int_equal(epoch, 2);
+    assert_ok(ops->epoch_end(test->anchor, &epoch));
+    assert_int_equal(epoch, 2);
+}
+
+/* --- many at once ------------------------------------------------------------------------------------------------- */
+
+#define THREADS 12U /* more than there are connections */
+
+static void *hammer(void *arg)
+{
+    struct anchor_test *test = arg;
+
+    for (unsigned i = 0; i < 20; i++) {
+        const struct sherd_uuid record = record_new();
+        struct sherd_pin_view view;
+
+        pin_version(test, record, 1, 1);
+        assert_ok(get(test, record, 0, &view));
+        assert_memory_equal(&view.pin.record, &record, sizeof(record));
+    }
+    return NULL;
+}
+
+static void test_anchor_remote_threads__share_connections(void **state)
+{
+    struct anchor_test *test = *state;
+    pthread_t threads[THREADS];
+
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, hammer, test), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_true(served_of(test)->count <= SHERD_REMOTE_LINKS_MAX);
+}
+
+/* A batch that is longer than a small frame, with keys in it. */
+static void test_anchor_remote_pin_commit__takes_many_at_once(void **state)
+{
+    static struct sherd_pin_change changes[1024];
+    static struct sherd_record_key keys[1024];
+    struct anchor_test *test = *state;
+    struct sherd_refs dropped = {0};
+    struct sherd_record_key key;
+    struct sherd_pin_view view;
+
+    for (size_t i = 0; i < SHERD_COUNT_OF(changes); i++) {
+        changes[i] = change_of(test, record_new(), 1, 1, &keys[i]);
+        changes[i].key = i % 2 == 0 ? &keys[i] : NULL;
+    }
+    assert_ok(test->anchor->ops->pin_commit(test->anchor, changes, SHERD_COUNT_OF(changes), &dropped));
+    for (size_t i = 0; i < SHERD_COUNT_OF(changes); i += 100) {
+        assert_ok(test->anchor->ops->pin_get(test->anchor, changes[i].pin.record, 0, &view, &key));
+        assert_memory_equal(&key, &keys[i], sizeof(key));
+    }
+    sherd_refs_done(&dropped);
+}
+
+/* --- refusals and bad peers --------------------------------------------------------------------------------------- */
+
+static void test_anchor_remote_refusal__keeps_code_and_words(void **state)
+{
+    struct anchor_test *test = *state;
+    struct served *served = served_of(test);
+    struct sherd_pin_view view;
+    struct sherd_anchor *another = NULL;
+    struct sherd_wire_hello hello;
+
+    served->refusal = SHERD_ERR_SEALED;
+    assert_err(SHERD_ERR_SEALED, get(test, record_new(), 0, &view));
+    assert_string_equal(sherd_err_detail(), "refused by the test");
+    assert_err(SHERD_ERR_SEALED, sherd_anchor_remote(connect_one, served, &hello, &another));
+    served->refusal = SHERD_OK;
+    assert_err(SHERD_ERR_NOT_FOUND, get(test, record_new(), 0, &view));
+}
+
+static void test_anchor_remote_control__reaches_the_host(void **state)
+{
+    struct anchor_test *test = *state;
+    struct sherd_wire_unseal unseal = {.kind = SHERD_WIRE_PASSPHRASE, .secret = sherd_span_str("open")};
+    struct sherd_wire_progress progress = {0};
+    struct sherd_wire_unsealed unsealed;
+    struct sherd_wire_status status;
+    struct sherd_link *link = NULL;
+    struct sherd_wire reply;
+    bool broken = true;
+
+    assert_ok(connect_one(served_of(test), &link));
+    sherd_wire_code(sherd_link_write(link, false), sherd_wire_call_of(SHERD_WIRE_UNSEAL)->call.head, &unseal);
+    assert_ok(sherd_link_call(link, SHERD_WIRE_UNSEAL, &reply, &broken));
+    sherd_wire_code(&reply, sherd_wire_call_of(SHERD_WIRE_UNSEAL)->reply.head, &unsealed);
+    assert_ok(sherd_wire_read(&reply));
+    assert_true(unsealed.unsealed);
+    unseal.secret = sherd_span_str("no");
+    sherd_wire_code(sherd_link_write(link, false), sherd_wire_call_of(SHERD_WIRE_UNSEAL)->call.head, &unseal);
+    assert_err(SHERD_ERR_DENIED, sherd_link_call(link, SHERD_WIRE_UNSEAL, &reply, &broken));
+    assert_false(broken);
+    (void)sherd_link_write(link, false);
+    assert_ok(sherd_link_call(link, SHERD_WIRE_STATUS, &reply, &broken));
+    sherd_wire_code(&reply, sherd_wire_call_of(SHERD_WIRE_STATUS)->reply.head, &status);
+    assert_int_equal(status.peers, 3);
+    for (unsigned i = 0; i < 2; i++)
+        sherd_wire_code(&reply, sherd_wire_call_of(SHERD_WIRE_STATUS)->reply.item, &progress);
+    assert_ok(sherd_wire_read(&reply));
+    assert_int_equal(progress.count, 8);
+    sherd_link_free(link);
+}
+
+/* Whether the other end hangs up within so many milliseconds. */
+static bool hangs_up(int fd, int within_ms)
+{
+    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    uint8_t block[256];
+
+    while (poll(&polled, 1, within_ms) > 0)
+        if (recv(fd, block, sizeof(block), 0) <= 0)
+            return true;
+    return false;
+}
+
+static void test_anchor_remote_serve__hangs_up_on_who_breaks_the_protocol(void **state)
+{
+    struct anchor_test *test = *state;
+    static const struct {
+        const char *what;
+        uint8_t bytes[20];
+        size_t len;
+    } bad[] = {
+        {"shorter than a head", {0, 0, 0, 11}, 16},
+        {"longer than a frame may be", {0, 0x10, 0, 0}, 16},
+        {"no such verb", {0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 1, 0, 200}, 16},
+        {"a call with a status", {0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 0, 1}, 16},
+        {"a status that is none", {0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 0, 99}, 16},
+        {"two calls at once", {0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 0, 0, 0, 0, 0, 12}, 20},
+    };
+
+    for (size_t i = 0; i < SHERD_COUNT_OF(bad); i++) {
+        const int fd = connect_fd(served_of(test));
+
+        assert_int_equal(send(fd, bad[i].bytes, bad[i].len, MSG_NOSIGNAL), bad[i].len);
+        if (!hangs_up(fd, 5000))
+            fail_msg("%s: the connection goes on", bad[i].what);
+        (void)close(fd);
+    }
+}
+
+static void test_anchor_remote_serve__gives_up_on_who_stops_in_a_message(void **state)
+{
+    struct anchor_test *test = *state;
+    const int fd = connect_fd(served_of(test));
+    struct sherd_pin_view view;
+
+    assert_int_equal(send(fd, "\0\0\0\x20", 4, MSG_NOSIGNAL), 4);
+    assert_false(hangs_up(fd, 2000)); /* it may go on yet, and holds up nobody else */
+    assert_err(SHERD_ERR_NOT_FOUND, get(test, record_new(), 0, &view));
+    assert_true(hangs_up(fd, (int)SHERD_LINK_STALL_MS + 5000));
+    (void)close(fd);
+}
+
+/* A body that is cut, or too long, or holds what no message may: an answer, and the connection goes on. */
+static void test_anchor_remote_serve__refuses_bodies_that_are_no_message(void **state)
+{
+    struct anchor_test *test = *state;
+    struct sherd_wire_pin_get call = {.version = 1};
+    struct sherd_link *link = NULL;
+    struct sherd_wire reply;
+    bool broken = true;
+
+    assert_ok(connect_one(served_of(test), &link));
+    struct sherd_wire *wire = sherd_link_write(link, false);
+    sherd_wire_code(wire, sherd_wire_call_of(SHERD_WIRE_PIN_GET)->call.head, &call);
+    sherd_link_message(link)[24] = 2; /* neither true nor false */
+    assert_err(SHERD_ERR_IO, sherd_link_call(link, SHERD_WIRE_PIN_GET, &reply, &broken));
+    assert_false(broken);
+    wire = sherd_link_write(link, false);
+    sherd_wire_code(wire, sherd_wire_call_of(SHERD_WIRE_PIN_GET)->call.head, &call);
+    assert_ok(sherd_buf_append(wire->out, sherd_span_str("x")));
+    assert_err(SHERD_ERR_IO, sherd_link_call(link, SHERD_WIRE_PIN_GET, &reply, &broken));
+    assert_false(broken);
+    sherd_link_free(link);
+}
+
+/* The agent is killed: the call that was under way says that nobody knows, and later ones that it is gone. */
+static void test_anchor_remote_call__says_when_the_agent_is_gone(void **state)
+{
+    struct anchor_test *test = *state;
+    struct served *served = served_of(test);
+    struct sherd_pin_view view;
+
+    for (size_t i = 0; i < served->count; i++)
+        (void)shutdown(sherd_link_fd(served->links[i]), SHUT_RDWR);
+    assert_err(SHERD_ERR_IO, get(test, record_new(), 0, &view));
+    assert_err(SHERD_ERR_NOT_FOUND, get(test, record_new(), 0, &view)); /* on a connection of its own, it goes on */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        anchor_test_of(test_anchor_remote_masters__are_made_told_retired_and_destroyed),
+        anchor_test_of(test_anchor_remote_rekey__belongs_to_its_connection),
+        anchor_test_of(test_anchor_remote_keys__are_described),
+        anchor_test_of(test_anchor_remote_entities__are_found_and_erased),
+        anchor_test_of(test_anchor_remote_threads__share_connections),
+        anchor_test_of(test_anchor_remote_pin_commit__takes_many_at_once),
+        anchor_test_of(test_anchor_remote_refusal__keeps_code_and_words),
+        anchor_test_of(test_anchor_remote_control__reaches_the_host),
+        anchor_test_of(test_anchor_remote_serve__hangs_up_on_who_breaks_the_protocol),
+        anchor_test_of(test_anchor_remote_serve__gives_up_on_who_stops_in_a_message),
+        anchor_test_of(test_anchor_remote_serve__refuses_bodies_that_are_no_message),
+        anchor_test_of(test_anchor_remote_call__says_when_the_agent_is_gone),
+    };
+    const int failed = embedded_tests();
+
+    return failed + cmocka_run_group_tests_name("anchor_remote", tests, NULL, NULL);
+}

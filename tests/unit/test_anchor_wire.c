@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tests of the messages between an anchor's agent and its callers: each is read as it was written, and in no other way.
+ */
+#include "anchor/wire.h"
+#include "base/bytes.h"
+#include "vault.h"
+
+/* A message of each shape, with something in every field. */
+static struct sherd_pin pin = {.collection = {{1}},
+                               .entity = {{2}},
+                               .record = {{3}},
+                               .version = 4,
+                               .version_oldest = 3,
+                               .fragment_bytes = 5000,
+                               .created_s = 1700000000,
+                               .digest = {{6}},
+                               .map = {{7}},
+                               .key = {{8}},
+                               .entity_key_version = 9,
+                               .secrets_key_version = 10,
+                               .epoch = 11,
+                               .has_idempotency = true,
+                               .idempotency = {{12}}};
+static struct sherd_wire_number number = {7};
+static struct sherd_wire_role role = {SHERD_ASSETS};
+static struct sherd_wire_ref ref = {{{9, 8, 7}}};
+static struct sherd_wire_uuid uuid = {{{6, 5, 4}}};
+static struct sherd_wire_hello hello = {1, {{1}}, {{2}}, "passphrase (scrypt)", true, false};
+static struct sherd_wire_status status = {1, 4711, false, "3 of 5 shares", 900, 899, 12, 3, true};
+static struct sherd_wire_progress progress = {1, 2, 3, 5};
+static struct sherd_wire_unseal unseal = {SHERD_WIRE_SHARES, true, 60, {(const uint8_t *)"a share", 7}};
+static struct sherd_wire_unsealed unsealed = {true, {1, 2, 3, 5}, "anna, bert", "carl"};
+static struct sherd_raw_lease lease = {3, {1, 2}, {3, 4}};
+static struct sherd_wire_stored stored = {SHERD_SECRETS, {{1, 2, 3}}, {(const uint8_t *)"stored bytes", 12}};
+static struct sherd_wire_key_new key_new = {{{{1}}, {"logs", 3, true, false, "default"}}, "pat", {{2}}, 5};
+static struct sherd_wire_made made;
+static struct sherd_wire_change change;
+static struct sherd_wire_pin_get pin_get = {{{1}}, 2, true};
+static struct sherd_wire_got got;
+static struct sherd_wire_scan scan = {false, {{1}}, 100};
+static struct sherd_wire_scanned scanned = {true};
+static struct sherd_wire_entry entry;
+static struct sherd_wire_idempotency idempotency = {{{1}}, {(const uint8_t *)"key", 3}, {{2}}};
+static struct sherd_wire_live live = {true};
+static struct sherd_wire_collection collection = {{{1}}, {{2}}};
+static struct sherd_wire_master_options master_options = {"default", true, "openssl", false, "", true, "a=b\n"};
+static struct sherd_master_info master_info = {.name = "default",
+                                               .version = 2,
+                                               .kid = {1, 2},
+                                               .state = SHERD_MASTER_RETIRED,
+                                               .generator = "openssl",
+                                               .store = "anchor",
+                                               .args = "a=b\n",
+                                               .outside_id = "key/7",
+                                               .created_s = 1700000000,
+                                               .protection = 1};
+static struct sherd_wire_master master = {"default", 2};
+static struct sherd_wire_entity entity = {{{1}}, "pat"};
+static struct sherd_rekey_scope scope = {true, {{1}}, false, {{0}}, true};
+static struct sherd_rekey_progress rekey_progress = {1, 2, 3, true, false};
+static struct sherd_store_stat stat_of_keys = {1, 2, 3, 4};
+static struct sherd_wire_owner owner = {{{1}}, true, false};
+
+struct sample {
+    enum sherd_wire_verb verb;
+    void *call;
+    void *call_item;
+    void *reply;
+    void *reply_item;
+};
+
+static const struct sample samples[] = {
+    {SHERD_WIRE_HELLO, &number, NULL, &hello, NULL},
+    {SHERD_WIRE_STATUS, NULL, NULL, &status, &progress},
+    {SHERD_WIRE_UNSEAL, &unseal, NULL, &unsealed, NULL},
+    {SHERD_WIRE_SEAL, NULL, NULL, NULL, NULL},
+    {SHERD_WIRE_LEASE, &role, NULL, &lease, NULL},
+    {SHERD_WIRE_COMPARTMENT_ENTRY, &role, NULL, &stored, NULL},
+    {SHERD_WIRE_COMPARTMENT_CHECK, &stored, NULL, NULL, NULL},
+    {SHERD_WIRE_KEY_NEW, &key_new, NULL, &made, NULL},
+    {SHERD_WIRE_PIN_COMMIT, NULL, &change, NULL, &ref},
+    {SHERD_WIRE_PIN_GET, &pin_get, NULL, &got, NULL},
+    {SHERD_WIRE_PIN_DELETE, &uuid, NULL, NULL, &ref},
+    {SHERD_WIRE_SCAN, &scan, NULL, &scanned, &entry},
+    {SHERD_WIRE_IDEMPOTENCY_GET, &idempotency, NULL, &uuid, NULL},
+    {SHERD_WIRE_PART_CHECK, &stored, NULL, &live, NULL},
+    {SHERD_WIRE_COLLECTION_PIN, &collection, NULL, NULL, NULL},
+    {SHERD_WIRE_COLLECTION_CHECK, &collection, NULL, NULL, NULL},
+    {SHERD_WIRE_MASTER_ACTIVATE, &master_options, NULL, &number, NULL},
+    {SHERD_WIRE_MASTER_EACH, NULL, NULL, NULL, &master_info},
+    {SHERD_WIRE_MASTER_RETIRE, &master, NULL, NULL, NULL},
+    {SHERD_WIRE_MASTER_DESTROY, &master, NULL, NULL, NULL},
+    {SHERD_WIRE_ENTITY_FIND, &entity, NULL, &ref, NULL},
+    {SHERD_WIRE_ENTITY_ERASE, &entity, NULL, NULL, NULL},
+    {SHERD_WIRE_REKEY_BEGIN, &scope, NULL, NULL, NULL},
+    {SHERD_WIRE_REKEY_STEP, &number, NULL, &rekey_progress, NULL},
+    {SHERD_WIRE_REKEY_END, NULL, NULL, NULL, NULL},
+    {SHERD_WIRE_EPOCH_BEGIN, NULL, NULL, &number, NULL},
+    {SHERD_WIRE_EPOCH_END, NULL, NULL, &number, NULL},
+    {SHERD_WIRE_KEYS_STAT, NULL, NULL, &stat_of_keys, NULL},
+    {SHERD_WIRE_KEYS_OWNER, NULL, NULL, &owner, NULL},
+    {SHERD_WIRE_KEYS_BLOBS, NULL, NULL, NULL, &ref},
+};
+
+static int setup(void **state)
+{
+    (void)state;
+    made.pin = pin;
+    memset(made.key.bytes, 0x5a, sizeof(made.key.bytes));
+    change = (struct sherd_wire_change){.change = {.pin = pin,
+                                                   .version_expected = 3,
+                                                   .versions_kept = 2,
+                                                   .idempotency_key = sherd_span_str("an order"),
+                                                   .content_hash = {{1}}},
+                                        .with_key = true,
+                                        .key = made.key};
+    got = (struct sherd_wire_got){
+        .view = {.pin = pin, .version_current = 9, .version_oldest = 2}, .with_key = true, .key = made.key};
+    entry.entry = (struct sherd_anchor_entry){.name = {{1}}, .kind = SHERD_KIND_PIN, .erased = true, .pin = &entry.pin};
+    entry.pin = pin;
+    return 0;
+}
+
+/* Write a message: its head, and its item twice. */
+static void write_message(const struct sherd_wire_shape *shape, void *head, void *item, struct sherd_buf *out)
+{
+    struct sherd_wire wire = sherd_wire_writer(out);
+
+    assert_int_equal(shape->head != NULL, head != NULL);
+    assert_int_equal(shape->item != NULL, item != NULL);
+    sherd_wire_code(&wire, shape->head, head);
+    sherd_wire_code(&wire, shape->item, item);
+    sherd_wire_code(&wire, shape->item, item);
+    assert_ok(sherd_wire_written(&wire));
+}
+
+/* Read a message and write it again. @return whether it was read */
+static bool read_and_write(const struct sherd_wire_shape *shape, struct sherd_span bytes, struct sherd_buf *out)
+{
+    struct sherd_wire reader = sherd_wire_reader(bytes);
+    struct sherd_wire writer = sherd_wire_writer(out);
+    void *head = test_calloc(1, shape->head_bytes + 1);
+    void *item = test_calloc(1, shape->item_bytes + 1);
+
+    sherd_wire_code(&reader, shape->head, head);
+    if (!reader.failed)
+        sherd_wire_code(&writer, shape->head, head);
+    while (shape->item != NULL && sherd_wire_more(&reader)) {
+        memset(item, 0, shape->item_bytes);
+        sherd_wire_code(&reader, shape->item, item);
+        if (!reader.failed)
+            sherd_wire_code(&writer, shape->item, item);
+    }
+    const bool read = sherd_wire_read(&reader) == SHERD_OK;
+    if (read)
+        assert_ok(sherd_wire_written(&writer));
+    test_free(head);
+    test_free(item);
+    return read;
+}
+
+/* A copy of its own, so that reading past the end is seen. */
+static bool reads_as_itself(const struct sherd_wire_shape *shape, struct sherd_span bytes)
+{
+    struct sherd_buf again = {.max = SHERD_WIRE_FRAME_BYTES_MAX};
+    uint8_t *copy = test_malloc(bytes.len + 1);
+
+    memcpy(copy + 1, bytes.data, bytes.len);
+    const bool read = read_and_write(shape, sherd_span_of(copy + 1, bytes.len), &again);
+    if (read) {
+        assert_int_equal(again.len, bytes.len);
+        assert_memory_equal(again.data, bytes.data, bytes.len);
+    }
+    test_free(copy);
+    sherd_buf_done(&again);
+    return read;
+}
+
+static void check_shape(const struct sherd_wire_shape *shape, void *head, void *item)
+{
+    struct sherd_buf bytes = {.max = SHERD_WIRE_FRAME_BYTES_MAX};
+
+    write_message(shape, head, item, &bytes);
+    if (bytes.len == 0)
+        return;
+    if (!shape->keys && item == NULL)
+        assert_true(bytes.len + SHERD_WIRE_HEAD_SIZE <= SHERD_WIRE_SMALL_BYTES_MAX);
+    if (shape->keys)
+        assert_true(bytes.len <= 2 * SHERD_WIRE_CHANGE_BYTES_MAX);
+    assert_true(reads_as_itself(shape, sherd_buf_span(&bytes)));
+    for (size_t len = 0; len < bytes.len; len++) /* cut: no message, or one item less */
+        assert_true(!reads_as_itself(shape, sherd_span_of(bytes.data, len)) || item != NULL);
+    for (size_t i = 0; i < bytes.len; i++)
+        for (unsigned bit = 0; bit < 8; bit++) { /* another message, or none; never the same one in other bytes */
+            bytes.data[i] ^= (uint8_t)(1U << bit);
+            (void)reads_as_itself(shape, sherd_buf_span(&bytes));
+            bytes.data[i] ^= (uint8_t)(1U << bit);
+        }
+    sherd_buf_done(&bytes);
+}
+
+static void test_anchor_wire_messages__are_read_as_written_and_in_no_other_way(void **state)
+{
+    (void)state;
+    assert_int_equal(SHERD_COUNT_OF(samples) + 1, SHERD_WIRE_VERB_COUNT);
+    for (size_t i = 0; i < SHERD_COUNT_OF(samples); i++) {
+        const struct sherd_wire_call *call = sherd_wire_call_of(samples[i].verb);
+
+        assert_non_null(call);
+        assert_int_equal(samples[i].verb, i + 1);
+        check_shape(&call->call, samples[i].call, samples[i].call_item);
+        check_shape(&call->reply, samples[i].reply, samples[i].reply_item);
+    }
+    assert_null(sherd_wire_call_of(0));
+    assert_null(sherd_wire_call_of(SHERD_WIRE_VERB_COUNT));
+}
+
+static void test_anchor_wire_fields__survive(void **state)
+{
+    struct sherd_buf bytes = {.max = SHERD_WIRE_FRAME_BYTES_MAX};
+    const struct sherd_wire_shape *shape = &sherd_wire_call_of(SHERD_WIRE_PIN_COMMIT)->call;
+    struct sherd_wire_change read = {.with_key = false};
+
+    (void)state;
+    struct sherd_wire wire = sherd_wire_writer(&bytes);
+    sherd_wire_code(&wire, shape->item, &change);
+    wire = sherd_wire_reader(sherd_buf_span(&bytes));
+    sherd_wire_code(&wire, shape->item, &read);
+    assert_ok(sherd_wire_read(&wire));
+    assert_memory_equal(&read.key, &change.key, sizeof(read.key));
+    assert_memory_equal(&read.change.pin.key, &pin.key, sizeof(pin.key));
+    assert_int_equal(read.change.pin.epoch, 11);
+    assert_int_equal(read.change.version_expected, 3);
+    assert_int_equal(read.change.versions_kept, 2);
+    assert_true(sherd_span_equal(read.change.idempotency_key, sherd_span_str("an order")));
+    sherd_buf_done(&bytes);
+}
+
+static void test_anchor_wire_text__is_refused_where_it_is_too_long_or_holds_a_zero(void **state)
+{
+    const struct sherd_wire_shape *shape = &sherd_wire_call_of(SHERD_WIRE_MASTER_RETIRE)->call;
+    uint8_t bytes[2 + 64 + 8] = {0, 64};
+
+    (void)state;
+    memset(bytes + 2, 'n', 64);
+    assert_false(reads_as_itself(shape, sherd_span_of(bytes, sizeof(bytes))));
+    bytes[1] = 63;
+    memmove(bytes + 2 + 63, bytes + 2 + 64, 8);
+    assert_true(reads_as_itself(shape, sherd_span_of(bytes, sizeof(bytes) - 1)));
+    bytes[10] = 0;
+    assert_false(reads_as_itself(shape, sherd_span_of(bytes, sizeof(bytes) - 1)));
+}
+
+static void test_anchor_wire_head__knows_its_bounds(void **state)
+{
+    uint8_t bytes[SHERD_WIRE_HEAD_SIZE];
+    const struct sherd_wire_head head = {.frame_bytes = 16, .request = 7, .verb = 2, .status = SHERD_ERR_BUSY};
+    struct sherd_wire_head read;
+    const uint32_t sizes[] = {0, 15, 16, SHERD_WIRE_FRAME_BYTES_MAX, SHERD_WIRE_FRAME_BYTES_MAX + 1};
+
+    (void)state;
+    sherd_wire_head_encode(&head, bytes);
+    assert_ok(sherd_wire_head_decode(bytes, &read));
+    assert_int_equal(read.request, 7);
+    assert_int_equal(read.verb, 2);
+    assert_int_equal(read.status, SHERD_ERR_BUSY);
+    for (size_t i = 0; i < SHERD_COUNT_OF(sizes); i++) {
+        sherd_put_u32(bytes, sizes[i] - 4);
+        assert_int_equal(sherd_wire_head_decode(bytes, &read) == SHERD_OK, i == 2 || i == 3);
+    }
+    sherd_put_u32(bytes, 12);
+    sherd_put_u16(bytes + 14, SHERD_ERR_UNSUPPORTED + 1);
+    assert_err(SHERD_ERR_IO, sherd_wire_head_decode(bytes, &read));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_anchor_wire_messages__are_read_as_written_and_in_no_other_way),
+        cmocka_unit_test(test_anchor_wire_fields__survive),
+        cmocka_unit_test(test_anchor_wire_text__is_refused_where_it_is_too_long_or_holds_a_zero),
+        cmocka_unit_test(test_anchor_wire_head__knows_its_bounds),
+    };
+
+    return cmocka_run_group_tests_name("anchor_wire", tests, setup, NULL);
+}
