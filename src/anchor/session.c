@@ -87,12 +87,24 @@ static const struct sherd_home *session_home(struct sherd_anchor *anchor)
     return NULL;
 }
 
+static enum sherd_err check_lease(const struct session *session, enum sherd_role role)
+{
+    SHERD_ENSURE(role == SHERD_ASSETS, SHERD_ERR_DENIED, "the keys of that compartment are not for users");
+    return check_live(session);
+}
+
 static enum sherd_err session_lease(struct sherd_anchor *anchor, enum sherd_role role,
                                     struct sherd_entry_keys *out_keys)
 {
-    SHERD_ENSURE(role == SHERD_ASSETS, SHERD_ERR_DENIED, "the keys of that compartment are not for users");
-    SHERD_TRY(check_live(session_of(anchor)));
+    SHERD_TRY(check_lease(session_of(anchor), role));
     return below(anchor)->ops->lease(below(anchor), role, out_keys);
+}
+
+static enum sherd_err session_lease_raw(struct sherd_anchor *anchor, enum sherd_role role,
+                                        struct sherd_raw_lease *out_lease)
+{
+    SHERD_TRY(check_lease(session_of(anchor), role));
+    return below(anchor)->ops->lease_raw(below(anchor), role, out_lease);
 }
 
 static enum sherd_err session_compartment_entry(struct sherd_anchor *anchor, enum sherd_role role,
@@ -312,6 +324,18 @@ static enum sherd_err session_login(struct sherd_anchor *anchor, const char *use
     return below(anchor)->ops->login(below(anchor), user, nonce, signature, out_session);
 }
 
+/* How full `keys` is, and whether it is this vault's. */
+static enum sherd_err session_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
+{
+    SHERD_TRY(check_live(session_of(anchor)));
+    return below(anchor)->ops->keys_stat(below(anchor), out_stat);
+}
+
+static enum sherd_err session_keys_owner(struct sherd_anchor *anchor, struct sherd_ref *out_name, bool *out_there)
+{
+    return below(anchor)->ops->keys_owner(below(anchor), out_name, out_there);
+}
+
 /* --- what is the owner's ------------------------------------------------------------------------------------------ */
 
 static enum sherd_err owner_part_check(struct sherd_anchor *anchor, enum sherd_role role, const struct sherd_ref *name,
@@ -416,11 +440,19 @@ static enum sherd_err owner_epoch(struct sherd_anchor *anchor, uint64_t *out_epo
     return owner_only();
 }
 
+static enum sherd_err owner_keys_blobs(struct sherd_anchor *anchor, struct sherd_refs *blobs)
+{
+    (void)anchor;
+    (void)blobs;
+    return owner_only();
+}
+
 static const struct sherd_anchor_ops session_ops = {
     .free = session_free,
     .ids = session_ids,
     .home = session_home,
     .lease = session_lease,
+    .lease_raw = session_lease_raw,
     .compartment_entry = session_compartment_entry,
     .compartment_check = session_compartment_check,
     .key_new = session_key_new,
@@ -454,6 +486,9 @@ static const struct sherd_anchor_ops session_ops = {
     .login = session_login,
     .epoch_begin = owner_epoch,
     .epoch_end = owner_epoch,
+    .keys_stat = session_keys_stat,
+    .keys_owner = session_keys_owner,
+    .keys_blobs = owner_keys_blobs,
 };
 
 enum sherd_err sherd_session_new(const struct sherd_session_parts *parts, struct sherd_anchor **out_session)

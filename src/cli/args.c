@@ -102,9 +102,9 @@ static enum sherd_err take_share_file(struct cli *cli, const char *value)
 
 static bool take_global(struct cli *cli, const struct cli_option *option, const char *value)
 {
-    const char **const texts[] = {
-        &cli->vault, &cli->passphrase_file, &cli->passphrase_fd,       &cli->key_file, &cli->share_identity,
-        &cli->user,  &cli->user_key,        &cli->user_passphrase_file};
+    const char **const texts[] = {&cli->vault,    &cli->passphrase_file,     &cli->passphrase_fd,
+                                  &cli->key_file, &cli->share_identity,      &cli->user,
+                                  &cli->user_key, &cli->user_passphrase_file};
     bool *const flags[] = {&cli->json, &cli->quiet, &cli->help};
 
     for (size_t i = 0; i < SHERD_COUNT_OF(texts); i++)

@@ -104,8 +104,7 @@ static enum sherd_err lease(struct sherd_vault *vault)
     vault->assets.anchor = vault->anchor;
     vault->anchor->ops->ids(vault->anchor, &vault->deployment, &vault->tenant);
     SHERD_TRY(vault->anchor->ops->lease(vault->anchor, SHERD_ASSETS, &vault->assets.keys));
-    return vault->of_user ? SHERD_OK
-                          : vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys);
+    return vault->of_user ? SHERD_OK : vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys);
 }
 
 /* Go on as the user that the options name, if any: from here on the anchor gives what that user may have. */
@@ -220,8 +219,7 @@ enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *uns
         options = &defaults;
     SHERD_ENSURE(path != NULL && (unseal_by != NULL || options->agent != NULL) && out_vault != NULL, SHERD_ERR_INVALID,
                  "a vault needs a path and what unseals it");
-    SHERD_ENSURE(options->user != NULL ||
-                     (options->user_passphrase.len == 0 && options->user_key.len == 0),
+    SHERD_ENSURE(options->user != NULL || (options->user_passphrase.len == 0 && options->user_key.len == 0),
                  SHERD_ERR_INVALID, "the passphrase or key of a user needs the user's name");
     SHERD_TRY(sherd_crypto_init());
     SHERD_TRY(sherd_fork_watch());

@@ -32,7 +32,7 @@ struct sherd_vault {
     struct sherd_anchor *anchor;       /* as who asks may use it */
     struct sherd_anchor *whole_anchor; /* what it stands on in this process, where a user asks; else NULL */
     bool of_user;                      /* a user asks, and not the owner */
-    struct sherd_vault_agent *agent; /* where that runs, if not here: vault.c */
+    struct sherd_vault_agent *agent;   /* where that runs, if not here: vault.c */
     struct sherd_assets assets;
     struct sherd_entry_keys identity_keys;
     struct sherd_window *window;
