@@ -164,6 +164,9 @@ SHERD_MUST_USE enum sherd_err cli_ask(int tty, const char *prompt, uint8_t *bloc
 SHERD_MUST_USE enum sherd_err cli_user_passphrase_read(const struct cli *cli, const char *path, uint8_t *block,
                                                        struct sherd_span *out_passphrase);
 
+/** That no user is named, where that makes no sense. @return SHERD_OK; SHERD_ERR_INVALID */
+SHERD_MUST_USE enum sherd_err cli_user_none(const struct cli *cli);
+
 /**
  * What shows that it is the user of the command line, for opening the vault; nothing for its owner. user.c
  * @param[out] block    CLI_SECRET_BYTES of secret memory; options borrow from it

@@ -54,6 +54,13 @@ static enum sherd_err check_user(const struct cli *cli)
     return SHERD_OK;
 }
 
+enum sherd_err cli_user_none(const struct cli *cli)
+{
+    SHERD_ENSURE(cli->user == NULL && cli->user_key == NULL && cli->user_passphrase_file == NULL, SHERD_ERR_INVALID,
+                 "the vault is unsealed and sealed by its owner: --user does not go with that");
+    return SHERD_OK;
+}
+
 enum sherd_err cli_user_read(const struct cli *cli, uint8_t *block, struct sherd_vault_open_options *options)
 {
     SHERD_CLEANUP(cli_fd_closep) int tty = -1;

@@ -92,8 +92,8 @@ def test_cli_rights__grants_give_and_revoking_takes_at_once(box):
 def test_cli_rights__revoking_reaches_a_process_that_is_at_work(box):
     alice, bob, _ = rights(box)
     alice.sherd("key", "grant", "pay", "bob", "write")
-    long = bob.box.start("--vault", box.vault, "--key-file", box.key, "--user", "bob", "--user-key", bob.key, "put",
-                         "-", "--key", "pay", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    long = box.start(*box.opening(), "--user", "bob", "--user-key", bob.key, "put", "-", "--key", "pay",
+                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         os.write(long.stdin.fileno(), b"x" * 65536)  # it has opened the vault before it reads on
         os.set_blocking(long.stdin.fileno(), True)
