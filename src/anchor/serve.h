@@ -15,7 +15,8 @@
 /** What stands behind a connection. All are required; all may be called from any thread. */
 struct sherd_serve_host {
     /**
-     * Have the anchor for one call: the same one for as long as a connection lasts. SHERD_ERR_SEALED: it is sealed; SHERD_ERR_DENIED: not for that user.
+     * Have the anchor for one call: the same one for as long as a connection lasts. SHERD_ERR_SEALED: it is sealed;
+     * SHERD_ERR_DENIED: not for that user.
      * @param[in] uid  the peer's, as the kernel says
      */
     enum sherd_err (*enter)(void *arg, uid_t uid, struct sherd_anchor **out_anchor);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Users through one agent: all that test_cli_rights.py says, without anything that unseals; and several users at once."""
+"""Users through one agent: all that test_cli_rights.py says, with nothing that unseals; and several users at once."""
 import inspect
 import json
 import subprocess
