@@ -41,6 +41,8 @@ struct sherd_pin_change {
     uint32_t versions_kept;             /**< 0 for all */
     struct sherd_span idempotency_key;  /**< empty for none; new records only */
     struct sherd_digest content_hash;   /**< SHA-256 of the contents; only with an idempotency key */
+    bool reseals;                       /**< for pin_replace(): the same version, sealed anew */
+    struct sherd_ref map_expected;      /**< for pin_replace(): the map entry that its pin must name */
 };
 
 /** One entry of `keys` in a scan. Pointers are NULL for other kinds, and where the entry did not verify. */
@@ -142,6 +144,31 @@ struct sherd_anchor_ops {
      */
     enum sherd_err (*pin_commit)(struct sherd_anchor *anchor, const struct sherd_pin_change *changes, size_t count,
                                  struct sherd_refs *dropped);
+
+    /**
+     * Make a fresh key for a version that is pinned, to seal its contents anew.
+     * @param[out] out_pin  as before, but for the wrapped key and what it hangs on; map and digest are the caller's
+     * SHERD_ERR_NOT_FOUND: its entity was erased
+     */
+    enum sherd_err (*key_renew)(struct sherd_anchor *anchor, const struct sherd_pin *before, struct sherd_pin *out_pin,
+                                struct sherd_record_key *out_key);
+
+    /**
+     * Put pins in the place of those of the same versions, all or none, durably: the commit point of sealing anew.
+     * SHERD_ERR_CONFLICT: one was replaced or brought under another named key meanwhile, or its entity erased;
+     * SHERD_ERR_NOT_FOUND: one is gone
+     * @param[in,out] dropped  gets the map entries of those that were replaced
+     */
+    enum sherd_err (*pin_replace)(struct sherd_anchor *anchor, const struct sherd_pin_change *changes, size_t count,
+                                  struct sherd_refs *dropped);
+
+    /**
+     * Begin a deep rekeying, or go on with the one that did not come to its end.
+     * @param[out] out_round  its number: what bears a lower one is still to be sealed anew
+     */
+    enum sherd_err (*round_begin)(struct sherd_anchor *anchor, uint16_t *out_round);
+    /** It came to its end: the next one begins anew. */
+    enum sherd_err (*round_end)(struct sherd_anchor *anchor, uint16_t round);
 
     /**
      * The pin of a version (0 for the current one), and its key unless out_key is NULL.

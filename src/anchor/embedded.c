@@ -142,6 +142,17 @@ static enum sherd_err choose_named_key(struct sherd_embedded *self, const struct
     return sherd_rights_find(&self->rights, &sherd_embedded_owner, collection->rules.key, 0, &pin->named_key);
 }
 
+/* The deep rekeying that a key made now is up to date for. */
+static enum sherd_err round_now(const struct sherd_embedded *self, uint16_t *out_round)
+{
+    const struct sherd_keyring *keyring;
+
+    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
+    *out_round = (uint16_t)keyring->round;
+    sherd_ring_leave(self->ring);
+    return SHERD_OK;
+}
+
 static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct sherd_collection_entry *collection,
                                        const char *entity_id, struct sherd_uuid record, uint64_t version,
                                        struct sherd_pin *out_pin, struct sherd_record_key *out_key)
@@ -151,6 +162,20 @@ static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct
 
     SHERD_TRY(choose_named_key(self, collection, &pin));
     SHERD_TRY(sherd_entities_ensure(self->entities, collection, entity_id, &pin.entity));
+    SHERD_TRY(round_now(self, &pin.round));
+    SHERD_TRY(sherd_random(out_key->bytes, sizeof(out_key->bytes)));
+    SHERD_TRY(sherd_entities_wrap(self->entities, out_key, &pin));
+    *out_pin = pin;
+    return SHERD_OK;
+}
+
+static enum sherd_err embedded_key_renew(struct sherd_anchor *anchor, const struct sherd_pin *before,
+                                         struct sherd_pin *out_pin, struct sherd_record_key *out_key)
+{
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    struct sherd_pin pin = *before;
+
+    SHERD_TRY(round_now(self, &pin.round));
     SHERD_TRY(sherd_random(out_key->bytes, sizeof(out_key->bytes)));
     SHERD_TRY(sherd_entities_wrap(self->entities, out_key, &pin));
     *out_pin = pin;
@@ -198,17 +223,31 @@ static enum sherd_err bring_up_to_date(struct sherd_embedded *self, const struct
                                       : err;
 }
 
-static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
-                                          size_t count, struct sherd_refs *dropped)
+typedef enum sherd_err write_pins_fn(const struct sherd_pins *pins, const struct sherd_pin_change *changes,
+                                     size_t count, struct sherd_refs *dropped);
+
+static enum sherd_err write_up_to_date(struct sherd_embedded *self, const struct sherd_pin_change *changes,
+                                       size_t count, write_pins_fn *write, struct sherd_refs *dropped)
 {
-    struct sherd_embedded *self = sherd_embedded_of(anchor);
     struct sherd_pin_change *copy = NULL;
 
     enum sherd_err err = bring_up_to_date(self, changes, count, &copy);
     if (err == SHERD_OK)
-        err = sherd_pins_commit(&self->pins, copy != NULL ? copy : changes, count, dropped);
+        err = write(&self->pins, copy != NULL ? copy : changes, count, dropped);
     sherd_free(copy);
     return err;
+}
+
+static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
+                                          size_t count, struct sherd_refs *dropped)
+{
+    return write_up_to_date(sherd_embedded_of(anchor), changes, count, sherd_pins_commit, dropped);
+}
+
+static enum sherd_err embedded_pin_replace(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
+                                           size_t count, struct sherd_refs *dropped)
+{
+    return write_up_to_date(sherd_embedded_of(anchor), changes, count, sherd_pins_replace, dropped);
 }
 
 /* Whether two pins say the same, but for how the key is wrapped. */
@@ -539,6 +578,36 @@ static void embedded_rekey_end(struct sherd_anchor *anchor, struct sherd_rekey *
     sherd_rekey_free(rekey);
 }
 
+static enum sherd_err begin_round(void *arg, struct sherd_keyring *keyring)
+{
+    uint16_t *round = arg;
+
+    SHERD_ENSURE(keyring->round < UINT16_MAX, SHERD_ERR_LIMIT, "there were too many deep rekeyings");
+    if (keyring->round == keyring->round_ended)
+        keyring->round++;
+    *round = (uint16_t)keyring->round;
+    return SHERD_OK;
+}
+
+static enum sherd_err embedded_round_begin(struct sherd_anchor *anchor, uint16_t *out_round)
+{
+    return sherd_ring_change(sherd_embedded_of(anchor)->ring, begin_round, out_round);
+}
+
+static enum sherd_err end_round(void *arg, struct sherd_keyring *keyring)
+{
+    const uint16_t *round = arg;
+
+    SHERD_ENSURE(keyring->round == *round, SHERD_ERR_CONFLICT, "somebody else has begun another deep rekeying");
+    keyring->round_ended = *round;
+    return SHERD_OK;
+}
+
+static enum sherd_err embedded_round_end(struct sherd_anchor *anchor, uint16_t round)
+{
+    return sherd_ring_change(sherd_embedded_of(anchor)->ring, end_round, &round);
+}
+
 struct epoch_change {
     const struct sherd_home *home;
     uint64_t epoch;
@@ -638,6 +707,10 @@ static const struct sherd_anchor_ops embedded_ops = {
     .compartment_check = embedded_compartment_check,
     .key_new = embedded_key_new,
     .pin_commit = embedded_pin_commit,
+    .key_renew = embedded_key_renew,
+    .pin_replace = embedded_pin_replace,
+    .round_begin = embedded_round_begin,
+    .round_end = embedded_round_end,
     .pin_get = embedded_pin_get,
     .pin_delete = embedded_pin_delete,
     .scan = embedded_scan,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/rekey.h
- * Rekeying: a walk over `keys` that brings every wrapped key up to date. Contents are not touched.
+ * Rekeying: a walk over `keys` that brings every wrapped key up to date. Contents are not touched here: scrub/deep.h.
  *
  * First entities (their keys under the master key and epoch that serve; a fresh version where that is asked for), then
  * pins (record keys under the newest version of their entity's key), as often as there is something to do, then the

@@ -161,7 +161,10 @@ static enum sherd_err take_changes(struct sherd_serve *serve, struct changes *ch
     return sherd_wire_read(&serve->call);
 }
 
-static enum sherd_err serve_pin_commit(struct sherd_serve *serve)
+typedef enum sherd_err change_pins_fn(struct sherd_anchor *anchor, const struct sherd_pin_change *changes, size_t count,
+                                      struct sherd_refs *dropped);
+
+static enum sherd_err serve_changes(struct sherd_serve *serve, change_pins_fn *change)
 {
     SHERD_CLEANUP(sherd_refs_done) struct sherd_refs dropped = {0};
     SHERD_CLEANUP(changes_done) struct changes changes = {.max = serve->call.in.len / CHANGE_BYTES_MIN + 1};
@@ -171,8 +174,28 @@ static enum sherd_err serve_pin_commit(struct sherd_serve *serve)
     if (changes.list == NULL || changes.keys == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(take_changes(serve, &changes));
-    SHERD_TRY(serve->anchor->ops->pin_commit(serve->anchor, changes.list, changes.count, &dropped));
+    SHERD_TRY(change(serve->anchor, changes.list, changes.count, &dropped));
     return answer_refs(serve, &dropped);
+}
+
+static enum sherd_err serve_pin_commit(struct sherd_serve *serve)
+{
+    return serve_changes(serve, serve->anchor->ops->pin_commit);
+}
+
+static enum sherd_err serve_key_renew(struct sherd_serve *serve)
+{
+    struct sherd_wire_made *made = &serve->secret->made;
+    struct sherd_wire_pin call = {0};
+
+    SHERD_TRY(sherd_serve_take(serve, &call));
+    SHERD_TRY(serve->anchor->ops->key_renew(serve->anchor, &call.pin, &made->pin, &made->key));
+    return sherd_serve_answer(serve, made);
+}
+
+static enum sherd_err serve_pin_replace(struct sherd_serve *serve)
+{
+    return serve_changes(serve, serve->anchor->ops->pin_replace);
 }
 
 static enum sherd_err serve_pin_get(struct sherd_serve *serve)
@@ -391,6 +414,25 @@ static enum sherd_err serve_rekey_end(struct sherd_serve *serve)
     return SHERD_OK;
 }
 
+static enum sherd_err serve_round_begin(struct sherd_serve *serve)
+{
+    struct sherd_wire_number call;
+    uint16_t round;
+
+    SHERD_TRY(sherd_serve_take(serve, NULL));
+    SHERD_TRY(serve->anchor->ops->round_begin(serve->anchor, &round));
+    call.number = round;
+    return sherd_serve_answer(serve, &call);
+}
+
+static enum sherd_err serve_round_end(struct sherd_serve *serve)
+{
+    struct sherd_wire_number call = {0};
+
+    SHERD_TRY(sherd_serve_take(serve, &call));
+    return serve->anchor->ops->round_end(serve->anchor, (uint16_t)call.number);
+}
+
 static enum sherd_err serve_epoch_begin(struct sherd_serve *serve)
 {
     struct sherd_wire_number epoch;
@@ -475,6 +517,10 @@ static handler *const handlers[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_KEYS_STAT] = serve_keys_stat,
     [SHERD_WIRE_KEYS_OWNER] = serve_keys_owner,
     [SHERD_WIRE_KEYS_BLOBS] = serve_keys_blobs,
+    [SHERD_WIRE_KEY_RENEW] = serve_key_renew,
+    [SHERD_WIRE_PIN_REPLACE] = serve_pin_replace,
+    [SHERD_WIRE_ROUND_BEGIN] = serve_round_begin,
+    [SHERD_WIRE_ROUND_END] = serve_round_end,
     [SHERD_WIRE_USER_CREATE] = sherd_serve_user_create,
     [SHERD_WIRE_USER_EACH] = sherd_serve_user_each,
     [SHERD_WIRE_USER_DISABLE] = sherd_serve_user_disable,

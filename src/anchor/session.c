@@ -440,6 +440,40 @@ static enum sherd_err owner_epoch(struct sherd_anchor *anchor, uint64_t *out_epo
     return owner_only();
 }
 
+static enum sherd_err owner_key_renew(struct sherd_anchor *anchor, const struct sherd_pin *before,
+                                      struct sherd_pin *out_pin, struct sherd_record_key *out_key)
+{
+    (void)anchor;
+    (void)before;
+    (void)out_pin;
+    (void)out_key;
+    return owner_only();
+}
+
+static enum sherd_err owner_pin_replace(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
+                                        size_t count, struct sherd_refs *dropped)
+{
+    (void)anchor;
+    (void)changes;
+    (void)count;
+    (void)dropped;
+    return owner_only();
+}
+
+static enum sherd_err owner_round_begin(struct sherd_anchor *anchor, uint16_t *out_round)
+{
+    (void)anchor;
+    (void)out_round;
+    return owner_only();
+}
+
+static enum sherd_err owner_round_end(struct sherd_anchor *anchor, uint16_t round)
+{
+    (void)anchor;
+    (void)round;
+    return owner_only();
+}
+
 static enum sherd_err owner_keys_blobs(struct sherd_anchor *anchor, struct sherd_refs *blobs)
 {
     (void)anchor;
@@ -489,6 +523,10 @@ static const struct sherd_anchor_ops session_ops = {
     .keys_stat = session_keys_stat,
     .keys_owner = session_keys_owner,
     .keys_blobs = owner_keys_blobs,
+    .key_renew = owner_key_renew,
+    .pin_replace = owner_pin_replace,
+    .round_begin = owner_round_begin,
+    .round_end = owner_round_end,
 };
 
 enum sherd_err sherd_session_new(const struct sherd_session_parts *parts, struct sherd_anchor **out_session)

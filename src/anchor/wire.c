@@ -19,6 +19,7 @@ static void code_pin_facts(struct sherd_wire *wire, struct sherd_pin *pin)
     code_u64(wire, &pin->entity_key_version);
     code_u64(wire, &pin->secrets_key_version);
     code_u64(wire, &pin->epoch);
+    code_u16(wire, &pin->round);
     code_bool(wire, &pin->has_idempotency);
     if (pin->has_idempotency)
         code_ref(wire, &pin->idempotency);
@@ -214,6 +215,33 @@ static void code_change(struct sherd_wire *wire, void *message)
     code_bool(wire, &item->with_key);
     if (item->with_key)
         code_fixed(wire, item->key.bytes, sizeof(item->key.bytes));
+}
+
+/* The version that is replaced is the pin's own. */
+static void code_replacement(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_change *item = message;
+
+    code_pin(wire, &item->change.pin);
+    code_ref(wire, &item->change.map_expected);
+    item->change.reseals = true;
+    code_bool(wire, &item->with_key);
+    if (item->with_key)
+        code_fixed(wire, item->key.bytes, sizeof(item->key.bytes));
+}
+
+static void code_one_pin(struct sherd_wire *wire, void *message)
+{
+    code_pin_facts(wire, &((struct sherd_wire_pin *)message)->pin);
+}
+
+static void code_round(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_number *round = message;
+    uint16_t number = (uint16_t)round->number;
+
+    code_u16(wire, &number);
+    round->number = number;
 }
 
 static void code_pin_get(struct sherd_wire *wire, void *message)
@@ -462,6 +490,12 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_KEYS_STAT] = {.name = "keys_stat", .reply = HEAD(code_stat, struct sherd_store_stat)},
     [SHERD_WIRE_KEYS_OWNER] = {.name = "keys_owner", .reply = HEAD(code_owner, struct sherd_wire_owner)},
     [SHERD_WIRE_KEYS_BLOBS] = {.name = "keys_blobs", .reply = LIST(code_one_ref, struct sherd_wire_ref)},
+    [SHERD_WIRE_KEY_RENEW] = {"key_renew", HEAD(code_one_pin, struct sherd_wire_pin),
+                              HEAD(code_made, struct sherd_wire_made)},
+    [SHERD_WIRE_PIN_REPLACE] = {"pin_replace", KEYS(code_replacement, struct sherd_wire_change),
+                                LIST(code_one_ref, struct sherd_wire_ref)},
+    [SHERD_WIRE_ROUND_BEGIN] = {.name = "round_begin", .reply = HEAD(code_round, struct sherd_wire_number)},
+    [SHERD_WIRE_ROUND_END] = {.name = "round_end", .call = HEAD(code_round, struct sherd_wire_number)},
     [SHERD_WIRE_USER_CREATE] = {.name = "user_create", .call = HEAD(sherd_wire_code_user_new, struct sherd_principal)},
     [SHERD_WIRE_USER_EACH] = {.name = "user_each", .reply = LIST(sherd_wire_code_user, struct sherd_user_info)},
     [SHERD_WIRE_USER_DISABLE] = {.name = "user_disable", .call = HEAD(sherd_wire_code_name, struct sherd_wire_name)},

@@ -56,6 +56,10 @@ enum sherd_wire_verb {
     SHERD_WIRE_KEYS_STAT,
     SHERD_WIRE_KEYS_OWNER,
     SHERD_WIRE_KEYS_BLOBS,
+    SHERD_WIRE_KEY_RENEW,
+    SHERD_WIRE_PIN_REPLACE,
+    SHERD_WIRE_ROUND_BEGIN,
+    SHERD_WIRE_ROUND_END,
     SHERD_WIRE_USER_CREATE,
     SHERD_WIRE_USER_EACH,
     SHERD_WIRE_USER_DISABLE,
@@ -233,7 +237,7 @@ struct sherd_wire_live {
     bool live;
 };
 
-/** One version to be pinned, an item of SHERD_WIRE_PIN_COMMIT. Lies in secret memory. */
+/** One version to be pinned, an item of SHERD_WIRE_PIN_COMMIT and SHERD_WIRE_PIN_REPLACE. Lies in secret memory. */
 struct sherd_wire_change {
     struct sherd_pin_change change; /**< its key leads nowhere */
     bool with_key;
@@ -250,7 +254,12 @@ struct sherd_wire_key_new {
     uint64_t version;
 };
 
-/** Answer to SHERD_WIRE_KEY_NEW. Lies in secret memory. */
+/** Call SHERD_WIRE_KEY_RENEW: without the wrapped key, which is what is made. */
+struct sherd_wire_pin {
+    struct sherd_pin pin;
+};
+
+/** Answer to SHERD_WIRE_KEY_NEW and SHERD_WIRE_KEY_RENEW. Lies in secret memory. */
 struct sherd_wire_made {
     struct sherd_pin pin;
     struct sherd_record_key key;

@@ -56,6 +56,11 @@ static inline void code_u8(struct sherd_wire *wire, uint8_t *value)
     *value = (uint8_t)code_uint(wire, 1, *value, UINT8_MAX);
 }
 
+static inline void code_u16(struct sherd_wire *wire, uint16_t *value)
+{
+    *value = (uint16_t)code_uint(wire, 2, *value, UINT16_MAX);
+}
+
 static inline void code_u32(struct sherd_wire *wire, uint32_t *value)
 {
     *value = (uint32_t)code_uint(wire, 4, *value, UINT32_MAX);

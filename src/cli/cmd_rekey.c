@@ -7,13 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPT_ALL, OPT_COLLECTION, OPT_ENTITY, OPT_FRESH, OPT_RATE };
+enum { OPT_ALL, OPT_COLLECTION, OPT_ENTITY, OPT_FRESH, OPT_DEEP, OPT_RATE };
 
 static const struct cli_option options[] = {
     [OPT_ALL] = {"all", 0, NULL, "everything, which is what happens without other options"},
     [OPT_COLLECTION] = {"collection", 0, "NAME", "only this collection"},
     [OPT_ENTITY] = {"entity", 0, "ID", "only this entity, of the collection (default)"},
     [OPT_FRESH] = {"fresh-keys", 0, NULL, "give entities a fresh key, and do not just wrap the one they have anew"},
+    [OPT_DEEP] = {"deep", 0, NULL, "encrypt contents anew, too, with fresh keys"},
     [OPT_RATE] = {"rate", 0, "N", "look at no more than N entries a second"},
     {0},
 };
@@ -29,15 +30,17 @@ static enum sherd_err tell(struct cli *cli, const struct sherd_rekey_stat *stat,
 {
     if (cli->json)
         return cli_json_print("",
-                              json_pack("{s:I, s:I, s:I, s:f, s:o}", "entries", (json_int_t)stat->seen, "entities",
+                              json_pack("{s:I, s:I, s:I, s:I, s:f, s:o}", "entries", (json_int_t)stat->seen, "entities",
                                         (json_int_t)stat->entity_count, "records", (json_int_t)stat->record_count,
-                                        "seconds", seconds, "epoch",
+                                        "contents", (json_int_t)stat->sealed_count, "seconds", seconds, "epoch",
                                         epoch != 0 ? json_integer((json_int_t)epoch) : json_null()),
                               "\n");
     if (cli->quiet)
         return SHERD_OK;
     cli_print("wrapped the keys of %" PRIu64 " entities and %" PRIu64 " record versions anew in %.1f s\n",
               stat->entity_count, stat->record_count, seconds);
+    if (stat->sealed_count != 0)
+        cli_print("encrypted the contents of %" PRIu64 " record versions anew\n", stat->sealed_count);
     if (epoch != 0)
         cli_print("erase epoch %" PRIu64 " serves; the keys of older ones are destroyed\n", epoch);
     return SHERD_OK;
@@ -55,7 +58,8 @@ static enum sherd_err run_rekey(struct cli *cli)
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
     struct sherd_rekey_options rekey = {.collection = cli_value(cli, OPT_COLLECTION),
                                         .entity = cli_value(cli, OPT_ENTITY),
-                                        .fresh_keys = cli_value(cli, OPT_FRESH) != NULL};
+                                        .fresh_keys = cli_value(cli, OPT_FRESH) != NULL,
+                                        .deep = cli_value(cli, OPT_DEEP) != NULL};
     struct sherd_rekey_stat stat = {0};
 
     SHERD_ENSURE(cli_value(cli, OPT_ALL) == NULL || (rekey.collection == NULL && rekey.entity == NULL),
@@ -75,8 +79,8 @@ const struct cli_command cmd_rekey = {
     .operands = "",
     .summary = "bring wrapped keys under the master keys that serve now",
     .notes =
-        "Contents are not touched, and reading and writing go on meanwhile. What is up to date is left alone, so a\n"
-        "command that was interrupted or killed is simply given again.",
+        "Contents are not touched but with --deep, and reading and writing go on meanwhile. What is up to date is\n"
+        "left alone, so a command that was interrupted or killed is simply given again.",
     .options = options,
     .run = run_rekey,
 };

@@ -56,7 +56,9 @@ static enum sherd_err commit_pins(struct sherd_vault *vault, struct sherd_versio
         return SHERD_ERR_NO_MEMORY;
     for (size_t i = 0; i < count; i++)
         changes[i] = versions[i]->change;
-    const enum sherd_err err = vault->anchor->ops->pin_commit(vault->anchor, changes, count, dropped);
+    struct sherd_anchor *anchor = vault->anchor;
+    const enum sherd_err err = changes[0].reseals ? anchor->ops->pin_replace(anchor, changes, count, dropped)
+                                                  : anchor->ops->pin_commit(anchor, changes, count, dropped);
     sherd_free(changes);
     return err;
 }
@@ -73,9 +75,11 @@ static void take_back(struct sherd_vault *vault, struct sherd_version *const *ve
     sherd_refs_done(&stored);
 }
 
-/* The crash points of a put and of an update have names of their own. */
-#define COMMIT_POINT(versions, place) \
-    SHERD_FAILPOINT((versions)[0]->change.version_expected != 0 ? "update." place : "put." place)
+/* The crash points of a put, an update and of sealing anew have names of their own. */
+#define COMMIT_POINT(versions, place)                                               \
+    SHERD_FAILPOINT((versions)[0]->change.reseals                 ? "reseal." place \
+                    : (versions)[0]->change.version_expected != 0 ? "update." place \
+                                                                  : "put." place)
 
 static enum sherd_err commit_in_window(struct sherd_vault *vault, struct sherd_version *const *versions, size_t count,
                                        struct sherd_store_op *ops, struct sherd_refs *dropped)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The fields of each kind of entry: see payload.h and docs/format/envelope.md section 2. */
 #include "envelope/payload.h"
+#include "base/bytes.h"
 #include "envelope/attributes.h"
 #include "envelope/payload_inside.h"
 #include "envelope/recipient.h"
@@ -112,6 +113,16 @@ enum sherd_err sherd_map_decode(struct sherd_span bytes, struct sherd_map *out_m
     return SHERD_OK;
 }
 
+/* Two bytes, and none for round 0: a pin has little room. */
+static void put_round(struct sherd_tlv_writer *writer, uint16_t round)
+{
+    uint8_t bytes[2];
+
+    sherd_put_u16(bytes, round);
+    if (round != 0)
+        sherd_tlv_put(writer, FIELD_ROUND, sherd_span_of(bytes, sizeof(bytes)));
+}
+
 enum sherd_err sherd_pin_encode(const struct sherd_pin *pin, uint8_t *block, size_t *out_bytes)
 {
     struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
@@ -135,6 +146,7 @@ enum sherd_err sherd_pin_encode(const struct sherd_pin *pin, uint8_t *block, siz
         sherd_tlv_put(&writer, FIELD_NAMED_KEY, SPAN(pin->named_key));
         sherd_tlv_put_u64(&writer, FIELD_NAMED_KEY_VERSION, pin->named_key_version);
     }
+    put_round(&writer, pin->round);
     return sherd_tlv_end(&writer, out_bytes);
 }
 
@@ -150,13 +162,26 @@ static enum sherd_err get_named_key(const struct sherd_tlv *tlv, struct sherd_pi
     return get_version(tlv, FIELD_NAMED_KEY_VERSION, UINT32_MAX, &pin->named_key_version);
 }
 
+static enum sherd_err get_round(const struct sherd_tlv *tlv, uint16_t *out_round)
+{
+    uint8_t bytes[2];
+
+    *out_round = 0;
+    if (tlv->value[FIELD_ROUND].data == NULL)
+        return SHERD_OK;
+    SHERD_TRY(sherd_tlv_get(tlv, FIELD_ROUND, bytes, sizeof(bytes)));
+    *out_round = sherd_get_u16(bytes);
+    return *out_round != 0 ? SHERD_OK : malformed();
+}
+
 enum sherd_err sherd_pin_decode(struct sherd_span bytes, struct sherd_pin *out_pin)
 {
     const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_RECORD) | BIT(FIELD_VERSION) |
                               BIT(FIELD_VERSION_OLDEST) | BIT(FIELD_FRAGMENT_BYTES) | BIT(FIELD_CREATED) |
                               BIT(FIELD_DIGEST) | BIT(FIELD_WRAPPED_KEY) | BIT(FIELD_OUTER_KEY_VERSION) |
                               BIT(FIELD_SECRETS_KEY_VERSION) | BIT(FIELD_MAP) | BIT(FIELD_EPOCH);
-    const uint64_t optional = BIT(FIELD_IDEMPOTENCY) | BIT(FIELD_NAMED_KEY) | BIT(FIELD_NAMED_KEY_VERSION);
+    const uint64_t optional = BIT(FIELD_IDEMPOTENCY) | BIT(FIELD_NAMED_KEY) | BIT(FIELD_NAMED_KEY_VERSION) |
+                              BIT(FIELD_ROUND);
     struct sherd_tlv tlv;
     struct sherd_pin pin = {0};
 
@@ -179,6 +204,7 @@ enum sherd_err sherd_pin_decode(struct sherd_span bytes, struct sherd_pin *out_p
     }
     SHERD_TRY(get_version(&tlv, FIELD_EPOCH, UINT32_MAX, &pin.epoch));
     SHERD_TRY(get_named_key(&tlv, &pin));
+    SHERD_TRY(get_round(&tlv, &pin.round));
     *out_pin = pin;
     return SHERD_OK;
 }

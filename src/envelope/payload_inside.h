@@ -56,6 +56,7 @@ enum sherd_field {
     FIELD_GENERATION = 45,
     FIELD_RIGHTS = 46,
     FIELD_RECIPIENT = 48,
+    FIELD_ROUND = 57,
 };
 
 #define BIT(field) SHERD_TLV_BIT(field)

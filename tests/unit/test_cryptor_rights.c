@@ -655,6 +655,97 @@ static void test_cryptor_rights_keys__old_records_come_under_a_key(void **state)
     end(session);
 }
 
+/* Sealed anew with keys and names of their own, records lie under the named key that they lay under. */
+static void test_cryptor_rights_keys__deep_rekeying_leaves_records_under_their_keys(void **state)
+{
+    struct vault_test *test = *state;
+    const struct user bob = user_new(test, "bob");
+    const struct sherd_collection rules = {.name = "all", .versions_kept = 0, .key = "pay"};
+    const struct sherd_record_meta meta = {.collection = "all"};
+    const struct sherd_rekey_options deep = {.deep = true, .fresh_keys = true};
+    uint8_t long_text[100001];
+    struct sherd_rekey_stat rekeyed;
+
+    memset(long_text, 'l', sizeof(long_text) - 1);
+    long_text[sizeof(long_text) - 1] = '\0';
+    assert_ok(sherd_key_create(test->vault, "pay", NULL));
+    assert_ok(sherd_key_create(test->vault, "his", "bob"));
+    assert_ok(sherd_collection_create(test->vault, &rules));
+    const struct sherd_uuid id = vault_put(test, &meta, "one");
+    const struct sherd_uuid stream = put_under(test, "his", (const char *)long_text);
+    const struct sherd_uuid bare = vault_put(test, NULL, "of the owner");
+    assert_ok(update(test, id));
+    struct sherd_anchor *session = session_of(test, &bob);
+    for (unsigned round = 0; round < 2; round++) {
+        assert_ok(sherd_rekey(test->vault, &deep, NULL, NULL, &rekeyed));
+        assert_ok(sherd_key_rotate(test->vault, "pay", NULL, NULL, &rekeyed));
+        assert_int_equal(rekeyed.record_count, 2);
+        expect_content(test, id, "new");
+        assert_ok(get(test, id, 1));
+        assert_ok(get(test, bare, 0));
+        ask_as(test, session);
+        vault_assert_bytes(test, stream, 0, sherd_span_of(long_text, sizeof(long_text) - 1));
+        expect_like_nothing(test, ASK_GET, id);
+        expect_like_nothing(test, ASK_GET, bare);
+        assert_err(SHERD_ERR_DENIED, sherd_rekey(test->vault, &deep, NULL, NULL, &rekeyed));
+        ask_as(test, NULL);
+        assert_int_equal(violations(test), 0);
+    }
+    end(session);
+}
+
+/* What is sealed anew without a named key does not take the place of what came under one meanwhile. */
+static void test_cryptor_rights_keys__sealing_anew_does_not_take_a_key_away(void **state)
+{
+    struct vault_test *test = *state;
+    struct sherd_anchor *anchor = test->vault->anchor;
+    const struct sherd_uuid id = vault_put(test, NULL, "one");
+    struct sherd_refs dropped = {0};
+    struct sherd_rekey_stat moved;
+    struct sherd_pin_change change = {.reseals = true, .version_expected = 1};
+    struct sherd_record_key key;
+    struct sherd_pin_view view;
+
+    assert_ok(sherd_key_create(test->vault, "pay", NULL));
+    assert_ok(anchor->ops->pin_get(anchor, id, 0, &view, NULL));
+    assert_false(view.pin.has_named_key);
+    assert_ok(anchor->ops->key_renew(anchor, &view.pin, &change.pin, &key));
+    change.map_expected = view.pin.map;
+    change.key = &key;
+    assert_ok(sherd_encrypt_existing(test->vault, NULL, "pay", 0, NULL, NULL, &moved));
+    assert_int_equal(moved.record_count, 1);
+    assert_err(SHERD_ERR_CONFLICT, anchor->ops->pin_replace(anchor, &change, 1, &dropped));
+    assert_ok(anchor->ops->pin_get(anchor, id, 0, &view, NULL));
+    assert_true(view.pin.has_named_key);
+    expect_content(test, id, "one");
+    sherd_refs_done(&dropped);
+}
+
+/* What the table has for maintenance, and no function of a vault of its own. */
+static void test_cryptor_rights_session__is_refused_what_maintains(void **state)
+{
+    struct vault_test *test = *state;
+    const struct user bob = user_new(test, "bob");
+    struct sherd_pin_change change = {.reseals = true, .version_expected = 1};
+    struct sherd_refs refs = {0};
+    struct sherd_record_key key;
+    struct sherd_pin_view view;
+    uint16_t round = 0;
+
+    assert_ok(sherd_key_create(test->vault, "his", "bob"));
+    const struct sherd_uuid id = put_under(test, "his", "one");
+    struct sherd_anchor *session = session_of(test, &bob);
+    assert_ok(session->ops->pin_get(session, id, 0, &view, NULL));
+    change.pin = view.pin;
+    change.map_expected = view.pin.map;
+    assert_err(SHERD_ERR_DENIED, session->ops->key_renew(session, &view.pin, &change.pin, &key));
+    assert_err(SHERD_ERR_DENIED, session->ops->pin_replace(session, &change, 1, &refs));
+    assert_err(SHERD_ERR_DENIED, session->ops->round_begin(session, &round));
+    assert_err(SHERD_ERR_DENIED, session->ops->round_end(session, round));
+    assert_err(SHERD_ERR_DENIED, session->ops->keys_blobs(session, &refs));
+    end(session);
+}
+
 /* --- secrets ------------------------------------------------------------------------------------------------------ */
 
 static void expect_secret(struct vault_test *test, const char *path, uint64_t version, const char *value)
@@ -759,6 +850,9 @@ int main(void)
         vault_test_of(test_cryptor_rights_keys__names_are_given_once_and_by_rules),
         vault_test_of(test_cryptor_rights_keys__records_stay_readable_whatever_is_rotated),
         vault_test_of(test_cryptor_rights_keys__old_records_come_under_a_key),
+        vault_test_of(test_cryptor_rights_keys__deep_rekeying_leaves_records_under_their_keys),
+        vault_test_of(test_cryptor_rights_keys__sealing_anew_does_not_take_a_key_away),
+        vault_test_of(test_cryptor_rights_session__is_refused_what_maintains),
         vault_test_of(test_cryptor_rights_secrets__keep_versions_under_a_path),
         vault_test_of(test_cryptor_rights_secrets__are_their_keys),
     };
