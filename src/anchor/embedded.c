@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct sherd_entry_keys keys_of(const struct sherd_embedded *self, enum sherd_role role)
+struct sherd_entry_keys sherd_embedded_keys(const struct sherd_embedded *self, enum sherd_role role)
 {
     const struct sherd_entry_keys keys = {.deployment = self->fixed->deployment,
                                           .compartment = (enum sherd_purpose)role,
@@ -63,7 +63,7 @@ static enum sherd_err embedded_lease(struct sherd_anchor *anchor, enum sherd_rol
                                      struct sherd_entry_keys *out_keys)
 {
     SHERD_TRY(check_lease(role));
-    *out_keys = keys_of(sherd_embedded_of(anchor), role);
+    *out_keys = sherd_embedded_keys(sherd_embedded_of(anchor), role);
     return SHERD_OK;
 }
 
@@ -87,7 +87,7 @@ static enum sherd_err embedded_compartment_entry(struct sherd_anchor *anchor, en
                                                  struct sherd_ref *out_name, struct sherd_buf *out_stored)
 {
     const struct sherd_embedded *self = sherd_embedded_of(anchor);
-    const struct sherd_entry_keys keys = keys_of(self, role);
+    const struct sherd_entry_keys keys = sherd_embedded_keys(self, role);
     const struct sherd_compartment_entry entry = {.tenant = self->fixed->tenant,
                                                   .compartment = self->fixed->stores[role - 1].compartment};
     uint8_t tlv[SHERD_TLV_BYTES_MAX];
@@ -102,7 +102,7 @@ static enum sherd_err embedded_compartment_check(struct sherd_anchor *anchor, en
                                                  struct sherd_span stored)
 {
     const struct sherd_embedded *self = sherd_embedded_of(anchor);
-    const struct sherd_entry_keys keys = keys_of(self, role);
+    const struct sherd_entry_keys keys = sherd_embedded_keys(self, role);
     uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
     struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
     struct sherd_compartment_entry entry;
@@ -328,7 +328,7 @@ static enum sherd_err embedded_part_check(struct sherd_anchor *anchor, enum sher
                                           const struct sherd_ref *name, struct sherd_span stored, bool *out_live)
 {
     struct sherd_embedded *self = sherd_embedded_of(anchor);
-    const struct sherd_entry_keys keys = keys_of(self, role);
+    const struct sherd_entry_keys keys = sherd_embedded_keys(self, role);
     uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
     struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
     const struct sherd_keyring *keyring;
@@ -519,7 +519,7 @@ static enum sherd_err embedded_master_retire(struct sherd_anchor *anchor, const 
     return sherd_masters_retire(sherd_embedded_of(anchor)->masters, name, version);
 }
 
-static struct sherd_rekey_parts rekey_parts(struct sherd_embedded *self)
+struct sherd_rekey_parts sherd_embedded_rekey_parts(struct sherd_embedded *self)
 {
     const struct sherd_rekey_parts parts = {
         .home = self->home, .ring = self->ring, .entities = self->entities, .pins = &self->pins};
@@ -534,7 +534,7 @@ static struct sherd_rekey_parts rekey_parts(struct sherd_embedded *self)
 static enum sherd_err embedded_master_destroy(struct sherd_anchor *anchor, const char *name, uint64_t version)
 {
     struct sherd_embedded *self = sherd_embedded_of(anchor);
-    const struct sherd_rekey_parts parts = rekey_parts(self);
+    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(self);
     struct sherd_rekey_references references = {0};
 
     SHERD_TRY(sherd_masters_retired(self->masters, name, version, &references.master));
@@ -560,7 +560,7 @@ static enum sherd_err embedded_entity_erase(struct sherd_anchor *anchor, const s
 static enum sherd_err embedded_rekey_begin(struct sherd_anchor *anchor, const struct sherd_rekey_scope *scope,
                                            struct sherd_rekey **out_rekey)
 {
-    const struct sherd_rekey_parts parts = rekey_parts(sherd_embedded_of(anchor));
+    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(sherd_embedded_of(anchor));
 
     return sherd_rekey_begin(&parts, scope, out_rekey);
 }
@@ -578,34 +578,14 @@ static void embedded_rekey_end(struct sherd_anchor *anchor, struct sherd_rekey *
     sherd_rekey_free(rekey);
 }
 
-static enum sherd_err begin_round(void *arg, struct sherd_keyring *keyring)
-{
-    uint16_t *round = arg;
-
-    SHERD_ENSURE(keyring->round < UINT16_MAX, SHERD_ERR_LIMIT, "there were too many deep rekeyings");
-    if (keyring->round == keyring->round_ended)
-        keyring->round++;
-    *round = (uint16_t)keyring->round;
-    return SHERD_OK;
-}
-
 static enum sherd_err embedded_round_begin(struct sherd_anchor *anchor, uint16_t *out_round)
 {
-    return sherd_ring_change(sherd_embedded_of(anchor)->ring, begin_round, out_round);
-}
-
-static enum sherd_err end_round(void *arg, struct sherd_keyring *keyring)
-{
-    const uint16_t *round = arg;
-
-    SHERD_ENSURE(keyring->round == *round, SHERD_ERR_CONFLICT, "somebody else has begun another deep rekeying");
-    keyring->round_ended = *round;
-    return SHERD_OK;
+    return sherd_rekey_round_begin(sherd_embedded_of(anchor)->ring, out_round);
 }
 
 static enum sherd_err embedded_round_end(struct sherd_anchor *anchor, uint16_t round)
 {
-    return sherd_ring_change(sherd_embedded_of(anchor)->ring, end_round, &round);
+    return sherd_rekey_round_end(sherd_embedded_of(anchor)->ring, round);
 }
 
 struct epoch_change {
@@ -647,7 +627,7 @@ static enum sherd_err end_epoch(void *arg, const struct sherd_keyring *keyring)
 static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *out_epoch)
 {
     struct sherd_embedded *self = sherd_embedded_of(anchor);
-    const struct sherd_rekey_parts parts = rekey_parts(self);
+    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(self);
     struct sherd_rekey_references references = {0};
     const struct sherd_keyring *keyring;
 
@@ -740,6 +720,13 @@ static const struct sherd_anchor_ops embedded_ops = {
     .login = sherd_embedded_login,
     .epoch_begin = embedded_epoch_begin,
     .epoch_end = embedded_epoch_end,
+    .epoch_export = sherd_embedded_epoch_export,
+    .epoch_adopt = sherd_embedded_epoch_adopt,
+    .state_take = sherd_embedded_state_take,
+    .state_scan = sherd_embedded_state_scan,
+    .state_done = sherd_embedded_state_done,
+    .statement_sign = sherd_embedded_statement_sign,
+    .statement_key = sherd_embedded_statement_key,
     .keys_stat = embedded_keys_stat,
     .keys_owner = embedded_keys_owner,
     .keys_blobs = embedded_keys_blobs,
@@ -762,7 +749,7 @@ static enum sherd_err ready_keys(struct sherd_embedded *self, const struct sherd
         SHERD_TRY(sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(store->key.bytes, sizeof(store->key.bytes)),
                                      &self->seal[i]));
     }
-    self->pins.keys = keys_of(self, SHERD_KEYS);
+    self->pins.keys = sherd_embedded_keys(self, SHERD_KEYS);
     self->pins.compartment = self->compartment;
     return SHERD_OK;
 }
@@ -791,7 +778,7 @@ static enum sherd_err ready_masters(struct sherd_embedded *self, const struct sh
         const enum sherd_role role = (enum sherd_role)(i + 1);
 
         places.roles[i].compartment = role == SHERD_KEYS ? self->compartment : parts->others[i];
-        places.roles[i].keys = keys_of(self, role);
+        places.roles[i].keys = sherd_embedded_keys(self, role);
     }
     return sherd_masters_new(self->ring, &places, &self->masters);
 }
@@ -813,7 +800,7 @@ static enum sherd_err ready_entities(struct sherd_embedded *self)
 static enum sherd_err ready_rights(struct sherd_embedded *self, const struct sherd_anchor_parts *parts)
 {
     self->principals = (struct sherd_principals){.tenant = self->fixed->tenant,
-                                                 .keys = keys_of(self, SHERD_IDENTITY),
+                                                 .keys = sherd_embedded_keys(self, SHERD_IDENTITY),
                                                  .compartment = parts->others[SHERD_IDENTITY - 1],
                                                  .pin_keys = self->pins.keys,
                                                  .pins = self->compartment};

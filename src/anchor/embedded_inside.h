@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/embedded_inside.h
- * What embedded.c and embedded_rights.c share, and nobody else uses.
+ * What embedded.c, embedded_backup.c and embedded_rights.c share, and nobody else uses.
  */
 #ifndef SHERD_ANCHOR_EMBEDDED_INSIDE_H
 #define SHERD_ANCHOR_EMBEDDED_INSIDE_H
@@ -10,6 +10,7 @@
 #include "anchor/entities.h"
 #include "anchor/nonces.h"
 #include "anchor/pins.h"
+#include "anchor/rekey.h"
 #include "anchor/rights.h"
 
 /* What of the keyring stays as it is for as long as the vault is open; in secret memory. */
@@ -42,6 +43,23 @@ static inline struct sherd_embedded *sherd_embedded_of(struct sherd_anchor *anch
 {
     return (struct sherd_embedded *)anchor;
 }
+
+/** Keys of a compartment; borrowed for as long as the anchor is there. */
+struct sherd_entry_keys sherd_embedded_keys(const struct sherd_embedded *self, enum sherd_role role);
+/** What rekeying stands on. */
+struct sherd_rekey_parts sherd_embedded_rekey_parts(struct sherd_embedded *self);
+
+/* The calls of the table that backups and receipts make. */
+enum sherd_err sherd_embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file);
+enum sherd_err sherd_embedded_epoch_adopt(struct sherd_anchor *anchor, struct sherd_span file);
+enum sherd_err sherd_embedded_state_take(struct sherd_anchor *anchor, const struct sherd_uuid *backup,
+                                         struct sherd_anchor_state *state);
+enum sherd_err sherd_embedded_state_scan(struct sherd_anchor *anchor, struct sherd_anchor_state *state,
+                                         const struct sherd_ref *after, sherd_store_visit_fn *visit, void *arg);
+void sherd_embedded_state_done(struct sherd_anchor *anchor, struct sherd_anchor_state *state);
+enum sherd_err sherd_embedded_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
+                                             struct sherd_buf *out_note);
+enum sherd_err sherd_embedded_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text);
 
 /* The calls of the table that ask who may what. */
 enum sherd_err sherd_embedded_user_create(struct sherd_anchor *anchor, const struct sherd_principal *principal);

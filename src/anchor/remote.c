@@ -50,6 +50,16 @@ static enum sherd_err borrow(struct sherd_remote *remote, struct sherd_link **ou
     return SHERD_OK;
 }
 
+enum sherd_err sherd_remote_borrow(struct sherd_anchor *anchor, struct sherd_link **out_link)
+{
+    return borrow(sherd_remote_of(anchor), out_link);
+}
+
+void sherd_remote_give_back(struct sherd_anchor *anchor, struct sherd_link *link, bool broken)
+{
+    give_back(sherd_remote_of(anchor), link, broken);
+}
+
 void sherd_remote_done(struct sherd_remote_call *call)
 {
     if (call->link != NULL)
@@ -700,6 +710,13 @@ static const struct sherd_anchor_ops remote_ops = {
     .login = sherd_remote_login,
     .epoch_begin = remote_epoch_begin,
     .epoch_end = remote_epoch_end,
+    .epoch_export = sherd_remote_epoch_export,
+    .epoch_adopt = sherd_remote_epoch_adopt,
+    .state_take = sherd_remote_state_take,
+    .state_scan = sherd_remote_state_scan,
+    .state_done = sherd_remote_state_done,
+    .statement_sign = sherd_remote_statement_sign,
+    .statement_key = sherd_remote_statement_key,
     .keys_stat = remote_keys_stat,
     .keys_owner = remote_keys_owner,
     .keys_blobs = remote_keys_blobs,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/remote_inside.h
- * What remote.c and remote_rights.c share, and nobody else uses: calls over connections.
+ * What remote.c, remote_backup.c and remote_rights.c share, and nobody else uses: calls over connections.
  */
 #ifndef SHERD_ANCHOR_REMOTE_INSIDE_H
 #define SHERD_ANCHOR_REMOTE_INSIDE_H
@@ -50,6 +50,11 @@ struct sherd_remote_call {
 SHERD_MUST_USE enum sherd_err sherd_remote_new(sherd_remote_connect_fn *connect, void *arg, size_t links_max,
                                                struct sherd_remote **out_remote);
 
+/** Have a connection for several calls that belong together. @return SHERD_OK; SHERD_ERR_SEALED; SHERD_ERR_IO; ... */
+SHERD_MUST_USE enum sherd_err sherd_remote_borrow(struct sherd_anchor *anchor, struct sherd_link **out_link);
+/** @param[in] broken  it is of no more use, or the agent shall forget what it holds for it */
+void sherd_remote_give_back(struct sherd_anchor *anchor, struct sherd_link *link, bool broken);
+
 /** Begin a call, with the head of its message. */
 SHERD_MUST_USE enum sherd_err sherd_remote_begin(struct sherd_anchor *anchor, enum sherd_wire_verb verb, void *head,
                                                  struct sherd_remote_call *call);
@@ -67,6 +72,18 @@ SHERD_MUST_USE enum sherd_err sherd_remote_plain(struct sherd_anchor *anchor, en
 
 /** A text into room of a message's. @return SHERD_OK; SHERD_ERR_INVALID: it is too long */
 SHERD_MUST_USE enum sherd_err sherd_remote_text(const char *text, char *out, size_t size);
+
+/* The calls of the table that backups and receipts make. */
+enum sherd_err sherd_remote_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file);
+enum sherd_err sherd_remote_epoch_adopt(struct sherd_anchor *anchor, struct sherd_span file);
+enum sherd_err sherd_remote_state_take(struct sherd_anchor *anchor, const struct sherd_uuid *backup,
+                                       struct sherd_anchor_state *state);
+enum sherd_err sherd_remote_state_scan(struct sherd_anchor *anchor, struct sherd_anchor_state *state,
+                                       const struct sherd_ref *after, sherd_store_visit_fn *visit, void *arg);
+void sherd_remote_state_done(struct sherd_anchor *anchor, struct sherd_anchor_state *state);
+enum sherd_err sherd_remote_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
+                                           struct sherd_buf *out_note);
+enum sherd_err sherd_remote_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text);
 
 /* The calls of the table about users, named keys and grants. */
 enum sherd_err sherd_remote_user_create(struct sherd_anchor *anchor, const struct sherd_principal *principal);

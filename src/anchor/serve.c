@@ -24,6 +24,18 @@ enum sherd_err sherd_serve_answer(struct sherd_serve *serve, void *head)
     return sherd_wire_written(serve->reply);
 }
 
+enum sherd_err sherd_serve_answer_over(struct sherd_serve *serve, size_t head_bytes, void *head)
+{
+    uint8_t block[64];
+    struct sherd_buf bytes = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_wire wire = sherd_wire_writer(&bytes);
+
+    sherd_wire_code(&wire, serve->shapes->reply.head, head);
+    SHERD_TRY(sherd_wire_written(&wire));
+    memcpy(sherd_link_message(serve->link), block, head_bytes);
+    return SHERD_OK;
+}
+
 void sherd_serve_add(struct sherd_serve *serve, void *item)
 {
     sherd_wire_code(serve->reply, serve->shapes->reply.item, item);
@@ -248,19 +260,6 @@ static enum sherd_err scan_one(void *arg, const struct sherd_anchor_entry *entry
     return sherd_wire_written(scan->serve->reply);
 }
 
-/* The answer's head comes first, and is known last. */
-static enum sherd_err write_over(struct sherd_serve *serve, size_t head_bytes, void *head)
-{
-    uint8_t block[64];
-    struct sherd_buf bytes = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_wire wire = sherd_wire_writer(&bytes);
-
-    sherd_wire_code(&wire, serve->shapes->reply.head, head);
-    SHERD_TRY(sherd_wire_written(&wire));
-    memcpy(sherd_link_message(serve->link), block, head_bytes);
-    return SHERD_OK;
-}
-
 static enum sherd_err serve_scan(struct sherd_serve *serve)
 {
     struct sherd_wire_scanned scanned = {.end = false}; /* written over when it is known */
@@ -282,7 +281,7 @@ static enum sherd_err serve_scan(struct sherd_serve *serve)
         scanned = (struct sherd_wire_scanned){.end = count < call.count_max, .count = (uint32_t)count, .last = last};
     }
     SHERD_TRY(err);
-    return write_over(serve, head_bytes, &scanned);
+    return sherd_serve_answer_over(serve, head_bytes, &scanned);
 }
 
 static enum sherd_err serve_idempotency_get(struct sherd_serve *serve)
@@ -521,6 +520,14 @@ static handler *const handlers[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_PIN_REPLACE] = serve_pin_replace,
     [SHERD_WIRE_ROUND_BEGIN] = serve_round_begin,
     [SHERD_WIRE_ROUND_END] = serve_round_end,
+    [SHERD_WIRE_EPOCH_EXPORT] = sherd_serve_epoch_export,
+    [SHERD_WIRE_STATE_TAKE] = sherd_serve_state_take,
+    [SHERD_WIRE_STATE_SCAN] = sherd_serve_state_scan,
+    [SHERD_WIRE_STATE_END] = sherd_serve_state_end,
+    [SHERD_WIRE_STATEMENT_RECORDS] = sherd_serve_statement_records,
+    [SHERD_WIRE_STATEMENT_SIGN] = sherd_serve_statement_sign,
+    [SHERD_WIRE_STATEMENT_KEY] = sherd_serve_statement_key,
+    [SHERD_WIRE_MORE] = sherd_serve_more,
     [SHERD_WIRE_USER_CREATE] = sherd_serve_user_create,
     [SHERD_WIRE_USER_EACH] = sherd_serve_user_each,
     [SHERD_WIRE_USER_DISABLE] = sherd_serve_user_disable,
@@ -595,12 +602,15 @@ static enum sherd_err serve_one(struct sherd_serve *serve)
     return sherd_link_send(serve->link, head);
 }
 
-/* A rekeying ends with its connection. Where the anchor has ended before, it ended that, too. */
-static void end_rekey(struct sherd_serve *serve)
+/* A rekeying and a backup's state end with their connection. Where the anchor has ended before, it ended them, too. */
+static void end_held(struct sherd_serve *serve)
 {
-    if (serve->rekey == NULL || enter(serve) != SHERD_OK)
+    sherd_buf_done(&serve->records);
+    sherd_buf_done(&serve->rest);
+    if ((serve->rekey == NULL && !serve->state_taken) || enter(serve) != SHERD_OK)
         return;
     serve->anchor->ops->rekey_end(serve->anchor, serve->rekey);
+    sherd_serve_end_state(serve);
     leave(serve);
 }
 
@@ -620,7 +630,7 @@ void sherd_serve(struct sherd_link *link, uid_t uid, const struct sherd_serve_ho
         return;
     while (serve_one(&serve) == SHERD_OK)
         ;
-    end_rekey(&serve);
+    end_held(&serve);
     end_session(&serve);
     sherd_secret_free(serve.secret);
 }

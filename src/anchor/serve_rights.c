@@ -112,8 +112,8 @@ enum sherd_err sherd_serve_challenge(struct sherd_serve *serve)
 }
 
 /*
- * From here on the connection is that user's: there is no way back to being the owner. A rekeying under way would go on
- * with the rights of who began it, so there must be none.
+ * From here on the connection is that user's: there is no way back to being the owner. A rekeying or backup under way
+ * would go on with the rights of who began it, so there must be none; and what waits for the owner is forgotten.
  */
 enum sherd_err sherd_serve_login(struct sherd_serve *serve)
 {
@@ -121,10 +121,13 @@ enum sherd_err sherd_serve_login(struct sherd_serve *serve)
     struct sherd_wire_login call;
 
     SHERD_TRY(sherd_serve_take(serve, &call));
-    SHERD_ENSURE(serve->rekey == NULL, SHERD_ERR_BUSY, "this connection rekeys");
+    SHERD_ENSURE(serve->rekey == NULL && !serve->state_taken, SHERD_ERR_BUSY,
+                 "this connection rekeys, or makes a backup");
     SHERD_TRY(serve->anchor->ops->login(serve->anchor, call.user, call.nonce, call.signature, &session));
     if (serve->session != NULL)
         serve->session->ops->free(serve->session);
     serve->session = session;
+    sherd_buf_done(&serve->records);
+    sherd_serve_forget_rest(serve);
     return SHERD_OK;
 }

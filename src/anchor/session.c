@@ -474,6 +474,63 @@ static enum sherd_err owner_round_end(struct sherd_anchor *anchor, uint16_t roun
     return owner_only();
 }
 
+static enum sherd_err owner_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file)
+{
+    (void)anchor;
+    (void)out_file;
+    return owner_only();
+}
+
+static enum sherd_err owner_epoch_adopt(struct sherd_anchor *anchor, struct sherd_span file)
+{
+    (void)anchor;
+    (void)file;
+    return owner_only();
+}
+
+static enum sherd_err owner_state_take(struct sherd_anchor *anchor, const struct sherd_uuid *backup,
+                                       struct sherd_anchor_state *state)
+{
+    (void)anchor;
+    (void)backup;
+    (void)state;
+    return owner_only();
+}
+
+static enum sherd_err owner_state_scan(struct sherd_anchor *anchor, struct sherd_anchor_state *state,
+                                       const struct sherd_ref *after, sherd_store_visit_fn *visit, void *arg)
+{
+    (void)anchor;
+    (void)state;
+    (void)after;
+    (void)visit;
+    (void)arg;
+    return owner_only();
+}
+
+/* None was taken. */
+static void owner_state_done(struct sherd_anchor *anchor, struct sherd_anchor_state *state)
+{
+    (void)anchor;
+    (void)state;
+}
+
+static enum sherd_err owner_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
+                                           struct sherd_buf *out_note)
+{
+    (void)anchor;
+    (void)statement;
+    (void)out_note;
+    return owner_only();
+}
+
+static enum sherd_err owner_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text)
+{
+    (void)anchor;
+    (void)out_text;
+    return owner_only();
+}
+
 static enum sherd_err owner_keys_blobs(struct sherd_anchor *anchor, struct sherd_refs *blobs)
 {
     (void)anchor;
@@ -523,6 +580,13 @@ static const struct sherd_anchor_ops session_ops = {
     .keys_stat = session_keys_stat,
     .keys_owner = session_keys_owner,
     .keys_blobs = owner_keys_blobs,
+    .epoch_export = owner_epoch_export,
+    .epoch_adopt = owner_epoch_adopt,
+    .state_take = owner_state_take,
+    .state_scan = owner_state_scan,
+    .state_done = owner_state_done,
+    .statement_sign = owner_statement_sign,
+    .statement_key = owner_statement_key,
     .key_renew = owner_key_renew,
     .pin_replace = owner_pin_replace,
     .round_begin = owner_round_begin,

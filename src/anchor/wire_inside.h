@@ -99,6 +99,19 @@ static inline void code_span(struct sherd_wire *wire, struct sherd_span *span, s
         *span = sherd_span_of(NULL, 0);
 }
 
+/* Length in 4 bytes, then the bytes. */
+static inline void code_block(struct sherd_wire *wire, struct sherd_span *span)
+{
+    const size_t len = (size_t)code_uint(wire, 4, span->len, SHERD_WIRE_BLOCK_BYTES_MAX);
+
+    if (wire->failed)
+        return;
+    if (wire->out != NULL)
+        code_fixed(wire, (void *)span->data, len); /* which only reads from it */
+    else if (!sherd_span_take(&wire->in, len, span))
+        fail(wire);
+}
+
 /* A text that has room for size bytes with its final zero byte. */
 static inline void code_text(struct sherd_wire *wire, char *text, size_t size)
 {

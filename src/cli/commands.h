@@ -36,6 +36,10 @@ extern const struct cli_command cmd_status;
 extern const struct cli_command cmd_encrypt_existing;
 extern const struct cli_command cmd_user;
 extern const struct cli_command cmd_secret;
+extern const struct cli_command cmd_backup;
+extern const struct cli_command cmd_restore;
+extern const struct cli_command cmd_recover;
+extern const struct cli_command cmd_receipt;
 extern const struct cli_command cmd_help;
 extern const struct cli_command cmd_version;
 

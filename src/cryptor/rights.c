@@ -49,7 +49,10 @@ enum sherd_err sherd_user_create(struct sherd_vault *vault, const struct sherd_u
     SHERD_TRY(sherd_vault_check_writable(vault));
     SHERD_TRY(take_user(user, &principal));
     SHERD_TRY(sherd_secret_collection(vault, &secrets));
-    return vault->anchor->ops->user_create(vault->anchor, &principal);
+    SHERD_TRY(sherd_window_enter(vault->window, false)); /* a backup has all that it writes, or nothing */
+    const enum sherd_err err = vault->anchor->ops->user_create(vault->anchor, &principal);
+    sherd_window_leave(vault->window, false);
+    return err;
 }
 
 enum sherd_err sherd_user_each(struct sherd_vault *vault, sherd_user_visit_fn *visit, void *arg)
@@ -64,7 +67,10 @@ enum sherd_err sherd_user_disable(struct sherd_vault *vault, const char *name)
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(name != NULL, SHERD_ERR_INVALID, "a user has a name");
     SHERD_TRY(sherd_vault_check_writable(vault));
-    return vault->anchor->ops->user_disable(vault->anchor, name);
+    SHERD_TRY(sherd_window_enter(vault->window, false)); /* a backup has all that it writes, or nothing */
+    const enum sherd_err err = vault->anchor->ops->user_disable(vault->anchor, name);
+    sherd_window_leave(vault->window, false);
+    return err;
 }
 
 enum sherd_err sherd_key_create(struct sherd_vault *vault, const char *name, const char *owner)
@@ -72,7 +78,10 @@ enum sherd_err sherd_key_create(struct sherd_vault *vault, const char *name, con
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(name != NULL, SHERD_ERR_INVALID, "a key needs a name");
     SHERD_TRY(sherd_vault_check_writable(vault));
-    return vault->anchor->ops->named_create(vault->anchor, name, owner);
+    SHERD_TRY(sherd_window_enter(vault->window, false)); /* a backup has all that it writes, or nothing */
+    const enum sherd_err err = vault->anchor->ops->named_create(vault->anchor, name, owner);
+    sherd_window_leave(vault->window, false);
+    return err;
 }
 
 enum sherd_err sherd_key_each(struct sherd_vault *vault, sherd_key_visit_fn *visit, void *arg)
@@ -87,7 +96,10 @@ enum sherd_err sherd_key_grant(struct sherd_vault *vault, const char *key, const
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(key != NULL && user != NULL, SHERD_ERR_INVALID, "a grant is of a key, to a user");
     SHERD_TRY(sherd_vault_check_writable(vault));
-    return vault->anchor->ops->named_grant(vault->anchor, key, user, rights);
+    SHERD_TRY(sherd_window_enter(vault->window, false)); /* a backup has all that it writes, or nothing */
+    const enum sherd_err err = vault->anchor->ops->named_grant(vault->anchor, key, user, rights);
+    sherd_window_leave(vault->window, false);
+    return err;
 }
 
 enum sherd_err sherd_grant_each(struct sherd_vault *vault, const char *key, sherd_grant_visit_fn *visit, void *arg)

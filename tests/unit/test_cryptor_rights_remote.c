@@ -147,6 +147,34 @@ static void test_cryptor_rights_remote_login__does_not_take_over_a_rekeying(void
     sherd_link_free(link);
 }
 
+/* Neither the state of a backup under way nor what waits to be asked for goes over to who logs in. */
+static void test_cryptor_rights_remote_login__does_not_take_over_what_waits(void **state)
+{
+    struct vault_test *test = *state;
+    const struct user bob = user_new(test, "bob");
+    struct sherd_wire_uuid id = {.id = vault_put(test, NULL, "of the owner")};
+    struct sherd_wire_after after = {.from_first = true};
+    struct sherd_wire_statement statement = {.kind = SHERD_RECEIPT_RECORDS};
+    struct sherd_link *link = connect_to(test);
+    struct sherd_wire reply;
+    bool broken = true;
+
+    assert_ok(call(link, SHERD_WIRE_STATE_TAKE, &id));
+    assert_err(SHERD_ERR_BUSY, log_in_on(test, link, &bob));
+    assert_ok(call(link, SHERD_WIRE_STATE_END, NULL));
+    assert_ok(sherd_record_delete(test->vault, id.id));
+    sherd_wire_code(sherd_link_write(link, true), sherd_wire_call_of(SHERD_WIRE_STATEMENT_RECORDS)->call.item, &id);
+    assert_ok(sherd_link_call(link, SHERD_WIRE_STATEMENT_RECORDS, &reply, &broken));
+    assert_ok(call(link, SHERD_WIRE_STATEMENT_SIGN, &statement));
+    assert_ok(log_in_on(test, link, &bob));
+    assert_err(SHERD_ERR_NOT_FOUND, call(link, SHERD_WIRE_MORE, NULL));
+    assert_err(SHERD_ERR_DENIED, call(link, SHERD_WIRE_STATE_TAKE, &id));
+    assert_err(SHERD_ERR_INVALID, call(link, SHERD_WIRE_STATE_SCAN, &after));
+    assert_err(SHERD_ERR_DENIED, call(link, SHERD_WIRE_STATEMENT_SIGN, &statement));
+    assert_err(SHERD_ERR_DENIED, call(link, SHERD_WIRE_EPOCH_EXPORT, NULL));
+    sherd_link_free(link);
+}
+
 /* --- sessions ----------------------------------------------------------------------------------------------------- */
 
 static void test_cryptor_rights_remote_session__ends_with_its_connection(void **state)
@@ -249,6 +277,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cryptor_rights_remote_login__is_of_its_connection_alone, setup_served,
                                         vault_teardown),
         cmocka_unit_test_setup_teardown(test_cryptor_rights_remote_login__does_not_take_over_a_rekeying, setup_served,
+                                        vault_teardown),
+        cmocka_unit_test_setup_teardown(test_cryptor_rights_remote_login__does_not_take_over_what_waits, setup_served,
                                         vault_teardown),
         cmocka_unit_test_setup_teardown(test_cryptor_rights_remote_session__ends_with_its_connection, setup_served,
                                         vault_teardown),
