@@ -19,6 +19,9 @@ const struct cli_option cli_global_options[] = {
     {"key-store-password-file", 0, "FILE", "read the key store's password from a file"},
     {"key-store-password-fd", 0, "N", "or from an open descriptor"},
     {"holder-identity", 0, "FILE", "open files of shares with a private key of age"},
+    {"user", 0, "NAME", "act as this user, who sees what was granted to it; else as the vault's owner"},
+    {"user-key", 0, "FILE", "show that it is that user by a key of `sherd keygen --pair`"},
+    {"user-passphrase-file", 0, "FILE", "or by its passphrase, read from a file"},
     {"share-file", 0, "FILE", "unseal with shares, one file or more; - is standard input"},
     {"json", 0, NULL, "print results, and errors, as JSON"},
     {"quiet", 'q', NULL, "no progress, notes or warnings"},
@@ -27,7 +30,7 @@ const struct cli_option cli_global_options[] = {
 };
 
 /* Where it stands above: the texts before it are kept as they are, the flags behind it have no value. */
-#define SHARE_FILE 8
+#define SHARE_FILE 11
 
 #define OPTIONS_MAX 32
 
@@ -106,9 +109,17 @@ static enum sherd_err take_share_file(struct cli *cli, const char *value)
 
 static bool take_global(struct cli *cli, const struct cli_option *option, const char *value)
 {
-    const char **const texts[] = {
-        &cli->vault,     &cli->passphrase_file,         &cli->passphrase_fd,         &cli->key_file,
-        &cli->key_store, &cli->key_store_password_file, &cli->key_store_password_fd, &cli->share_identity};
+    const char **const texts[] = {&cli->vault,
+                                  &cli->passphrase_file,
+                                  &cli->passphrase_fd,
+                                  &cli->key_file,
+                                  &cli->key_store,
+                                  &cli->key_store_password_file,
+                                  &cli->key_store_password_fd,
+                                  &cli->share_identity,
+                                  &cli->user,
+                                  &cli->user_key,
+                                  &cli->user_passphrase_file};
     bool *const flags[] = {&cli->json, &cli->quiet, &cli->help};
 
     for (size_t i = 0; i < SHERD_COUNT_OF(texts); i++)
