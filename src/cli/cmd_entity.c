@@ -103,9 +103,9 @@ static enum sherd_err run(struct cli *cli)
     const bool rekeys = is_verb(cli, "rekey", 2);
     const bool erases = is_verb(cli, "erase", 2);
 
-    SHERD_ENSURE(
-        is_verb(cli, "list", 1) || is_verb(cli, "show", 2) || exports || rekeys || erases, SHERD_ERR_INVALID,
-        "write `entity list`, `entity show ID`, `entity export ID DIR`, `entity rekey ID` or `entity erase ID`");
+    SHERD_ENSURE(is_verb(cli, "list", 1) || is_verb(cli, "show", 2) || exports || rekeys || erases, SHERD_ERR_INVALID,
+                 "write `entity list`, `entity show ID`, `entity export ID DIR`, `entity rekey ID` or `entity erase "
+                 "ID`");
     SHERD_ENSURE((exports || cli_value(cli, OPT_IDENTITY) == NULL) && (rekeys || cli_value(cli, OPT_FRESH) == NULL),
                  SHERD_ERR_INVALID, "--identity goes with `entity export`, and --fresh-keys with `entity rekey`");
     if (rekeys)
@@ -122,8 +122,8 @@ const struct cli_command cmd_entity = {
     .summary = "list whose data there is; give out, rekey or erase all of it for one of them",
     .notes =
         "An entity is whose data a record is: `put --entity ID`. Each has a key of its own; erasing it destroys that\n"
-        "key, and with it all of its records at once. `export` writes each version of each record to a file of its own,\n"
-        "and what they are to DIR/manifest.json; DIR must not exist, or be empty.",
+        "key, and with it all of its records at once. `export` writes each version of each record to a file of its\n"
+        "own, and what they are to DIR/manifest.json; DIR must not exist, or be empty.",
     .options = options,
     .operand_min = 1,
     .operand_max = 3,
