@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sherd entity: whose data there is, giving it out, and its erasure. */
+#include "cli/bundle.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { OPT_COLLECTION, OPT_IDENTITY, OPT_FRESH };
+enum { OPT_COLLECTION, OPT_RECEIPT, OPT_IDENTITY, OPT_FRESH };
 
 static const struct cli_option options[] = {
     [OPT_COLLECTION] = {"collection", 0, "NAME", "only entities of this collection (list: all; else: default)"},
+    [OPT_RECEIPT] = {"receipt", 0, "FILE", "erase: write a signed statement that the entity is gone"},
     [OPT_IDENTITY] = {"identity", 'i', "FILE", "export: private keys, to open what is sealed to a recipient"},
     [OPT_FRESH] = {"fresh-keys", 0, NULL, "rekey: give it a fresh key, and do not just wrap the one it has anew"},
     {0},
@@ -64,7 +66,12 @@ static enum sherd_err show(struct cli *cli, struct sherd_vault *vault)
 
 static enum sherd_err erase(struct cli *cli, struct sherd_vault *vault)
 {
+    const struct sherd_receipt_request request = {
+        .kind = SHERD_RECEIPT_ENTITY, .collection = cli_value(cli, OPT_COLLECTION), .entity = cli->operands[1]};
+
+    SHERD_TRY(cli_receipt_check(cli_value(cli, OPT_RECEIPT)));
     SHERD_TRY(sherd_entity_erase(vault, cli_value(cli, OPT_COLLECTION), cli->operands[1]));
+    SHERD_TRY(cli_receipt_write(vault, &request, cli_value(cli, OPT_RECEIPT)));
     if (cli->json)
         return cli_json_print("", json_pack("{s:b}", "erased", 1), "\n");
     if (!cli->quiet)
@@ -79,16 +86,17 @@ static enum sherd_err rekey(struct cli *cli)
                                                       .entity = cli->operands[1],
                                                       .fresh_keys = cli_value(cli, OPT_FRESH) != NULL};
 
-    return cli_rekey(cli, &rekey_options);
+    return cli_rekey(cli, &rekey_options, NULL);
 }
 
-static enum sherd_err export(struct cli *cli) {
-    const struct cli_entity_export export = {.collection = cli_value(cli, OPT_COLLECTION),
-                                             .entity = cli->operands[1],
-                                             .dir = cli->operands[2],
-                                             .identity = cli_value(cli, OPT_IDENTITY)};
+static enum sherd_err give_out(struct cli *cli)
+{
+    const struct cli_entity_export wish = {.collection = cli_value(cli, OPT_COLLECTION),
+                                           .entity = cli->operands[1],
+                                           .dir = cli->operands[2],
+                                           .identity = cli_value(cli, OPT_IDENTITY)};
 
-    return cli_entity_export(cli, &export);
+    return cli_entity_export(cli, &wish);
 }
 
 static bool is_verb(const struct cli *cli, const char *verb, int operand_count)
@@ -106,12 +114,15 @@ static enum sherd_err run(struct cli *cli)
     SHERD_ENSURE(is_verb(cli, "list", 1) || is_verb(cli, "show", 2) || exports || rekeys || erases, SHERD_ERR_INVALID,
                  "write `entity list`, `entity show ID`, `entity export ID DIR`, `entity rekey ID` or `entity erase "
                  "ID`");
-    SHERD_ENSURE((exports || cli_value(cli, OPT_IDENTITY) == NULL) && (rekeys || cli_value(cli, OPT_FRESH) == NULL),
-                 SHERD_ERR_INVALID, "--identity goes with `entity export`, and --fresh-keys with `entity rekey`");
+    SHERD_ENSURE(
+        (exports || cli_value(cli, OPT_IDENTITY) == NULL) && (rekeys || cli_value(cli, OPT_FRESH) == NULL) &&
+            (erases || cli_value(cli, OPT_RECEIPT) == NULL),
+        SHERD_ERR_INVALID,
+        "--identity goes with `entity export`, --fresh-keys with `entity rekey`, --receipt with `entity erase`");
     if (rekeys)
         return rekey(cli);
     if (exports)
-        return export(cli);
+        return give_out(cli);
     SHERD_TRY(cli_vault_open(cli, !erases, &vault));
     return erases ? erase(cli, vault) : show(cli, vault);
 }

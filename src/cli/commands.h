@@ -33,13 +33,17 @@ extern const struct cli_command cmd_epoch;
 extern const struct cli_command cmd_unseal;
 extern const struct cli_command cmd_seal;
 extern const struct cli_command cmd_status;
+extern const struct cli_command cmd_backup;
+extern const struct cli_command cmd_restore;
+extern const struct cli_command cmd_recover;
+extern const struct cli_command cmd_receipt;
 extern const struct cli_command cmd_help;
 extern const struct cli_command cmd_version;
 
 /* ---- What one command has of another ----------------------------------------------------------------------------- */
 
-/** Rekey, with progress, and tell what was done: cmd_rekey.c. */
-SHERD_MUST_USE enum sherd_err cli_rekey(struct cli *cli, const struct sherd_rekey_options *rekey);
+/** Rekey, with progress, and tell what was done: cmd_rekey.c. @param[in] receipt  file for one; NULL for none */
+SHERD_MUST_USE enum sherd_err cli_rekey(struct cli *cli, const struct sherd_rekey_options *rekey, const char *receipt);
 
 /** What `entity export` is to write, and where. */
 struct cli_entity_export {

@@ -103,7 +103,6 @@ static enum sherd_err lease(struct sherd_vault *vault)
 {
     vault->assets.anchor = vault->anchor;
     vault->anchor->ops->ids(vault->anchor, &vault->deployment, &vault->tenant);
-    vault->fips = vault->anchor->ops->fips(vault->anchor);
     SHERD_TRY(vault->anchor->ops->lease(vault->anchor, SHERD_ASSETS, &vault->assets.keys));
     return vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys);
 }
@@ -114,6 +113,7 @@ static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unsea
 
     SHERD_TRY(sherd_home_open(vault->path, vault->read_only, unseal_by, &home));
     (void)snprintf(vault->seal, sizeof(vault->seal), "%s", sherd_home_seal_text(home));
+    vault->fips = sherd_home_fips(home); /* says the seal, and when the keyring is read it must agree */
     SHERD_TRY(open_stores(vault));
     SHERD_TRY(open_anchor(vault, sherd_home_take(&home)));
     SHERD_TRY(lease(vault));
@@ -158,6 +158,7 @@ static enum sherd_err join_agent(struct sherd_vault *vault, const char *path)
     SHERD_TRY(sherd_anchor_remote(connect_agent, vault->agent, &hello, &vault->anchor));
     SHERD_TRY(open_stores(vault));
     memcpy(vault->seal, hello.seal, sizeof(vault->seal));
+    vault->fips = hello.fips;
     SHERD_TRY(lease(vault));
     return check_owners(vault);
 }
