@@ -196,7 +196,7 @@ def test_cli_fips_backup__comes_back_in_the_same_mode(box):
     make(box)
     record = box.put(MARKER, "--entity", "pat")
     box.sherd("backup", "bundle")
-    box.run("--key-file", box.key, "restore", "bundle", "again")
+    box.sherd("restore", "bundle", "again")
     info = json.loads(box.run("--vault", "again", "--key-file", box.key, "info", "--json").stdout)
     assert info["fips"] is True
     assert box.run("--vault", "again", "--key-file", box.key, "get", record).stdout == MARKER
