@@ -214,7 +214,7 @@ enum sherd_err sherd_entities_epochs(struct sherd_entities *entities, const stru
 
 static enum sherd_hash_alg id_hash(const struct sherd_entities *entities)
 {
-    return entities->parts.fips ? SHERD_SHA512_256 : SHERD_SHA512;
+    return sherd_home_fips(entities->parts.home) ? SHERD_SHA512_256 : SHERD_SHA512;
 }
 
 static enum sherd_err hmac_of_master(struct sherd_entities *entities, const struct sherd_ref *kid,

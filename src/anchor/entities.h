@@ -30,7 +30,6 @@ struct sherd_entities_parts {
     struct sherd_ring *ring;
     struct sherd_masters *masters;
     struct sherd_entity_keys at; /**< copied */
-    bool fips;                   /**< ids are hashed by HMAC-SHA-512/256, else by HMAC-SHA-512 */
 };
 
 SHERD_MUST_USE enum sherd_err sherd_entities_new(const struct sherd_entities_parts *parts,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How an HPKE sender and recipient agree on a secret: DHKEM(X25519, HKDF-SHA256) and DHKEM(P-256, HKDF-SHA256), RFC 9180
- * section 4.1, here; X-Wing, whose shared secret is used as it is, in xwing.c.
+ * How an HPKE sender and recipient agree on a secret: DHKEM(X25519, HKDF-SHA256) and DHKEM(P-256, HKDF-SHA256), RFC
+ * 9180 section 4.1, here; X-Wing, whose shared secret is used as it is, in xwing.c.
  */
 #include "crypto/kem.h"
 

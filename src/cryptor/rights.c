@@ -47,7 +47,7 @@ enum sherd_err sherd_user_create(struct sherd_vault *vault, const struct sherd_u
     SHERD_ENSURE(user != NULL, SHERD_ERR_INVALID, "a user needs a name");
     SHERD_TRY(sherd_vault_check_maintains(vault));
     SHERD_TRY(sherd_vault_check_writable(vault));
-    SHERD_TRY(take_user(user, &principal));
+    SHERD_TRY(take_user(vault->fips, user, &principal));
     SHERD_TRY(sherd_secret_collection(vault, &secrets));
     SHERD_TRY(sherd_window_enter(vault->window, false)); /* a backup has all that it writes, or nothing */
     const enum sherd_err err = vault->anchor->ops->user_create(vault->anchor, &principal);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HPKE: the CFRG's vectors for these suites, X-Wing's three vectors, OpenSSL's own HPKE where it has one (3.2 and later),
- * and what must be refused.
+ * HPKE: the CFRG's vectors for these suites, X-Wing's three vectors, OpenSSL's own HPKE where it has one (3.2 and
+ * later), and what must be refused.
  */
 #include <setjmp.h>
 #include <stdarg.h>
