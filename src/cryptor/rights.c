@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Users, named keys and grants, for callers: <sherd/rights.h>. The anchor decides and does. */
+#include "crypto/approved.h"
 #include "base/random.h"
 #include "base/secret.h"
 #include "cryptor/secret.h"
