@@ -603,14 +603,14 @@ static enum sherd_err load(struct sherd_entities *entities, const struct sherd_e
  * the slot between loading and locking, so it is tried again. What was just loaded is as good as a look at that moment,
  * however often the notice is raised.
  */
-static enum sherd_err acquire(struct sherd_entities *entities, const struct sherd_pin *pin,
-                              const struct sherd_hmac_key **out_wrapping)
+static enum sherd_err acquire(struct sherd_entities *entities, const struct sherd_entities_stamp *asked,
+                              const struct sherd_pin *pin, const struct sherd_hmac_key **out_wrapping)
 {
     const struct key_slot *slot = &entities->keys[key_slot_of(&pin->entity, pin->entity_key_version, pin->epoch)];
-    struct sherd_entities_stamp now;
+    struct sherd_entities_stamp now = *asked;
 
     for (unsigned tries = 0; tries < SHERD_ENTITIES_TRIES_MAX; tries++) {
-        if (tries % 2 == 0)
+        if (tries > 0 && tries % 2 == 0)
             now = sherd_entities_now(entities);
         (void)pthread_rwlock_rdlock(&entities->lock);
         if (holds(&slot->stamp, &now) && sherd_same_ref(&slot->entity, &pin->entity) &&
@@ -663,18 +663,17 @@ static enum sherd_err newest_epoch(struct sherd_entities *entities, const struct
     return SHERD_OK;
 }
 
-enum sherd_err sherd_entities_wrap(struct sherd_entities *entities, const struct sherd_record_key *key,
-                                   struct sherd_pin *pin)
+static enum sherd_err wrap(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                           const struct sherd_record_key *key, struct sherd_pin *pin)
 {
-    const struct sherd_entities_stamp now = sherd_entities_now(entities);
     struct sherd_buf wrapped = sherd_buf_borrow(pin->key.bytes, sizeof(pin->key.bytes));
     struct sherd_context context;
     const struct sherd_hmac_key *wrapping;
 
-    SHERD_TRY(newest(entities, &now, &pin->entity, &pin->entity_key_version));
-    SHERD_TRY(newest_epoch(entities, &now, &pin->epoch));
+    SHERD_TRY(newest(entities, now, &pin->entity, &pin->entity_key_version));
+    SHERD_TRY(newest_epoch(entities, now, &pin->epoch));
     pin->secrets_key_version = entities->parts.at.secrets->version;
-    SHERD_TRY(acquire(entities, pin, &wrapping));
+    SHERD_TRY(acquire(entities, now, pin, &wrapping));
     sherd_entity_key_pin_context(&entities->parts.at, pin, &context);
     const enum sherd_err err = sherd_aead_seal_with(wrapping, sherd_context_span(&context),
                                                     sherd_span_of(key->bytes, sizeof(key->bytes)), &wrapped);
@@ -682,8 +681,16 @@ enum sherd_err sherd_entities_wrap(struct sherd_entities *entities, const struct
     return err;
 }
 
-enum sherd_err sherd_entities_unwrap(struct sherd_entities *entities, const struct sherd_pin *pin,
-                                     struct sherd_record_key *out_key)
+enum sherd_err sherd_entities_wrap(struct sherd_entities *entities, const struct sherd_record_key *key,
+                                   struct sherd_pin *pin)
+{
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+
+    return wrap(entities, &now, key, pin);
+}
+
+static enum sherd_err unwrap(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                             const struct sherd_pin *pin, struct sherd_record_key *out_key)
 {
     struct sherd_buf key = sherd_buf_borrow(out_key->bytes, sizeof(out_key->bytes));
     struct sherd_context context;
@@ -691,12 +698,20 @@ enum sherd_err sherd_entities_unwrap(struct sherd_entities *entities, const stru
 
     SHERD_ENSURE(pin->secrets_key_version == entities->parts.at.secrets->version, SHERD_ERR_TAMPERED,
                  "a record's key does not verify");
-    SHERD_TRY(acquire(entities, pin, &wrapping));
+    SHERD_TRY(acquire(entities, now, pin, &wrapping));
     sherd_entity_key_pin_context(&entities->parts.at, pin, &context);
     const enum sherd_err err = sherd_aead_open_with(wrapping, sherd_context_span(&context),
                                                     sherd_span_of(pin->key.bytes, sizeof(pin->key.bytes)), &key);
     (void)pthread_rwlock_unlock(&entities->lock);
     return err;
+}
+
+enum sherd_err sherd_entities_unwrap(struct sherd_entities *entities, const struct sherd_pin *pin,
+                                     struct sherd_record_key *out_key)
+{
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+
+    return unwrap(entities, &now, pin, out_key);
 }
 
 enum sherd_err sherd_entities_live(struct sherd_entities *entities, const struct sherd_ref *entity)
@@ -707,17 +722,39 @@ enum sherd_err sherd_entities_live(struct sherd_entities *entities, const struct
     return newest(entities, &now, entity, &version);
 }
 
+static enum sherd_err is_up_to_date(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                                    const struct sherd_pin *pin, bool *out_up_to_date)
+{
+    uint64_t version;
+    uint64_t epoch;
+
+    SHERD_TRY(newest(entities, now, &pin->entity, &version));
+    SHERD_TRY(newest_epoch(entities, now, &epoch));
+    *out_up_to_date = pin->entity_key_version == version && pin->epoch == epoch &&
+                      pin->secrets_key_version == entities->parts.at.secrets->version;
+    return SHERD_OK;
+}
+
 enum sherd_err sherd_entities_up_to_date(struct sherd_entities *entities, const struct sherd_pin *pin,
                                          bool *out_up_to_date)
 {
     const struct sherd_entities_stamp now = sherd_entities_now(entities);
-    uint64_t version;
-    uint64_t epoch;
 
-    SHERD_TRY(newest(entities, &now, &pin->entity, &version));
-    SHERD_TRY(newest_epoch(entities, &now, &epoch));
-    *out_up_to_date = pin->entity_key_version == version && pin->epoch == epoch &&
-                      pin->secrets_key_version == entities->parts.at.secrets->version;
+    return is_up_to_date(entities, &now, pin, out_up_to_date);
+}
+
+enum sherd_err sherd_entities_rewrap(struct sherd_entities *entities, struct sherd_record_key *room,
+                                     struct sherd_pin *pin, bool *out_changed)
+{
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+    bool up_to_date = true;
+
+    SHERD_TRY(is_up_to_date(entities, &now, pin, &up_to_date));
+    if (!up_to_date) {
+        SHERD_TRY(unwrap(entities, &now, pin, room));
+        SHERD_TRY(wrap(entities, &now, room, pin));
+    }
+    *out_changed = !up_to_date;
     return SHERD_OK;
 }
 
