@@ -2,6 +2,7 @@
 /* Users, named keys, grants and logins of the anchor in the same process. */
 #include "anchor/embedded_inside.h"
 #include "anchor/session.h"
+#include "crypto/approved.h"
 #include <string.h>
 
 const struct sherd_caller sherd_embedded_owner = {.owner = true, .name = SHERD_USER_OWNER};

@@ -103,6 +103,16 @@ SHERD_MUST_USE enum sherd_err sherd_entities_trim(struct sherd_entities *entitie
 SHERD_MUST_USE enum sherd_err sherd_entities_up_to_date(struct sherd_entities *entities, const struct sherd_pin *pin,
                                                         bool *out_up_to_date);
 
+/**
+ * Wrap the key of a pin anew, unless it is up to date: the three calls above with one look at the notice, which is what
+ * a rekeying of many pins would else spend much of its time on.
+ * @param[in]  room         for the key, in secret memory; what it holds afterwards is for the caller to wipe
+ * @param[out] out_changed  it was not up to date, and is now
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND: the entity was erased; as sherd_entities_unwrap()
+ */
+SHERD_MUST_USE enum sherd_err sherd_entities_rewrap(struct sherd_entities *entities, struct sherd_record_key *room,
+                                                    struct sherd_pin *pin, bool *out_changed);
+
 /** Open a stored entry of an entity, of that kind and name. @return SHERD_OK; SHERD_ERR_TAMPERED */
 SHERD_MUST_USE enum sherd_err sherd_entities_open(const struct sherd_entities *entities, enum sherd_kind kind,
                                                   const struct sherd_ref *name, struct sherd_span stored,
