@@ -80,14 +80,13 @@ enum sherd_err sherd_pubkey_of_point(const uint8_t point[static SHERD_P256_PUBLI
     return SHERD_OK;
 }
 
-static enum sherd_err rsa_finish(const EVP_PKEY *pkey, struct sherd_pubkey *out_key)
+static enum sherd_err rsa_finish(const EVP_PKEY *pkey, size_t modulus_bytes, struct sherd_pubkey *out_key)
 {
-    struct sherd_pubkey key = {.kind = SHERD_PUBKEY_RSA, .modulus_bytes = (size_t)EVP_PKEY_get_size(pkey)};
+    struct sherd_pubkey key = {.kind = SHERD_PUBKEY_RSA, .modulus_bytes = modulus_bytes};
     const int bytes = i2d_PUBKEY(pkey, NULL);
     uint8_t *at = key.info;
 
-    if (key.modulus_bytes < SHERD_PUBKEY_RSA_BYTES_MIN || key.modulus_bytes > SHERD_PUBKEY_RSA_BYTES_MAX ||
-        EVP_PKEY_get_bits(pkey) < 8 * (int)SHERD_PUBKEY_RSA_BYTES_MIN || bytes > (int)sizeof(key.info))
+    if (bytes > (int)sizeof(key.info))
         return unsupported();
     if (bytes <= 0 || i2d_PUBKEY(pkey, &at) != bytes)
         return sherd_evp_fail("public key");
@@ -141,6 +140,7 @@ enum sherd_err sherd_pubkey_of_rsa(struct sherd_span modulus, struct sherd_span 
     modulus = without_zeros(modulus);
     exponent = without_zeros(exponent);
     if (modulus.len < SHERD_PUBKEY_RSA_BYTES_MIN || modulus.len > SHERD_PUBKEY_RSA_BYTES_MAX ||
+        (modulus.len == SHERD_PUBKEY_RSA_BYTES_MIN && modulus.data[0] < 0x80) || /* 2047 bits or fewer */
         exponent.len > SHERD_PUBKEY_EXPONENT_BYTES_MAX)
         return unsupported();
     /* An even modulus, or an exponent that is even or 1, is of no key. */
@@ -148,7 +148,7 @@ enum sherd_err sherd_pubkey_of_rsa(struct sherd_span modulus, struct sherd_span 
         (exponent.len == 1 && exponent.data[0] == 1))
         return sherd_fail(SHERD_ERR_TAMPERED, "this is no RSA key");
     SHERD_TRY(rsa_make(modulus, exponent, &pkey));
-    return rsa_finish(pkey, out_key);
+    return rsa_finish(pkey, modulus.len, out_key);
 }
 
 /* --- keys of OpenSSL ---------------------------------------------------------------------------------------------- */
