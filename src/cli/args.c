@@ -20,11 +20,16 @@ const struct cli_option cli_global_options[] = {
     {"json", 0, NULL, "print results, and errors, as JSON"},
     {"quiet", 'q', NULL, "no progress, notes or warnings"},
     {"help", 'h', NULL, "show this help"},
+    {"pkcs11-module", 0, "PATH", "library of the token to which shares are sealed"},
+    {"pin-fd", 0, "N", "read PINs of tokens from an open descriptor, a line for each share"},
+    {"pin-file", 0, "FILE", "read the PIN of a token from a file, one for each share that is sealed to one"},
     {0},
 };
 
 /* Where it stands above: the texts before it are kept as they are, the flags behind it have no value. */
 #define SHARE_FILE 5
+#define HELP (SHARE_FILE + 3)
+#define PIN_FILE (HELP + 3) /* the last; between these two there are texts again */
 
 #define OPTIONS_MAX 32
 
@@ -77,6 +82,9 @@ static enum sherd_err refuse(const char *argument, int value)
         return sherd_fail(SHERD_ERR_INVALID,
                           "a passphrase is never taken from the command line, where others can see it: "
                           "use --passphrase-file, --passphrase-fd or the prompt");
+    if (len == strlen("--pin") && strncmp(argument, "--pin", len) == 0)
+        return sherd_fail(SHERD_ERR_INVALID, "a PIN is never taken from the command line, where others can see it: use "
+                                             "--pin-file, --pin-fd or the prompt");
     if (value == ':')
         return sherd_fail(SHERD_ERR_INVALID, "option %.*s needs an argument", (int)len, argument);
     return sherd_fail(SHERD_ERR_INVALID, "option %.*s is unknown, ambiguous or takes no argument", (int)len, argument);
@@ -97,11 +105,19 @@ static enum sherd_err take_share_file(struct cli *cli, const char *value)
     return SHERD_OK;
 }
 
+static enum sherd_err take_pin_file(struct cli *cli, const char *value)
+{
+    SHERD_ENSURE(cli->pin_file_count < CLI_PIN_FILES_MAX, SHERD_ERR_INVALID, "too many files of PINs");
+    cli->pin_files[cli->pin_file_count++] = value;
+    return SHERD_OK;
+}
+
 static bool take_global(struct cli *cli, const struct cli_option *option, const char *value)
 {
     const char **const texts[] = {&cli->vault, &cli->passphrase_file, &cli->passphrase_fd, &cli->key_file,
                                   &cli->share_identity};
     bool *const flags[] = {&cli->json, &cli->quiet, &cli->help};
+    const char **const more[] = {&cli->pkcs11_module, &cli->pin_fd};
 
     for (size_t i = 0; i < SHERD_COUNT_OF(texts); i++)
         if (option == &cli_global_options[i])
@@ -109,13 +125,18 @@ static bool take_global(struct cli *cli, const struct cli_option *option, const 
     for (size_t i = 0; i < SHERD_COUNT_OF(flags); i++)
         if (option == &cli_global_options[SHARE_FILE + 1 + i])
             *flags[i] = true;
-    return option >= cli_global_options && option <= cli_global_options + SHARE_FILE + SHERD_COUNT_OF(flags);
+    for (size_t i = 0; i < SHERD_COUNT_OF(more); i++)
+        if (option == &cli_global_options[HELP + 1 + i])
+            *more[i] = value;
+    return option >= cli_global_options && option < cli_global_options + PIN_FILE;
 }
 
 static enum sherd_err take(struct cli *cli, const struct cli_option *option, const char *value)
 {
     if (option == &cli_global_options[SHARE_FILE])
         return take_share_file(cli, value);
+    if (option == &cli_global_options[PIN_FILE])
+        return take_pin_file(cli, value);
     if (take_global(cli, option, value))
         return SHERD_OK;
     SHERD_ENSURE(cli->given_count < CLI_GIVEN_MAX, SHERD_ERR_INVALID, "too many options");
