@@ -221,10 +221,10 @@ static enum sherd_err begin_text(const struct cli_token_to *to, const struct she
     cli_format_hex(sherd_span_of(to->key.fingerprint.bytes, sizeof(to->key.fingerprint.bytes)), key);
     (void)snprintf(text, sizeof(text),
                    "# share %u of %u%s%s; %u open the vault; set %s, generation %u\n"
-                   "# sealed to the token %s\n"
+                   "# sealed to a token: %s\n"
                    "# which has the key %s\n",
                    share->index, share->count, share->holder[0] != 0 ? ", for " : "", share->holder, share->threshold,
-                   set, share->generation, to->uri, key);
+                   set, share->generation, to->uri[0] != '\0' ? to->uri : "whichever it is", key);
     return sherd_buf_append(out_text, sherd_span_str(text));
 }
 
