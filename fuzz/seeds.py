@@ -305,7 +305,8 @@ def token_seeds():
     yield "bytes-empty", b"\1" + box(1, POINT, plain_bytes=0)
     yield "bytes-one", b"\1" + box(1, POINT, plain_bytes=1)
     yield "uri", b"\2" + URI
-    yield "uri-all", b"\2pkcs11:model=a%20b;manufacturer=c;serial=1;token=x%3by;id=%00%ff;object=o;type=cert?module-path=/x"
+    yield "uri-all", (b"\2pkcs11:model=a%20b;manufacturer=c;serial=1;token=x%3by;id=%00%ff;object=o;type=cert"
+                      b"?module-path=/x")
     yield "uri-pin", b"\2pkcs11:?pin-value=1"
     yield "uri-percent", b"\2pkcs11:token=%4"
     yield "uri-twice", b"\2pkcs11:id=%01;id=%01"

@@ -123,7 +123,7 @@ def commands_are_offered(shell, box):
 def options_are_offered(shell, box):
     glob = {"--vault", "--passphrase-file", "--passphrase-fd", "--key-file", "--holder-identity", "--share-file",
             "--json",
-            "--quiet", "--help"}
+            "--quiet", "--help", "--pkcs11-module", "--pin-fd", "--pin-file"}
     assert shell.offers("sherd", "--") - {"--version"} == glob
     for command in COMMANDS:
         if command not in ["help", "version"]:
