@@ -301,7 +301,7 @@ enum sherd_err cli_shares_out_begin(struct cli_shares_out *out)
     SHERD_TRY(find_tokens(out));
     if (out->print)
         return SHERD_OK;
-    SHERD_ENSURE(*dir != 0, SHERD_ERR_INVALID, "--shares-out: the name of a directory is missing");
+    SHERD_ENSURE(dir != NULL && *dir != 0, SHERD_ERR_INVALID, "--shares-out: the name of a directory is missing");
     out->dir = dir;
     return begin_dir(out);
 }

@@ -65,6 +65,7 @@ enum sherd_algorithm sherd_algorithm_of_pubkey(enum sherd_pubkey_kind kind)
     switch (kind) {
     case SHERD_PUBKEY_P256: return SHERD_ALGORITHM_DHKEM_P256;
     case SHERD_PUBKEY_RSA: return SHERD_ALGORITHM_RSA_OAEP;
+    case SHERD_PUBKEY_NONE: break;
     }
     return SHERD_ALGORITHM_UNKNOWN;
 }

@@ -16,6 +16,7 @@
 #include "crypto/p256.h"
 
 enum sherd_pubkey_kind {
+    SHERD_PUBKEY_NONE = 0, /**< none yet */
     SHERD_PUBKEY_P256 = 1,
     SHERD_PUBKEY_RSA = 2,
 };

@@ -74,6 +74,9 @@ def test_cli_tokens__two_tokens_open_a_vault(box):
     turned = ["--share-file", BERT, "--share-file", ANNA, "--pin-file", "bert.pin", "--pin-file", "anna.pin"]
     assert run(box, "get", record, *turned).stdout == b"x"
     fails(box, "ls", "--share-file", ANNA, "--pin-file", "anna.pin", code=DENIED, says="1 of 2 shares: anna")
+    box.path("pass").write_text("correct horse")
+    box.path("pass").chmod(0o600)
+    assert run(box, "seals", "add", "--new-passphrase-file", "pass", *BOTH).stdout == b"added seal 2\n"
     box.path("pins").write_text("1234-anna\n9876-bert\n")
     with open(box.path("pins"), "rb") as pins:
         args = ["--share-file", ANNA, "--share-file", BERT, "--pin-fd", "0"]
@@ -182,6 +185,8 @@ def test_cli_tokens__wrong_pins_are_told_once(box):
     fails(box, "share", "show", ANNA, "--pin-file", "none.pin", code=FAILURE, says="none.pin")
     fails(box, "ls", *BOTH[:6], code=USAGE, says="in their order")
     fails(box, "ls", "--pin-file", "anna.pin", code=USAGE, says="--share-file")
+    fails(box, "put", "-", "--share-file", ANNA, "--share-file", CARL, "--pin-fd", "0", code=USAGE,
+          says="both a PIN and the contents")
 
 
 def test_cli_tokens__absent_and_wrong_tokens(box):

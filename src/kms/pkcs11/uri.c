@@ -178,8 +178,9 @@ static char *put(char *out, const char *name, struct sherd_span value, bool bare
     return out;
 }
 
-_Static_assert(sizeof(SCHEME) + 3 * (2 * 32 + 2 * 16) + 3 * (SHERD_P11_LABEL_BYTES_MAX + SHERD_P11_ID_BYTES_MAX) +
-                       sizeof("token=;manufacturer=;serial=;model=;object=;id=") <=
+#define ESCAPED_CHARS ((size_t)3)
+_Static_assert(sizeof(SCHEME "token=;manufacturer=;serial=;model=;object=;id=") +
+                       ESCAPED_CHARS * (32 + 32 + 16 + 16 + SHERD_P11_LABEL_BYTES_MAX + SHERD_P11_ID_BYTES_MAX) <=
                    SHERD_P11_URI_BYTES_MAX,
                "every URI has room");
 

@@ -77,7 +77,7 @@ static enum sherd_err wrong_pin(const struct sherd_p11_token *token)
 static enum sherd_err log_in(const struct sherd_p11_token *token, struct sherd_span pin)
 {
     SHERD_CLEANUP(sherd_secret_freep) uint8_t *copy = NULL;
-    struct sherd_p11_look look;
+    struct sherd_p11_look look = {0};
     ck_rv_t rv;
 
     SHERD_TRY(sherd_p11_look(token, &look));
