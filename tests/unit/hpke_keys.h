@@ -19,7 +19,9 @@ static inline void hpke_derive_key(enum sherd_kem kem, const char *ikm_text, uin
     uint8_t ikm[32];
     uint8_t prk[32];
 
-    assert_int_equal(sherd_hpke_extract(suite, (struct sherd_span){NULL, 0}, "dkp_prk", hex_read(ikm_text, ikm, sizeof(ikm)), prk), SHERD_OK);
+    assert_int_equal(sherd_hpke_extract(suite, (struct sherd_span){NULL, 0}, "dkp_prk",
+                                        hex_read(ikm_text, ikm, sizeof(ikm)), prk),
+                     SHERD_OK);
     assert_int_equal(sherd_hpke_expand(suite, prk, kem == SHERD_KEM_P256 ? "candidate" : "sk", parts, out_key, 32),
                      SHERD_OK);
 }

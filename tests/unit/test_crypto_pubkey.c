@@ -17,6 +17,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
+#include <stdbool.h>
 #include <string.h>
 
 static const char ec_pem[] = "-----BEGIN PUBLIC KEY-----\n"
