@@ -60,6 +60,19 @@ def an_entity(entity_id=b"pat", wrapped=WRAPPED, state=0, derived=0):
 
 RULES = COLLECTION + item(18, b"logs.v1") + number(19, 3) + number(20, 1)
 
+NAMED_KEY = item(33, b"\x4e" * 16)
+PRINCIPAL = item(36, b"\x9a" * 16)
+
+
+def a_principal(name, credential):
+    tlv = item(1, b"\x7e" * 16) + TIME + item(25, name) + PRINCIPAL + number(37, credential)
+    if credential != 1:
+        tlv += item(38, b"\xbc" * 32)
+    if credential == 2:
+        tlv += number(39, 1) + number(40, 17) + number(41, 8) + number(42, 1) + item(43, b"\x5a" * 16)
+    return tlv + number(44, 0)
+
+
 # kind, compartment (1 to 4), payload bytes, TLV
 PAYLOADS = {
     "compartment": (1, 3, 192, item(1, b"\x7e" * 16) + item(2, b"\xcc" * 16)),
@@ -83,10 +96,16 @@ PAYLOADS = {
     "entity-key-erased-with-id": (7, 4, 384, an_entity(b"pat", b"", 1)),
     "collection-pin": (8, 4, 192, COLLECTION + DIGEST),
     "idempotency": (9, 4, 192, COLLECTION + RECORD + item(24, b"\x3a" * 32)),
-    "principal": (10, 1, 192, item(1, b"\x7e" * 16) + item(25, b"owner")),
+    "principal": (10, 1, 320, a_principal(b"owner", 1)),
+    "principal-passphrase": (10, 1, 320, a_principal(b"alice", 2)),
+    "principal-key": (10, 1, 320, a_principal(b"bob", 3)),
     "keyring-pin": (11, 4, 192, DIGEST),
     "entity-lookup": (12, 4, 192, COLLECTION + ENTITY + MASTER),
     "old-entity-key": (13, 4, 384, an_entity()),
+    "named-key": (14, 4, 192, TIME + NAMED_KEY + item(35, b"pay") + PRINCIPAL + number(45, 3)),
+    "principal-pin": (16, 4, 192, DIGEST + item(25, b"alice") + PRINCIPAL + number(44, 0)),
+    "grant": (17, 4, 192, NAMED_KEY + PRINCIPAL + number(45, 3) + number(46, 5)),
+    "pin-under-key": (5, 4, 352, a_pin() + NAMED_KEY + number(34, 6)),
 }
 
 

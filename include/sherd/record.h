@@ -67,8 +67,9 @@ struct sherd_attribute {
 
 /** What a record is, beside its contents. All zero is a good default. Borrowed until the call returns. */
 struct sherd_record_meta {
-    const char *collection;   /**< NULL for "default"; it must exist */
-    const char *entity;       /**< whose data it is, up to 128 bytes; NULL for the collection's default entity */
+    const char *collection; /**< NULL for "default"; it must exist */
+    const char *entity;     /**< whose data it is, up to 128 bytes; NULL for the collection's default entity */
+    const char *key; /**< the named key that it lies under (<sherd/rights.h>); NULL for what the collection says */
     const char *content_type; /**< such as "text/plain", up to 127 bytes; NULL for none */
     const struct sherd_attribute *attributes;
     size_t attribute_count; /**< up to SHERD_ATTRIBUTES_MAX */

@@ -87,6 +87,9 @@ struct sherd_vault_init_options {
 struct sherd_vault_open_options {
     bool read_only;   /**< never write; the way to read from a medium that cannot be written */
     unsigned threads; /**< threads that work for one call on long contents: 1..16; 0 for one per processor, 4 at most */
+    const char *user; /**< who asks (<sherd/rights.h>); NULL for the vault's owner. Borrowed until the call returns */
+    struct sherd_span user_passphrase; /**< what shows that it is that user: exactly one of the two */
+    struct sherd_span user_key;        /**< the private text of sherd_user_key_new() */
     /**
      * The socket of an agent that has the vault unsealed, and has its keys: this process never opens `keys`, and needs
      * nothing to unseal with. NULL: the anchor lives in this process. Borrowed until the call returns.

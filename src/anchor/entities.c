@@ -9,6 +9,10 @@
 #include <pthread.h>
 #include <stdio.h>
 
+/* "sherd named keys", in the form of RFC 9562 section 5.8. */
+const struct sherd_uuid sherd_named_keys = {
+    {'s', 'h', 'e', 'r', 'd', ' ', 0x8e, 'a', 0x8d, 'e', 'd', ' ', 'k', 'e', 'y', 's'}};
+
 #define LABEL_ENTITY "entity"
 #define CACHED SHERD_ENTITIES_CACHED_MAX
 
@@ -27,12 +31,14 @@ struct head_slot {
     bool erased;
 };
 
-/* The key that wraps record keys, of one version of an entity's key in one epoch. */
+/* The key that wraps record keys, of one version of an entity's key in one epoch, and of one of a named key if any. */
 struct key_slot {
     struct sherd_entities_stamp stamp;
     struct sherd_ref entity;
     uint64_t version;
     uint64_t epoch;
+    struct sherd_ref named; /* all zero for none */
+    uint64_t named_version; /* 0 for none */
     struct sherd_hmac_key *wrapping;
 };
 
@@ -109,9 +115,19 @@ static size_t slot_of(const struct sherd_ref *ref)
     return sherd_get_u32(ref->bytes) % CACHED;
 }
 
-static size_t key_slot_of(const struct sherd_ref *entity, uint64_t version, uint64_t epoch)
+/* The fields of a pin that speak of a named key are zero where it has none. */
+static size_t key_slot_of(const struct sherd_pin *pin)
 {
-    return (sherd_get_u32(entity->bytes) + version + epoch) % CACHED;
+    return (sherd_get_u32(pin->entity.bytes) + pin->entity_key_version + pin->epoch +
+            sherd_get_u32(pin->named_key.bytes) + pin->named_key_version) %
+           CACHED;
+}
+
+static bool is_key_of(const struct key_slot *slot, const struct sherd_pin *pin)
+{
+    return sherd_same_ref(&slot->entity, &pin->entity) && slot->version == pin->entity_key_version &&
+           slot->epoch == pin->epoch && sherd_same_ref(&slot->named, &pin->named_key) &&
+           slot->named_version == pin->named_key_version;
 }
 
 static enum sherd_err changing(void)
@@ -578,27 +594,64 @@ static enum sherd_err read_version(struct sherd_entities *entities, const struct
     return err == SHERD_ERR_NOT_FOUND ? sherd_fail(SHERD_ERR_TAMPERED, "a version of an entity's key is missing") : err;
 }
 
-/* Load the key that wraps record keys under a version of an entity's key in an epoch. */
-static enum sherd_err load(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
-                           const struct sherd_ref *entity, uint64_t version, uint64_t epoch)
+/* Unwrap the key of a version of an entity to hand->key. @param[out] stored  its entry; the caller wipes it */
+static enum sherd_err load_entity(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                                  const struct sherd_ref *entity, uint64_t version, struct sherd_entities_hand *hand,
+                                  struct sherd_entity_stored *stored)
+{
+    SHERD_TRY(read_version(entities, now, entity, version, stored));
+    return sherd_entities_unwrap_entry(entities, &stored->entry, hand);
+}
+
+/* The version of a named key that a pin says, which is that of an entity of the collection of named keys. */
+static enum sherd_err load_named(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                                 const struct sherd_pin *pin, struct sherd_entities_hand *hand,
+                                 struct sherd_entity_named *out_named)
 {
     SHERD_CLEANUP(sherd_entity_stored_wipe) struct sherd_entity_stored stored = {.entry = {.version = 0}};
-    struct key_slot *slot = &entities->keys[key_slot_of(entity, version, epoch)];
+
+    const enum sherd_err err = load_entity(entities, now, &pin->named_key, pin->named_key_version, hand, &stored);
+    if (err == SHERD_ERR_NOT_FOUND)
+        return sherd_fail(SHERD_ERR_TAMPERED, "a named key was erased");
+    SHERD_TRY(err);
+    SHERD_ENSURE(sherd_same(&stored.entry.collection, &sherd_named_keys, sizeof(sherd_named_keys)), SHERD_ERR_TAMPERED,
+                 "what a record lies under is no named key");
+    out_named->id = pin->named_key;
+    out_named->version = pin->named_key_version;
+    out_named->key = hand->key;
+    return SHERD_OK;
+}
+
+/* Load the key that wraps the record key of a pin. */
+static enum sherd_err load(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                           const struct sherd_pin *pin)
+{
+    SHERD_CLEANUP(sherd_entity_stored_wipe) struct sherd_entity_stored stored = {.entry = {.version = 0}};
+    struct key_slot *slot = &entities->keys[key_slot_of(pin)];
     struct sherd_hmac_key *wrapping;
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_entities_hand *hand = sherd_secret_alloc(sizeof(*hand));
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_entity_named *named = sherd_secret_alloc(sizeof(*named));
 
-    if (hand == NULL)
+    if (hand == NULL || named == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(read_version(entities, now, entity, version, &stored));
     SHERD_TRY(sherd_entities_epochs(entities, now, &hand->epochs));
-    const struct sherd_epoch_key *key = sherd_entities_epoch_key(&hand->epochs, epoch);
+    const struct sherd_epoch_key *key = sherd_entities_epoch_key(&hand->epochs, pin->epoch);
+    if (pin->has_named_key)
+        SHERD_TRY(load_named(entities, now, pin, hand, named));
+    SHERD_TRY(read_version(entities, now, &pin->entity, pin->entity_key_version, &stored));
     SHERD_ENSURE(key != NULL, SHERD_ERR_TAMPERED, "a record's key is of an erase epoch that has ended");
     SHERD_TRY(sherd_entities_unwrap_entry(entities, &stored.entry, hand));
-    SHERD_TRY(sherd_entity_key_wrapping(&entities->parts.at, &stored.entry, &hand->key, epoch, key, &wrapping));
+    SHERD_TRY(sherd_entity_key_wrapping(&entities->parts.at, &stored.entry, &hand->key, pin->epoch, key,
+                                        pin->has_named_key ? named : NULL, &wrapping));
     (void)pthread_rwlock_wrlock(&entities->lock);
     sherd_hmac_key_free(slot->wrapping);
-    *slot = (struct key_slot){
-        .stamp = *now, .entity = *entity, .version = version, .epoch = epoch, .wrapping = wrapping};
+    *slot = (struct key_slot){.stamp = *now,
+                              .entity = pin->entity,
+                              .version = pin->entity_key_version,
+                              .epoch = pin->epoch,
+                              .named = pin->named_key,
+                              .named_version = pin->named_key_version,
+                              .wrapping = wrapping};
     (void)pthread_rwlock_unlock(&entities->lock);
     return SHERD_OK;
 }
@@ -611,20 +664,19 @@ static enum sherd_err load(struct sherd_entities *entities, const struct sherd_e
 static enum sherd_err acquire(struct sherd_entities *entities, const struct sherd_pin *pin,
                               const struct sherd_hmac_key **out_wrapping)
 {
-    const struct key_slot *slot = &entities->keys[key_slot_of(&pin->entity, pin->entity_key_version, pin->epoch)];
+    const struct key_slot *slot = &entities->keys[key_slot_of(pin)];
     struct sherd_entities_stamp now;
 
     for (unsigned tries = 0; tries < SHERD_ENTITIES_TRIES_MAX; tries++) {
         if (tries % 2 == 0)
             now = sherd_entities_now(entities);
         (void)pthread_rwlock_rdlock(&entities->lock);
-        if (holds(&slot->stamp, &now) && sherd_same_ref(&slot->entity, &pin->entity) &&
-            slot->version == pin->entity_key_version && slot->epoch == pin->epoch) {
+        if (holds(&slot->stamp, &now) && is_key_of(slot, pin)) {
             *out_wrapping = slot->wrapping;
             return SHERD_OK;
         }
         (void)pthread_rwlock_unlock(&entities->lock);
-        SHERD_TRY(load(entities, &now, &pin->entity, pin->entity_key_version, pin->epoch));
+        SHERD_TRY(load(entities, &now, pin));
     }
     return sherd_fail(SHERD_ERR_BUSY, "an entity's key is changed again and again: try later");
 }
@@ -678,6 +730,8 @@ enum sherd_err sherd_entities_wrap(struct sherd_entities *entities, const struct
 
     SHERD_TRY(newest(entities, &now, &pin->entity, &pin->entity_key_version));
     SHERD_TRY(newest_epoch(entities, &now, &pin->epoch));
+    if (pin->has_named_key)
+        SHERD_TRY(newest(entities, &now, &pin->named_key, &pin->named_key_version));
     pin->secrets_key_version = entities->parts.at.secrets->version;
     SHERD_TRY(acquire(entities, pin, &wrapping));
     sherd_entity_key_pin_context(&entities->parts.at, pin, &context);
@@ -704,6 +758,14 @@ enum sherd_err sherd_entities_unwrap(struct sherd_entities *entities, const stru
     return err;
 }
 
+enum sherd_err sherd_entities_newest(struct sherd_entities *entities, const struct sherd_ref *entity,
+                                     uint64_t *out_version)
+{
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+
+    return newest(entities, &now, entity, out_version);
+}
+
 enum sherd_err sherd_entities_live(struct sherd_entities *entities, const struct sherd_ref *entity)
 {
     const struct sherd_entities_stamp now = sherd_entities_now(entities);
@@ -716,12 +778,16 @@ enum sherd_err sherd_entities_up_to_date(struct sherd_entities *entities, const 
                                          bool *out_up_to_date)
 {
     const struct sherd_entities_stamp now = sherd_entities_now(entities);
+    uint64_t named_version = pin->named_key_version;
     uint64_t version;
     uint64_t epoch;
 
     SHERD_TRY(newest(entities, &now, &pin->entity, &version));
     SHERD_TRY(newest_epoch(entities, &now, &epoch));
+    if (pin->has_named_key)
+        SHERD_TRY(newest(entities, &now, &pin->named_key, &named_version));
     *out_up_to_date = pin->entity_key_version == version && pin->epoch == epoch &&
+                      pin->named_key_version == named_version &&
                       pin->secrets_key_version == entities->parts.at.secrets->version;
     return SHERD_OK;
 }

@@ -21,6 +21,9 @@
 
 struct sherd_entities;
 
+/** The collection whose entities are named keys (anchor/rights.h). No collection that anybody makes has this id. */
+extern const struct sherd_uuid sherd_named_keys;
+
 /** What entities stand on. All is borrowed and must outlive them. */
 struct sherd_entities_parts {
     const struct sherd_home *home;
@@ -49,8 +52,9 @@ SHERD_MUST_USE enum sherd_err sherd_entities_find(struct sherd_entities *entitie
                                                   const char *entity_id, struct sherd_ref *out_entity);
 
 /**
- * Wrap a record key under the newest version of its entity's key and the newest epoch: fills in the pin's wrapped key,
- * key versions and epoch. @return SHERD_OK; SHERD_ERR_NOT_FOUND: the entity was erased; SHERD_ERR_TAMPERED; ...
+ * Wrap a record key under the newest version of its entity's key, the newest epoch, and the newest version of the named
+ * key that the pin says, if any: fills in the pin's wrapped key, key versions and epoch. @return SHERD_OK;
+ * SHERD_ERR_NOT_FOUND: the entity was erased; SHERD_ERR_TAMPERED; ...
  */
 SHERD_MUST_USE enum sherd_err sherd_entities_wrap(struct sherd_entities *entities, const struct sherd_record_key *key,
                                                   struct sherd_pin *pin);
@@ -61,6 +65,10 @@ SHERD_MUST_USE enum sherd_err sherd_entities_wrap(struct sherd_entities *entitie
  */
 SHERD_MUST_USE enum sherd_err sherd_entities_unwrap(struct sherd_entities *entities, const struct sherd_pin *pin,
                                                     struct sherd_record_key *out_key);
+
+/** The newest version of an entity's key. @return as sherd_entities_live() */
+SHERD_MUST_USE enum sherd_err sherd_entities_newest(struct sherd_entities *entities, const struct sherd_ref *entity,
+                                                    uint64_t *out_version);
 
 /** Whether an entity is there: SHERD_OK; SHERD_ERR_NOT_FOUND: it was erased; as sherd_entities_unwrap() */
 SHERD_MUST_USE enum sherd_err sherd_entities_live(struct sherd_entities *entities, const struct sherd_ref *entity);

@@ -60,6 +60,7 @@ enum sherd_err sherd_rekey_begin(const struct sherd_rekey_parts *parts, const st
         return SHERD_ERR_NO_MEMORY;
     rekey->parts = *parts;
     rekey->scope = *scope;
+    rekey->phase = scope->under_key ? PHASE_PINS : PHASE_ENTITIES;
     rekey->lock.fd = -1;
     const enum sherd_err err = begin(rekey);
     if (err != SHERD_OK) {
@@ -135,6 +136,8 @@ static enum sherd_err gather_page(const struct sherd_pins *pins, const struct sh
 static bool in_scope(const struct sherd_rekey *rekey, const struct sherd_uuid *collection,
                      const struct sherd_ref *entity)
 {
+    if (rekey->scope.one_key)
+        return sherd_same(&rekey->scope.key, entity, sizeof(*entity));
     if (rekey->scope.one_entity)
         return sherd_same(&rekey->scope.entity, entity, sizeof(*entity));
     return !rekey->scope.one_collection || sherd_same(&rekey->scope.collection, collection, sizeof(*collection));
@@ -191,6 +194,24 @@ struct batch {
     uint8_t blocks[PAGE_MAX][STORED_MAX];
 };
 
+static bool is_pin_in_scope(const struct sherd_rekey *rekey, const struct sherd_pin *pin)
+{
+    if (rekey->scope.one_key)
+        return pin->has_named_key && sherd_same(&rekey->scope.key, &pin->named_key, sizeof(pin->named_key));
+    return in_scope(rekey, &pin->collection, &pin->entity);
+}
+
+/* Wrap a key under what serves now, and under the named key of the scope where it is to lie under that. */
+static enum sherd_err wrap_under(struct sherd_rekey *rekey, const struct sherd_record_key *key, bool move,
+                                 struct sherd_pin *pin)
+{
+    if (move) {
+        pin->has_named_key = true;
+        pin->named_key = rekey->scope.key;
+    }
+    return sherd_entities_wrap(rekey->parts.entities, key, pin);
+}
+
 /* Wrap a pin's key anew and add it to the batch, if it is in scope and not up to date. */
 static enum sherd_err wrap_pin(struct sherd_rekey *rekey, const struct item *item, struct sherd_record_key *key,
                                struct batch *batch)
@@ -201,17 +222,18 @@ static enum sherd_err wrap_pin(struct sherd_rekey *rekey, const struct item *ite
 
     SHERD_TRY(sherd_pins_check(rekey->parts.pins, item->kind, &item->name, sherd_span_of(item->stored, item->len),
                                &pin));
-    if (!in_scope(rekey, &pin.collection, &pin.entity))
+    const bool move = rekey->scope.under_key && !pin.has_named_key;
+    if (!is_pin_in_scope(rekey, &pin) || (rekey->scope.under_key && !move))
         return SHERD_OK;
     enum sherd_err err = sherd_entities_up_to_date(rekey->parts.entities, &pin, &up_to_date);
     if (err == SHERD_ERR_NOT_FOUND) /* its entity was erased: the sweeper's */
         return SHERD_OK;
     SHERD_TRY(err);
-    if (up_to_date)
+    if (up_to_date && !move)
         return SHERD_OK;
     err = sherd_entities_unwrap(rekey->parts.entities, &pin, key);
     if (err == SHERD_OK)
-        err = sherd_entities_wrap(rekey->parts.entities, key, &pin);
+        err = wrap_under(rekey, key, move, &pin);
     if (err == SHERD_ERR_NOT_FOUND)
         return SHERD_OK;
     SHERD_TRY(err);
@@ -309,7 +331,7 @@ static enum sherd_err next_phase(struct sherd_rekey *rekey)
             return sherd_fail(SHERD_ERR_BUSY, "some records are changed again and again: rekey again later");
         return SHERD_OK;
     }
-    rekey->phase++;
+    rekey->phase = rekey->scope.under_key ? PHASE_DONE : rekey->phase + 1;
     rekey->progress.done = rekey->phase == PHASE_DONE;
     return SHERD_OK;
 }

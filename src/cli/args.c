@@ -11,7 +11,7 @@
 #include <strings.h>
 
 /* Places in the table of global options: texts, which are kept as they are, then these, then flags. */
-enum { SHARE_FILE = 10, PIN_FILE, FLAGS };
+enum { SHARE_FILE = 13, PIN_FILE, FLAGS };
 
 const struct cli_option cli_global_options[] = {
     {"vault", 0, "DIR", "the vault's directory; else $SHERD_VAULT"},
@@ -24,6 +24,9 @@ const struct cli_option cli_global_options[] = {
     {"holder-identity", 0, "FILE", "open files of shares with a private key of age"},
     {"pkcs11-module", 0, "PATH", "library of the token to which shares are sealed"},
     {"pin-fd", 0, "N", "read PINs of tokens from an open descriptor, a line for each share"},
+    {"user", 0, "NAME", "act as this user, who sees what was granted to it; else as the vault's owner"},
+    {"user-key", 0, "FILE", "show that it is that user by a key of `sherd keygen --pair`"},
+    {"user-passphrase-file", 0, "FILE", "or by its passphrase, read from a file"},
     [SHARE_FILE] = {"share-file", 0, "FILE", "unseal with shares, one file or more; - is standard input"},
     [PIN_FILE] = {"pin-file", 0, "FILE",
                   "read the PIN of a token from a file, one for each share that is sealed to one"},
@@ -129,7 +132,10 @@ static bool take_global(struct cli *cli, const struct cli_option *option, const 
                                   &cli->key_store_password_fd,
                                   &cli->share_identity,
                                   &cli->pkcs11_module,
-                                  &cli->pin_fd};
+                                  &cli->pin_fd,
+                                  &cli->user,
+                                  &cli->user_key,
+                                  &cli->user_passphrase_file};
     bool *const flags[] = {&cli->json, &cli->quiet, &cli->help};
 
     _Static_assert(SHERD_COUNT_OF(texts) == SHARE_FILE, "each text has its place in the table");

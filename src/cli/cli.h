@@ -75,6 +75,9 @@ struct cli {
     const char *key_store;
     const char *key_store_password_file;
     const char *key_store_password_fd;
+    const char *user; /**< NULL for the vault's owner */
+    const char *user_key;
+    const char *user_passphrase_file;
     const char *share_identity;                   /**< opens files of shares that are sealed to their holders */
     const char *share_files[CLI_SHARE_FILES_MAX]; /**< share_file_count of them; "-" is standard input */
     size_t share_file_count;
@@ -164,6 +167,27 @@ SHERD_MUST_USE enum sherd_err cli_key_store_password_read(const struct cli *cli,
  * @param[out] out_len    without the newline
  */
 SHERD_MUST_USE enum sherd_err cli_ask(int tty, const char *prompt, uint8_t *block, size_t *out_len);
+
+/**
+ * Read the passphrase of a new user, of a file or as asked twice on the terminal. user.c
+ * @param[in]  path            NULL: ask
+ * @param[out] block           2 * CLI_SECRET_BYTES of secret memory
+ * @param[out] out_passphrase  borrows from block
+ * @return as cli_unseal_read()
+ */
+SHERD_MUST_USE enum sherd_err cli_user_passphrase_read(const struct cli *cli, const char *path, uint8_t *block,
+                                                       struct sherd_span *out_passphrase);
+
+/** That no user is named, where that makes no sense. @return SHERD_OK; SHERD_ERR_INVALID */
+SHERD_MUST_USE enum sherd_err cli_user_none(const struct cli *cli);
+
+/**
+ * What shows that it is the user of the command line, for opening the vault; nothing for its owner. user.c
+ * @param[out] block    CLI_SECRET_BYTES of secret memory; options borrow from it
+ * @return as cli_unseal_read()
+ */
+SHERD_MUST_USE enum sherd_err cli_user_read(const struct cli *cli, uint8_t *block,
+                                            struct sherd_vault_open_options *options);
 
 /** Wipe and give back. */
 void cli_unseal_done(struct cli_unseal *unseal);

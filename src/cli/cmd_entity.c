@@ -69,7 +69,7 @@ static enum sherd_err erase(struct cli *cli, struct sherd_vault *vault)
     const struct sherd_receipt_request request = {
         .kind = SHERD_RECEIPT_ENTITY, .collection = cli_value(cli, OPT_COLLECTION), .entity = cli->operands[1]};
 
-    SHERD_TRY(cli_receipt_check(cli_value(cli, OPT_RECEIPT)));
+    SHERD_TRY(cli_receipt_check(cli, cli_value(cli, OPT_RECEIPT)));
     SHERD_TRY(sherd_entity_erase(vault, cli_value(cli, OPT_COLLECTION), cli->operands[1]));
     SHERD_TRY(cli_receipt_write(vault, &request, cli_value(cli, OPT_RECEIPT)));
     if (cli->json)

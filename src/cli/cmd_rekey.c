@@ -61,7 +61,7 @@ enum sherd_err cli_rekey(struct cli *cli, const struct sherd_rekey_options *reke
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
     struct sherd_rekey_stat stat = {0};
 
-    SHERD_TRY(cli_receipt_check(receipt));
+    SHERD_TRY(cli_receipt_check(cli, receipt));
     SHERD_TRY(cli_vault_open(cli, false, &vault));
     cli_signals_defer();
     cli_progress_begin(cli, "rekey");
@@ -111,7 +111,7 @@ static enum sherd_err run_epoch(struct cli *cli)
     uint64_t epoch = 0;
 
     SHERD_ENSURE(strcmp(cli->operands[0], "roll") == 0, SHERD_ERR_INVALID, "write `epoch roll`");
-    SHERD_TRY(cli_receipt_check(cli_value(cli, OPT_EPOCH_RECEIPT)));
+    SHERD_TRY(cli_receipt_check(cli, cli_value(cli, OPT_EPOCH_RECEIPT)));
     SHERD_TRY(cli_vault_open(cli, false, &vault));
     cli_signals_defer();
     cli_progress_begin(cli, "epoch");

@@ -244,12 +244,13 @@ enum sherd_err cli_vault_check(const char *path)
 }
 
 /*
- * Through the agent, if one runs that has the vault unsealed and serves this user.
+ * Through the agent, if one runs that has the vault unsealed and serves this user. Where it does, and somebody is not
+ * let in as who it says, that is the answer.
  * @return SHERD_OK, with *out_vault unset where there is no such agent; as sherd_vault_open()
  */
-static enum sherd_err open_by_agent(const char *path, bool read_only, struct sherd_vault **out_vault)
+static enum sherd_err open_by_agent(const char *path, struct sherd_vault_open_options options,
+                                    struct sherd_vault **out_vault)
 {
-    struct sherd_vault_open_options options = {.read_only = read_only};
     struct cli_agent_place place;
     enum sherd_err err = SHERD_ERR_SEALED;
 
@@ -258,43 +259,59 @@ static enum sherd_err open_by_agent(const char *path, bool read_only, struct she
             continue;
         options.agent = place.socket;
         err = sherd_vault_open(path, NULL, &options, out_vault);
+        if (err == SHERD_ERR_DENIED && options.user != NULL && place.owner == geteuid())
+            return err;
         if (place.shared)
             break;
     }
     return err == SHERD_ERR_SEALED || err == SHERD_ERR_DENIED ? SHERD_OK : err;
 }
 
-enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
-{
-    struct sherd_vault *vault = NULL;
-    const char *path = NULL;
-
-    SHERD_TRY(cli_vault_path(cli, &path));
-    SHERD_TRY(cli_vault_check(path));
-    if (!cli_unseal_given(cli))
-        SHERD_TRY(open_by_agent(path, read_only, &vault));
-    if (vault == NULL)
-        return cli_vault_unseal(cli, read_only, out_vault);
-    *out_vault = vault;
-    return SHERD_OK;
-}
-
-enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
+/* By what the command line says, or a person. */
+static enum sherd_err open_here(const struct cli *cli, const char *path, const struct sherd_vault_open_options *options,
+                                struct sherd_vault **out_vault)
 {
     SHERD_CLEANUP(cli_unseal_done) struct cli_unseal unseal = {0};
     SHERD_CLEANUP(cli_key_store_done) struct cli_key_store key_store = {0};
-    struct sherd_vault_open_options options = {.read_only = read_only};
-    const char *path = NULL;
+    struct sherd_vault_open_options with = *options;
 
-    SHERD_TRY(cli_vault_path(cli, &path));
-    SHERD_TRY(cli_vault_check(path));
     SHERD_TRY(cli_key_store_read(cli, false, &key_store));
-    options.key_store = key_store.given;
+    with.key_store = key_store.given;
     if (cli_shares_wanted(cli, path))
         SHERD_TRY(cli_shares_ask(path, &unseal));
     else
         SHERD_TRY(cli_unseal_read(cli, false, &unseal));
-    return sherd_vault_open(path, &unseal.unseal, &options, out_vault);
+    return sherd_vault_open(path, &unseal.unseal, &with, out_vault);
+}
+
+static enum sherd_err open_vault(const struct cli *cli, bool read_only, bool by_agent, struct sherd_vault **out_vault)
+{
+    SHERD_CLEANUP(cli_secret_freep) uint8_t *user_block = sherd_secret_alloc(CLI_SECRET_BYTES);
+    struct sherd_vault_open_options options = {.read_only = read_only};
+    struct sherd_vault *vault = NULL;
+    const char *path = NULL;
+
+    if (user_block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(cli_vault_path(cli, &path));
+    SHERD_TRY(cli_vault_check(path));
+    SHERD_TRY(cli_user_read(cli, user_block, &options));
+    if (by_agent)
+        SHERD_TRY(open_by_agent(path, options, &vault));
+    if (vault == NULL)
+        return open_here(cli, path, &options, out_vault);
+    *out_vault = vault;
+    return SHERD_OK;
+}
+
+enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
+{
+    return open_vault(cli, read_only, !cli_unseal_given(cli), out_vault);
+}
+
+enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
+{
+    return open_vault(cli, read_only, false, out_vault);
 }
 
 enum sherd_err cli_vault_fips(struct sherd_vault *vault, bool *out_fips)

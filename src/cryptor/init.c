@@ -10,8 +10,6 @@
 #include "cryptor/vault.h"
 #include "store/memory/memory.h"
 
-#define OWNER_NAME "owner"
-
 static const enum sherd_role roles[] = {SHERD_IDENTITY, SHERD_ASSETS, SHERD_SECRETS, SHERD_KEYS};
 
 static enum sherd_err make_compartment(const char *dir, enum sherd_role role, const struct sherd_store_ops *engine,
@@ -40,24 +38,12 @@ static enum sherd_err write_identity_of(struct sherd_anchor *anchor, enum sherd_
     return sherd_compartment_write(compartment, &op, 1);
 }
 
-static enum sherd_err write_owner(struct sherd_anchor *anchor, struct sherd_compartment *identity)
+/* Who unseals the vault is a user like others, but for how it shows who it is. */
+static enum sherd_err write_owner(struct sherd_anchor *anchor)
 {
-    uint8_t tlv[SHERD_TLV_BYTES_MAX];
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_store_op op = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT};
-    struct sherd_entry_keys keys;
-    struct sherd_uuid deployment;
-    struct sherd_uuid tenant;
-    size_t tlv_bytes;
+    const struct sherd_principal owner = {.name = SHERD_USER_OWNER, .credential = SHERD_CREDENTIAL_SEAL};
 
-    anchor->ops->ids(anchor, &deployment, &tenant);
-    SHERD_TRY(anchor->ops->lease(anchor, SHERD_IDENTITY, &keys));
-    SHERD_TRY(sherd_entry_name(&keys, "principal", sherd_span_str(OWNER_NAME), sherd_span_of(NULL, 0), &op.name));
-    SHERD_TRY(sherd_principal_encode(&tenant, OWNER_NAME, tlv, &tlv_bytes));
-    SHERD_TRY(sherd_entry_seal(&keys, SHERD_KIND_PRINCIPAL, &op.name, sherd_span_of(tlv, tlv_bytes), &stored));
-    op.value = sherd_buf_span(&stored);
-    return sherd_compartment_write(identity, &op, 1);
+    return anchor->ops->user_create(anchor, &owner);
 }
 
 static enum sherd_err write_default_collection(struct sherd_anchor *anchor, struct sherd_compartment *compartment)
@@ -74,7 +60,7 @@ static enum sherd_err fill(struct sherd_anchor *anchor, struct sherd_compartment
 {
     for (size_t i = 0; i < SHERD_COUNT_OF(roles); i++)
         SHERD_TRY(write_identity_of(anchor, roles[i], compartments[i]));
-    SHERD_TRY(write_owner(anchor, compartments[0]));
+    SHERD_TRY(write_owner(anchor));
     return write_default_collection(anchor, compartments[1]);
 }
 
