@@ -36,7 +36,7 @@ const struct cli_option cli_global_options[] = {
     {0},
 };
 
-#define OPTIONS_MAX 32
+#define OPTIONS_MAX 40
 
 /* One table for getopt_long() made of two of ours. The value of each is its place in `from`, above all letters. */
 struct option_set {

@@ -90,9 +90,9 @@ def test_cli_tokens__in_fips_mode(box):
     make_tokens(box)
     box.path("word").write_text("carl's own\n")
     box.path("word").chmod(0o600)
-    run(box, "init", "--fips", "--shares", "3", "--threshold", "2", "--holders", "anna,bert,carl", "--shares-out", "out",
-        "--share-token", "anna=pkcs11:token=anna;object=share", "--share-token", "bert=pkcs11:token=bert;id=%02",
-        "--share-passphrase-file", "carl=word")
+    run(box, "init", "--fips", "--shares", "3", "--threshold", "2", "--holders", "anna,bert,carl",
+        "--shares-out", "out", "--share-token", "anna=pkcs11:token=anna;object=share",
+        "--share-token", "bert=pkcs11:token=bert;id=%02", "--share-passphrase-file", "carl=word")
     assert sorted(path.name for path in box.path("out").iterdir()) == [
         "share-1-anna.token", "share-2-bert.token", "share-3-carl.sealed"]
     assert json.loads(run(box, "info", "--json", *BOTH).stdout)["fips"] is True
