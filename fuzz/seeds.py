@@ -5,6 +5,7 @@
 seeds.py [FOLDER]; without one, into the corpus beside this file. The bytes follow docs/format/.
 """
 import base64
+import hashlib
 import struct
 import sys
 from pathlib import Path
@@ -277,7 +278,75 @@ def recipient_seeds():
         yield "length-" + name, b"\3" + struct.pack(">Q", length)
 
 
+# A point of the curve: the generator.
+POINT = bytes.fromhex("046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+                      "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
+URI = b"pkcs11:token=anna;object=share"
+BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+
+
+def box(kind, enc, uri=URI, plain_bytes=81, form=1):
+    head = bytes([form, 1, kind]) + b"\x7e" * 32 + struct.pack(">H", len(uri)) + uri + struct.pack(">H", len(enc))
+    return head + enc + b"\xcc" * (56 + plain_bytes + 16)
+
+
+def bech32m(prefix, data):
+    """BIP-350."""
+    def polymod(values):
+        check = 1
+        for value in values:
+            top = check >> 25
+            check = (check & 0x1ffffff) << 5 ^ value
+            for i, generator in enumerate([0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3]):
+                check ^= generator if top >> i & 1 else 0
+        return check
+
+    bits = "".join(f"{byte:08b}" for byte in data)
+    words = [int(bits[i:i + 5].ljust(5, "0"), 2) for i in range(0, len(bits), 5)]
+    expanded = [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix]
+    check = polymod(expanded + words + [0] * 6) ^ 0x2bc830a3
+    words += [check >> 5 * (5 - i) & 31 for i in range(6)]
+    return prefix + "1" + "".join(BECH32[word] for word in words)
+
+
+def box_lines(data, count=None):
+    tag = hashlib.sha256(data).digest()[:2]
+    parts = [data[i:i + 36] for i in range(0, len(data), 36)]
+    return [bech32m("sherdt", bytes([number, count or len(parts)]) + tag + part).encode()
+            for number, part in enumerate(parts, 1)]
+
+
+def token_seeds():
+    lines = box_lines(box(1, POINT))
+    yield "text", b"\0# for anna\n" + b"\n".join(lines) + b"\n"
+    yield "text-rsa", b"\0" + b"\n".join(box_lines(box(2, b"\x55" * 256)))
+    yield "text-upper", b"\0" + b"\r\n".join(lines).upper()
+    yield "text-cut", b"\0" + b"\n".join(lines[:-1])
+    yield "text-turned", b"\0" + b"\n".join(lines[1::-1] + lines[2:])
+    yield "text-more", b"\0" + b"\n".join(lines + lines[:1])
+    yield "text-count", b"\0" + b"\n".join(box_lines(box(1, POINT), 255))
+    yield "text-byte", b"\0" + box_lines(b"\1")[0]
+    yield "bytes", b"\1" + box(1, POINT)
+    yield "bytes-no-uri", b"\1" + box(1, POINT, b"")
+    yield "bytes-rsa", b"\1" + box(2, b"\x55" * 256)
+    yield "bytes-rsa-long", b"\1" + box(2, b"\x55" * 512, b"pkcs11:" + b"a" * 761, 256)
+    yield "bytes-rsa-short", b"\1" + box(2, b"\x55" * 255)
+    yield "bytes-off-curve", b"\1" + box(1, POINT[:-1] + b"\0")
+    yield "bytes-bad-uri", b"\1" + box(1, POINT, b"pkcs11:a b")
+    yield "bytes-format", b"\1" + box(1, POINT, form=2)
+    yield "bytes-kind", b"\1" + box(3, POINT)
+    yield "bytes-empty", b"\1" + box(1, POINT, plain_bytes=0)
+    yield "bytes-one", b"\1" + box(1, POINT, plain_bytes=1)
+    yield "uri", b"\2" + URI
+    yield "uri-all", (b"\2pkcs11:model=a%20b;manufacturer=c;serial=1;token=x%3by;id=%00%ff;object=o;type=cert"
+                      b"?module-path=/x")
+    yield "uri-pin", b"\2pkcs11:?pin-value=1"
+    yield "uri-percent", b"\2pkcs11:token=%4"
+    yield "uri-twice", b"\2pkcs11:id=%01;id=%01"
+
+
 TARGETS = {
+    "token": token_seeds(),
     "recipient": recipient_seeds(),
     "tlv": tlv_seeds(),
     "payload": ((name, bytes([kind]) + tlv) for name, (kind, _, _, tlv) in PAYLOADS.items()),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shares sealed by a passphrase: see share_seal.h and docs/format/share.md, section 5. */
+/* Shares sealed by a passphrase: see share_seal.h and docs/format/share.md, section 5.4. */
 #include "anchor/share_seal.h"
 #include "base/bytes.h"
 #include "base/random.h"

@@ -2,7 +2,7 @@
 /**
  * @file anchor/share_seal.h
  * A share sealed by its holder's passphrase, by approved algorithms only: what stands in for a file of age where the
- * vault is in FIPS mode. Bytes: docs/format/share.md, section 5.
+ * vault is in FIPS mode. Bytes: docs/format/share.md, section 5.4.
  */
 #ifndef SHERD_ANCHOR_SHARE_SEAL_H
 #define SHERD_ANCHOR_SHARE_SEAL_H

@@ -50,6 +50,9 @@ struct cli_given {
 /** Most files of shares on one command line. */
 #define CLI_SHARE_FILES_MAX SHERD_SHARES_MAX
 
+/** Most files of PINs. */
+#define CLI_PIN_FILES_MAX 16U
+
 struct cli;
 
 struct cli_command {
@@ -78,6 +81,11 @@ struct cli {
     const char *share_identity;                   /**< opens files of shares that are sealed to their holders */
     const char *share_files[CLI_SHARE_FILES_MAX]; /**< share_file_count of them; "-" is standard input */
     size_t share_file_count;
+    const char *pkcs11_module; /**< library of tokens */
+    const char
+        *pin_files[CLI_PIN_FILES_MAX]; /**< pin_file_count of them, for shares sealed to tokens, in their order */
+    size_t pin_file_count;
+    const char *pin_fd;
     bool json;
     bool quiet;
     bool help;

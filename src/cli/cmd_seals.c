@@ -148,6 +148,8 @@ static enum sherd_err read_new(const struct cli *cli, struct cli_unseal *out_uns
     fresh.key_file = cli_value(cli, OPT_KEY_FILE);
     fresh.share_file_count = 0;
     fresh.share_identity = NULL;
+    fresh.pin_file_count = 0;
+    fresh.pin_fd = NULL;
     return cli_unseal_read(&fresh, true, out_unseal);
 }
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "anchor/share_seal.h"
 #include "cli/io.h"
+#include "cli/tokens.h"
 #include "crypto/approved.h"
 #include "envelope/age.h"
 
@@ -16,6 +17,8 @@
 #define TEXT_BYTES ((size_t)128 << 10)
 #define FILE_BYTES ((size_t)64 << 10)
 #define IDENTITIES_MAX 16U
+/* Room for one share. */
+#define SHARE_TEXT_BYTES ((size_t)1024)
 
 void cli_shares_done(struct cli_shares *shares)
 {
@@ -135,6 +138,20 @@ static enum sherd_err open_sealed(const struct cli *cli, const char *path, struc
     return append_file(shares, path, sherd_buf_span(&plain));
 }
 
+static enum sherd_err open_by_token(const struct cli *cli, const char *path, struct sherd_span file,
+                                    struct cli_shares *shares)
+{
+    SHERD_CLEANUP(cli_secret_freep) uint8_t *block = sherd_secret_alloc(SHARE_TEXT_BYTES);
+    struct sherd_buf text;
+
+    if (block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    text = sherd_buf_borrow(block, SHARE_TEXT_BYTES);
+    SHERD_TRY(cli_token_open(cli, shares->token_count, cli_input_name(path), file, &text));
+    shares->token_count++;
+    return append_file(shares, path, sherd_buf_span(&text));
+}
+
 /* ---- Files ------------------------------------------------------------------------------------------------------- */
 
 static enum sherd_err open_file(const char *path, int *out_fd)
@@ -173,6 +190,8 @@ static enum sherd_err read_file(const struct cli *cli, const char *path, struct 
     const struct sherd_span file = sherd_span_of(block, len);
     if (sherd_age_is_file(file) || sherd_share_is_sealed(file))
         return open_sealed(cli, path, file, shares);
+    if (sherd_token_box_is_text(file))
+        return open_by_token(cli, path, file, shares);
     SHERD_TRY(check_private(fd, path));
     return append_file(shares, path, file);
 }
@@ -240,6 +259,8 @@ static enum sherd_err ask_share(int tty, struct cli_shares *shares)
         (void)snprintf(prompt, sizeof(prompt), "Share, line %u: ", number);
         SHERD_TRY(cli_ask(tty, prompt, line, &len));
         SHERD_ENSURE(len > 0, SHERD_ERR_SEALED, "no more shares were given");
+        SHERD_ENSURE(!sherd_token_box_is_text(sherd_span_of(line, len)), SHERD_ERR_INVALID,
+                     "this share is sealed to a token: give its file by --share-file, and --pkcs11-module");
         SHERD_TRY(append_text(shares, sherd_span_of(line, len)));
     }
     return SHERD_OK;

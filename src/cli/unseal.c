@@ -117,8 +117,7 @@ enum sherd_err cli_secret_file_read(const struct cli *cli, const char *path, con
 {
     SHERD_TRY(read_secret_file(cli, path, what, block, out_len));
     *out_len = without_newline(block, *out_len);
-    SHERD_ENSURE(*out_len > 0, SHERD_ERR_INVALID, "the passphrase is empty");
-    return SHERD_OK;
+    return *out_len > 0 ? SHERD_OK : sherd_fail(SHERD_ERR_INVALID, "the %s is empty", what);
 }
 
 enum sherd_err cli_passphrase_read(const struct cli *cli, const char *prompt, uint8_t *block, size_t *out_len)
@@ -184,6 +183,8 @@ static enum sherd_err choose_one(const struct cli *cli)
                  SHERD_ERR_INVALID, "give one of --passphrase-file, --passphrase-fd, --key-file and --share-file");
     SHERD_ENSURE(cli->share_identity == NULL || cli->share_file_count > 0, SHERD_ERR_INVALID,
                  "--holder-identity opens files of shares: give them by --share-file");
+    SHERD_ENSURE((cli->pin_file_count == 0 && cli->pin_fd == NULL) || cli->share_file_count > 0, SHERD_ERR_INVALID,
+                 "--pin-file and --pin-fd open files of shares: give them by --share-file");
     return SHERD_OK;
 }
 

@@ -16,14 +16,16 @@ static const struct sherd_approval table[SHERD_ALGORITHM_COUNT] = {
     [SHERD_ALGORITHM_DRBG] = {"OpenSSL's CTR-DRBG", SHERD_APPROVED, "SP 800-90A", NULL},
     [SHERD_ALGORITHM_ED25519] = {"Ed25519", SHERD_APPROVED, "FIPS 186-5", NULL},
     [SHERD_ALGORITHM_DHKEM_P256] = {"DHKEM(P-256, HKDF-SHA256)", SHERD_APPROVED, "SP 800-56A, SP 800-56C", NULL},
+    [SHERD_ALGORITHM_RSA_OAEP] = {"RSA-OAEP with SHA-256", SHERD_APPROVED, "SP 800-56B", NULL},
     [SHERD_ALGORITHM_PBKDF2] = {"PBKDF2 with HMAC-SHA-256", SHERD_APPROVED, "SP 800-132", NULL},
     [SHERD_ALGORITHM_KEY_SPLIT] = {"shares of a random key", SHERD_NO_SECURITY_CLAIMED, NULL, NULL},
     [SHERD_ALGORITHM_SCRYPT] = {"scrypt", SHERD_NOT_APPROVED, NULL, PBKDF2_INSTEAD},
     [SHERD_ALGORITHM_ARGON2ID] = {"Argon2id", SHERD_NOT_APPROVED, NULL, PBKDF2_INSTEAD},
     [SHERD_ALGORITHM_DHKEM_X25519] = {"X25519", SHERD_NOT_APPROVED, NULL, P256_INSTEAD},
     [SHERD_ALGORITHM_XWING] = {"X-Wing (X25519 inside)", SHERD_NOT_APPROVED, NULL, P256_INSTEAD},
-    [SHERD_ALGORITHM_AGE] = {"the format of age (ChaCha20-Poly1305)", SHERD_NOT_APPROVED, NULL,
-                             "have shares sealed by --share-passphrase-file, or given out as they are"},
+    [SHERD_ALGORITHM_AGE] =
+        {"the format of age (ChaCha20-Poly1305)", SHERD_NOT_APPROVED, NULL,
+         "have shares sealed by --share-token or --share-passphrase-file, or given out as they are"},
     [SHERD_ALGORITHM_PKCS12_MAC] = {"the key derivation of PKCS#12's MAC", SHERD_NOT_APPROVED, NULL,
                                     "leave the protection key in the keyring"},
 };
@@ -54,6 +56,16 @@ enum sherd_algorithm sherd_algorithm_of_kem(enum sherd_kem kem)
     case SHERD_KEM_X25519: return SHERD_ALGORITHM_DHKEM_X25519;
     case SHERD_KEM_XWING: return SHERD_ALGORITHM_XWING;
     case SHERD_KEM_NONE: break;
+    }
+    return SHERD_ALGORITHM_UNKNOWN;
+}
+
+enum sherd_algorithm sherd_algorithm_of_pubkey(enum sherd_pubkey_kind kind)
+{
+    switch (kind) {
+    case SHERD_PUBKEY_P256: return SHERD_ALGORITHM_DHKEM_P256;
+    case SHERD_PUBKEY_RSA: return SHERD_ALGORITHM_RSA_OAEP;
+    case SHERD_PUBKEY_NONE: break;
     }
     return SHERD_ALGORITHM_UNKNOWN;
 }

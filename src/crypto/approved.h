@@ -10,6 +10,7 @@
 #define SHERD_CRYPTO_APPROVED_H
 
 #include "crypto/hpke.h"
+#include "crypto/pubkey.h"
 #include "crypto/pwhash.h"
 
 /** All algorithms that Sherd uses, for whatever purpose. */
@@ -22,6 +23,7 @@ enum sherd_algorithm {
     SHERD_ALGORITHM_DRBG,
     SHERD_ALGORITHM_ED25519,
     SHERD_ALGORITHM_DHKEM_P256,
+    SHERD_ALGORITHM_RSA_OAEP,
     SHERD_ALGORITHM_PBKDF2,
     SHERD_ALGORITHM_KEY_SPLIT, /**< Shamir's sharing of a random key, and its parts by XOR */
     SHERD_ALGORITHM_SCRYPT,
@@ -59,6 +61,7 @@ SHERD_MUST_USE enum sherd_err sherd_approved_check(bool fips, enum sherd_algorit
 
 /** What an id of a format names; SHERD_ALGORITHM_UNKNOWN. */
 enum sherd_algorithm sherd_algorithm_of_kem(enum sherd_kem kem);
+enum sherd_algorithm sherd_algorithm_of_pubkey(enum sherd_pubkey_kind kind); /* to seal to it */
 enum sherd_algorithm sherd_algorithm_of_pwhash(enum sherd_pwhash_alg alg);
 
 /** As sherd_approved_check(), for a passphrase hash with its cost: one that is cheaper than it is made is refused. */

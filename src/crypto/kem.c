@@ -112,6 +112,7 @@ enum sherd_err sherd_kem_keygen(enum sherd_kem kem, struct sherd_kem_private *ou
 #define KEY_BYTES_MAX SHERD_P256_PUBLIC_SIZE
 #define RAW_SIZE 32
 _Static_assert(SHERD_X25519_SIZE == RAW_SIZE && SHERD_P256_SHARED_SIZE == RAW_SIZE, "both curves share as much");
+_Static_assert(SHERD_KEM_SHARED_SIZE == RAW_SIZE, "and what a token gives has as much");
 
 /* Secrets of one agreement. */
 struct agreement {
@@ -167,6 +168,18 @@ static enum sherd_err dhkem_decap(enum sherd_kem kem, const uint8_t *own, const 
     SHERD_TRY(public_of(kem, own, ours));
     SHERD_TRY(share(kem, own, enc, secret->raw));
     return extract_and_expand(kem, secret, enc, ours, out_shared);
+}
+
+enum sherd_err sherd_kem_p256_finish(const struct sherd_kem_public *own, const uint8_t *enc,
+                                     const uint8_t raw[SHERD_KEM_SHARED_SIZE],
+                                     uint8_t out_shared[SHERD_KEM_SHARED_SIZE])
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct agreement *secret = sherd_secret_alloc(sizeof(*secret));
+
+    if (secret == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    memcpy(secret->raw, raw, sizeof(secret->raw));
+    return extract_and_expand(SHERD_KEM_P256, secret, enc, own->bytes, out_shared);
 }
 
 /* --- any ---------------------------------------------------------------------------------------------------------- */

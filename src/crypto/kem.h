@@ -32,6 +32,11 @@ SHERD_MUST_USE enum sherd_err sherd_kem_encap(const struct sherd_kem_public *to,
 SHERD_MUST_USE enum sherd_err sherd_kem_decap(const struct sherd_kem_private *own, const uint8_t *enc,
                                               uint8_t out_shared[SHERD_KEM_SHARED_SIZE]);
 
+/** The secret of DHKEM(P-256) from what ECDH gave, elsewhere. @return SHERD_OK; SHERD_ERR_NO_MEMORY */
+SHERD_MUST_USE enum sherd_err sherd_kem_p256_finish(const struct sherd_kem_public *own, const uint8_t *enc,
+                                                    const uint8_t raw[SHERD_KEM_SHARED_SIZE],
+                                                    uint8_t out_shared[SHERD_KEM_SHARED_SIZE]);
+
 /** sherd_hpke_send() with the random bytes given. */
 SHERD_MUST_USE enum sherd_err sherd_hpke_send_known(const struct sherd_kem_public *to, struct sherd_span info,
                                                     const uint8_t *coins, uint8_t *out_enc,

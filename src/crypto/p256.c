@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * P-256. OpenSSL multiplies by a private key in constant time; its numbers lie in its own heap and are cleared with it.
- * A key agreement takes 100 us, so what it needs is made for each call, but for the curve.
+ * A key agreement takes 100 us, so what it needs is made for each call, but for the curve. The private key may also lie
+ * in a token, which computes the agreement: then only the points are looked at here.
  */
 #include "crypto/p256.h"
 
@@ -226,6 +227,15 @@ enum sherd_err sherd_p256_draw(uint8_t out_private[static SHERD_P256_PRIVATE_SIZ
         err = scalar_of(out_private, &scalar);
     }
     return err == SHERD_ERR_INVALID ? sherd_fail(SHERD_ERR_IO, "there is no randomness") : err;
+}
+
+enum sherd_err sherd_p256_check(const uint8_t other[static SHERD_P256_PUBLIC_SIZE])
+{
+    SHERD_TRY(sherd_once_pass(&once));
+    SHERD_CLEANUP(bn_ctx_freep) BN_CTX *ctx = BN_CTX_new();
+    SHERD_CLEANUP(point_freep) EC_POINT *point = EC_POINT_new(curve);
+
+    return ctx != NULL && point != NULL ? point_of(other, ctx, point) : sherd_evp_fail("P-256");
 }
 
 enum sherd_err sherd_p256_public(const uint8_t own[static SHERD_P256_PRIVATE_SIZE],

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file crypto/p256.h
- * For kem.c: the elliptic curve Diffie-Hellman of P-256, a secret that two key pairs share.
+ * For this folder: the elliptic curve Diffie-Hellman of P-256, a secret that two key pairs share. The private key is
+ * here, or in a token that computes the secret by itself (PKCS#11); of what goes there, sherd_p256_check() looks.
  *
  * @par Source  SP 800-186, section 3.2.1.3; SP 800-56A revision 3, section 5.7.1.2; RFC 5903, section 8.1
  */
@@ -24,14 +25,20 @@ SHERD_MUST_USE enum sherd_err sherd_p256_gate(void);
 SHERD_MUST_USE enum sherd_err sherd_p256_draw(uint8_t out_private[static SHERD_P256_PRIVATE_SIZE]);
 
 /**
- * The public key of a private one. Only after the gate.
+ * Check that bytes are somebody's public key, before a private key elsewhere meets them. Needs no gate before.
+ * @return SHERD_OK; SHERD_ERR_TAMPERED: no point of the curve; SHERD_ERR_UNSUPPORTED; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_p256_check(const uint8_t other[static SHERD_P256_PUBLIC_SIZE]);
+
+/**
+ * The public key of a private one.
  * @return SHERD_OK; SHERD_ERR_INVALID: that is no private key; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_p256_public(const uint8_t own[static SHERD_P256_PRIVATE_SIZE],
                                                 uint8_t out_public[static SHERD_P256_PUBLIC_SIZE]);
 
 /**
- * The secret that two key pairs share, raw. Only after the gate.
+ * The secret that two key pairs share, raw.
  * @param[in]  other       checked to be a point of the curve, which has no other subgroups
  * @param[out] out_shared  in secret memory; wiped on failure
  * @return SHERD_OK; SHERD_ERR_TAMPERED: that is nobody's public key; SHERD_ERR_INVALID: own is no private key;

@@ -29,6 +29,7 @@ static const struct {
     {SHERD_ALGORITHM_DRBG, SHERD_APPROVED},
     {SHERD_ALGORITHM_ED25519, SHERD_APPROVED},
     {SHERD_ALGORITHM_DHKEM_P256, SHERD_APPROVED},
+    {SHERD_ALGORITHM_RSA_OAEP, SHERD_APPROVED},
     {SHERD_ALGORITHM_PBKDF2, SHERD_APPROVED},
     {SHERD_ALGORITHM_KEY_SPLIT, SHERD_NO_SECURITY_CLAIMED},
     {SHERD_ALGORITHM_SCRYPT, SHERD_NOT_APPROVED},
@@ -92,6 +93,21 @@ static void test_crypto_approved__takes_one_of_all_kems(void **state)
     }
     assert_int_equal(taken, 1);
     assert_int_equal(known, 3);
+}
+
+/*
+ * Each kind of key that a share can be sealed to, of those that one byte can name: docs/format/share.md, section 5.1.
+ */
+static void test_crypto_approved__takes_both_kinds_of_keys_in_tokens(void **state)
+{
+    (void)state;
+    for (unsigned id = 0; id <= UINT8_MAX; id++) {
+        const enum sherd_algorithm algorithm = sherd_algorithm_of_pubkey((enum sherd_pubkey_kind)id);
+
+        assert_int_equal(sherd_approved_check(true, algorithm) == SHERD_OK, id == 1 || id == 2);
+    }
+    assert_int_equal(sherd_algorithm_of_pubkey(SHERD_PUBKEY_P256), SHERD_ALGORITHM_DHKEM_P256);
+    assert_int_equal(sherd_algorithm_of_pubkey(SHERD_PUBKEY_RSA), SHERD_ALGORITHM_RSA_OAEP);
 }
 
 /* Each id of a passphrase hash that one byte can name, within its bounds: docs/format/vault.md, anchor/seals/N. */
@@ -195,6 +211,7 @@ int main(void)
         cmocka_unit_test(test_crypto_approved__says_of_each_what_stands_here),
         cmocka_unit_test(test_crypto_approved__refuses_what_it_does_not_know),
         cmocka_unit_test(test_crypto_approved__takes_one_of_all_kems),
+        cmocka_unit_test(test_crypto_approved__takes_both_kinds_of_keys_in_tokens),
         cmocka_unit_test(test_crypto_approved__takes_one_of_all_passphrase_hashes),
         cmocka_unit_test(test_crypto_approved__takes_no_fewer_iterations),
         cmocka_unit_test(test_crypto_approved__knows_the_suite_and_the_kinds_of_shares),

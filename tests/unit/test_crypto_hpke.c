@@ -15,6 +15,7 @@
 #include "crypto/init.h"
 #include "crypto/kem.h"
 #include "hex.h"
+#include "hpke_keys.h"
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/opensslv.h>
@@ -64,21 +65,6 @@ static void assert_hex(const uint8_t *bytes, size_t size, const char *text)
 }
 
 /* --- vectors ---------------------------------------------------------------------------------------------------- */
-
-/* DeriveKeyPair of RFC 9180, section 7.1.3; for P-256 the first candidate, which is in its range. */
-static void derive_key(enum sherd_kem kem, const char *ikm_text, uint8_t out_key[static 32])
-{
-    static const uint8_t counter[] = {0};
-    const uint8_t suite_bytes[] = {'K', 'E', 'M', 0, (uint8_t)kem};
-    const struct sherd_span suite = {suite_bytes, sizeof(suite_bytes)};
-    const struct sherd_span parts[2] = {{counter, kem == SHERD_KEM_P256 ? 1 : 0}, {NULL, 0}};
-    uint8_t ikm[32];
-    uint8_t prk[32];
-
-    assert_int_equal(sherd_hpke_extract(suite, none, "dkp_prk", hex_read(ikm_text, ikm, sizeof(ikm)), prk), SHERD_OK);
-    assert_int_equal(sherd_hpke_expand(suite, prk, kem == SHERD_KEM_P256 ? "candidate" : "sk", parts, out_key, 32),
-                     SHERD_OK);
-}
 
 /* Bytes that SHAKE128 gives for nothing: where the inputs of the accumulated vectors come from. */
 static struct sherd_span source_new(uint8_t *block, size_t size)
@@ -142,11 +128,11 @@ static void published(const struct vector *vector, struct sherd_hpke **out_sende
     uint8_t coins[32];
     uint8_t enc[65];
 
-    derive_key(vector->kem, vector->ikm_to, pair.own.bytes);
+    hpke_derive_key(vector->kem, vector->ikm_to, pair.own.bytes);
     assert_hex(pair.own.bytes, 32, vector->own);
     assert_int_equal(sherd_kem_public(&pair.own, &pair.to), SHERD_OK);
     assert_hex(pair.to.bytes, bytes, vector->to);
-    derive_key(vector->kem, vector->ikm_ephemeral, coins);
+    hpke_derive_key(vector->kem, vector->ikm_ephemeral, coins);
     assert_int_equal(sherd_hpke_send_known(&pair.to, ode, coins, enc, out_sender), SHERD_OK);
     assert_hex(enc, bytes, vector->enc);
     assert_int_equal(sherd_hpke_receive(&pair.own, sherd_span_of(enc, bytes), ode, out_recipient), SHERD_OK);

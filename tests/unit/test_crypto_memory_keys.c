@@ -16,6 +16,7 @@
 #include "crypto/evp.h"
 #include "crypto/hpke.h"
 #include "crypto/init.h"
+#include "crypto/pubkey.h"
 #include "envelope/age.h"
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -126,6 +127,18 @@ static enum sherd_err call_x25519(void)
     return agree(0);
 }
 
+static enum sherd_err call_pubkey(void)
+{
+    static const uint8_t modulus[256] = {[0] = 0x80, [255] = 1};
+    static const uint8_t exponent[] = {1, 0, 1};
+    uint8_t sealed[256];
+    struct sherd_pubkey key;
+
+    SHERD_TRY(sherd_pubkey_of_point(to[2].bytes, &key));
+    SHERD_TRY(sherd_pubkey_of_rsa(sherd_span_of(modulus, 256), sherd_span_of(exponent, 3), &key));
+    return sherd_pubkey_rsa_seal(&key, modulus, sealed);
+}
+
 static enum sherd_err call_xwing(void)
 {
     return agree(1);
@@ -207,6 +220,13 @@ static void test_crypto_memory_keys__hpke_by_p256(void **state)
     sweep(call_p256, SHERD_OK);
 }
 
+static void test_crypto_memory_keys__public_keys(void **state)
+{
+    (void)state;
+    assert_int_equal(call_pubkey(), SHERD_OK); /* the self-test has passed */
+    sweep(call_pubkey, SHERD_ERR_TAMPERED);
+}
+
 static void test_crypto_memory_keys__hpke_by_xwing(void **state)
 {
     (void)state;
@@ -242,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_crypto_memory_keys__chacha),
         cmocka_unit_test(test_crypto_memory_keys__hpke_by_x25519),
         cmocka_unit_test(test_crypto_memory_keys__hpke_by_p256),
+        cmocka_unit_test(test_crypto_memory_keys__public_keys),
         cmocka_unit_test(test_crypto_memory_keys__hpke_by_xwing),
         cmocka_unit_test(test_crypto_memory_keys__age_sealed),
         cmocka_unit_test(test_crypto_memory_keys__age_opened),
