@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The program sherd-verify, against a log that tlog.py writes from the specifications. Its first argument is the program;
-SHERD_PROGRAM, where it is set, is the command sherd, which does hold what sherd-verify must not.
+"""The program sherd-verify, against a log that tlog.py writes from the specifications. Its first argument is the
+program; SHERD_PROGRAM, where it is set, is the command sherd, which does hold what sherd-verify must not.
 """
 import os
 import random
@@ -232,7 +232,7 @@ def test_verify_program__holds_nothing_of_the_vault(box):
     assert "libcrypto" in libraries and "lmdb" not in libraries and "jansson" not in libraries, libraries
     if "SHERD_PROGRAM" in os.environ:  # the names are such that the vault has them
         vault = names_in(os.environ["SHERD_PROGRAM"])
-        for prefix in ["sherd_store_", "sherd_compartment_", "sherd_anchor_", "sherd_vault_", "sherd_record_", "sherd_keyring_"]:
+        for prefix in VAULT[:6]:
             assert any(name.startswith(prefix) for name in vault), prefix
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A transparency log written from its specifications (RFC 6962, RFC 8032, C2SP signed-note, tlog-checkpoint,
-tlog-cosignature, tlog-proof, tlog-tiles), in the plainest way and with nothing of ours: what sherd-verify is held against.
+tlog-cosignature, tlog-proof, tlog-tiles), in the plainest way and with nothing of ours: what sherd-verify is held
+against.
 """
 import base64
 import hashlib
