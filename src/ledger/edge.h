@@ -11,7 +11,7 @@
 #include "ledger/tile.h"
 
 struct sherd_edge {
-    struct sherd_merkle tree;
+    uint64_t size; /**< leaves of the tree */
     unsigned counts[SHERD_TILE_LEVELS]; /**< hashes of the partial tile, 0..255 */
     struct sherd_digest hashes[SHERD_TILE_LEVELS][SHERD_TILE_WIDTH];
 };
@@ -24,6 +24,9 @@ typedef enum sherd_err sherd_tile_fn(void *arg, const struct sherd_tile *tile, c
  */
 SHERD_MUST_USE enum sherd_err sherd_edge_add(struct sherd_edge *edge, const struct sherd_digest *leaf_hash,
                                              sherd_tile_fn *visit, void *arg);
+
+/** The root of the tree. */
+SHERD_MUST_USE enum sherd_err sherd_edge_root(const struct sherd_edge *edge, struct sherd_digest *out_root);
 
 /** Hand out the partial tiles that differ from those of the tree of the first old_size leaves. */
 SHERD_MUST_USE enum sherd_err sherd_edge_partials(const struct sherd_edge *edge, uint64_t old_size,

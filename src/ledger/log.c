@@ -96,7 +96,7 @@ static enum sherd_err read_node(void *arg, unsigned level, uint64_t index, struc
     const struct sherd_digest *hashes = NULL;
     struct sherd_tile_place place;
 
-    SHERD_TRY(sherd_tile_find(level, index, nodes->edge->tree.leaf_count, &place));
+    SHERD_TRY(sherd_tile_find(level, index, nodes->edge->size, &place));
     if (place.tile.width < SHERD_TILE_WIDTH)
         hashes = nodes->edge->hashes[place.tile.level];
     else
@@ -137,11 +137,9 @@ enum sherd_err sherd_log_checkpoint_load(const char *dir, const struct sherd_pol
 static enum sherd_err load_edge(struct sherd_log *log)
 {
     const struct sherd_tree_head *head = &log->checkpoint.head;
-    struct sherd_log_nodes nodes = {log, log->edge};
-    const struct sherd_node_reader reader = sherd_log_reader(&nodes);
     struct sherd_digest root;
 
-    log->edge->tree.leaf_count = head->size;
+    log->edge->size = head->size;
     for (unsigned level = 0; level < SHERD_TILE_LEVELS; level++) {
         const uint64_t hashes = sherd_tile_level_hashes(level, head->size);
         const struct sherd_tile tile = {
@@ -151,8 +149,7 @@ static enum sherd_err load_edge(struct sherd_log *log)
             SHERD_TRY(sherd_log_tile_read(log, &tile, log->edge->hashes[level]));
         log->edge->counts[level] = tile.width;
     }
-    SHERD_TRY(sherd_tree_load(&reader, head->size, &log->edge->tree));
-    SHERD_TRY(sherd_merkle_root(&log->edge->tree, &root));
+    SHERD_TRY(sherd_edge_root(log->edge, &root));
     SHERD_ENSURE(sherd_same(root.bytes, head->root.bytes, sizeof(root.bytes)), SHERD_ERR_TAMPERED,
                  "the log's tiles do not lead to the root of its checkpoint");
     return SHERD_OK;
@@ -220,6 +217,10 @@ static enum sherd_err find_head(struct sherd_log *log, uint64_t size, struct she
     struct sherd_path path;
 
     SHERD_ENSURE(size <= log->checkpoint.head.size, SHERD_ERR_INVALID, "the log never had so many leaves");
+    if (size == log->checkpoint.head.size) {
+        *out_head = log->checkpoint.head;
+        return SHERD_OK;
+    }
     SHERD_TRY(sherd_tree_root(&reader, size, &head.root));
     SHERD_TRY(sherd_consistency_prove(&reader, size, log->checkpoint.head.size, &path));
     SHERD_TRY(sherd_consistency_verify(&path, &head, &log->checkpoint.head));
@@ -370,7 +371,7 @@ static enum sherd_err verify_all(struct sherd_log *log, struct sherd_edge *edge,
         SHERD_TRY(visit_bundle(sherd_buf_span(&bundle), index, visit, arg));
     }
     SHERD_TRY(sherd_edge_partials(edge, 0, compare_tile, log));
-    SHERD_TRY(sherd_merkle_root(&edge->tree, &root));
+    SHERD_TRY(sherd_edge_root(edge, &root));
     SHERD_ENSURE(sherd_same(root.bytes, head->root.bytes, sizeof(root.bytes)), SHERD_ERR_TAMPERED,
                  "the log's leaves do not lead to the root of its checkpoint");
     return SHERD_OK;

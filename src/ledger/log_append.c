@@ -250,7 +250,7 @@ static enum sherd_err write_tile(void *arg, const struct sherd_tile *tile, const
 /* The bundle that ends with the last leaf. */
 static enum sherd_err write_bundle(struct batch *batch)
 {
-    const uint64_t last = batch->edge->tree.leaf_count - 1;
+    const uint64_t last = batch->edge->size - 1;
     const struct sherd_tile tile = {
         .entries = true, .index = last / SHERD_TILE_WIDTH, .width = (unsigned)(last % SHERD_TILE_WIDTH) + 1};
 
@@ -270,7 +270,7 @@ static enum sherd_err write_all(struct batch *batch, const struct sherd_span *en
         SHERD_TRY(sherd_merkle_leaf(entries[i], &hash));
         SHERD_TRY(sherd_bundle_append(&batch->bundle, entries[i]));
         SHERD_TRY(sherd_edge_add(batch->edge, &hash, write_tile, batch));
-        if (i + 1 == count || batch->edge->tree.leaf_count % SHERD_TILE_WIDTH == 0)
+        if (i + 1 == count || batch->edge->size % SHERD_TILE_WIDTH == 0)
             SHERD_TRY(write_bundle(batch));
     }
     SHERD_TRY(sherd_edge_partials(batch->edge, batch->log->checkpoint.head.size, write_tile, batch));
@@ -292,9 +292,9 @@ static enum sherd_err check_growth(struct batch *batch, const struct sherd_tree_
 static enum sherd_err batch_commit(struct batch *batch, struct sherd_checkpoint *out_checkpoint)
 {
     struct sherd_checkpoint next = {.origin = batch->log->checkpoint.origin,
-                                    .head = {.size = batch->edge->tree.leaf_count}};
+                                    .head = {.size = batch->edge->size}};
 
-    SHERD_TRY(sherd_merkle_root(&batch->edge->tree, &next.head.root));
+    SHERD_TRY(sherd_edge_root(batch->edge, &next.head.root));
     SHERD_TRY(check_growth(batch, &next.head));
     SHERD_FAILPOINT("ledger.before_sign");
     SHERD_TRY(sign(&batch->log->signer, &next, &batch->note));

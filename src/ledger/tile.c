@@ -148,17 +148,25 @@ enum sherd_err sherd_tile_find(unsigned level, uint64_t index, uint64_t size, st
     return SHERD_OK;
 }
 
+/* The root over 2, 4 .. 256 hashes. */
+static enum sherd_err fold(const struct sherd_digest *hashes, size_t count, struct sherd_digest *out_root)
+{
+    struct sherd_digest level[SHERD_TILE_WIDTH / 2];
+
+    for (count /= 2; count > 0; count /= 2, hashes = level)
+        for (size_t i = 0; i < count; i++)
+            SHERD_TRY(sherd_merkle_node(&hashes[2 * i], &hashes[2 * i + 1], &level[i]));
+    *out_root = level[0];
+    return SHERD_OK;
+}
+
 enum sherd_err sherd_tile_fold(const struct sherd_digest *hashes, size_t count, struct sherd_digest *out_root)
 {
-    struct sherd_digest level[SHERD_TILE_WIDTH];
-
     SHERD_ENSURE(count > 0 && count <= SHERD_TILE_WIDTH && (count & (count - 1)) == 0, SHERD_ERR_INVALID,
                  "so many hashes have no root of their own");
-    memcpy(level, hashes, count * sizeof(level[0]));
-    for (; count > 1; count /= 2)
-        for (size_t i = 0; i < count / 2; i++)
-            SHERD_TRY(sherd_merkle_node(&level[2 * i], &level[2 * i + 1], &level[i]));
-    *out_root = level[0];
+    if (count > 1)
+        return fold(hashes, count, out_root);
+    *out_root = hashes[0];
     return SHERD_OK;
 }
 

@@ -235,7 +235,7 @@ static void test_ledger_tile__the_edge_gives_what_changed(void **state)
     assert_int_equal(tiles->count, 0);
     assert_ok(sherd_edge_partials(edge, 255, keep, tiles));
     assert_int_equal(tiles->count, 2);
-    edge->tree.leaf_count = SHERD_TREE_LEAVES_MAX;
+    edge->size = SHERD_TREE_LEAVES_MAX;
     assert_err(SHERD_ERR_LIMIT, sherd_edge_add(edge, &tree_leaves[0], keep, tiles));
     test_free(tiles);
     test_free(edge);
