@@ -19,9 +19,9 @@
  * sherd_identity_free(identity);
  * @endcode
  *
- * Keys are written as age (https://c2sp.org/age) writes those of the same kinds; of P-256 it has none. What the vault still sees: how long
- * the contents are, to whom they are sealed, and everything beside them (attributes, type, entity). Nobody
- * authenticates the sender. A record has one recipient; whose private key is lost has lost the record.
+ * Keys are written as age (https://c2sp.org/age) writes those of the same kinds; of P-256 it has none. What the vault
+ * still sees: how long the contents are, to whom they are sealed, and everything beside them (attributes, type,
+ * entity). Nobody authenticates the sender. A record has one recipient; whose private key is lost has lost the record.
  *
  * @par Source  docs/format/recipient.md; RFC 9180 (HPKE, base mode)
  */

@@ -74,10 +74,9 @@ struct sherd_record_meta {
     const struct sherd_attribute *attributes;
     size_t attribute_count; /**< up to SHERD_ATTRIBUTES_MAX */
     struct sherd_span
-        idempotency_key; /**< up to 128 bytes of the caller's own: a repeated put with the same key and the
+        idempotency_key;   /**< up to 128 bytes of the caller's own: a repeated put with the same key and the
                                             same contents gives the first record's id again and stores nothing */
-    const char *
-        recipient; /**< seal the contents to this public key, "age1...", "age1pq1..." or "sherdp1...": see <sherd/identity.h>.
+    const char *recipient; /**< seal the contents to this public key, "age1..." ...: see <sherd/identity.h>.
                                 NULL for nobody; on update, for whom they were sealed to before. SHERD_RECIPIENT_NONE
                                 for nobody, also on update. Not with an idempotency key: the vault would keep what
                                 guesses at the contents can be tested with. With "age1pq1..." attributes have at most

@@ -323,8 +323,6 @@ struct sherd_anchor_ops {
     /** Names of the blobs in `keys`, where none belongs. @param[in,out] blobs  gets them */
     enum sherd_err (*keys_blobs)(struct sherd_anchor *anchor, struct sherd_refs *blobs);
 
-    /** Whether the vault is in FIPS mode: approved algorithms only. */
-    bool (*fips)(struct sherd_anchor *anchor);
     /** Versions of the protection key, and a new one: as the functions of <sherd/keys.h>. */
     enum sherd_err (*protection_each)(struct sherd_anchor *anchor, sherd_protection_visit_fn *visit, void *arg);
     /** @param[in] turn_on  a key store to turn on, with its path; NULL: the key stays where it lies */

@@ -689,11 +689,6 @@ static enum sherd_err embedded_keys_blobs(struct sherd_anchor *anchor, struct sh
     return sherd_compartment_blob_scan(sherd_embedded_of(anchor)->compartment, NULL, add_blob, blobs);
 }
 
-static bool embedded_fips(struct sherd_anchor *anchor)
-{
-    return sherd_home_fips(sherd_embedded_of(anchor)->home);
-}
-
 static const struct sherd_anchor_ops embedded_ops = {
     .free = embedded_free,
     .ids = embedded_ids,
@@ -747,7 +742,6 @@ static const struct sherd_anchor_ops embedded_ops = {
     .keys_stat = embedded_keys_stat,
     .keys_owner = embedded_keys_owner,
     .keys_blobs = embedded_keys_blobs,
-    .fips = embedded_fips,
     .protection_each = embedded_protection_each,
     .protection_rotate = embedded_protection_rotate,
 };
@@ -812,8 +806,7 @@ static enum sherd_err ready_entities(struct sherd_embedded *self)
                                                       .tenant = self->fixed->tenant,
                                                       .secrets = &self->fixed->stores[SHERD_SECRETS - 1],
                                                       .keys = self->pins.keys,
-                                                      .compartment = self->compartment},
-                                               .fips = sherd_home_fips(self->home)};
+                                                      .compartment = self->compartment}};
 
     return sherd_entities_new(&parts, &self->entities);
 }

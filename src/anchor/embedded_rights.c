@@ -2,6 +2,7 @@
 /* Users, named keys, grants and logins of the anchor in the same process. */
 #include "anchor/embedded_inside.h"
 #include "anchor/session.h"
+#include "crypto/approved.h"
 #include <string.h>
 
 const struct sherd_caller sherd_embedded_owner = {.owner = true, .name = SHERD_USER_OWNER};
@@ -110,7 +111,7 @@ static enum sherd_err challenge_nobody(const struct sherd_embedded *self, const 
     SHERD_TRY(sherd_entry_name(&self->principals.keys, "salt of nobody", sherd_span_str(user), sherd_span_of(NULL, 0),
                                &salt));
     challenge->credential = SHERD_CREDENTIAL_PASSPHRASE;
-    challenge->hash = sherd_pwhash_default();
+    challenge->hash = sherd_pwhash_for(sherd_home_fips(self->home));
     memcpy(challenge->salt, salt.bytes, sizeof(challenge->salt));
     return SHERD_OK;
 }

@@ -30,7 +30,6 @@ struct sherd_entities_parts {
     struct sherd_ring *ring;
     struct sherd_masters *masters;
     struct sherd_entity_keys at; /**< copied */
-    bool fips;                   /**< ids are hashed by HMAC-SHA-512/256, else by HMAC-SHA-512 */
 };
 
 SHERD_MUST_USE enum sherd_err sherd_entities_new(const struct sherd_entities_parts *parts,
@@ -103,6 +102,16 @@ SHERD_MUST_USE enum sherd_err sherd_entities_trim(struct sherd_entities *entitie
 /** Whether a pin's key is wrapped as it would be wrapped now. @return as sherd_entities_live() */
 SHERD_MUST_USE enum sherd_err sherd_entities_up_to_date(struct sherd_entities *entities, const struct sherd_pin *pin,
                                                         bool *out_up_to_date);
+
+/**
+ * Wrap the key of a pin anew, unless it is up to date: the three calls above with one look at the notice, which is what
+ * a rekeying of many pins would else spend much of its time on.
+ * @param[in]  room         for the key, in secret memory; what it holds afterwards is for the caller to wipe
+ * @param[out] out_changed  it was not up to date, and is now
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND: the entity was erased; as sherd_entities_unwrap()
+ */
+SHERD_MUST_USE enum sherd_err sherd_entities_rewrap(struct sherd_entities *entities, struct sherd_record_key *room,
+                                                    struct sherd_pin *pin, bool *out_changed);
 
 /** Open a stored entry of an entity, of that kind and name. @return SHERD_OK; SHERD_ERR_TAMPERED */
 SHERD_MUST_USE enum sherd_err sherd_entities_open(const struct sherd_entities *entities, enum sherd_kind kind,

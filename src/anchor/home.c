@@ -430,6 +430,7 @@ static enum sherd_err try_copies(struct sherd_home *home, struct sherd_span seal
         SHERD_TRY(sherd_seal_copies_next(&seals, &number, &file));
         const enum sherd_err err = sherd_seal_open(file, unseal, root, &home->deployment);
         if (err == SHERD_OK) {
+            home->fips = sherd_seal_fips(file);
             sherd_seal_describe(file, home->seal_text);
             return SHERD_OK;
         }
@@ -468,7 +469,8 @@ enum sherd_err sherd_home_check_keyring(const struct sherd_home *home, struct sh
     if (root == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_shield_open(home->root, root->bytes, sizeof(root->bytes)));
-    return sherd_keyring_open(file, root, &home->deployment, out_ring);
+    SHERD_TRY(sherd_keyring_open(file, root, &home->deployment, out_ring));
+    return check_mode(home, out_ring);
 }
 
 enum sherd_err sherd_home_mix(const struct sherd_home *home, struct sherd_span more, struct sherd_span salt,

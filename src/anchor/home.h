@@ -40,7 +40,10 @@ SHERD_DEFINE_OWNED(sherd_home);
 /** What opened it, such as "passphrase (scrypt)". Borrowed. */
 const char *sherd_home_seal_text(const struct sherd_home *home);
 
-/** For seals.h: the vault's directory, its id and whether it is in FIPS mode; borrowed. And the root key, in secret memory, while it is used. */
+/**
+ * For seals.h: the vault's directory, its id and whether it is in FIPS mode; borrowed. And the root key, in secret
+ * memory, while it is used.
+ */
 const char *sherd_home_dir(const struct sherd_home *home);
 const struct sherd_uuid *sherd_home_deployment(const struct sherd_home *home);
 bool sherd_home_fips(const struct sherd_home *home);

@@ -161,11 +161,6 @@ static void remote_free(struct sherd_anchor *anchor)
     sherd_free(remote);
 }
 
-static bool remote_fips(struct sherd_anchor *anchor)
-{
-    return sherd_remote_of(anchor)->fips;
-}
-
 static void remote_ids(struct sherd_anchor *anchor, struct sherd_uuid *out_deployment, struct sherd_uuid *out_tenant)
 {
     *out_deployment = sherd_remote_of(anchor)->deployment;
@@ -756,7 +751,6 @@ static const struct sherd_anchor_ops remote_ops = {
     .keys_stat = remote_keys_stat,
     .keys_owner = remote_keys_owner,
     .keys_blobs = remote_keys_blobs,
-    .fips = remote_fips,
     .protection_each = remote_protection_each,
     .protection_rotate = remote_protection_rotate,
 };
@@ -772,7 +766,6 @@ static enum sherd_err hello(struct sherd_remote *remote, struct sherd_wire_hello
                  "the agent is of another version: `sherd seal`, then `sherd unseal`");
     remote->deployment = out_hello->deployment;
     remote->tenant = out_hello->tenant;
-    remote->fips = out_hello->fips;
     return SHERD_OK;
 }
 

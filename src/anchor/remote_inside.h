@@ -23,7 +23,6 @@ struct sherd_remote {
     void *arg;
     struct sherd_uuid deployment;
     struct sherd_uuid tenant;
-    bool fips;
     pthread_mutex_t lock; /* guards all that follows */
     pthread_cond_t freed;
     size_t links_max; /* 1 for a session, else SHERD_REMOTE_LINKS_MAX */

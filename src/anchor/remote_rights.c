@@ -174,7 +174,6 @@ static void hand_over(struct sherd_remote_call *call, struct sherd_remote *sessi
     struct sherd_remote *remote = call->remote;
 
     session->deployment = remote->deployment;
-    session->fips = remote->fips;
     session->tenant = remote->tenant;
     session->idle[0] = call->link;
     session->idle_count = 1;

@@ -58,13 +58,14 @@ static enum sherd_err serve_hello(struct sherd_serve *serve)
 {
     struct sherd_wire_number call;
     struct sherd_wire_hello hello = {0};
+    const struct sherd_home *home = serve->anchor->ops->home(serve->anchor);
 
     SHERD_TRY(sherd_serve_take(serve, &call));
     SHERD_ENSURE(call.number == SHERD_WIRE_PROTOCOL, SHERD_ERR_UNSUPPORTED,
                  "the agent is of another version: `sherd seal`, then `sherd unseal`");
     hello.protocol = SHERD_WIRE_PROTOCOL;
     serve->anchor->ops->ids(serve->anchor, &hello.deployment, &hello.tenant);
-    hello.fips = serve->anchor->ops->fips(serve->anchor);
+    hello.fips = home != NULL && sherd_home_fips(home);
     serve->host->hello(serve->arg, &hello);
     return sherd_serve_answer(serve, &hello);
 }

@@ -474,11 +474,6 @@ static enum sherd_err owner_round_end(struct sherd_anchor *anchor, uint16_t roun
     return owner_only();
 }
 
-static bool session_fips(struct sherd_anchor *anchor)
-{
-    return below(anchor)->ops->fips(below(anchor));
-}
-
 static enum sherd_err owner_protection_each(struct sherd_anchor *anchor, sherd_protection_visit_fn *visit, void *arg)
 {
     (void)anchor;
@@ -613,7 +608,6 @@ static const struct sherd_anchor_ops session_ops = {
     .pin_replace = owner_pin_replace,
     .round_begin = owner_round_begin,
     .round_end = owner_round_end,
-    .fips = session_fips,
     .protection_each = owner_protection_each,
     .protection_rotate = owner_protection_rotate,
 };

@@ -89,13 +89,14 @@ static enum sherd_err rekey(struct cli *cli)
     return cli_rekey(cli, &rekey_options, NULL);
 }
 
-static enum sherd_err export(struct cli *cli) {
-    const struct cli_entity_export export = {.collection = cli_value(cli, OPT_COLLECTION),
-                                             .entity = cli->operands[1],
-                                             .dir = cli->operands[2],
-                                             .identity = cli_value(cli, OPT_IDENTITY)};
+static enum sherd_err give_out(struct cli *cli)
+{
+    const struct cli_entity_export wish = {.collection = cli_value(cli, OPT_COLLECTION),
+                                           .entity = cli->operands[1],
+                                           .dir = cli->operands[2],
+                                           .identity = cli_value(cli, OPT_IDENTITY)};
 
-    return cli_entity_export(cli, &export);
+    return cli_entity_export(cli, &wish);
 }
 
 static bool is_verb(const struct cli *cli, const char *verb, int operand_count)
@@ -110,15 +111,18 @@ static enum sherd_err run(struct cli *cli)
     const bool rekeys = is_verb(cli, "rekey", 2);
     const bool erases = is_verb(cli, "erase", 2);
 
+    SHERD_ENSURE(is_verb(cli, "list", 1) || is_verb(cli, "show", 2) || exports || rekeys || erases, SHERD_ERR_INVALID,
+                 "write `entity list`, `entity show ID`, `entity export ID DIR`, `entity rekey ID` or `entity erase "
+                 "ID`");
     SHERD_ENSURE(
-        is_verb(cli, "list", 1) || is_verb(cli, "show", 2) || exports || rekeys || erases, SHERD_ERR_INVALID,
-        "write `entity list`, `entity show ID`, `entity export ID DIR`, `entity rekey ID` or `entity erase ID`");
-    SHERD_ENSURE((exports || cli_value(cli, OPT_IDENTITY) == NULL) && (rekeys || cli_value(cli, OPT_FRESH) == NULL),
-                 SHERD_ERR_INVALID, "--identity goes with `entity export`, and --fresh-keys with `entity rekey`");
+        (exports || cli_value(cli, OPT_IDENTITY) == NULL) && (rekeys || cli_value(cli, OPT_FRESH) == NULL) &&
+            (erases || cli_value(cli, OPT_RECEIPT) == NULL),
+        SHERD_ERR_INVALID,
+        "--identity goes with `entity export`, --fresh-keys with `entity rekey`, --receipt with `entity erase`");
     if (rekeys)
         return rekey(cli);
     if (exports)
-        return export(cli);
+        return give_out(cli);
     SHERD_TRY(cli_vault_open(cli, !erases, &vault));
     return erases ? erase(cli, vault) : show(cli, vault);
 }
@@ -129,8 +133,8 @@ const struct cli_command cmd_entity = {
     .summary = "list whose data there is; give out, rekey or erase all of it for one of them",
     .notes =
         "An entity is whose data a record is: `put --entity ID`. Each has a key of its own; erasing it destroys that\n"
-        "key, and with it all of its records at once. `export` writes each version of each record to a file of its own,\n"
-        "and what they are to DIR/manifest.json; DIR must not exist, or be empty.",
+        "key, and with it all of its records at once. `export` writes each version of each record to a file of its\n"
+        "own, and what they are to DIR/manifest.json; DIR must not exist, or be empty.",
     .options = options,
     .operand_min = 1,
     .operand_max = 3,

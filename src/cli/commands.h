@@ -56,7 +56,9 @@ struct cli_entity_export {
     const char *identity; /**< file of private keys; NULL for none */
 };
 
-/** Write all that is kept about an entity into a directory: entity_export.c. @return SHERD_OK; SHERD_ERR_CONFLICT; ... */
+/**
+ * Write all that is kept about an entity into a directory: entity_export.c. @return SHERD_OK; SHERD_ERR_CONFLICT; ...
+ */
 SHERD_MUST_USE enum sherd_err cli_entity_export(struct cli *cli, const struct cli_entity_export *wish);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Users, named keys and grants, for callers: <sherd/rights.h>. The anchor decides and does. */
+#include "crypto/approved.h"
 #include "base/random.h"
 #include "base/secret.h"
 #include "cryptor/secret.h"
@@ -11,20 +12,20 @@
 /*
  * The key of a new user that has a passphrase: derived here, where the passphrase is, and gone when its public half is.
  */
-static enum sherd_err take_passphrase(struct sherd_span passphrase, struct sherd_principal *principal)
+static enum sherd_err take_passphrase(bool fips, struct sherd_span passphrase, struct sherd_principal *principal)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_credential_seed *seed = sherd_secret_alloc(sizeof(*seed));
 
     if (seed == NULL)
         return SHERD_ERR_NO_MEMORY;
     principal->credential = SHERD_CREDENTIAL_PASSPHRASE;
-    principal->hash = sherd_pwhash_default();
+    principal->hash = sherd_pwhash_for(fips);
     SHERD_TRY(sherd_random(principal->salt, sizeof(principal->salt)));
     SHERD_TRY(sherd_credential_derive(passphrase, &principal->hash, principal->salt, seed));
     return sherd_sign_public(seed->bytes, principal->public_key);
 }
 
-static enum sherd_err take_user(const struct sherd_user_new *user, struct sherd_principal *principal)
+static enum sherd_err take_user(bool fips, const struct sherd_user_new *user, struct sherd_principal *principal)
 {
     SHERD_ENSURE(user->name != NULL && sherd_rights_name_valid(user->name), SHERD_ERR_INVALID,
                  "a user's name has 1 to 63 of a-z, 0-9, '.', '_', '-' and begins with a letter or digit");
@@ -32,7 +33,7 @@ static enum sherd_err take_user(const struct sherd_user_new *user, struct sherd_
                  "a user needs exactly one of a passphrase and a public key");
     (void)snprintf(principal->name, sizeof(principal->name), "%s", user->name);
     if (user->passphrase.len > 0)
-        return take_passphrase(user->passphrase, principal);
+        return take_passphrase(fips, user->passphrase, principal);
     principal->credential = SHERD_CREDENTIAL_KEY;
     return sherd_credential_parse_public(user->public_key, principal->public_key);
 }
@@ -47,7 +48,7 @@ enum sherd_err sherd_user_create(struct sherd_vault *vault, const struct sherd_u
     SHERD_ENSURE(user != NULL, SHERD_ERR_INVALID, "a user needs a name");
     SHERD_TRY(sherd_vault_check_maintains(vault));
     SHERD_TRY(sherd_vault_check_writable(vault));
-    SHERD_TRY(take_user(user, &principal));
+    SHERD_TRY(take_user(vault->fips, user, &principal));
     SHERD_TRY(sherd_secret_collection(vault, &secrets));
     SHERD_TRY(sherd_window_enter(vault->window, false)); /* a backup has all that it writes, or nothing */
     const enum sherd_err err = vault->anchor->ops->user_create(vault->anchor, &principal);

@@ -105,7 +105,6 @@ static enum sherd_err lease(struct sherd_vault *vault)
 {
     vault->assets.anchor = vault->anchor;
     vault->anchor->ops->ids(vault->anchor, &vault->deployment, &vault->tenant);
-    vault->fips = vault->anchor->ops->fips(vault->anchor);
     SHERD_TRY(vault->anchor->ops->lease(vault->anchor, SHERD_ASSETS, &vault->assets.keys));
     return vault->of_user ? SHERD_OK : vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys);
 }
@@ -137,6 +136,7 @@ static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unsea
 
     SHERD_TRY(sherd_home_open(vault->path, vault->read_only, unseal_by, &home));
     (void)snprintf(vault->seal, sizeof(vault->seal), "%s", sherd_home_seal_text(home));
+    vault->fips = sherd_home_fips(home); /* says the seal, and when the keyring is read it must agree */
     SHERD_TRY(open_stores(vault));
     SHERD_TRY(open_anchor(vault, sherd_home_take(&home), options->key_store));
     SHERD_TRY(log_in(vault, options));
@@ -182,6 +182,7 @@ static enum sherd_err join_agent(struct sherd_vault *vault, const struct sherd_v
     SHERD_TRY(sherd_anchor_remote(connect_agent, vault->agent, &hello, &vault->anchor));
     SHERD_TRY(open_stores(vault));
     memcpy(vault->seal, hello.seal, sizeof(vault->seal));
+    vault->fips = hello.fips;
     SHERD_TRY(log_in(vault, options));
     if (vault->of_user) { /* the session has a connection of its own; none that is the owner's stays open */
         vault->whole_anchor->ops->free(vault->whole_anchor);

@@ -8,8 +8,9 @@
 #include <sherd/rights.h>
 #include <time.h>
 
-/* Entries of `keys` between two looks at the clock. */
-#define STEP_MAX ((size_t)256)
+/* Entries of `keys` between two looks at the clock; with a rate, of a quarter of a second at most. */
+#define STEP_MAX ((size_t)4096)
+#define STEPS_A_SECOND 4U
 
 struct walk {
     struct sherd_vault *vault;
@@ -70,13 +71,22 @@ static enum sherd_err tell(const struct walk *walk)
     return SHERD_OK;
 }
 
+static size_t step_of(const struct walk *walk)
+{
+    const uint64_t rate = walk->options->rate;
+
+    if (rate == 0 || rate / STEPS_A_SECOND >= STEP_MAX)
+        return STEP_MAX;
+    return rate > STEPS_A_SECOND ? (size_t)(rate / STEPS_A_SECOND) : 1;
+}
+
 static enum sherd_err go_on(struct walk *walk, struct sherd_rekey *rekey)
 {
     struct sherd_anchor *anchor = walk->vault->anchor;
     struct sherd_rekey_progress at = {0};
 
     while (!at.done) {
-        SHERD_TRY(anchor->ops->rekey_step(anchor, rekey, STEP_MAX, &at));
+        SHERD_TRY(anchor->ops->rekey_step(anchor, rekey, step_of(walk), &at));
         walk->stat->seen = at.seen;
         walk->stat->entity_count = at.entity_count;
         walk->stat->record_count = at.record_count;

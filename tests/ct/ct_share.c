@@ -8,7 +8,8 @@
  * __wrap_sherd_ct_equal() in its place (run.sh).
  *
  * Usage: ct_share           must pass
- *        ct_share --leaky   compares MACs with a loop that leaves early: must be caught, else the check is worth nothing
+ *        ct_share --leaky   compares MACs with a loop that leaves early: must be caught, else the check is worth
+ *        nothing
  */
 #include "anchor/share.h"
 #include "base/random.h"

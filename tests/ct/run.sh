@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Constant time, as compiled: builds src/crypto/ct.c, shamir.c and src/anchor/share.c with GCC and clang at each level of
-# optimisation and runs them under valgrind with the secrets marked undefined. The flags are those of a release, without
-# sanitizers.
+# Constant time, as compiled: builds src/crypto/ct.c, shamir.c and src/anchor/share.c with GCC and clang at each level
+# of optimisation and runs them under valgrind with the secrets marked undefined. The flags are those of a release,
+# without sanitizers.
 #
 # run.sh SOURCE-ROOT WORK-FOLDER. Needs valgrind, gcc and clang-19; clang-14 is tried, too, where it is there.
 set -eu

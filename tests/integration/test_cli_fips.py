@@ -108,8 +108,8 @@ def test_cli_fips_seals__of_another_vault_or_mode_open_nothing(box):
 def test_cli_fips_shares__open_as_they_are_or_by_a_passphrase(box):
     make(box)
     word = secret(box, "word", b"anna's own")
-    box.sherd("seals", "add", "--shares", "3", "--threshold", "2", "--holders", "anna,bert,carl", "--shares-out", "shares",
-              "--share-passphrase-file", f"anna={word}")
+    box.sherd("seals", "add", "--shares", "3", "--threshold", "2", "--holders", "anna,bert,carl", "--shares-out",
+              "shares", "--share-passphrase-file", f"anna={word}")
     names = sorted(os.listdir(box.path("shares")))
     assert names == ["share-1-anna.sealed", "share-2-bert.txt", "share-3-carl.txt"]
     sealed = box.path("shares") / names[0]
@@ -140,8 +140,8 @@ def test_cli_fips_init__by_shares(box):
 
 def test_cli_fips_shares__in_the_format_of_age_are_refused(box):
     _, recipient = pair(box, "anna.key")
-    options = ["--shares", "2", "--threshold", "2", "--holders", "anna,bert", "--shares-out", "shares", "--share-recipient",
-               f"anna={recipient}"]
+    options = ["--shares", "2", "--threshold", "2", "--holders", "anna,bert", "--shares-out", "shares",
+               "--share-recipient", f"anna={recipient}"]
     done = box.run("--vault", box.vault, "init", "--fips", *options, code=UNSUPPORTED)
     assert "--share-passphrase-file" in box.one_line(done, REFUSED + "the format of age")
     assert not box.vault.exists() and not box.path("shares").exists()
@@ -150,9 +150,10 @@ def test_cli_fips_shares__in_the_format_of_age_are_refused(box):
     assert len(seals(box)) == 1 and not box.path("shares").exists()
     # Nor are they taken: a share of this vault that somebody sealed by himself.
     box.sherd("seals", "add", *options[:-2])
-    box.run("--vault", "standard", "init", *options[:6], "--shares-out", "aged", "--share-recipient", f"anna={recipient}")
-    aged = ["--share-file", box.path("aged") / "share-1-anna.age", "--share-file", box.path("shares") / "share-2-bert.txt",
-            "--holder-identity", box.path("anna.key")]
+    box.run("--vault", "standard", "init", *options[:6], "--shares-out", "aged", "--share-recipient",
+            f"anna={recipient}")
+    aged = ["--share-file", box.path("aged") / "share-1-anna.age", "--share-file",
+            box.path("shares") / "share-2-bert.txt", "--holder-identity", box.path("anna.key")]
     box.one_line(box.run("--vault", box.vault, *aged, "info", code=UNSUPPORTED), REFUSED + "the format of age")
     done = box.run("--vault", box.vault, "rekey-shares", "--confirm", box.path("aged") / "share-1-anna.age",
                    "--holder-identity", box.path("anna.key"), code=UNSUPPORTED)
@@ -189,6 +190,16 @@ def test_cli_fips_recipients__of_other_kinds_are_refused(box):
     box.run("keygen", "--recipient", "--pq", "--p256", "x", code=USAGE)
     box.run("keygen", "--p256", "x", code=USAGE)
     assert not box.path("x").exists()
+
+
+def test_cli_fips_backup__comes_back_in_the_same_mode(box):
+    make(box)
+    record = box.put(MARKER, "--entity", "pat")
+    box.sherd("backup", "bundle")
+    box.sherd("restore", "bundle", "again")
+    info = json.loads(box.run("--vault", "again", "--key-file", box.key, "info", "--json").stdout)
+    assert info["fips"] is True
+    assert box.run("--vault", "again", "--key-file", box.key, "get", record).stdout == MARKER
 
 
 def test_cli_fips_agent__serves_in_the_same_mode(box):

@@ -428,6 +428,7 @@ static void test_anchor_keyring_seal__keeps_fips_mode_without_key_stores(void **
     assert_non_null(strstr(sherd_err_detail(), "PKCS#12"));
     assert_int_equal(file.len, 0);
     ring->protections.count = 1;
+    ring->key_store[0] = 0;
     assert_ok(sherd_keyring_seal(ring, &root, &file));
     assert_ok(sherd_keyring_open(sherd_buf_span(&file), &root, &ring->deployment, again));
     assert_true(again->fips);

@@ -125,6 +125,25 @@ static void test_anchor_operators_shares__are_forgotten_after_a_while(void **sta
     assert_int_equal(sherd_operators_progress(*state, progress, 4), 0);
 }
 
+/* Shares that are enough may wait for what else is needed, until they are forgotten. */
+static void test_anchor_operators_ready__gives_shares_that_are_enough(void **state)
+{
+    unsigned given = 0;
+    unsigned seal = 0;
+    bool enough = false;
+
+    assert_int_equal(sherd_operators_ready(*state, &seal).len, 0);
+    assert_ok(give(*state, "1a\n1b", &given, &enough));
+    assert_ok(give(*state, "2a", &given, &enough));
+    assert_int_equal(sherd_operators_ready(*state, &seal).len, 0);
+    assert_ok(give(*state, "2b\n2c", &given, &enough));
+    assert_true(enough);
+    assert_true(sherd_span_equal(sherd_operators_ready(*state, &seal), sherd_span_str("2a\n2b\n2c\n")));
+    assert_int_equal(seal, 2);
+    pass(SHERD_OPERATORS_LIFETIME_S + 1);
+    assert_int_equal(sherd_operators_ready(*state, &seal).len, 0);
+}
+
 static void test_anchor_operators_failures__slow_only_who_fails(void **state)
 {
     struct sherd_operators *operators = *state;
@@ -178,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_anchor_operators_give__counts_what_is_good, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anchor_operators_shares__are_forgotten_after_a_while, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_anchor_operators_ready__gives_shares_that_are_enough, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anchor_operators_failures__slow_only_who_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anchor_operators_room__is_left_for_the_owner, setup, teardown),
     };

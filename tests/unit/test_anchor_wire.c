@@ -321,6 +321,49 @@ static void test_anchor_wire_text__is_refused_where_it_is_too_long_or_holds_a_ze
     assert_false(reads_as_itself(shape, sherd_span_of(bytes, sizeof(bytes) - 1)));
 }
 
+/* Whether a call of unseal can be written. */
+static bool unseal_goes(struct sherd_wire_unseal call)
+{
+    struct sherd_buf bytes = {.max = SHERD_WIRE_SMALL_BYTES_MAX - SHERD_WIRE_HEAD_SIZE};
+    struct sherd_wire wire = sherd_wire_writer(&bytes);
+
+    sherd_wire_code(&wire, sherd_wire_call_of(SHERD_WIRE_UNSEAL)->call.head, &call);
+    const bool goes = sherd_wire_written(&wire) == SHERD_OK &&
+                      reads_as_itself(&sherd_wire_call_of(SHERD_WIRE_UNSEAL)->call, sherd_buf_span(&bytes));
+    sherd_buf_done(&bytes);
+    return goes;
+}
+
+/* What unseals, the key store, or both; and the longest of all fits into secret memory. */
+static void test_anchor_wire_unseal__needs_what_its_kind_says(void **state)
+{
+    static const uint8_t block[SHERD_WIRE_UNSEAL_BYTES_MAX] = {1};
+    struct sherd_wire_unseal call = unseal;
+
+    (void)state;
+    assert_true(unseal_goes(call));
+    call.key_store.given = false;
+    assert_true(unseal_goes(call));
+    call.kind = SHERD_WIRE_KEY_STORE;
+    assert_false(unseal_goes(call));
+    call.secret.len = 0;
+    assert_false(unseal_goes(call));
+    call.key_store.given = true;
+    assert_true(unseal_goes(call));
+    call.key_store.password.len = 0;
+    assert_false(unseal_goes(call));
+    call.kind = SHERD_WIRE_PASSPHRASE;
+    call.key_store = unseal.key_store;
+    assert_false(unseal_goes(call));
+
+    call.secret = sherd_span_of(block, sizeof(block));
+    call.key_store.password = sherd_span_of(block, SHERD_KEY_STORE_PASSWORD_BYTES_MAX);
+    memset(call.key_store.path, 'p', sizeof(call.key_store.path) - 1);
+    assert_true(unseal_goes(call));
+    call.key_store.password.len++;
+    assert_false(unseal_goes(call));
+}
+
 static void test_anchor_wire_head__knows_its_bounds(void **state)
 {
     uint8_t bytes[SHERD_WIRE_HEAD_SIZE];
@@ -349,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_anchor_wire_messages__are_read_as_written_and_in_no_other_way),
         cmocka_unit_test(test_anchor_wire_fields__survive),
         cmocka_unit_test(test_anchor_wire_text__is_refused_where_it_is_too_long_or_holds_a_zero),
+        cmocka_unit_test(test_anchor_wire_unseal__needs_what_its_kind_says),
         cmocka_unit_test(test_anchor_wire_head__knows_its_bounds),
     };
 
