@@ -72,7 +72,7 @@ static enum sherd_err get_hash(const struct sherd_tlv *tlv, struct sherd_princip
 {
     uint64_t values[4];
 
-    SHERD_TRY(sherd_tlv_get_u64(tlv, FIELD_HASH_ALG, SHERD_PWHASH_ARGON2ID, &values[0]));
+    SHERD_TRY(sherd_tlv_get_u64(tlv, FIELD_HASH_ALG, SHERD_PWHASH_PBKDF2, &values[0]));
     SHERD_TRY(sherd_tlv_get_u64(tlv, FIELD_HASH_COST, UINT32_MAX, &values[1]));
     SHERD_TRY(sherd_tlv_get_u64(tlv, FIELD_HASH_BLOCK, UINT32_MAX, &values[2]));
     SHERD_TRY(sherd_tlv_get_u64(tlv, FIELD_HASH_PARALLEL, UINT32_MAX, &values[3]));

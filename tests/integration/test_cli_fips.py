@@ -192,6 +192,18 @@ def test_cli_fips_recipients__of_other_kinds_are_refused(box):
     assert not box.path("x").exists()
 
 
+def test_cli_fips_users__with_a_passphrase_are_let_in(box):
+    make(box)
+    word, wrong = secret(box, "word", b"a passphrase of eve's"), secret(box, "wrong", b"another")
+    box.sherd("user", "create", "eve", "--new-passphrase-file", word, "--quiet")
+    box.sherd("key", "create", "pay", "--owner", "eve")
+    record = box.put(MARKER, "--key", "pay")
+    assert box.sherd("--user", "eve", "--user-passphrase-file", word, "get", record).stdout == MARKER
+    box.sherd("--user", "eve", "--user-passphrase-file", wrong, "get", record, code=DENIED)
+    box.sherd("--user", "nobody", "--user-passphrase-file", word, "get", record, code=DENIED)
+    box.sherd("verify")
+
+
 def test_cli_fips_backup__comes_back_in_the_same_mode(box):
     make(box)
     record = box.put(MARKER, "--entity", "pat")
