@@ -11,7 +11,7 @@
 #include "ledger/tile.h"
 
 struct sherd_edge {
-    uint64_t size; /**< leaves of the tree */
+    uint64_t size;                      /**< leaves of the tree */
     unsigned counts[SHERD_TILE_LEVELS]; /**< hashes of the partial tile, 0..255 */
     struct sherd_digest hashes[SHERD_TILE_LEVELS][SHERD_TILE_WIDTH];
 };

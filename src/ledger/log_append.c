@@ -291,8 +291,7 @@ static enum sherd_err check_growth(struct batch *batch, const struct sherd_tree_
 
 static enum sherd_err batch_commit(struct batch *batch, struct sherd_checkpoint *out_checkpoint)
 {
-    struct sherd_checkpoint next = {.origin = batch->log->checkpoint.origin,
-                                    .head = {.size = batch->edge->size}};
+    struct sherd_checkpoint next = {.origin = batch->log->checkpoint.origin, .head = {.size = batch->edge->size}};
 
     SHERD_TRY(sherd_edge_root(batch->edge, &next.head.root));
     SHERD_TRY(check_growth(batch, &next.head));
