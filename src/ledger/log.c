@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "ledger/log_state.h"
+#include <inttypes.h>
 
 static enum sherd_err differs(const char *path)
 {
@@ -155,13 +156,10 @@ static enum sherd_err load_edge(struct sherd_log *log)
     return SHERD_OK;
 }
 
-enum sherd_err sherd_log_open(const char *dir, const struct sherd_policy *policy, const struct sherd_log_signer *signer,
-                              struct sherd_log **out_log)
+/* What any log needs, and its own checkpoint. */
+static enum sherd_err prepare(struct sherd_log *log, const char *dir, const struct sherd_policy *policy,
+                              const struct sherd_log_signer *signer)
 {
-    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = sherd_alloc(sizeof(*log));
-
-    if (log == NULL)
-        return SHERD_ERR_NO_MEMORY;
     log->lock.fd = -1;
     log->policy = policy;
     log->dir = sherd_strdup(dir);
@@ -170,12 +168,22 @@ enum sherd_err sherd_log_open(const char *dir, const struct sherd_policy *policy
     if (log->dir == NULL || log->edge == NULL || log->cache == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_log_checkpoint_load(dir, policy, &log->note, &log->checkpoint));
-    if (signer != NULL) { /* a lock would make what is not there */
-        log->signer = *signer;
-        SHERD_TRY(sherd_file_lock_try(dir, SHERD_LOG_LOCK, &log->lock));
-        sherd_buf_done(&log->note);
-        SHERD_TRY(sherd_log_checkpoint_load(dir, policy, &log->note, &log->checkpoint));
-    }
+    if (signer == NULL)
+        return SHERD_OK;
+    log->signer = *signer; /* now there is a log, and a lock makes nothing that does not belong there */
+    SHERD_TRY(sherd_file_lock_try(dir, SHERD_LOG_LOCK, &log->lock));
+    sherd_buf_done(&log->note);
+    return sherd_log_checkpoint_load(dir, policy, &log->note, &log->checkpoint);
+}
+
+enum sherd_err sherd_log_open(const char *dir, const struct sherd_policy *policy, const struct sherd_log_signer *signer,
+                              struct sherd_log **out_log)
+{
+    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = sherd_alloc(sizeof(*log));
+
+    if (log == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(prepare(log, dir, policy, signer));
     SHERD_TRY(load_edge(log));
     *out_log = log;
     log = NULL;
@@ -194,6 +202,64 @@ void sherd_log_close(struct sherd_log *log)
     sherd_free(log->edge);
     sherd_free(log->dir);
     sherd_free(log);
+}
+
+/* Whether the log's own checkpoint, which is there, can be older than one that is known, or the same. */
+static enum sherd_err compare_heads(const struct sherd_checkpoint *own, const struct sherd_checkpoint *known)
+{
+    if (!sherd_span_equal(own->origin, known->origin))
+        return sherd_fail(SHERD_ERR_TAMPERED, "the log is another one than is known");
+    if (own->head.size > known->head.size)
+        return sherd_fail(SHERD_ERR_CONFLICT, "what is known of the log is %" PRIu64 " leaves behind it",
+                          own->head.size - known->head.size);
+    return SHERD_OK;
+}
+
+/* Go on from the checkpoint that is known. The tiles must lead to it, and from the log's own to it. */
+static enum sherd_err take_known(struct sherd_log *log, struct sherd_buf *note, const struct sherd_checkpoint *known)
+{
+    const struct sherd_tree_head own = log->checkpoint.head;
+    struct sherd_log_nodes nodes = {log, log->edge};
+    const struct sherd_node_reader reader = sherd_log_reader(&nodes);
+    struct sherd_path path;
+    bool begun = false;
+
+    sherd_buf_done(&log->note);
+    log->note = sherd_buf_take(note);
+    log->checkpoint = *known;
+    SHERD_TRY(load_edge(log));
+    SHERD_TRY(sherd_consistency_prove(&reader, own.size, known->head.size, &path));
+    SHERD_TRY(sherd_consistency_verify(&path, &own, &known->head));
+    return log->signer.sign != NULL ? sherd_log_publish(log->dir, sherd_buf_span(&log->note), &begun) : SHERD_OK;
+}
+
+static enum sherd_err open_known(struct sherd_log *log, struct sherd_span note)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf copy = {.max = SHERD_CHECKPOINT_BYTES_MAX};
+    struct sherd_checkpoint known;
+
+    SHERD_TRY(sherd_buf_append(&copy, note));
+    SHERD_TRY(sherd_checkpoint_verify(sherd_buf_span(&copy), log->policy, &known, NULL));
+    SHERD_TRY(compare_heads(&log->checkpoint, &known));
+    if (log->checkpoint.head.size == known.head.size &&
+        sherd_same(log->checkpoint.head.root.bytes, known.head.root.bytes, sizeof(known.head.root.bytes)))
+        return load_edge(log); /* the log's own may have more signatures */
+    return take_known(log, &copy, &known);
+}
+
+enum sherd_err sherd_log_open_known(const char *dir, const struct sherd_policy *policy,
+                                    const struct sherd_log_signer *signer, struct sherd_span note,
+                                    struct sherd_log **out_log)
+{
+    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = sherd_alloc(sizeof(*log));
+
+    if (log == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(prepare(log, dir, policy, signer));
+    SHERD_TRY(open_known(log, note));
+    *out_log = log;
+    log = NULL;
+    return SHERD_OK;
 }
 
 const struct sherd_checkpoint *sherd_log_checkpoint(const struct sherd_log *log)

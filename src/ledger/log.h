@@ -25,9 +25,17 @@ struct sherd_log;
  */
 typedef enum sherd_err sherd_log_sign_fn(void *arg, struct sherd_span text, struct sherd_buf *out_note);
 
+/**
+ * Makes a checkpoint known where its owner keeps what belongs to it, before it is published: called when all that the
+ * checkpoint implies is durable. If it succeeds, the append has happened: who opens the log again must give that note
+ * to sherd_log_open_known().
+ */
+typedef enum sherd_err sherd_log_commit_fn(void *arg, struct sherd_span note);
+
 /** Who signs a log's checkpoints. */
 struct sherd_log_signer {
     sherd_log_sign_fn *sign;
+    sherd_log_commit_fn *commit; /**< NULL: the log's own checkpoint is the commit point */
     void *arg;
 };
 
@@ -52,6 +60,18 @@ SHERD_MUST_USE enum sherd_err sherd_log_make(const char *dir, struct sherd_span 
  */
 SHERD_MUST_USE enum sherd_err sherd_log_open(const char *dir, const struct sherd_policy *policy,
                                              const struct sherd_log_signer *signer, struct sherd_log **out_log);
+
+/**
+ * Open a log as a checkpoint says that the caller kept elsewhere: the one of the last commit (sherd_log_commit_fn). If
+ * that of the log is older, as after a crash between the two, it is replaced by this one, where the log is open to
+ * write; if it is newer, what the caller has was rolled back.
+ * @param[in] note  the signed note
+ * @return as sherd_log_open(); SHERD_ERR_CONFLICT: the log's own checkpoint is newer, the detail says by how much;
+ *         SHERD_ERR_TAMPERED also: the two are no checkpoints of one growing log
+ */
+SHERD_MUST_USE enum sherd_err sherd_log_open_known(const char *dir, const struct sherd_policy *policy,
+                                                   const struct sherd_log_signer *signer, struct sherd_span note,
+                                                   struct sherd_log **out_log);
 
 /** Close. NULL is accepted. */
 void sherd_log_close(struct sherd_log *log);

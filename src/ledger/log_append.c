@@ -3,9 +3,9 @@
  * Logs in a directory, to write: see log.h.
  *
  * Every file is written as "new", flushed, and renamed. Tiles and bundles come first; then the folders that they are in
- * are flushed, then the checkpoint is replaced, which is the commit point. No file that a published checkpoint implies
- * is ever written over, so that those who read meanwhile are not disturbed; what an append left that did not end has
- * the same names as what the next one writes.
+ * are flushed, then the checkpoint is replaced, which is the commit point unless the caller has one of its own. No file
+ * that a published checkpoint implies is ever written over, so that those who read meanwhile are not disturbed; what an
+ * append left that did not end has the same names as what the next one writes.
  */
 #include "base/bytes.h"
 #include "base/failpoint.h"
@@ -103,8 +103,7 @@ static enum sherd_err sign(const struct sherd_log_signer *signer, const struct s
     return SHERD_OK;
 }
 
-/* The commit point. *out_begun: it is not known any more which checkpoint is there. */
-static enum sherd_err publish(const char *dir, struct sherd_span note, bool *out_begun)
+enum sherd_err sherd_log_publish(const char *dir, struct sherd_span note, bool *out_begun)
 {
     *out_begun = false;
     SHERD_TRY(sherd_file_write(dir, SHERD_LOG_NEW, note));
@@ -130,7 +129,7 @@ static enum sherd_err make_in(const char *dir, struct sherd_span origin, const s
         return err;
     SHERD_TRY(sherd_merkle_root(&nothing, &checkpoint.head.root));
     SHERD_TRY(sign(signer, &checkpoint, &note));
-    return publish(dir, sherd_buf_span(&note), &begun);
+    return sherd_log_publish(dir, sherd_buf_span(&note), &begun);
 }
 
 enum sherd_err sherd_log_make(const char *dir, struct sherd_span origin, const struct sherd_log_signer *signer)
@@ -169,7 +168,7 @@ enum sherd_err sherd_log_cosigned(struct sherd_log *log, struct sherd_span note)
     SHERD_TRY(sherd_signed_parse(sherd_buf_span(&log->note), &old));
     SHERD_TRY(sherd_signed_parse(sherd_buf_span(&copy), &parts));
     SHERD_ENSURE(sherd_span_equal(old.text, parts.text), SHERD_ERR_CONFLICT, "the log has another checkpoint by now");
-    const enum sherd_err err = publish(log->dir, sherd_buf_span(&copy), &begun);
+    const enum sherd_err err = sherd_log_publish(log->dir, sherd_buf_span(&copy), &begun);
     log->broken = begun && err != SHERD_OK;
     if (err != SHERD_OK)
         return err;
@@ -289,6 +288,16 @@ static enum sherd_err check_growth(struct batch *batch, const struct sherd_tree_
     return sherd_consistency_verify(&path, &batch->log->checkpoint.head, head);
 }
 
+/* What was committed elsewhere has happened: begun stays as it is. */
+static enum sherd_err publish(struct batch *batch)
+{
+    bool begun = false;
+    const enum sherd_err err = sherd_log_publish(batch->log->dir, sherd_buf_span(&batch->note), &begun);
+
+    batch->begun = batch->begun || begun;
+    return err;
+}
+
 static enum sherd_err batch_commit(struct batch *batch, struct sherd_checkpoint *out_checkpoint)
 {
     struct sherd_checkpoint next = {.origin = batch->log->checkpoint.origin, .head = {.size = batch->edge->size}};
@@ -298,7 +307,12 @@ static enum sherd_err batch_commit(struct batch *batch, struct sherd_checkpoint 
     SHERD_FAILPOINT("ledger.before_sign");
     SHERD_TRY(sign(&batch->log->signer, &next, &batch->note));
     SHERD_TRY(sherd_checkpoint_verify(sherd_buf_span(&batch->note), batch->log->policy, out_checkpoint, NULL));
-    return publish(batch->log->dir, sherd_buf_span(&batch->note), &batch->begun);
+    if (batch->log->signer.commit != NULL) {
+        batch->begun = true; /* it may have happened, whatever comes back */
+        SHERD_TRY(batch->log->signer.commit(batch->log->signer.arg, sherd_buf_span(&batch->note)));
+        SHERD_FAILPOINT("ledger.committed");
+    }
+    return publish(batch);
 }
 
 /* Remove the partial forms of what is full now. What stays behind does no harm. */

@@ -42,6 +42,9 @@ SHERD_MUST_USE enum sherd_err sherd_log_checkpoint_load(const char *dir, const s
                                                         struct sherd_buf *out_note,
                                                         struct sherd_checkpoint *out_checkpoint);
 
+/** Replace the checkpoint's file. *out_begun: it is not known any more which checkpoint is there. */
+SHERD_MUST_USE enum sherd_err sherd_log_publish(const char *dir, struct sherd_span note, bool *out_begun);
+
 /** Read a bundle of the log: its entries up to tile->width. @param[in,out] out_bundle  appended */
 SHERD_MUST_USE enum sherd_err sherd_log_bundle_read(const struct sherd_log *log, const struct sherd_tile *tile,
                                                     struct sherd_buf *out_bundle);

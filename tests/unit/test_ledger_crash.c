@@ -245,6 +245,106 @@ static void test_ledger_crash__making_and_cosigning(void **state)
     }
 }
 
+/* --- a commit point of the caller's own --------------------------------------------------------------------------- */
+
+/* Keeps the note in a file beside the log. */
+static enum sherd_err commit(void *arg, struct sherd_span note)
+{
+    const struct crash_test *test = arg;
+
+    SHERD_TRY(sherd_file_write(test->root, "state.new", note));
+    SHERD_TRY(sherd_file_rename(test->root, "state.new", "state"));
+    return sherd_dir_sync(test->root, "");
+}
+
+static enum sherd_err sign_always(void *arg, struct sherd_span text, struct sherd_buf *out_note)
+{
+    (void)arg;
+    return log_sign(NULL, text, out_note);
+}
+
+static struct sherd_log *open_as_committed(struct crash_test *test)
+{
+    const struct sherd_log_signer signer = {.sign = sign_always, .commit = commit, .arg = test};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
+    struct sherd_log *log = NULL;
+
+    assert_ok(sherd_file_read(test->root, "state", &note));
+    assert_ok(sherd_log_open_known(test->dir, test->policy, &signer, sherd_buf_span(&note), &log));
+    return log;
+}
+
+static bool append_committed_in_child(struct crash_test *test, struct strike *strike, size_t count)
+{
+    const pid_t child = fork();
+    int status = 0;
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        const struct rlimit no_core = {0};
+        struct sherd_log *log = open_as_committed(test);
+
+        (void)setrlimit(RLIMIT_CORE, &no_core);
+        sherd_failpoint_set(on_point, strike);
+        _exit(append(log, count) == SHERD_OK ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status);
+}
+
+/* Killed anywhere: the log is that of the commit, before it or after it, and the two never disagree for good. */
+static void test_ledger_crash__a_commit_of_the_callers_own(void **state)
+{
+    static const char *const after[] = {"ledger.committed", "ledger.checkpoint_written", "ledger.checkpoint_named",
+                                        "ledger.before_tidy"};
+    struct crash_test *test = *state;
+
+    for (size_t p = 0; p <= SHERD_COUNT_OF(points); p++) {
+        const char *point = p < SHERD_COUNT_OF(points) ? points[p] : "ledger.committed";
+        struct strike strike = {.name = point, .hit = 1, .kill = true};
+        uint64_t expected = 250;
+
+        for (size_t i = 0; i < SHERD_COUNT_OF(after); i++)
+            if (strcmp(point, after[i]) == 0)
+                expected = 300;
+        make_log(test, 250);
+        struct sherd_log *log = open_log(test);
+        assert_ok(commit(test, sherd_log_note(log)));
+        sherd_log_close(log);
+        assert_true(append_committed_in_child(test, &strike, 50));
+        log = open_as_committed(test);
+        assert_int_equal(sherd_log_checkpoint(log)->head.size, expected);
+        assert_ok(append(log, 10));
+        assert_ok(sherd_log_verify(log, NULL, NULL));
+        sherd_log_close(log);
+        check_log(test, expected + 10);
+    }
+}
+
+/* Whatever a commit says that fails, it may have happened. */
+static enum sherd_err commit_and_fail(void *arg, struct sherd_span note)
+{
+    SHERD_TRY(commit(arg, note));
+    return sherd_fail(SHERD_ERR_BUSY, "as told");
+}
+
+static void test_ledger_crash__a_commit_that_fails_may_have_happened(void **state)
+{
+    struct crash_test *test = *state;
+    const struct sherd_log_signer signer = {.sign = sign_always, .commit = commit_and_fail, .arg = test};
+    struct sherd_log *log = NULL;
+
+    make_log(test, 20);
+    assert_ok(sherd_log_open(test->dir, test->policy, &signer, &log));
+    assert_err(SHERD_ERR_BUSY, append(log, 5));
+    assert_err(SHERD_ERR_IO, append(log, 5));
+    sherd_log_close(log);
+    log = open_as_committed(test);
+    assert_int_equal(sherd_log_checkpoint(log)->head.size, 25);
+    sherd_log_close(log);
+    check_log(test, 25);
+}
+
 /* Memory that is not there, at each place that asks for some: an error, and nothing else. */
 static void test_ledger_crash__without_memory(void **state)
 {
@@ -285,6 +385,9 @@ int main(void)
                                         crash_teardown),
         cmocka_unit_test_setup_teardown(test_ledger_crash__what_may_be_tried_again, crash_setup, crash_teardown),
         cmocka_unit_test_setup_teardown(test_ledger_crash__making_and_cosigning, crash_setup, crash_teardown),
+        cmocka_unit_test_setup_teardown(test_ledger_crash__a_commit_of_the_callers_own, crash_setup, crash_teardown),
+        cmocka_unit_test_setup_teardown(test_ledger_crash__a_commit_that_fails_may_have_happened, crash_setup,
+                                        crash_teardown),
         cmocka_unit_test_setup_teardown(test_ledger_crash__without_memory, crash_setup, crash_teardown),
     };
 

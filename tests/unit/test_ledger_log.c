@@ -288,9 +288,9 @@ static void test_ledger_log__a_signer_that_fails(void **state)
         struct sherd_log_signer signer;
         enum sherd_err expected;
     } cases[] = {
-        {{sign_nothing, NULL}, SHERD_ERR_SEALED},
-        {{sign_something_else, NULL}, SHERD_ERR_INVALID},
-        {{log_sign, &strange}, SHERD_ERR_TAMPERED},
+        {{sign_nothing, NULL, NULL}, SHERD_ERR_SEALED},
+        {{sign_something_else, NULL, NULL}, SHERD_ERR_INVALID},
+        {{log_sign, NULL, &strange}, SHERD_ERR_TAMPERED},
     };
     struct log_test *test = *state;
 
@@ -342,6 +342,95 @@ static void test_ledger_log__cosignatures_join_the_checkpoint(void **state)
     assert_err(SHERD_ERR_TAMPERED, sherd_log_cosigned(test->log, sherd_buf_span(&note)));
     assert_head(test, 6);
     assert_ok(append(test, 1));
+}
+
+/* A policy that believes another log as well, and a checkpoint of that one. */
+static struct sherd_policy *policy_of_two_logs(struct sherd_buf *out_note)
+{
+    static const char origin[] = "other.example/log";
+    const struct sherd_checkpoint checkpoint = {.origin = sherd_span_str(origin), .head = tree_head(400)};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf words = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
+    struct sherd_policy *policy = NULL;
+    uint8_t seed[SHERD_SIGN_SEED_SIZE];
+
+    assert_ok(sherd_text_append(&words, "log "));
+    key_append(&words, 1, SHERD_VKEY_ED25519, LOG_ORIGIN);
+    assert_ok(sherd_text_append(&words, "\nlog "));
+    key_append(&words, 8, SHERD_VKEY_ED25519, origin);
+    assert_ok(sherd_text_append(&words, "\nquorum none\n"));
+    assert_ok(sherd_policy_parse(sherd_buf_span(&words), &policy));
+    key_seed(8, seed);
+    assert_ok(sherd_checkpoint_encode(&checkpoint, &text));
+    assert_ok(sherd_note_sign(origin, seed, sherd_buf_span(&text), out_note));
+    return policy;
+}
+
+static void test_ledger_log__as_a_checkpoint_that_is_known_says(void **state)
+{
+    struct log_test *test = *state;
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf five = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf ten = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf cosigned = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf fork = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf strange = {0};
+    struct sherd_log *log = NULL;
+
+    assert_ok(append(test, 5));
+    assert_ok(sherd_buf_append(&five, sherd_log_note(test->log)));
+    assert_ok(append(test, 300));
+    assert_ok(sherd_buf_append(&ten, sherd_log_note(test->log)));
+    sherd_log_close(test->log);
+    test->log = NULL;
+
+    /* The same. What the log has in addition stays. */
+    assert_ok(sherd_buf_append(&cosigned, sherd_buf_span(&ten)));
+    checkpoint_cosign(&cosigned, 2, "w2", 1000);
+    assert_ok(sherd_file_write(test->dir, "checkpoint", sherd_buf_span(&cosigned)));
+    assert_ok(sherd_log_open_known(test->dir, test->policy, &log_signer, sherd_buf_span(&ten), &test->log));
+    assert_true(sherd_span_equal(sherd_log_note(test->log), sherd_buf_span(&cosigned)));
+    sherd_log_close(test->log);
+    test->log = NULL;
+
+    /* Older: what is known was rolled back. */
+    assert_err(SHERD_ERR_CONFLICT,
+               sherd_log_open_known(test->dir, test->policy, &log_signer, sherd_buf_span(&five), &log));
+    assert_non_null(strstr(sherd_err_detail(), "300 leaves behind"));
+
+    /* Newer: the log catches up, for a reader without a change of the file. */
+    assert_ok(sherd_file_write(test->dir, "checkpoint", sherd_buf_span(&five)));
+    assert_ok(sherd_log_open_known(test->dir, test->policy, NULL, sherd_buf_span(&ten), &log));
+    assert_int_equal(sherd_log_checkpoint(log)->head.size, 305);
+    sherd_log_close(log);
+    assert_ok(sherd_log_open(test->dir, test->policy, NULL, &log));
+    assert_int_equal(sherd_log_checkpoint(log)->head.size, 5);
+    sherd_log_close(log);
+    assert_ok(sherd_log_open_known(test->dir, test->policy, &log_signer, sherd_buf_span(&ten), &test->log));
+    assert_head(test, 305);
+    assert_ok(append(test, 1));
+    reopen(test);
+    assert_head(test, 306);
+    sherd_log_close(test->log);
+    test->log = NULL;
+
+    /* No checkpoint of this log, or of no log at all. */
+    const struct sherd_checkpoint other = {.origin = sherd_span_str(LOG_ORIGIN), .head = {.size = 306}};
+    const struct sherd_checkpoint more = {.origin = sherd_span_str(LOG_ORIGIN), .head = {.size = 307}};
+    assert_ok(sherd_checkpoint_encode(&other, &text));
+    assert_ok(log_sign(NULL, sherd_buf_span(&text), &fork));
+    assert_err(SHERD_ERR_TAMPERED, sherd_log_open_known(test->dir, test->policy, NULL, sherd_buf_span(&fork), &log));
+    sherd_buf_clear(&text);
+    sherd_buf_clear(&fork);
+    assert_ok(sherd_checkpoint_encode(&more, &text));
+    assert_ok(log_sign(NULL, sherd_buf_span(&text), &fork));
+    assert_err(SHERD_ERR_TAMPERED, sherd_log_open_known(test->dir, test->policy, NULL, sherd_buf_span(&fork), &log));
+    fork.data[fork.len - 10] ^= 1;
+    assert_err(SHERD_ERR_TAMPERED, sherd_log_open_known(test->dir, test->policy, NULL, sherd_buf_span(&fork), &log));
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *policy = policy_of_two_logs(&strange);
+    assert_err(SHERD_ERR_TAMPERED, sherd_log_open_known(test->dir, policy, NULL, sherd_buf_span(&strange), &log));
+    assert_ok(sherd_log_open(test->dir, test->policy, &log_signer, &test->log));
+    assert_head(test, 306);
 }
 
 /* --- what was changed --------------------------------------------------------------------------------------------- */
@@ -506,6 +595,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ledger_log__a_checkpoint_of_others_is_refused, log_setup, log_teardown),
         cmocka_unit_test_setup_teardown(test_ledger_log__a_signer_that_fails, log_setup, log_teardown),
         cmocka_unit_test_setup_teardown(test_ledger_log__cosignatures_join_the_checkpoint, log_setup, log_teardown),
+        cmocka_unit_test_setup_teardown(test_ledger_log__as_a_checkpoint_that_is_known_says, log_setup, log_teardown),
         cmocka_unit_test(test_ledger_log__every_file_counts),
         cmocka_unit_test_setup_teardown(test_ledger_log__what_is_changed_proves_nothing, log_setup, log_teardown),
         cmocka_unit_test_setup_teardown(test_ledger_log__leaves_that_change_places, log_setup, log_teardown),
