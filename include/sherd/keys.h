@@ -26,6 +26,13 @@ extern "C" {
 #define SHERD_MASTER_DEFAULT "default"
 #define SHERD_MASTER_HASH "hash"
 
+/**
+ * The store keys are listed, activated, retired and destroyed by the same functions, as "store:identity",
+ * "store:assets", "store:secrets" and "store:keys": what lies in that compartment is sealed under it. Its versions are
+ * made by "openssl" and lie in the keyring; their kid is zero. The newest one seals, the others have been retired by
+ * it; they are destroyed oldest first.
+ */
+
 /** Room for texts, each with its final zero byte. */
 #define SHERD_MASTER_NAME_SIZE 64U
 #define SHERD_PLUGIN_NAME_SIZE 16U
@@ -139,9 +146,10 @@ struct sherd_rekey_options {
 
 /** What a rekeying did. */
 struct sherd_rekey_stat {
-    uint64_t seen;         /**< entries of `keys` looked at, in all passes */
+    uint64_t seen;         /**< entries looked at, in all passes: those of `keys`, and of compartments sealed anew */
     uint64_t entity_count; /**< entities whose keys were renewed */
     uint64_t record_count; /**< record versions whose keys were wrapped anew */
+    uint64_t resealed_count; /**< entries that were sealed anew, since their compartment's store key was rotated */
 };
 
 /** Told now and then how far it is. @return false to stop: what was done stays, and the next call goes on from there */
@@ -151,6 +159,9 @@ typedef bool sherd_rekey_progress_fn(void *arg, const struct sherd_rekey_stat *s
  * Bring wrapped keys up to date after a master key or the hash key was activated, or give entities fresh keys. Contents
  * are not touched; reading and writing go on meanwhile. What is up to date is left alone, so a call that was stopped or
  * killed is simply made again. One at a time among all processes.
+ *
+ * Of everything, entries are also sealed anew after a store key was activated, and in the end the older versions of
+ * store keys and of the hash key are destroyed, if nothing refers to them.
  * @param[in]  progress  NULL for none
  * @param[out] out_stat  also when it was stopped
  * @return SHERD_OK; SHERD_ERR_BUSY (somebody else rekeys, or progress stopped it); SHERD_ERR_NOT_FOUND (collection or

@@ -3,7 +3,7 @@
 #include "anchor/embedded.h"
 #include "anchor/entities.h"
 #include "anchor/pins.h"
-#include "anchor/rekey.h"
+#include "anchor/rekey_stores.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -11,11 +11,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/* How often a commit is tried whose keys are changed under it. */
+#define COMMITS_MAX 16U
+
 /* What of the keyring stays as it is for as long as the vault is open; in secret memory. */
 struct fixed {
     struct sherd_uuid deployment;
     struct sherd_uuid tenant;
-    struct sherd_keyring_store stores[4];
+    struct sherd_uuid compartments[4]; /* their ids */
 };
 
 struct embedded {
@@ -25,8 +28,9 @@ struct embedded {
     struct sherd_ring *ring;
     struct sherd_masters *masters;
     struct sherd_compartment *compartment;
+    struct sherd_compartment *others[3]; /* identity, assets, secrets; NULL where they are not at hand */
     struct sherd_hmac_key *name[4];
-    struct sherd_hmac_key *seal[4];
+    struct sherd_store_ring *stores; /* store keys, as they rotate */
     struct sherd_pins pins;
     struct sherd_entities *entities;
 };
@@ -40,9 +44,8 @@ static struct sherd_entry_keys keys_of(const struct embedded *self, enum sherd_r
 {
     const struct sherd_entry_keys keys = {.deployment = self->fixed->deployment,
                                           .compartment = (enum sherd_purpose)role,
-                                          .version = (uint32_t)self->fixed->stores[role - 1].version,
                                           .name = self->name[role - 1],
-                                          .seal = self->seal[role - 1]};
+                                          .versions = sherd_store_ring_keys(self->stores, role)};
 
     return keys;
 }
@@ -56,10 +59,9 @@ static void embedded_free(struct sherd_anchor *anchor)
     sherd_entities_free(self->entities);
     sherd_masters_free(self->masters);
     sherd_ring_free(self->ring);
-    for (size_t i = 0; i < SHERD_COUNT_OF(self->name); i++) {
+    sherd_store_ring_free(self->stores);
+    for (size_t i = 0; i < SHERD_COUNT_OF(self->name); i++)
         sherd_hmac_key_free(self->name[i]);
-        sherd_hmac_key_free(self->seal[i]);
-    }
     sherd_compartment_close(self->compartment);
     sherd_home_free(self->home);
     sherd_secret_free(self->fixed);
@@ -95,11 +97,14 @@ static enum sherd_err embedded_lease(struct sherd_anchor *anchor, enum sherd_rol
 static enum sherd_err embedded_lease_raw(struct sherd_anchor *anchor, enum sherd_role role,
                                          struct sherd_raw_lease *out_lease)
 {
+    struct embedded *self = embedded_of(anchor);
+    const struct sherd_keyring *keyring;
+
     SHERD_TRY(check_lease(role));
-    const struct sherd_keyring_store *store = &embedded_of(anchor)->fixed->stores[role - 1];
-    out_lease->version = (uint32_t)store->version;
-    memcpy(out_lease->name, store->name.bytes, sizeof(out_lease->name));
-    memcpy(out_lease->seal, store->key.bytes, sizeof(out_lease->seal));
+    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
+    memcpy(out_lease->name, keyring->stores[role - 1].name.bytes, sizeof(out_lease->name));
+    sherd_keyring_store_versions(&keyring->stores[role - 1], &out_lease->seal);
+    sherd_ring_leave(self->ring);
     return SHERD_OK;
 }
 
@@ -114,7 +119,7 @@ static enum sherd_err embedded_compartment_entry(struct sherd_anchor *anchor, en
     const struct embedded *self = embedded_of(anchor);
     const struct sherd_entry_keys keys = keys_of(self, role);
     const struct sherd_compartment_entry entry = {.tenant = self->fixed->tenant,
-                                                  .compartment = self->fixed->stores[role - 1].compartment};
+                                                  .compartment = self->fixed->compartments[role - 1]};
     uint8_t tlv[SHERD_TLV_BYTES_MAX];
     size_t tlv_bytes;
 
@@ -140,10 +145,10 @@ static enum sherd_err embedded_compartment_check(struct sherd_anchor *anchor, en
         err = sherd_compartment_decode(tlv, &entry);
     if (err == SHERD_OK &&
         (!sherd_same(&entry.tenant, &self->fixed->tenant, sizeof(entry.tenant)) ||
-         !sherd_same(&entry.compartment, &self->fixed->stores[role - 1].compartment, sizeof(entry.compartment))))
+         !sherd_same(&entry.compartment, &self->fixed->compartments[role - 1], sizeof(entry.compartment))))
         err = SHERD_ERR_TAMPERED;
-    if (err == SHERD_ERR_TAMPERED)
-        return sherd_fail(err,
+    if (err == SHERD_ERR_TAMPERED || err == SHERD_ERR_DENIED)
+        return sherd_fail(SHERD_ERR_TAMPERED,
                           "compartment %s does not belong to this vault, or was changed: bring back the one that "
                           "does, from a backup",
                           sherd_role_name(role));
@@ -205,10 +210,9 @@ static enum sherd_err bring_up_to_date(struct embedded *self, const struct sherd
                                       : err;
 }
 
-static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
-                                          size_t count, struct sherd_refs *dropped)
+static enum sherd_err commit_once(struct embedded *self, const struct sherd_pin_change *changes, size_t count,
+                                  struct sherd_refs *dropped)
 {
-    struct embedded *self = embedded_of(anchor);
     struct sherd_pin_change *copy = NULL;
 
     enum sherd_err err = bring_up_to_date(self, changes, count, &copy);
@@ -216,6 +220,17 @@ static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const str
         err = sherd_pins_commit(&self->pins, copy != NULL ? copy : changes, count, dropped);
     sherd_free(copy);
     return err;
+}
+
+/* The keys may be changed between bringing up to date and committing: then both once more. */
+static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
+                                          size_t count, struct sherd_refs *dropped)
+{
+    enum sherd_err err = SHERD_ERR_BUSY;
+
+    for (unsigned tries = 0; tries < COMMITS_MAX && err == SHERD_ERR_BUSY; tries++)
+        err = commit_once(embedded_of(anchor), changes, count, dropped);
+    return err == SHERD_ERR_BUSY ? sherd_fail(err, "the keys are changed again and again: try later") : err;
 }
 
 /* Whether two pins say the same, but for how the key is wrapped. */
@@ -237,12 +252,12 @@ static enum sherd_err pin_with_key(struct embedded *self, struct sherd_uuid reco
     for (;;) {
         const enum sherd_err err = sherd_entities_unwrap(self->entities, &out_view->pin, out_key);
 
-        if (err != SHERD_ERR_TAMPERED)
+        if (err != SHERD_ERR_TAMPERED && err != SHERD_ERR_DENIED)
             return err;
         before = out_view->pin;
         SHERD_TRY(sherd_pins_get(&self->pins, record, version, out_view));
         if (is_wrapped_alike(&before, &out_view->pin))
-            return sherd_fail(err, "a record's key does not verify");
+            return err == SHERD_ERR_DENIED ? err : sherd_fail(err, "a record's key does not verify");
     }
 }
 
@@ -376,6 +391,7 @@ static enum sherd_err scan_one(void *arg, struct sherd_ref name, struct sherd_sp
     struct scan *scan = arg;
     struct sherd_anchor_entry entry = {.name = name};
     struct said said;
+    bool still;
 
     scan->full = scan->count == scan->count_max;
     if (scan->full)
@@ -385,6 +401,12 @@ static enum sherd_err scan_one(void *arg, struct sherd_ref name, struct sherd_sp
     entry.status = sherd_entry_kind(&scan->self->pins.keys, stored, &entry.kind);
     if (entry.status == SHERD_OK)
         entry.status = check_entry(scan->self, &name, stored, entry.kind, &said);
+    if (entry.status == SHERD_ERR_DENIED) { /* it lies under a store key that was destroyed, or did when it was met */
+        SHERD_TRY(sherd_compartment_still(scan->self->compartment, name, stored, &still));
+        if (!still)
+            return SHERD_OK;
+        entry.status = SHERD_ERR_TAMPERED;
+    }
     enum sherd_err err = entry.status == SHERD_ERR_TAMPERED ? SHERD_OK : entry.status;
     if (entry.status == SHERD_OK)
         err = fill_entry(scan, &said, &entry);
@@ -428,39 +450,71 @@ static enum sherd_err collection_name(const struct embedded *self, const struct 
                             sherd_span_of(NULL, 0), out_name);
 }
 
-static enum sherd_err embedded_collection_pin(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
-                                              const struct sherd_digest *digest)
+/* @param[out] out_lost  refused since the keys were changed: try again */
+static enum sherd_err write_collection_pin(struct embedded *self, const struct sherd_uuid *collection,
+                                           const struct sherd_digest *digest, bool *out_lost)
 {
-    struct embedded *self = embedded_of(anchor);
     uint8_t tlv[SHERD_TLV_BYTES_MAX];
     uint8_t block[SHERD_ENTRY_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_store_op op = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT};
+    struct sherd_store_op ops[2] = {{.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT}};
+    struct sherd_ring_guard_room room;
+    struct sherd_store_op guard;
     size_t tlv_bytes;
 
-    SHERD_TRY(collection_name(self, collection, &op.name));
+    *out_lost = false;
+    SHERD_TRY(collection_name(self, collection, &ops[0].name));
     SHERD_TRY(sherd_collection_pin_encode(collection, digest, tlv, &tlv_bytes));
-    SHERD_TRY(sherd_entry_seal(&self->pins.keys, SHERD_KIND_COLLECTION_PIN, &op.name, sherd_span_of(tlv, tlv_bytes),
+    SHERD_TRY(sherd_entry_seal(&self->pins.keys, SHERD_KIND_COLLECTION_PIN, &ops[0].name, sherd_span_of(tlv, tlv_bytes),
                                &stored));
-    op.value = sherd_buf_span(&stored);
-    return sherd_compartment_write(self->compartment, &op, 1);
+    ops[0].value = sherd_buf_span(&stored);
+    enum sherd_err err = sherd_ring_guard_set(self->ring, ops, 1, &room, &guard);
+    *out_lost = err == SHERD_ERR_CONFLICT;
+    SHERD_TRY(err);
+    ops[1] = guard;
+    sherd_store_ops_order(ops, SHERD_COUNT_OF(ops));
+    err = sherd_compartment_write(self->compartment, ops, SHERD_COUNT_OF(ops));
+    if (err == SHERD_ERR_CONFLICT)
+        SHERD_TRY(sherd_ring_guard_lost(self->ring, &guard, out_lost));
+    return err;
 }
 
-static enum sherd_err embedded_collection_check(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
-                                                const struct sherd_digest *digest)
+static enum sherd_err embedded_collection_pin(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                              const struct sherd_digest *digest)
 {
-    struct embedded *self = embedded_of(anchor);
+    enum sherd_err err = SHERD_OK;
+    bool lost = true;
+
+    for (unsigned tries = 0; tries < COMMITS_MAX && lost; tries++)
+        err = write_collection_pin(embedded_of(anchor), collection, digest, &lost);
+    return err;
+}
+
+static enum sherd_err read_collection_pin(struct embedded *self, const struct sherd_uuid *collection,
+                                          struct sherd_uuid *out_collection, struct sherd_digest *out_digest)
+{
     uint8_t block[SHERD_ENTRY_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_uuid pinned_collection;
-    struct sherd_digest pinned;
     struct sherd_ref name;
 
     SHERD_TRY(collection_name(self, collection, &name));
     const enum sherd_err err = sherd_compartment_get(self->compartment, name, &stored);
     SHERD_ENSURE(err != SHERD_ERR_LIMIT, SHERD_ERR_TAMPERED, "a collection's rules do not verify");
     SHERD_TRY(err);
-    SHERD_TRY(check_collection_pin(self, &name, sherd_buf_span(&stored), &pinned_collection, &pinned));
+    return check_collection_pin(self, &name, sherd_buf_span(&stored), out_collection, out_digest);
+}
+
+static enum sherd_err embedded_collection_check(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                                const struct sherd_digest *digest)
+{
+    struct embedded *self = embedded_of(anchor);
+    struct sherd_uuid pinned_collection;
+    struct sherd_digest pinned;
+
+    enum sherd_err err = read_collection_pin(self, collection, &pinned_collection, &pinned);
+    if (err == SHERD_ERR_DENIED) /* as in sherd_entry_open() */
+        err = read_collection_pin(self, collection, &pinned_collection, &pinned);
+    SHERD_TRY(err);
     if (!sherd_same(&pinned_collection, collection, sizeof(*collection)) ||
         !sherd_same(&pinned, digest, sizeof(*digest)))
         return sherd_fail(SHERD_ERR_TAMPERED, "a collection's rules do not verify");
@@ -470,25 +524,58 @@ static enum sherd_err embedded_collection_check(struct sherd_anchor *anchor, con
 static enum sherd_err embedded_master_activate(struct sherd_anchor *anchor, const struct sherd_master_options *options,
                                                uint64_t *out_version)
 {
+    unsigned role;
+
+    if (sherd_store_key_named(options->name, &role))
+        return sherd_store_key_activate(embedded_of(anchor)->ring, options, out_version);
     return sherd_masters_activate(embedded_of(anchor)->masters, options, out_version);
 }
 
 static enum sherd_err embedded_master_each(struct sherd_anchor *anchor, sherd_master_visit_fn *visit, void *arg)
 {
-    return sherd_masters_each(embedded_of(anchor)->masters, visit, arg);
+    SHERD_TRY(sherd_masters_each(embedded_of(anchor)->masters, visit, arg));
+    return sherd_store_key_each(embedded_of(anchor)->ring, visit, arg);
 }
 
 static enum sherd_err embedded_master_retire(struct sherd_anchor *anchor, const char *name, uint64_t version)
 {
+    unsigned role;
+
+    if (sherd_store_key_named(name, &role))
+        return sherd_store_key_retire(embedded_of(anchor)->ring, name, version);
     return sherd_masters_retire(embedded_of(anchor)->masters, name, version);
 }
 
 static struct sherd_rekey_parts rekey_parts(struct embedded *self)
 {
-    const struct sherd_rekey_parts parts = {
-        .home = self->home, .ring = self->ring, .entities = self->entities, .pins = &self->pins};
+    const struct sherd_rekey_parts parts = {.home = self->home,
+                                            .ring = self->ring,
+                                            .entities = self->entities,
+                                            .pins = &self->pins,
+                                            .masters = self->masters,
+                                            .others = self->others};
 
     return parts;
+}
+
+static enum sherd_err still_referred(uint64_t count)
+{
+    if (count == 0)
+        return SHERD_OK;
+    return sherd_fail(SHERD_ERR_CONFLICT, "%llu entries still refer to that version: run `sherd rekey` first",
+                      (unsigned long long)count);
+}
+
+static enum sherd_err destroy_store_key(struct embedded *self, const char *name, uint64_t version)
+{
+    const struct sherd_rekey_parts parts = rekey_parts(self);
+    struct sherd_store_ends ends;
+    uint64_t counts[4];
+
+    SHERD_TRY(sherd_store_key_ends(self->ring, name, version, &ends));
+    SHERD_TRY(sherd_rekey_stores_count(&parts, &ends, counts));
+    SHERD_TRY(still_referred(counts[0] + counts[1] + counts[2] + counts[3]));
+    return sherd_store_key_end(self->ring, &ends);
 }
 
 /*
@@ -500,12 +587,13 @@ static enum sherd_err embedded_master_destroy(struct sherd_anchor *anchor, const
     struct embedded *self = embedded_of(anchor);
     const struct sherd_rekey_parts parts = rekey_parts(self);
     struct sherd_rekey_references references = {0};
+    unsigned role;
 
+    if (sherd_store_key_named(name, &role))
+        return destroy_store_key(self, name, version);
     SHERD_TRY(sherd_masters_retired(self->masters, name, version, &references.master));
     SHERD_TRY(sherd_rekey_count(&parts, &references));
-    if (references.master_count > 0)
-        return sherd_fail(SHERD_ERR_CONFLICT, "%llu entries still refer to that version: run `sherd rekey` first",
-                          (unsigned long long)references.master_count);
+    SHERD_TRY(still_referred(references.master_count));
     return sherd_masters_destroy(self->masters, &references.master);
 }
 
@@ -540,6 +628,17 @@ static void embedded_rekey_end(struct sherd_anchor *anchor, struct sherd_rekey *
 {
     (void)anchor;
     sherd_rekey_free(rekey);
+}
+
+static enum sherd_err embedded_entry_reseal(struct sherd_anchor *anchor, enum sherd_role role,
+                                            const struct sherd_ref *name, struct sherd_span stored,
+                                            struct sherd_buf *out_stored)
+{
+    SHERD_ENSURE(role == SHERD_SECRETS, SHERD_ERR_DENIED, "the anchor seals entries of secrets alone anew for others");
+    SHERD_ENSURE(sherd_entry_is_everywhere(SHERD_FOR_SECRETS, stored), SHERD_ERR_TAMPERED,
+                 "an entry of secrets does not verify");
+    const struct sherd_entry_keys keys = keys_of(embedded_of(anchor), role);
+    return sherd_entry_reseal(&keys, name, stored, out_stored);
 }
 
 struct epoch_change {
@@ -657,6 +756,7 @@ static const struct sherd_anchor_ops embedded_ops = {
     .rekey_begin = embedded_rekey_begin,
     .rekey_step = embedded_rekey_step,
     .rekey_end = embedded_rekey_end,
+    .entry_reseal = embedded_entry_reseal,
     .epoch_begin = embedded_epoch_begin,
     .epoch_end = embedded_epoch_end,
     .keys_stat = embedded_keys_stat,
@@ -673,14 +773,13 @@ static enum sherd_err ready_keys(struct embedded *self, const struct sherd_keyri
     self->fixed->deployment = ring->deployment;
     self->fixed->tenant = ring->tenant;
     for (size_t i = 0; i < SHERD_COUNT_OF(self->name); i++) {
-        struct sherd_keyring_store *store = &self->fixed->stores[i];
+        const struct sherd_keyring_store *store = &ring->stores[i];
 
-        *store = ring->stores[i];
+        self->fixed->compartments[i] = store->compartment;
         SHERD_TRY(sherd_hmac_key_new(SHERD_SHA256, sherd_span_of(store->name.bytes, sizeof(store->name.bytes)),
                                      &self->name[i]));
-        SHERD_TRY(sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(store->key.bytes, sizeof(store->key.bytes)),
-                                     &self->seal[i]));
     }
+    SHERD_TRY(sherd_store_ring_new(ring, &self->stores));
     self->pins.keys = keys_of(self, SHERD_KEYS);
     self->pins.compartment = self->compartment;
     return SHERD_OK;
@@ -699,7 +798,10 @@ static enum sherd_err ready_ring(struct embedded *self, bool fresh)
         sherd_secret_free(first);
         return err;
     }
-    return sherd_ring_new(self->home, first, &self->pins.keys, self->compartment, fresh, &self->ring);
+    SHERD_TRY(sherd_ring_new(self->home, first, &self->pins.keys, self->compartment, fresh, &self->ring));
+    sherd_store_ring_follow(self->stores, self->ring);
+    self->pins.ring = self->ring;
+    return SHERD_OK;
 }
 
 static enum sherd_err ready_masters(struct embedded *self, const struct sherd_anchor_parts *parts)
@@ -722,7 +824,6 @@ static enum sherd_err ready_entities(struct embedded *self)
                                                .masters = self->masters,
                                                .at = {.deployment = self->fixed->deployment,
                                                       .tenant = self->fixed->tenant,
-                                                      .secrets = &self->fixed->stores[SHERD_SECRETS - 1],
                                                       .keys = self->pins.keys,
                                                       .compartment = self->compartment}};
 
@@ -760,6 +861,7 @@ enum sherd_err sherd_anchor_embedded(const struct sherd_anchor_parts *parts, str
     self->anchor.ops = &embedded_ops;
     self->home = parts->home;
     self->compartment = parts->keys;
+    memcpy(self->others, parts->others, sizeof(self->others));
     const enum sherd_err err = ready(self, parts);
     if (err != SHERD_OK) {
         char detail[SHERD_FAIL_TEXT_SIZE];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Entities: see entities.h. Three direct-mapped caches: ids, newest versions, keys that wrap. */
 #include "anchor/entities_inside.h"
+#include "anchor/store_keys.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -33,6 +34,7 @@ struct key_slot {
     struct sherd_ref entity;
     uint64_t version;
     uint64_t epoch;
+    uint64_t secrets; /* version of the store key of `secrets` that takes part */
     struct sherd_hmac_key *wrapping;
 };
 
@@ -127,13 +129,14 @@ static bool is_active(const struct sherd_keyring *keyring, const struct sherd_re
 }
 
 enum sherd_err sherd_entities_guard(struct sherd_entities *entities, const struct sherd_entities_serving *serving,
-                                    struct sherd_ring_guard_room *room, struct sherd_store_op *out_op)
+                                    const struct sherd_store_op *ops, size_t count, struct sherd_ring_guard_room *room,
+                                    struct sherd_store_op *out_op)
 {
     const struct sherd_keyring *keyring;
 
     SHERD_TRY(sherd_ring_hold(entities->parts.ring, &keyring));
     const bool serves = is_active(keyring, &serving->master) && is_active(keyring, &serving->hash) &&
-                        keyring->epoch == serving->epoch;
+                        keyring->epoch == serving->epoch && sherd_ring_seals(keyring, ops, count);
     if (serves)
         sherd_ring_guard(entities->parts.ring, room, out_op);
     sherd_ring_leave(entities->parts.ring);
@@ -270,8 +273,8 @@ enum sherd_err sherd_entities_open_lookup(const struct sherd_entities *entities,
     return sherd_entity_lookup_decode(tlv, out_lookup);
 }
 
-enum sherd_err sherd_entities_lookup_read(const struct sherd_entities *entities, const struct sherd_ref *name,
-                                          struct sherd_entity_lookup *out_lookup)
+static enum sherd_err lookup_read(const struct sherd_entities *entities, const struct sherd_ref *name,
+                                  struct sherd_entity_lookup *out_lookup)
 {
     uint8_t block[SHERD_ENTRY_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
@@ -280,6 +283,14 @@ enum sherd_err sherd_entities_lookup_read(const struct sherd_entities *entities,
     SHERD_ENSURE(err != SHERD_ERR_LIMIT, SHERD_ERR_TAMPERED, "the entry of an entity's id does not verify");
     SHERD_TRY(err);
     return sherd_entities_open_lookup(entities, name, sherd_buf_span(&stored), out_lookup);
+}
+
+enum sherd_err sherd_entities_lookup_read(const struct sherd_entities *entities, const struct sherd_ref *name,
+                                          struct sherd_entity_lookup *out_lookup)
+{
+    const enum sherd_err err = lookup_read(entities, name, out_lookup);
+
+    return err == SHERD_ERR_DENIED ? lookup_read(entities, name, out_lookup) : err; /* as in sherd_entry_open() */
 }
 
 enum sherd_err sherd_entities_lookup_op(const struct sherd_entities *entities, const struct sherd_ref *name,
@@ -474,7 +485,7 @@ static enum sherd_err write_new(struct sherd_entities *entities, const struct id
     SHERD_TRY(sherd_entities_lookup_op(entities, &place->name, &lookup, &rooms[0], &ops[0]));
     SHERD_TRY(sherd_entities_op(entities, SHERD_KIND_ENTITY_KEY, &entry->entity, entry, sherd_span_of(NULL, 0),
                                 &rooms[1], &ops[1]));
-    SHERD_TRY(sherd_entities_guard(entities, &serving, &guard, &ops[2]));
+    SHERD_TRY(sherd_entities_guard(entities, &serving, ops, 2, &guard, &ops[2]));
     sherd_store_ops_order(ops, SHERD_COUNT_OF(ops));
     return sherd_compartment_write(entities->parts.at.compartment, ops, SHERD_COUNT_OF(ops));
 }
@@ -573,27 +584,34 @@ static enum sherd_err read_version(struct sherd_entities *entities, const struct
     return err == SHERD_ERR_NOT_FOUND ? sherd_fail(SHERD_ERR_TAMPERED, "a version of an entity's key is missing") : err;
 }
 
-/* Load the key that wraps record keys under a version of an entity's key in an epoch. */
+/* Load the key that wraps a pin's record key, with the versions and in the epoch that the pin says. */
 static enum sherd_err load(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
-                           const struct sherd_ref *entity, uint64_t version, uint64_t epoch)
+                           const struct sherd_pin *pin)
 {
     SHERD_CLEANUP(sherd_entity_stored_wipe) struct sherd_entity_stored stored = {.entry = {.version = 0}};
-    struct key_slot *slot = &entities->keys[key_slot_of(entity, version, epoch)];
+    struct key_slot *slot = &entities->keys[key_slot_of(&pin->entity, pin->entity_key_version, pin->epoch)];
+    struct sherd_entity_keys at = entities->parts.at;
     struct sherd_hmac_key *wrapping;
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_entities_hand *hand = sherd_secret_alloc(sizeof(*hand));
 
     if (hand == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(read_version(entities, now, entity, version, &stored));
+    SHERD_TRY(sherd_store_key_get(entities->parts.ring, SHERD_SECRETS, pin->secrets_key_version, &hand->secrets));
+    at.secrets = &hand->secrets;
+    SHERD_TRY(read_version(entities, now, &pin->entity, pin->entity_key_version, &stored));
     SHERD_TRY(sherd_entities_epochs(entities, now, &hand->epochs));
-    const struct sherd_epoch_key *key = sherd_entities_epoch_key(&hand->epochs, epoch);
+    const struct sherd_epoch_key *key = sherd_entities_epoch_key(&hand->epochs, pin->epoch);
     SHERD_ENSURE(key != NULL, SHERD_ERR_TAMPERED, "a record's key is of an erase epoch that has ended");
     SHERD_TRY(sherd_entities_unwrap_entry(entities, &stored.entry, hand));
-    SHERD_TRY(sherd_entity_key_wrapping(&entities->parts.at, &stored.entry, &hand->key, epoch, key, &wrapping));
+    SHERD_TRY(sherd_entity_key_wrapping(&at, &stored.entry, &hand->key, pin->epoch, key, &wrapping));
     (void)pthread_rwlock_wrlock(&entities->lock);
     sherd_hmac_key_free(slot->wrapping);
-    *slot = (struct key_slot){
-        .stamp = *now, .entity = *entity, .version = version, .epoch = epoch, .wrapping = wrapping};
+    *slot = (struct key_slot){.stamp = *now,
+                              .entity = pin->entity,
+                              .version = pin->entity_key_version,
+                              .epoch = pin->epoch,
+                              .secrets = pin->secrets_key_version,
+                              .wrapping = wrapping};
     (void)pthread_rwlock_unlock(&entities->lock);
     return SHERD_OK;
 }
@@ -614,12 +632,13 @@ static enum sherd_err acquire(struct sherd_entities *entities, const struct sher
             now = sherd_entities_now(entities);
         (void)pthread_rwlock_rdlock(&entities->lock);
         if (holds(&slot->stamp, &now) && sherd_same_ref(&slot->entity, &pin->entity) &&
-            slot->version == pin->entity_key_version && slot->epoch == pin->epoch) {
+            slot->version == pin->entity_key_version && slot->epoch == pin->epoch &&
+            slot->secrets == pin->secrets_key_version) {
             *out_wrapping = slot->wrapping;
             return SHERD_OK;
         }
         (void)pthread_rwlock_unlock(&entities->lock);
-        SHERD_TRY(load(entities, &now, &pin->entity, pin->entity_key_version, pin->epoch));
+        SHERD_TRY(load(entities, &now, pin));
     }
     return sherd_fail(SHERD_ERR_BUSY, "an entity's key is changed again and again: try later");
 }
@@ -673,7 +692,7 @@ enum sherd_err sherd_entities_wrap(struct sherd_entities *entities, const struct
 
     SHERD_TRY(newest(entities, &now, &pin->entity, &pin->entity_key_version));
     SHERD_TRY(newest_epoch(entities, &now, &pin->epoch));
-    pin->secrets_key_version = entities->parts.at.secrets->version;
+    SHERD_TRY(sherd_store_key_newest(entities->parts.ring, SHERD_SECRETS, &pin->secrets_key_version));
     SHERD_TRY(acquire(entities, pin, &wrapping));
     sherd_entity_key_pin_context(&entities->parts.at, pin, &context);
     const enum sherd_err err = sherd_aead_seal_with(wrapping, sherd_context_span(&context),
@@ -689,8 +708,7 @@ enum sherd_err sherd_entities_unwrap(struct sherd_entities *entities, const stru
     struct sherd_context context;
     const struct sherd_hmac_key *wrapping;
 
-    SHERD_ENSURE(pin->secrets_key_version == entities->parts.at.secrets->version, SHERD_ERR_TAMPERED,
-                 "a record's key does not verify");
+    SHERD_ENSURE(pin->secrets_key_version != 0, SHERD_ERR_TAMPERED, "a record's key does not verify");
     SHERD_TRY(acquire(entities, pin, &wrapping));
     sherd_entity_key_pin_context(&entities->parts.at, pin, &context);
     const enum sherd_err err = sherd_aead_open_with(wrapping, sherd_context_span(&context),
@@ -713,11 +731,12 @@ enum sherd_err sherd_entities_up_to_date(struct sherd_entities *entities, const 
     const struct sherd_entities_stamp now = sherd_entities_now(entities);
     uint64_t version;
     uint64_t epoch;
+    uint64_t secrets;
 
     SHERD_TRY(newest(entities, &now, &pin->entity, &version));
     SHERD_TRY(newest_epoch(entities, &now, &epoch));
-    *out_up_to_date = pin->entity_key_version == version && pin->epoch == epoch &&
-                      pin->secrets_key_version == entities->parts.at.secrets->version;
+    SHERD_TRY(sherd_store_key_newest(entities->parts.ring, SHERD_SECRETS, &secrets));
+    *out_up_to_date = pin->entity_key_version == version && pin->epoch == epoch && pin->secrets_key_version == secrets;
     return SHERD_OK;
 }
 
@@ -779,20 +798,6 @@ static enum sherd_err check(struct sherd_entities *entities, enum sherd_kind kin
     return kind == SHERD_KIND_ENTITY_KEY ? check_found(entities, &entry) : SHERD_OK;
 }
 
-/* Whether an entry lies there still as it was met. */
-static enum sherd_err is_still_there(const struct sherd_entities *entities, const struct sherd_ref *name,
-                                     struct sherd_span stored, bool *out_there)
-{
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf now = sherd_buf_borrow(block, sizeof(block));
-    const enum sherd_err err = sherd_compartment_get(entities->parts.at.compartment, *name, &now);
-
-    if (err != SHERD_ERR_NOT_FOUND && err != SHERD_ERR_LIMIT)
-        SHERD_TRY(err);
-    *out_there = err == SHERD_OK && sherd_span_equal(sherd_buf_span(&now), stored);
-    return SHERD_OK;
-}
-
 /* What a walk met may have been renewed or erased since: then it says nothing any more. */
 enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_kind kind, const struct sherd_ref *name,
                                     struct sherd_span stored)
@@ -804,7 +809,7 @@ enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_
     if (err != SHERD_ERR_TAMPERED)
         return err;
     (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
-    SHERD_TRY(is_still_there(entities, name, stored, &there));
+    SHERD_TRY(sherd_compartment_still(entities->parts.at.compartment, *name, stored, &there));
     if (!there)
         return SHERD_OK;
     sherd_fail_restore(detail);

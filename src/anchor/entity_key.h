@@ -13,7 +13,8 @@
 struct sherd_entity_keys {
     struct sherd_uuid deployment;
     struct sherd_uuid tenant;
-    const struct sherd_keyring_store *secrets; /**< in secret memory: its key takes part in what wraps record keys */
+    const struct sherd_keyring_store *secrets; /**< its newest key takes part in what wraps record keys: in secret memory,
+                                                    and needed for sherd_entity_key_wrapping() alone */
     struct sherd_entry_keys keys;              /**< of `keys` */
     struct sherd_compartment *compartment;     /**< `keys` */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rekeying: see rekey.h. */
 #include "anchor/rekey.h"
+#include "anchor/rekey_stores.h"
 #include "base/bytes.h"
 #include "base/failpoint.h"
 #include "base/mem.h"
@@ -18,6 +19,7 @@ enum phase {
     PHASE_ENTITIES,
     PHASE_PINS,
     PHASE_TRIM,
+    PHASE_STORES,
     PHASE_DONE,
 };
 
@@ -41,6 +43,7 @@ struct sherd_rekey {
     struct sherd_ref after;
     size_t count;
     struct item *page;
+    struct sherd_rekey_stores stores;
 };
 
 static enum sherd_err begin(struct sherd_rekey *rekey)
@@ -48,7 +51,8 @@ static enum sherd_err begin(struct sherd_rekey *rekey)
     rekey->page = sherd_alloc_array(PAGE_MAX, sizeof(*rekey->page));
     if (rekey->page == NULL)
         return SHERD_ERR_NO_MEMORY;
-    return sherd_home_try_lock(rekey->parts.home, LOCK_FILE, &rekey->lock);
+    SHERD_TRY(sherd_home_try_lock(rekey->parts.home, LOCK_FILE, &rekey->lock));
+    return sherd_rekey_stores_begin(&rekey->parts, &rekey->stores);
 }
 
 enum sherd_err sherd_rekey_begin(const struct sherd_rekey_parts *parts, const struct sherd_rekey_scope *scope,
@@ -74,6 +78,7 @@ void sherd_rekey_free(struct sherd_rekey *rekey)
 {
     if (rekey == NULL)
         return;
+    sherd_rekey_stores_done(&rekey->stores);
     if (rekey->lock.fd >= 0)
         sherd_file_lock_leave(&rekey->lock);
     sherd_free(rekey->page);
@@ -186,7 +191,8 @@ static bool is_entity(enum sherd_kind kind)
 /* A write set of pins that were wrapped anew. */
 struct batch {
     size_t count;
-    struct sherd_store_op ops[PAGE_MAX];
+    struct sherd_store_op ops[PAGE_MAX + 1]; /* and the guard */
+    struct sherd_ring_guard_room guard;
     struct sherd_buf stored[PAGE_MAX];
     uint8_t blocks[PAGE_MAX][STORED_MAX];
 };
@@ -225,26 +231,43 @@ static enum sherd_err wrap_pin(struct sherd_rekey *rekey, const struct item *ite
     return SHERD_OK;
 }
 
-/* All at once; where one of them was changed meanwhile, one by one, and that one is left for the next pass. */
-static enum sherd_err write_batch(struct sherd_rekey *rekey, const struct batch *batch)
+/* With the guard of the keyring, for which ops has room. */
+static enum sherd_err write_guarded(struct sherd_rekey *rekey, struct sherd_store_op *ops, size_t count,
+                                    struct sherd_ring_guard_room *room)
 {
-    struct sherd_compartment *keys = rekey->parts.pins->compartment;
+    struct sherd_store_op guard;
+    bool lost;
 
+    SHERD_TRY(sherd_ring_guard_set(rekey->parts.ring, ops, count, room, &guard));
+    ops[count] = guard;
+    sherd_store_ops_order(ops, count + 1);
+    const enum sherd_err err = sherd_compartment_write(rekey->parts.pins->compartment, ops, count + 1);
+    if (err == SHERD_ERR_CONFLICT)
+        SHERD_TRY(sherd_ring_guard_lost(rekey->parts.ring, &guard, &lost));
+    return err;
+}
+
+/* All at once; where one of them was changed meanwhile, one by one, and that one is left for the next pass. */
+static enum sherd_err write_batch(struct sherd_rekey *rekey, struct batch *batch)
+{
     if (batch->count == 0)
         return SHERD_OK;
     SHERD_FAILPOINT("rekey.before_write");
-    enum sherd_err err = sherd_compartment_write(keys, batch->ops, batch->count);
+    enum sherd_err err = write_guarded(rekey, batch->ops, batch->count, &batch->guard);
     if (err == SHERD_OK)
         rekey->wrapped += batch->count;
-    for (size_t i = 0; i < batch->count && err == SHERD_ERR_CONFLICT; i++) {
-        const enum sherd_err one = sherd_compartment_write(keys, &batch->ops[i], 1);
+    for (size_t i = 0; i <= batch->count && err == SHERD_ERR_CONFLICT; i++) {
+        struct sherd_store_op one[2] = {batch->ops[i]};
 
-        if (one == SHERD_OK)
+        if (one[0].kind != SHERD_STORE_PUT) /* the guard */
+            continue;
+        const enum sherd_err one_err = write_guarded(rekey, one, 1, &batch->guard);
+        if (one_err == SHERD_OK)
             rekey->wrapped++;
-        else if (one == SHERD_ERR_CONFLICT)
+        else if (one_err == SHERD_ERR_CONFLICT)
             rekey->left++;
         else
-            err = one;
+            err = one_err;
     }
     return err == SHERD_ERR_CONFLICT ? SHERD_OK : err;
 }
@@ -310,7 +333,19 @@ static enum sherd_err next_phase(struct sherd_rekey *rekey)
         return SHERD_OK;
     }
     rekey->phase++;
+    if (rekey->phase == PHASE_STORES && (rekey->scope.one_collection || rekey->scope.one_entity ||
+                                         sherd_rekey_stores_idle(&rekey->stores)))
+        rekey->phase++;
     rekey->progress.done = rekey->phase == PHASE_DONE;
+    return SHERD_OK;
+}
+
+/* Store keys are walked over in other ways. */
+static enum sherd_err step_stores(struct sherd_rekey *rekey, size_t count_max)
+{
+    SHERD_TRY(sherd_rekey_stores_step(&rekey->parts, &rekey->stores, count_max, &rekey->progress));
+    if (rekey->progress.done)
+        rekey->phase = PHASE_DONE;
     return SHERD_OK;
 }
 
@@ -320,7 +355,10 @@ enum sherd_err sherd_rekey_step(struct sherd_rekey *rekey, size_t count_max, str
         .keys = &rekey->parts.pins->keys, .page = rekey->page, .room = PAGE_MAX, .seen_max = count_max};
 
     rekey->progress.instant_wanted = false;
-    if (rekey->phase != PHASE_DONE) {
+    rekey->progress.reseal_wanted = 0;
+    if (rekey->phase == PHASE_STORES) {
+        SHERD_TRY(step_stores(rekey, count_max));
+    } else if (rekey->phase != PHASE_DONE) {
         SHERD_TRY(gather_page(rekey->parts.pins, rekey->begun ? &rekey->after : NULL, &gather));
         rekey->count = gather.count;
         SHERD_TRY(work_on_page(rekey));
@@ -359,12 +397,15 @@ static enum sherd_err count_item(const struct sherd_rekey_parts *parts, const st
         return SHERD_OK;
     }
     SHERD_TRY(sherd_pins_check(parts->pins, item->kind, &item->name, stored, &pin));
-    if (pin.epoch < references->epoch) {
+    const bool of_epoch = pin.epoch < references->epoch;
+    const bool of_secrets = pin.secrets_key_version < references->secrets_below;
+    if (of_epoch || of_secrets) {
         const enum sherd_err err = sherd_entities_live(parts->entities, &pin.entity);
 
         if (err != SHERD_ERR_NOT_FOUND)
             SHERD_TRY(err);
-        references->epoch_count += err == SHERD_OK ? 1 : 0;
+        references->epoch_count += err == SHERD_OK && of_epoch ? 1 : 0;
+        references->secrets_count += err == SHERD_OK && of_secrets ? 1 : 0;
     }
     return SHERD_OK;
 }
@@ -395,6 +436,7 @@ enum sherd_err sherd_rekey_count(const struct sherd_rekey_parts *parts, struct s
         return SHERD_ERR_NO_MEMORY;
     references->master_count = 0;
     references->epoch_count = 0;
+    references->secrets_count = 0;
     const enum sherd_err err = count_pages(parts, page, references);
     sherd_free(page);
     return err;

@@ -286,6 +286,19 @@ static enum sherd_err serve_part_check(struct serve *serve)
     return answer(serve, &live);
 }
 
+static enum sherd_err serve_entry_reseal(struct serve *serve)
+{
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_wire_stored entry = {.role = SHERD_SECRETS};
+    struct sherd_wire_stored call;
+
+    SHERD_TRY(take(serve, &call));
+    SHERD_TRY(serve->anchor->ops->entry_reseal(serve->anchor, call.role, &call.name, call.stored, &stored));
+    entry.stored = sherd_buf_span(&stored);
+    return answer(serve, &entry);
+}
+
 static enum sherd_err serve_collection_pin(struct serve *serve)
 {
     struct sherd_wire_collection call;
@@ -478,6 +491,7 @@ static handler *const handlers[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_KEYS_STAT] = serve_keys_stat,
     [SHERD_WIRE_KEYS_OWNER] = serve_keys_owner,
     [SHERD_WIRE_KEYS_BLOBS] = serve_keys_blobs,
+    [SHERD_WIRE_ENTRY_RESEAL] = serve_entry_reseal,
 };
 
 static bool needs_anchor(unsigned verb)

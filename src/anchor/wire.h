@@ -56,6 +56,7 @@ enum sherd_wire_verb {
     SHERD_WIRE_KEYS_STAT,
     SHERD_WIRE_KEYS_OWNER,
     SHERD_WIRE_KEYS_BLOBS,
+    SHERD_WIRE_ENTRY_RESEAL,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 

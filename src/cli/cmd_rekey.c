@@ -29,15 +29,17 @@ static enum sherd_err tell(struct cli *cli, const struct sherd_rekey_stat *stat,
 {
     if (cli->json)
         return cli_json_print("",
-                              json_pack("{s:I, s:I, s:I, s:f, s:o}", "entries", (json_int_t)stat->seen, "entities",
+                              json_pack("{s:I, s:I, s:I, s:I, s:f, s:o}", "entries", (json_int_t)stat->seen, "entities",
                                         (json_int_t)stat->entity_count, "records", (json_int_t)stat->record_count,
-                                        "seconds", seconds, "epoch",
+                                        "resealed", (json_int_t)stat->resealed_count, "seconds", seconds, "epoch",
                                         epoch != 0 ? json_integer((json_int_t)epoch) : json_null()),
                               "\n");
     if (cli->quiet)
         return SHERD_OK;
     cli_print("wrapped the keys of %" PRIu64 " entities and %" PRIu64 " record versions anew in %.1f s\n",
               stat->entity_count, stat->record_count, seconds);
+    if (stat->resealed_count != 0)
+        cli_print("sealed %" PRIu64 " entries anew under the newest store keys\n", stat->resealed_count);
     if (epoch != 0)
         cli_print("erase epoch %" PRIu64 " serves; the keys of older ones are destroyed\n", epoch);
     return SHERD_OK;

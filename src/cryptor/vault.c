@@ -2,6 +2,7 @@
 /* Opening and closing a vault. Making one: init.c. */
 #include "cryptor/vault.h"
 #include "anchor/embedded.h"
+#include "anchor/home.h"
 #include "anchor/remote.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -152,9 +153,12 @@ static enum sherd_err agent_new(const char *vault, const char *path, struct sher
 static enum sherd_err join_agent(struct sherd_vault *vault, const char *path)
 {
     struct sherd_wire_hello hello;
+    struct sherd_notice notice;
 
     SHERD_TRY(agent_new(vault->path, path, &vault->agent));
     SHERD_TRY(sherd_anchor_remote(connect_agent, vault->agent, &hello, &vault->anchor));
+    SHERD_TRY(sherd_home_notice_open(vault->path, &notice));
+    sherd_anchor_remote_watch(vault->anchor, &notice);
     SHERD_TRY(open_stores(vault));
     memcpy(vault->seal, hello.seal, sizeof(vault->seal));
     SHERD_TRY(lease(vault));

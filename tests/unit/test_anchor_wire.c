@@ -31,7 +31,7 @@ static struct sherd_wire_status status = {1, 4711, false, "3 of 5 shares", 900, 
 static struct sherd_wire_progress progress = {1, 2, 3, 5};
 static struct sherd_wire_unseal unseal = {SHERD_WIRE_SHARES, true, 60, {(const uint8_t *)"a share", 7}};
 static struct sherd_wire_unsealed unsealed = {true, {1, 2, 3, 5}, "anna, bert", "carl"};
-static struct sherd_raw_lease lease = {3, {1, 2}, {3, 4}};
+static struct sherd_raw_lease lease = {{1, 2}, {3, 2, {{3, 4}, {5, 6}}}};
 static struct sherd_wire_stored stored = {SHERD_SECRETS, {{1, 2, 3}}, {(const uint8_t *)"stored bytes", 12}};
 static struct sherd_wire_key_new key_new = {{{{1}}, {"logs", 3, true, false, "default"}}, "pat", {{2}}, 5};
 static struct sherd_wire_made made;
@@ -58,7 +58,7 @@ static struct sherd_master_info master_info = {.name = "default",
 static struct sherd_wire_master master = {"default", 2};
 static struct sherd_wire_entity entity = {{{1}}, "pat"};
 static struct sherd_rekey_scope scope = {true, {{1}}, false, {{0}}, true};
-static struct sherd_rekey_progress rekey_progress = {1, 2, 3, true, false};
+static struct sherd_rekey_progress rekey_progress = {1, 2, 3, true, false, 4, 6};
 static struct sherd_store_stat stat_of_keys = {1, 2, 3, 4};
 static struct sherd_wire_owner owner = {{{1}}, true, false};
 
@@ -101,6 +101,7 @@ static const struct sample samples[] = {
     {SHERD_WIRE_KEYS_STAT, NULL, NULL, &stat_of_keys, NULL},
     {SHERD_WIRE_KEYS_OWNER, NULL, NULL, &owner, NULL},
     {SHERD_WIRE_KEYS_BLOBS, NULL, NULL, NULL, &ref},
+    {SHERD_WIRE_ENTRY_RESEAL, &stored, NULL, &stored, NULL},
 };
 
 static int setup(void **state)
