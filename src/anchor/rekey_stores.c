@@ -132,6 +132,9 @@ static enum sherd_err end_stores(const struct sherd_rekey_parts *parts, const st
     uint64_t counts[ROLES];
     bool any = false;
 
+    for (unsigned i = 0; i < ROLES - 1; i++)
+        if (parts->others[i] == NULL) /* nobody can count there, so nothing is ended */
+            ends.below[i] = 0;
     SHERD_TRY(sherd_rekey_stores_count(parts, &ends, counts));
     for (unsigned i = 0; i < ROLES; i++) {
         if (counts[i] > 0)

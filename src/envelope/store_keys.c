@@ -144,8 +144,7 @@ static enum sherd_err hold_held(struct sherd_store_keys *keys, uint32_t version,
 enum sherd_err sherd_store_keys_hold(struct sherd_store_keys *keys, uint32_t version, uint32_t *out_version,
                                      const struct sherd_hmac_key **out_key)
 {
-    if (version == 0)
-        SHERD_TRY(refresh(keys, false));
+    SHERD_TRY(refresh(keys, false)); /* also to open: what was destroyed is to be held by nobody */
     const enum sherd_err err = hold_held(keys, version, out_version, out_key);
     if (err != SHERD_ERR_TAMPERED)
         return err;

@@ -26,8 +26,8 @@ struct sherd_store_versions {
 struct sherd_store_keys;
 
 /**
- * Call sherd_store_keys_set() if there may be other versions than those that were set last. Called before each sealing,
- * so it must be quick where there are none; from any thread, several at once.
+ * Call sherd_store_keys_set() if there may be other versions than those that were set last. Called before each use, so
+ * it must be quick where there are none; from any thread, several at once.
  * @param[in] urgent  a version is missing that somebody has sealed under: look, whatever was said before
  */
 typedef enum sherd_err sherd_store_keys_refresh_fn(void *arg, bool urgent, struct sherd_store_keys *keys);
