@@ -146,9 +146,9 @@ struct sherd_rekey_options {
 
 /** What a rekeying did. */
 struct sherd_rekey_stat {
-    uint64_t seen;         /**< entries looked at, in all passes: those of `keys`, and of compartments sealed anew */
-    uint64_t entity_count; /**< entities whose keys were renewed */
-    uint64_t record_count; /**< record versions whose keys were wrapped anew */
+    uint64_t seen;           /**< entries looked at, in all passes: those of `keys`, and of compartments sealed anew */
+    uint64_t entity_count;   /**< entities whose keys were renewed */
+    uint64_t record_count;   /**< record versions whose keys were wrapped anew */
     uint64_t resealed_count; /**< entries that were sealed anew, since their compartment's store key was rotated */
 };
 

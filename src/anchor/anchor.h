@@ -54,7 +54,7 @@ struct sherd_anchor_entry {
 
 /** The keys of a compartment that are leased, as bytes: to be sent to a process of the same user. In secret memory. */
 struct sherd_raw_lease {
-    uint8_t name[SHERD_KEY_SIZE];  /**< of names: HMAC-SHA-256 */
+    uint8_t name[SHERD_KEY_SIZE];     /**< of names: HMAC-SHA-256 */
     struct sherd_store_versions seal; /**< the store key: HMAC-SHA-512 */
 };
 

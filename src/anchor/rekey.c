@@ -333,8 +333,8 @@ static enum sherd_err next_phase(struct sherd_rekey *rekey)
         return SHERD_OK;
     }
     rekey->phase++;
-    if (rekey->phase == PHASE_STORES && (rekey->scope.one_collection || rekey->scope.one_entity ||
-                                         sherd_rekey_stores_idle(&rekey->stores)))
+    if (rekey->phase == PHASE_STORES &&
+        (rekey->scope.one_collection || rekey->scope.one_entity || sherd_rekey_stores_idle(&rekey->stores)))
         rekey->phase++;
     rekey->progress.done = rekey->phase == PHASE_DONE;
     return SHERD_OK;

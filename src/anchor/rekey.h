@@ -6,9 +6,9 @@
  * First entities (their keys under the master key and epoch that serve; a fresh version where that is asked for), then
  * pins (record keys under the newest version of their entity's key), as often as there is something to do, then the
  * older versions of entity keys, which nothing needs any more, are destroyed. Of everything, and only then, what else
- * lies under older store keys is sealed anew, and versions to which nothing refers are destroyed: rekey_stores.h. Between the first two there must be an
- * instant at which nothing is in flight, so that nobody commits afterwards what was wrapped before; pin_commit() wraps
- * such a key anew.
+ * lies under older store keys is sealed anew, and versions to which nothing refers are destroyed: rekey_stores.h.
+ * Between the first two there must be an instant at which nothing is in flight, so that nobody commits afterwards what
+ * was wrapped before; pin_commit() wraps such a key anew.
  *
  * A walk that ended half-way is begun again: what is up to date is left alone, so it soon is where it was. One walk at
  * a time among all processes.

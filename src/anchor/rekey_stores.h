@@ -39,7 +39,8 @@ SHERD_MUST_USE enum sherd_err sherd_rekey_stores_step(const struct sherd_rekey_p
 void sherd_rekey_stores_done(struct sherd_rekey_stores *stores);
 
 /**
- * Count what refers to versions that are to end: entries, and record keys that the store key of `secrets` takes part in.
+ * Count what refers to versions that are to end: entries, and record keys that the store key of `secrets` takes part
+ * in.
  * @param[out] out_counts  by role, less one
  * @return SHERD_OK; SHERD_ERR_UNSUPPORTED: a compartment is not at hand; SHERD_ERR_TAMPERED; SHERD_ERR_IO
  */

@@ -47,7 +47,9 @@ SHERD_MUST_USE enum sherd_err sherd_reseal_begin(const struct sherd_reseal_over 
 void sherd_reseal_free(struct sherd_reseal *reseal);
 SHERD_DEFINE_OWNED(sherd_reseal);
 
-/** Go on by up to count_max entries. @return SHERD_OK; what one() gave; SHERD_ERR_BUSY: keys change all the time; ... */
+/**
+ * Go on by up to count_max entries. @return SHERD_OK; what one() gave; SHERD_ERR_BUSY: keys change all the time; ...
+ */
 SHERD_MUST_USE enum sherd_err sherd_reseal_step(struct sherd_reseal *reseal, size_t count_max,
                                                 struct sherd_reseal_progress *out_progress);
 

@@ -50,7 +50,9 @@ struct sherd_ring_guard_room {
  */
 void sherd_ring_guard(const struct sherd_ring *ring, struct sherd_ring_guard_room *room, struct sherd_store_op *out_op);
 
-/** Whether all that a write set puts into `keys` is sealed under the store key that serves. The caller holds the ring. */
+/**
+ * Whether all that a write set puts into `keys` is sealed under the store key that serves. The caller holds the ring.
+ */
 bool sherd_ring_seals(const struct sherd_keyring *keyring, const struct sherd_store_op *ops, size_t count);
 
 /**

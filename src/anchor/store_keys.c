@@ -49,7 +49,8 @@ static uint64_t now_ms(void)
 static enum sherd_err look(struct followed *followed, struct sherd_store_keys *keys)
 {
     const struct sherd_keyring *keyring;
-    SHERD_CLEANUP(sherd_secret_freep) struct sherd_store_versions *versions = sherd_secret_alloc(sizeof(*versions));
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_store_versions *versions =
+        sherd_secret_alloc(sizeof(*versions));
 
     if (versions == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -79,7 +80,8 @@ static enum sherd_err refresh(void *arg, bool urgent, struct sherd_store_keys *k
 
 static enum sherd_err follow_all(const struct sherd_keyring *first, struct sherd_store_ring *stores)
 {
-    SHERD_CLEANUP(sherd_secret_freep) struct sherd_store_versions *versions = sherd_secret_alloc(sizeof(*versions));
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_store_versions *versions =
+        sherd_secret_alloc(sizeof(*versions));
 
     if (versions == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -305,7 +307,8 @@ enum sherd_err sherd_store_key_ends(struct sherd_ring *ring, const char *name, u
     uint64_t floor;
 
     SHERD_TRY(find_older(ring, name, version, &role, &floor));
-    SHERD_ENSURE(version == floor, SHERD_ERR_CONFLICT, "there are older versions of that store key: destroy them first");
+    SHERD_ENSURE(version == floor, SHERD_ERR_CONFLICT,
+                 "there are older versions of that store key: destroy them first");
     *out_ends = (struct sherd_store_ends){.below = {0}};
     out_ends->below[role - 1] = version + 1;
     return SHERD_OK;

@@ -44,9 +44,10 @@ static bool is_store_key(const struct sherd_master_info *info)
 static json_t *to_json(const struct sherd_master_info *info, const char *kid)
 {
     return json_pack("{s:s, s:I, s:s?, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I}", "name", info->name, "version",
-                     (json_int_t)info->version, "kid", is_store_key(info) ? NULL : kid, "state", state_of(info), "wraps", info->wraps, "generator",
-                     info->generator, "store", info->store, "arguments", info->args, "outside_id", info->outside_id,
-                     "created", (json_int_t)info->created_s, "protection", (json_int_t)info->protection);
+                     (json_int_t)info->version, "kid", is_store_key(info) ? NULL : kid, "state", state_of(info),
+                     "wraps", info->wraps, "generator", info->generator, "store", info->store, "arguments", info->args,
+                     "outside_id", info->outside_id, "created", (json_int_t)info->created_s, "protection",
+                     (json_int_t)info->protection);
 }
 
 static void print_whole(const struct sherd_master_info *info, const char *kid, const char *time)
@@ -200,9 +201,9 @@ const struct cli_command cmd_key = {
     .notes =
         "The newest active version of a name serves from the moment it is activated; `sherd rekey` brings over what\n"
         "older ones wrap. \"default\" wraps the keys of entities, \"hash\" hashes their ids. A version that nothing\n"
-        "refers to any more can be retired and then destroyed. What lies in a compartment is sealed under its store key:\n"
-        "store:identity, store:assets, store:secrets, store:keys; rekeying everything destroys older versions of these\n"
-        "and of \"hash\".",
+        "refers to any more can be retired and then destroyed. What lies in a compartment is sealed under its store\n"
+        "key: store:identity, store:assets, store:secrets, store:keys; rekeying everything destroys older versions of\n"
+        "these and of \"hash\".",
     .options = options,
     .operand_min = 1,
     .operand_max = 3,

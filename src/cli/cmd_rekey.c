@@ -75,10 +75,11 @@ static enum sherd_err run_rekey(struct cli *cli)
 const struct cli_command cmd_rekey = {
     .name = "rekey",
     .operands = "",
-    .summary = "bring wrapped keys under the master keys that serve now",
+    .summary = "bring wrapped keys and entries under the keys that serve now",
     .notes =
         "Contents are not touched, and reading and writing go on meanwhile. What is up to date is left alone, so a\n"
-        "command that was interrupted or killed is simply given again.",
+        "command that was interrupted or killed is simply given again. Of everything, entries are sealed under the\n"
+        "newest store keys, and older versions of these and of \"hash\" are destroyed when nothing refers to them.",
     .options = options,
     .run = run_rekey,
 };

@@ -56,8 +56,8 @@ static enum sherd_err make_all(const struct sherd_store_versions *versions,
                                struct sherd_hmac_key *out[static SHERD_STORE_VERSIONS_MAX])
 {
     for (uint32_t i = 0; i < versions->count; i++) {
-        const enum sherd_err err = sherd_hmac_key_new(
-            SHERD_SHA512, sherd_span_of(versions->keys[i], sizeof(versions->keys[i])), &out[i]);
+        const enum sherd_err err =
+            sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(versions->keys[i], sizeof(versions->keys[i])), &out[i]);
 
         if (err != SHERD_OK) {
             free_all(out, i);

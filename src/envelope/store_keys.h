@@ -18,8 +18,8 @@
 
 /** The versions of a store key, as bytes. Lies in secret memory. */
 struct sherd_store_versions {
-    uint32_t newest; /**< 1 or more */
-    uint32_t count;  /**< 1..SHERD_STORE_VERSIONS_MAX, and at most newest */
+    uint32_t newest;                                             /**< 1 or more */
+    uint32_t count;                                              /**< 1..SHERD_STORE_VERSIONS_MAX, and at most newest */
     uint8_t keys[SHERD_STORE_VERSIONS_MAX][SHERD_AEAD_KEY_SIZE]; /**< from the newest down */
 };
 
@@ -40,7 +40,9 @@ SHERD_MUST_USE enum sherd_err sherd_store_keys_new(const struct sherd_store_vers
 void sherd_store_keys_free(struct sherd_store_keys *keys);
 SHERD_DEFINE_OWNED(sherd_store_keys);
 
-/** Put other versions in place of those that are held, which are wiped. Any thread. @return as sherd_store_keys_new() */
+/**
+ * Put other versions in place of those that are held, which are wiped. Any thread. @return as sherd_store_keys_new()
+ */
 SHERD_MUST_USE enum sherd_err sherd_store_keys_set(struct sherd_store_keys *keys,
                                                    const struct sherd_store_versions *versions);
 

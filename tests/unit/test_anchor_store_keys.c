@@ -324,8 +324,7 @@ static void test_anchor_store_keys_reseal__is_for_secrets_own_entries(void **sta
     struct sherd_ref name;
 
     assert_ok(ops->compartment_entry(test->anchor, SHERD_SECRETS, &name, &stored));
-    assert_err(SHERD_ERR_DENIED,
-               ops->entry_reseal(test->anchor, SHERD_ASSETS, &name, sherd_buf_span(&stored), &fresh));
+    assert_err(SHERD_ERR_DENIED, ops->entry_reseal(test->anchor, SHERD_ASSETS, &name, sherd_buf_span(&stored), &fresh));
     assert_err(SHERD_ERR_DENIED, ops->entry_reseal(test->anchor, SHERD_KEYS, &name, sherd_buf_span(&stored), &fresh));
     assert_ok(ops->entry_reseal(test->anchor, SHERD_SECRETS, &name, sherd_buf_span(&stored), &fresh));
     assert_int_equal(fresh.len, 0);

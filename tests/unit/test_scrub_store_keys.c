@@ -422,10 +422,10 @@ static void put_all(struct vault_test *test, struct shared *shared)
 static void test_scrub_store_keys_rekey__leaves_every_record_readable_under_load_and_kills(void **state)
 {
     static const struct strike strikes[] = {
-        {"ring.written", 1, 0},        {"ring.pinned", 1, 0},        {"ring.pinned", 2, 0},
-        {"ring.pinned", 4, 0},         {"rekey.before_tell", 1, 0},  {"rekey.before_write", 1, 0},
+        {"ring.written", 1, 0},        {"ring.pinned", 1, 0},         {"ring.pinned", 2, 0},
+        {"ring.pinned", 4, 0},         {"rekey.before_tell", 1, 0},   {"rekey.before_write", 1, 0},
         {"reseal.before_write", 1, 0}, {"reseal.before_write", 4, 0}, {"stores.before_end", 1, 0},
-        {"ring.written", 6, 0},        {"ring.pinned", 6, 0},        {"masters.doomed", 1, 0},
+        {"ring.written", 6, 0},        {"ring.pinned", 6, 0},         {"masters.doomed", 1, 0},
     };
     struct vault_test *test = *state;
     struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
