@@ -141,6 +141,7 @@ struct sherd_rekey_options {
     const char *collection; /**< only this one; NULL for all, or with an entity "default" */
     const char *entity;     /**< only this entity of the collection; NULL for all */
     bool fresh_keys;        /**< entities get a fresh key; else the same one is wrapped anew */
+    bool deep;              /**< contents are sealed anew, too, with fresh record keys; else they are not touched */
     uint64_t rate;          /**< entries of `keys` looked at in a second, at most; 0 for no limit */
 };
 
@@ -149,6 +150,7 @@ struct sherd_rekey_stat {
     uint64_t seen;           /**< entries looked at, in all passes: those of `keys`, and of compartments sealed anew */
     uint64_t entity_count;   /**< entities whose keys were renewed */
     uint64_t record_count;   /**< record versions whose keys were wrapped anew */
+    uint64_t sealed_count;   /**< record versions whose contents were sealed anew */
     uint64_t resealed_count; /**< entries that were sealed anew, since their compartment's store key was rotated */
 };
 
@@ -156,9 +158,13 @@ struct sherd_rekey_stat {
 typedef bool sherd_rekey_progress_fn(void *arg, const struct sherd_rekey_stat *stat, uint64_t entries_total);
 
 /**
- * Bring wrapped keys up to date after a master key or the hash key was activated, or give entities fresh keys. Contents
- * are not touched; reading and writing go on meanwhile. What is up to date is left alone, so a call that was stopped or
- * killed is simply made again. One at a time among all processes.
+ * Bring wrapped keys up to date after a master key or the hash key was activated, or give entities fresh keys. Reading
+ * and writing go on meanwhile. What is up to date is left alone, so a call that was stopped or killed is simply made
+ * again. One at a time among all processes.
+ *
+ * A deep one also seals each version of each record anew, which stays the same version: the same number, time,
+ * attributes. Its next call after one that was stopped goes on with what that one has left; after one that came to its
+ * end, it begins anew. It takes memory for a few versions, however long they are.
  *
  * Of everything, entries are also sealed anew after a store key was activated, and in the end the older versions of
  * store keys and of the hash key are destroyed, if nothing refers to them.

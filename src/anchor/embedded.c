@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The anchor in the same process: the keyring, pins and entities behind the anchor's table. */
 #include "anchor/embedded.h"
+#include "anchor/collection_pins.h"
 #include "anchor/entities.h"
+#include "anchor/epoch_turn.h"
 #include "anchor/pins.h"
 #include "anchor/rekey_stores.h"
+#include "anchor/state.h"
+#include "anchor/statement.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -155,6 +159,17 @@ static enum sherd_err embedded_compartment_check(struct sherd_anchor *anchor, en
     return err;
 }
 
+/* The deep rekeying that a key made now is up to date for. */
+static enum sherd_err round_now(const struct embedded *self, uint16_t *out_round)
+{
+    const struct sherd_keyring *keyring;
+
+    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
+    *out_round = (uint16_t)keyring->round;
+    sherd_ring_leave(self->ring);
+    return SHERD_OK;
+}
+
 static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct sherd_collection_entry *collection,
                                        const char *entity_id, struct sherd_uuid record, uint64_t version,
                                        struct sherd_pin *out_pin, struct sherd_record_key *out_key)
@@ -163,6 +178,20 @@ static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct
     struct sherd_pin pin = {.collection = collection->id, .record = record, .version = version};
 
     SHERD_TRY(sherd_entities_ensure(self->entities, collection, entity_id, &pin.entity));
+    SHERD_TRY(round_now(self, &pin.round));
+    SHERD_TRY(sherd_random(out_key->bytes, sizeof(out_key->bytes)));
+    SHERD_TRY(sherd_entities_wrap(self->entities, out_key, &pin));
+    *out_pin = pin;
+    return SHERD_OK;
+}
+
+static enum sherd_err embedded_key_renew(struct sherd_anchor *anchor, const struct sherd_pin *before,
+                                         struct sherd_pin *out_pin, struct sherd_record_key *out_key)
+{
+    struct embedded *self = embedded_of(anchor);
+    struct sherd_pin pin = *before;
+
+    SHERD_TRY(round_now(self, &pin.round));
     SHERD_TRY(sherd_random(out_key->bytes, sizeof(out_key->bytes)));
     SHERD_TRY(sherd_entities_wrap(self->entities, out_key, &pin));
     *out_pin = pin;
@@ -210,27 +239,42 @@ static enum sherd_err bring_up_to_date(struct embedded *self, const struct sherd
                                       : err;
 }
 
-static enum sherd_err commit_once(struct embedded *self, const struct sherd_pin_change *changes, size_t count,
-                                  struct sherd_refs *dropped)
+typedef enum sherd_err write_pins_fn(const struct sherd_pins *pins, const struct sherd_pin_change *changes,
+                                     size_t count, struct sherd_refs *dropped);
+
+static enum sherd_err write_once(struct embedded *self, const struct sherd_pin_change *changes, size_t count,
+                                 write_pins_fn *write, struct sherd_refs *dropped)
 {
     struct sherd_pin_change *copy = NULL;
 
     enum sherd_err err = bring_up_to_date(self, changes, count, &copy);
     if (err == SHERD_OK)
-        err = sherd_pins_commit(&self->pins, copy != NULL ? copy : changes, count, dropped);
+        err = write(&self->pins, copy != NULL ? copy : changes, count, dropped);
     sherd_free(copy);
     return err;
 }
 
-/* The keys may be changed between bringing up to date and committing: then both once more. */
-static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
-                                          size_t count, struct sherd_refs *dropped)
+/* The keys may be changed between bringing up to date and writing: then both once more. */
+static enum sherd_err write_up_to_date(struct embedded *self, const struct sherd_pin_change *changes, size_t count,
+                                       write_pins_fn *write, struct sherd_refs *dropped)
 {
     enum sherd_err err = SHERD_ERR_BUSY;
 
     for (unsigned tries = 0; tries < COMMITS_MAX && err == SHERD_ERR_BUSY; tries++)
-        err = commit_once(embedded_of(anchor), changes, count, dropped);
+        err = write_once(self, changes, count, write, dropped);
     return err == SHERD_ERR_BUSY ? sherd_fail(err, "the keys are changed again and again: try later") : err;
+}
+
+static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
+                                          size_t count, struct sherd_refs *dropped)
+{
+    return write_up_to_date(embedded_of(anchor), changes, count, sherd_pins_commit, dropped);
+}
+
+static enum sherd_err embedded_pin_replace(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
+                                           size_t count, struct sherd_refs *dropped)
+{
+    return write_up_to_date(embedded_of(anchor), changes, count, sherd_pins_replace, dropped);
 }
 
 /* Whether two pins say the same, but for how the key is wrapped. */
@@ -281,18 +325,6 @@ static enum sherd_err embedded_pin_delete(struct sherd_anchor *anchor, struct sh
                                           struct sherd_refs *dropped)
 {
     return sherd_pins_delete(&embedded_of(anchor)->pins, record, dropped);
-}
-
-static enum sherd_err check_collection_pin(const struct embedded *self, const struct sherd_ref *name,
-                                           struct sherd_span stored, struct sherd_uuid *out_collection,
-                                           struct sherd_digest *out_digest)
-{
-    uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
-    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_span tlv;
-
-    SHERD_TRY(sherd_entry_open(&self->pins.keys, SHERD_KIND_COLLECTION_PIN, name, stored, &payload, &tlv));
-    return sherd_collection_pin_decode(tlv, out_collection, out_digest);
 }
 
 /* The compartment's own entry met in a scan: under another name than its own it does not open. */
@@ -349,7 +381,8 @@ static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref 
     case SHERD_KIND_ENTITY_LOOKUP: return sherd_entities_check(self->entities, kind, name, stored);
     case SHERD_KIND_KEY_PART: return embedded_part_check(&self->anchor, SHERD_KEYS, name, stored, &live);
     case SHERD_KIND_KEYRING_PIN: return sherd_ring_check(self->ring, name, stored);
-    case SHERD_KIND_COLLECTION_PIN: return check_collection_pin(self, name, stored, &out_said->collection, &digest);
+    case SHERD_KIND_COLLECTION_PIN:
+        return sherd_collection_pins_open(&self->pins, name, stored, &out_said->collection, &digest);
     default: return sherd_pins_check(&self->pins, kind, name, stored, &out_said->pin);
     }
 }
@@ -443,82 +476,16 @@ static enum sherd_err embedded_idempotency_get(struct sherd_anchor *anchor, cons
     return sherd_pins_idempotency_get(&embedded_of(anchor)->pins, collection, key, content_hash, out_record);
 }
 
-static enum sherd_err collection_name(const struct embedded *self, const struct sherd_uuid *collection,
-                                      struct sherd_ref *out_name)
-{
-    return sherd_entry_name(&self->pins.keys, "collection", sherd_span_of(collection->bytes, 16),
-                            sherd_span_of(NULL, 0), out_name);
-}
-
-/* @param[out] out_lost  refused since the keys were changed: try again */
-static enum sherd_err write_collection_pin(struct embedded *self, const struct sherd_uuid *collection,
-                                           const struct sherd_digest *digest, bool *out_lost)
-{
-    uint8_t tlv[SHERD_TLV_BYTES_MAX];
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_store_op ops[2] = {{.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT}};
-    struct sherd_ring_guard_room room;
-    struct sherd_store_op guard;
-    size_t tlv_bytes;
-
-    *out_lost = false;
-    SHERD_TRY(collection_name(self, collection, &ops[0].name));
-    SHERD_TRY(sherd_collection_pin_encode(collection, digest, tlv, &tlv_bytes));
-    SHERD_TRY(sherd_entry_seal(&self->pins.keys, SHERD_KIND_COLLECTION_PIN, &ops[0].name, sherd_span_of(tlv, tlv_bytes),
-                               &stored));
-    ops[0].value = sherd_buf_span(&stored);
-    enum sherd_err err = sherd_ring_guard_set(self->ring, ops, 1, &room, &guard);
-    *out_lost = err == SHERD_ERR_CONFLICT;
-    SHERD_TRY(err);
-    ops[1] = guard;
-    sherd_store_ops_order(ops, SHERD_COUNT_OF(ops));
-    err = sherd_compartment_write(self->compartment, ops, SHERD_COUNT_OF(ops));
-    if (err == SHERD_ERR_CONFLICT)
-        SHERD_TRY(sherd_ring_guard_lost(self->ring, &guard, out_lost));
-    return err;
-}
-
 static enum sherd_err embedded_collection_pin(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                               const struct sherd_digest *digest)
 {
-    enum sherd_err err = SHERD_OK;
-    bool lost = true;
-
-    for (unsigned tries = 0; tries < COMMITS_MAX && lost; tries++)
-        err = write_collection_pin(embedded_of(anchor), collection, digest, &lost);
-    return err;
-}
-
-static enum sherd_err read_collection_pin(struct embedded *self, const struct sherd_uuid *collection,
-                                          struct sherd_uuid *out_collection, struct sherd_digest *out_digest)
-{
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_ref name;
-
-    SHERD_TRY(collection_name(self, collection, &name));
-    const enum sherd_err err = sherd_compartment_get(self->compartment, name, &stored);
-    SHERD_ENSURE(err != SHERD_ERR_LIMIT, SHERD_ERR_TAMPERED, "a collection's rules do not verify");
-    SHERD_TRY(err);
-    return check_collection_pin(self, &name, sherd_buf_span(&stored), out_collection, out_digest);
+    return sherd_collection_pins_add(&embedded_of(anchor)->pins, collection, digest);
 }
 
 static enum sherd_err embedded_collection_check(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                                 const struct sherd_digest *digest)
 {
-    struct embedded *self = embedded_of(anchor);
-    struct sherd_uuid pinned_collection;
-    struct sherd_digest pinned;
-
-    enum sherd_err err = read_collection_pin(self, collection, &pinned_collection, &pinned);
-    if (err == SHERD_ERR_DENIED) /* as in sherd_entry_open() */
-        err = read_collection_pin(self, collection, &pinned_collection, &pinned);
-    SHERD_TRY(err);
-    if (!sherd_same(&pinned_collection, collection, sizeof(*collection)) ||
-        !sherd_same(&pinned, digest, sizeof(*digest)))
-        return sherd_fail(SHERD_ERR_TAMPERED, "a collection's rules do not verify");
-    return SHERD_OK;
+    return sherd_collection_pins_check(&embedded_of(anchor)->pins, collection, digest);
 }
 
 static enum sherd_err embedded_master_activate(struct sherd_anchor *anchor, const struct sherd_master_options *options,
@@ -558,26 +525,6 @@ static struct sherd_rekey_parts rekey_parts(struct embedded *self)
     return parts;
 }
 
-static enum sherd_err still_referred(uint64_t count)
-{
-    if (count == 0)
-        return SHERD_OK;
-    return sherd_fail(SHERD_ERR_CONFLICT, "%llu entries still refer to that version: run `sherd rekey` first",
-                      (unsigned long long)count);
-}
-
-static enum sherd_err destroy_store_key(struct embedded *self, const char *name, uint64_t version)
-{
-    const struct sherd_rekey_parts parts = rekey_parts(self);
-    struct sherd_store_ends ends;
-    uint64_t counts[4];
-
-    SHERD_TRY(sherd_store_key_ends(self->ring, name, version, &ends));
-    SHERD_TRY(sherd_rekey_stores_count(&parts, &ends, counts));
-    SHERD_TRY(still_referred(counts[0] + counts[1] + counts[2] + counts[3]));
-    return sherd_store_key_end(self->ring, &ends);
-}
-
 /*
  * A version that is retired gets no new reference: whoever wraps something checks, with the write, that it serves. So
  * what is counted after it was retired stays so.
@@ -590,10 +537,10 @@ static enum sherd_err embedded_master_destroy(struct sherd_anchor *anchor, const
     unsigned role;
 
     if (sherd_store_key_named(name, &role))
-        return destroy_store_key(self, name, version);
+        return sherd_rekey_stores_destroy(&parts, name, version);
     SHERD_TRY(sherd_masters_retired(self->masters, name, version, &references.master));
     SHERD_TRY(sherd_rekey_count(&parts, &references));
-    SHERD_TRY(still_referred(references.master_count));
+    SHERD_TRY(sherd_rekey_unreferred(references.master_count));
     return sherd_masters_destroy(self->masters, &references.master);
 }
 
@@ -641,61 +588,90 @@ static enum sherd_err embedded_entry_reseal(struct sherd_anchor *anchor, enum sh
     return sherd_entry_reseal(&keys, name, stored, out_stored);
 }
 
-struct epoch_change {
-    const struct sherd_home *home;
-    uint64_t epoch;
-};
-
-/* The home's lock is held: sherd_ring_change(). */
-static enum sherd_err begin_epoch(void *arg, struct sherd_keyring *keyring)
+static enum sherd_err embedded_round_begin(struct sherd_anchor *anchor, uint16_t *out_round)
 {
-    struct epoch_change *change = arg;
+    return sherd_rekey_round_begin(embedded_of(anchor)->ring, out_round);
+}
 
-    SHERD_ENSURE(keyring->epoch < UINT32_MAX, SHERD_ERR_LIMIT, "there are no more erase epochs");
-    SHERD_TRY(sherd_epoch_begin(change->home, keyring->epoch));
-    change->epoch = ++keyring->epoch;
-    return SHERD_OK;
+static enum sherd_err embedded_round_end(struct sherd_anchor *anchor, uint16_t round)
+{
+    return sherd_rekey_round_end(embedded_of(anchor)->ring, round);
 }
 
 static enum sherd_err embedded_epoch_begin(struct sherd_anchor *anchor, uint64_t *out_epoch)
 {
-    struct embedded *self = embedded_of(anchor);
-    struct epoch_change change = {.home = self->home};
+    const struct sherd_rekey_parts parts = rekey_parts(embedded_of(anchor));
 
-    SHERD_TRY(sherd_ring_change(self->ring, begin_epoch, &change));
-    *out_epoch = change.epoch;
-    return SHERD_OK;
-}
-
-/* As begin_epoch(): and nobody has begun another one since what refers to the old ones was counted. */
-static enum sherd_err end_epoch(void *arg, const struct sherd_keyring *keyring)
-{
-    const struct epoch_change *change = arg;
-
-    SHERD_ENSURE(keyring->epoch == change->epoch, SHERD_ERR_CONFLICT, "somebody else has begun another erase epoch");
-    SHERD_TRY(sherd_epoch_end(change->home, change->epoch));
-    return sherd_notice_raise(sherd_home_notice(change->home));
+    return sherd_epoch_turn_begin(&parts, out_epoch);
 }
 
 static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *out_epoch)
 {
-    struct embedded *self = embedded_of(anchor);
-    const struct sherd_rekey_parts parts = rekey_parts(self);
-    struct sherd_rekey_references references = {0};
-    const struct sherd_keyring *keyring;
+    const struct sherd_rekey_parts parts = rekey_parts(embedded_of(anchor));
 
-    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
-    references.epoch = keyring->epoch;
-    sherd_ring_leave(self->ring);
-    SHERD_TRY(sherd_rekey_count(&parts, &references));
-    if (references.epoch_count > 0)
-        return sherd_fail(SHERD_ERR_CONFLICT,
-                          "%llu entries still lie under an older erase epoch: rekey everything first",
-                          (unsigned long long)references.epoch_count);
-    struct epoch_change change = {.home = self->home, .epoch = references.epoch};
-    SHERD_TRY(sherd_ring_look(self->ring, end_epoch, &change));
-    *out_epoch = change.epoch;
-    return SHERD_OK;
+    return sherd_epoch_turn_end(&parts, out_epoch);
+}
+
+static enum sherd_err embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file)
+{
+    const struct embedded *self = embedded_of(anchor);
+
+    return sherd_anchor_epoch_export(self->home, self->ring, out_file);
+}
+
+static enum sherd_err embedded_epoch_adopt(struct sherd_anchor *anchor, struct sherd_span file)
+{
+    const struct embedded *self = embedded_of(anchor);
+
+    return sherd_anchor_epoch_adopt(self->home, self->ring, file);
+}
+
+static enum sherd_err embedded_state_take(struct sherd_anchor *anchor, const struct sherd_uuid *backup,
+                                          struct sherd_anchor_state *state)
+{
+    const struct embedded *self = embedded_of(anchor);
+    const struct sherd_span salt = sherd_span_of(backup->bytes, sizeof(backup->bytes));
+
+    return sherd_anchor_state_take(self->home, self->ring, self->compartment, salt, state);
+}
+
+static enum sherd_err embedded_state_scan(struct sherd_anchor *anchor, struct sherd_anchor_state *state,
+                                          const struct sherd_ref *after, sherd_store_visit_fn *visit, void *arg)
+{
+    (void)anchor;
+    SHERD_ENSURE(state->keys != NULL, SHERD_ERR_INVALID, "no state was taken");
+    return sherd_snapshot_scan(state->keys, after, visit, arg);
+}
+
+static void embedded_state_done(struct sherd_anchor *anchor, struct sherd_anchor_state *state)
+{
+    (void)anchor;
+    sherd_anchor_state_done(state);
+}
+
+static struct sherd_statement_parts statement_parts(struct embedded *self)
+{
+    const struct sherd_statement_parts parts = {.rekey = rekey_parts(self),
+                                                .masters = self->masters,
+                                                .assets = keys_of(self, SHERD_ASSETS),
+                                                .deployment = self->fixed->deployment};
+
+    return parts;
+}
+
+static enum sherd_err embedded_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
+                                              struct sherd_buf *out_note)
+{
+    const struct sherd_statement_parts parts = statement_parts(embedded_of(anchor));
+
+    return sherd_statement_sign(&parts, statement, out_note);
+}
+
+static enum sherd_err embedded_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text)
+{
+    const struct sherd_statement_parts parts = statement_parts(embedded_of(anchor));
+
+    return sherd_statement_key(&parts, out_text);
 }
 
 static enum sherd_err embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
@@ -740,6 +716,10 @@ static const struct sherd_anchor_ops embedded_ops = {
     .compartment_check = embedded_compartment_check,
     .key_new = embedded_key_new,
     .pin_commit = embedded_pin_commit,
+    .key_renew = embedded_key_renew,
+    .pin_replace = embedded_pin_replace,
+    .round_begin = embedded_round_begin,
+    .round_end = embedded_round_end,
     .pin_get = embedded_pin_get,
     .pin_delete = embedded_pin_delete,
     .scan = embedded_scan,
@@ -759,6 +739,13 @@ static const struct sherd_anchor_ops embedded_ops = {
     .entry_reseal = embedded_entry_reseal,
     .epoch_begin = embedded_epoch_begin,
     .epoch_end = embedded_epoch_end,
+    .epoch_export = embedded_epoch_export,
+    .epoch_adopt = embedded_epoch_adopt,
+    .state_take = embedded_state_take,
+    .state_scan = embedded_state_scan,
+    .state_done = embedded_state_done,
+    .statement_sign = embedded_statement_sign,
+    .statement_key = embedded_statement_key,
     .keys_stat = embedded_keys_stat,
     .keys_owner = embedded_keys_owner,
     .keys_blobs = embedded_keys_blobs,

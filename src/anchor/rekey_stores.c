@@ -216,3 +216,27 @@ enum sherd_err sherd_rekey_stores_step(const struct sherd_rekey_parts *parts, st
     progress->done = true;
     return SHERD_OK;
 }
+
+/* --- by hand ------------------------------------------------------------------------------------------------------ */
+
+enum sherd_err sherd_rekey_unreferred(uint64_t count)
+{
+    if (count == 0)
+        return SHERD_OK;
+    return sherd_fail(SHERD_ERR_CONFLICT, "%llu entries still refer to that version: run `sherd rekey` first",
+                      (unsigned long long)count);
+}
+
+enum sherd_err sherd_rekey_stores_destroy(const struct sherd_rekey_parts *parts, const char *name, uint64_t version)
+{
+    struct sherd_store_ends ends;
+    uint64_t counts[ROLES];
+    uint64_t count = 0;
+
+    SHERD_TRY(sherd_store_key_ends(parts->ring, name, version, &ends));
+    SHERD_TRY(sherd_rekey_stores_count(parts, &ends, counts));
+    for (unsigned i = 0; i < ROLES; i++)
+        count += counts[i];
+    SHERD_TRY(sherd_rekey_unreferred(count));
+    return sherd_store_key_end(parts->ring, &ends);
+}

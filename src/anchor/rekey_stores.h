@@ -47,4 +47,11 @@ void sherd_rekey_stores_done(struct sherd_rekey_stores *stores);
 SHERD_MUST_USE enum sherd_err sherd_rekey_stores_count(const struct sherd_rekey_parts *parts,
                                                        const struct sherd_store_ends *ends, uint64_t out_counts[4]);
 
+/** Destroy a version of a store key, if nothing refers to it. @return as sherd_master_destroy() */
+SHERD_MUST_USE enum sherd_err sherd_rekey_stores_destroy(const struct sherd_rekey_parts *parts, const char *name,
+                                                         uint64_t version);
+
+/** SHERD_OK if a count found nothing; SHERD_ERR_CONFLICT */
+SHERD_MUST_USE enum sherd_err sherd_rekey_unreferred(uint64_t count);
+
 #endif

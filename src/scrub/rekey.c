@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "cryptor/vault.h"
+#include "scrub/deep.h"
 #include "scrub/reseal.h"
 #include <time.h>
 
@@ -103,6 +104,16 @@ static enum sherd_err go_on(struct walk *walk, struct sherd_rekey *rekey)
     return SHERD_OK;
 }
 
+/* A step of sealing contents anew. */
+static enum sherd_err deep_step(void *arg, uint64_t seen, uint64_t sealed)
+{
+    struct walk *walk = arg;
+
+    walk->stat->seen += seen;
+    walk->stat->sealed_count += sealed;
+    return tell(walk);
+}
+
 static enum sherd_err rekey(struct walk *walk)
 {
     struct sherd_anchor *anchor = walk->vault->anchor;
@@ -112,10 +123,13 @@ static enum sherd_err rekey(struct walk *walk)
 
     SHERD_TRY(scope_of(walk->vault, walk->options, &scope));
     SHERD_TRY(anchor->ops->keys_stat(anchor, &keys));
-    walk->total = keys.entry_count * 4; /* entities, pins twice, older versions: anchor/rekey.h */
+    /* entities, pins twice, older versions: anchor/rekey.h; contents, and once more: scrub/deep.h */
+    walk->total = keys.entry_count * (walk->options->deep ? 6 : 4);
     walk->begin_ns = sherd_clock()->monotonic_ns();
     SHERD_TRY(anchor->ops->rekey_begin(anchor, &scope, &rekey));
-    const enum sherd_err err = go_on(walk, rekey);
+    enum sherd_err err = go_on(walk, rekey);
+    if (err == SHERD_OK && walk->options->deep)
+        err = sherd_deep_rekey(walk->vault, &scope, deep_step, walk);
     anchor->ops->rekey_end(anchor, rekey);
     return err;
 }

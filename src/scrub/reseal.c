@@ -43,13 +43,24 @@ static enum sherd_err reseal_secret(void *arg, const struct sherd_ref *name, str
     return anchor->ops->entry_reseal(anchor, SHERD_SECRETS, name, stored, out_stored);
 }
 
-static enum sherd_err go_through(struct sherd_reseal *reseal, sherd_reseal_told_fn *told, void *arg)
+/* As a put does: at the instant that a backup begins with, nobody writes under a key that its keyring may not have. */
+static enum sherd_err step_in_window(struct sherd_vault *vault, struct sherd_reseal *reseal,
+                                     struct sherd_reseal_progress *out_progress)
+{
+    SHERD_TRY(sherd_window_enter(vault->window, false));
+    const enum sherd_err err = sherd_reseal_step(reseal, STEP_MAX, out_progress);
+    sherd_window_leave(vault->window, false);
+    return err;
+}
+
+static enum sherd_err go_through(struct sherd_vault *vault, struct sherd_reseal *reseal, sherd_reseal_told_fn *told,
+                                 void *arg)
 {
     struct sherd_reseal_progress before = {0};
     struct sherd_reseal_progress at = {0};
 
     while (!at.done) {
-        SHERD_TRY(sherd_reseal_step(reseal, STEP_MAX, &at));
+        SHERD_TRY(step_in_window(vault, reseal, &at));
         SHERD_TRY(told(arg, at.seen - before.seen, at.count - before.count));
         before = at;
     }
@@ -72,7 +83,7 @@ static enum sherd_err reseal_one(struct sherd_vault *vault, enum sherd_role role
         walk.one = reseal_leased;
     }
     SHERD_TRY(sherd_reseal_begin(&walk, &reseal));
-    return go_through(reseal, told, arg);
+    return go_through(vault, reseal, told, arg);
 }
 
 enum sherd_err sherd_vault_reseal(struct sherd_vault *vault, unsigned roles, sherd_reseal_told_fn *told, void *arg)
