@@ -32,10 +32,10 @@ static enum sherd_err tell(struct cli *cli, const struct sherd_rekey_stat *stat,
 {
     if (cli->json)
         return cli_json_print("",
-                              json_pack("{s:I, s:I, s:I, s:I, s:f, s:o}", "entries", (json_int_t)stat->seen, "entities",
-                                        (json_int_t)stat->entity_count, "records", (json_int_t)stat->record_count,
-                                        "contents", (json_int_t)stat->sealed_count, "resealed",
-                                        (json_int_t)stat->resealed_count, "seconds", seconds, "epoch",
+                              json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:o}", "entries", (json_int_t)stat->seen,
+                                        "entities", (json_int_t)stat->entity_count, "records",
+                                        (json_int_t)stat->record_count, "contents", (json_int_t)stat->sealed_count,
+                                        "resealed", (json_int_t)stat->resealed_count, "seconds", seconds, "epoch",
                                         epoch != 0 ? json_integer((json_int_t)epoch) : json_null()),
                               "\n");
     if (cli->quiet)
