@@ -33,8 +33,8 @@ struct head_slot {
 };
 
 /*
- * The key that wraps record keys: of one version of an entity's key in one epoch with one of the store key of `secrets`,
- * and with one of a named key if any.
+ * The key that wraps record keys: of one version of an entity's key in one epoch with one of the store key of
+ * `secrets`, and with one of a named key if any.
  */
 struct key_slot {
     struct sherd_entities_stamp stamp;

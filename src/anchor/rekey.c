@@ -337,8 +337,8 @@ static enum sherd_err write_guarded(struct sherd_rekey *rekey, struct batch *bat
 }
 
 /*
- * All at once; where one of them was changed meanwhile, by halves, down to that one, which the next pass does. Where the
- * keys were changed, the next pass looks at all of them anew.
+ * All at once; where one of them was changed meanwhile, by halves, down to that one, which the next pass does. Where
+ * the keys were changed, the next pass looks at all of them anew.
  */
 static enum sherd_err write_some(struct sherd_rekey *rekey, struct batch *batch, size_t first, size_t count)
 {
