@@ -26,6 +26,13 @@ extern "C" {
 #define SHERD_MASTER_DEFAULT "default"
 #define SHERD_MASTER_HASH "hash"
 
+/**
+ * The store keys are listed, activated, retired and destroyed by the same functions, as "store:identity",
+ * "store:assets", "store:secrets" and "store:keys": what lies in that compartment is sealed under it. Its versions are
+ * made by "openssl" and lie in the keyring; their kid is zero. The newest one seals, the others have been retired by
+ * it; they are destroyed oldest first.
+ */
+
 /** Room for texts, each with its final zero byte. */
 #define SHERD_MASTER_NAME_SIZE 64U
 #define SHERD_PLUGIN_NAME_SIZE 16U
@@ -191,10 +198,11 @@ struct sherd_rekey_options {
 
 /** What a rekeying did. */
 struct sherd_rekey_stat {
-    uint64_t seen;         /**< entries of `keys` looked at, in all passes */
-    uint64_t entity_count; /**< entities whose keys were renewed */
-    uint64_t record_count; /**< record versions whose keys were wrapped anew */
-    uint64_t sealed_count; /**< record versions whose contents were sealed anew */
+    uint64_t seen;           /**< entries looked at, in all passes: those of `keys`, and of compartments sealed anew */
+    uint64_t entity_count;   /**< entities whose keys were renewed */
+    uint64_t record_count;   /**< record versions whose keys were wrapped anew */
+    uint64_t sealed_count;   /**< record versions whose contents were sealed anew */
+    uint64_t resealed_count; /**< entries that were sealed anew, since their compartment's store key was rotated */
 };
 
 /** Told now and then how far it is. @return false to stop: what was done stays, and the next call goes on from there */
@@ -208,6 +216,9 @@ typedef bool sherd_rekey_progress_fn(void *arg, const struct sherd_rekey_stat *s
  * A deep one also seals each version of each record anew, which stays the same version: the same number, time,
  * attributes. Its next call after one that was stopped goes on with what that one has left; after one that came to its
  * end, it begins anew. It takes memory for a few versions, however long they are.
+ *
+ * Of everything, entries are also sealed anew after a store key was activated, and in the end the older versions of
+ * store keys and of the hash key are destroyed, if nothing refers to them.
  * @param[in]  progress  NULL for none
  * @param[out] out_stat  also when it was stopped
  * @return SHERD_OK; SHERD_ERR_BUSY (somebody else rekeys, or progress stopped it); SHERD_ERR_NOT_FOUND (collection or

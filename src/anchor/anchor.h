@@ -58,9 +58,8 @@ struct sherd_anchor_entry {
 
 /** The keys of a compartment that are leased, as bytes: to be sent to a process of the same user. In secret memory. */
 struct sherd_raw_lease {
-    uint32_t version;             /**< of the store key */
-    uint8_t name[SHERD_KEY_SIZE]; /**< of names: HMAC-SHA-256 */
-    uint8_t seal[SHERD_KEY_SIZE]; /**< the store key: HMAC-SHA-512 */
+    uint8_t name[SHERD_KEY_SIZE];     /**< of names: HMAC-SHA-256 */
+    struct sherd_store_versions seal; /**< the store key: HMAC-SHA-512 */
 };
 
 /** What is rekeyed: everything, one collection, one entity, or one named key and what lies under it. */
@@ -86,6 +85,8 @@ struct sherd_rekey_progress {
     uint64_t record_count; /**< record versions whose keys were wrapped anew */
     bool instant_wanted;   /**< before the next step, see to an instant at which nothing is in flight */
     bool done;
+    uint64_t resealed_count; /**< entries of `keys` that were sealed anew under its newest store key */
+    uint8_t reseal_wanted;   /**< bit by role: before the next step, seal anew what lies in those compartments */
 };
 
 /** The state of an anchor at one instant: anchor/state.h */
@@ -118,7 +119,8 @@ struct sherd_anchor_ops {
     const struct sherd_home *(*home)(struct sherd_anchor *anchor);
 
     /**
-     * The keys of `identity` or `assets`, which the cryptor reads for every request; borrowed until the anchor ends.
+     * The keys of `identity` or `assets`, which the cryptor reads for every request; borrowed until the anchor ends,
+     * and following their store key as it rotates.
      * SHERD_ERR_DENIED for the others: those keys never leave.
      */
     enum sherd_err (*lease)(struct sherd_anchor *anchor, enum sherd_role role, struct sherd_entry_keys *out_keys);
@@ -240,6 +242,15 @@ struct sherd_anchor_ops {
                                  struct sherd_rekey_progress *out_progress);
     /** End it, finished or not. NULL is accepted. */
     void (*rekey_end)(struct sherd_anchor *anchor, struct sherd_rekey *rekey);
+
+    /**
+     * Seal an entry of `secrets` anew under its newest store key, which never leaves the anchor: one that every
+     * compartment has. The keys of `identity` and `assets` are leased.
+     * @param[in,out] out_stored  its bytes are appended; none where it lies under that version already
+     * SHERD_ERR_DENIED: of another compartment; SHERD_ERR_TAMPERED: it does not verify, or is of another kind
+     */
+    enum sherd_err (*entry_reseal)(struct sherd_anchor *anchor, enum sherd_role role, const struct sherd_ref *name,
+                                   struct sherd_span stored, struct sherd_buf *out_stored);
 
     /** As the functions of <sherd/rights.h>. Of the new principal, all but name and credential is filled in. */
     enum sherd_err (*user_create)(struct sherd_anchor *anchor, const struct sherd_principal *principal);

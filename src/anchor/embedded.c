@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The anchor in the same process: the keyring, pins and entities behind the anchor's table. */
 #include "anchor/embedded.h"
+#include "anchor/collection_pins.h"
 #include "anchor/embedded_inside.h"
-#include "anchor/rekey.h"
+#include "anchor/epoch_turn.h"
+#include "anchor/rekey_stores.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -10,13 +12,15 @@
 #include <stdio.h>
 #include <string.h>
 
+/* How often a commit is tried whose keys are changed under it. */
+#define COMMITS_MAX 16U
+
 struct sherd_entry_keys sherd_embedded_keys(const struct sherd_embedded *self, enum sherd_role role)
 {
     const struct sherd_entry_keys keys = {.deployment = self->fixed->deployment,
                                           .compartment = (enum sherd_purpose)role,
-                                          .version = (uint32_t)self->fixed->stores[role - 1].version,
                                           .name = self->name[role - 1],
-                                          .seal = self->seal[role - 1]};
+                                          .versions = sherd_store_ring_keys(self->stores, role)};
 
     return keys;
 }
@@ -31,10 +35,9 @@ static void embedded_free(struct sherd_anchor *anchor)
     sherd_entities_free(self->entities);
     sherd_masters_free(self->masters);
     sherd_ring_free(self->ring);
-    for (size_t i = 0; i < SHERD_COUNT_OF(self->name); i++) {
+    sherd_store_ring_free(self->stores);
+    for (size_t i = 0; i < SHERD_COUNT_OF(self->name); i++)
         sherd_hmac_key_free(self->name[i]);
-        sherd_hmac_key_free(self->seal[i]);
-    }
     sherd_compartment_close(self->compartment);
     sherd_home_free(self->home);
     sherd_secret_free(self->fixed);
@@ -70,11 +73,14 @@ static enum sherd_err embedded_lease(struct sherd_anchor *anchor, enum sherd_rol
 static enum sherd_err embedded_lease_raw(struct sherd_anchor *anchor, enum sherd_role role,
                                          struct sherd_raw_lease *out_lease)
 {
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    const struct sherd_keyring *keyring;
+
     SHERD_TRY(check_lease(role));
-    const struct sherd_keyring_store *store = &sherd_embedded_of(anchor)->fixed->stores[role - 1];
-    out_lease->version = (uint32_t)store->version;
-    memcpy(out_lease->name, store->name.bytes, sizeof(out_lease->name));
-    memcpy(out_lease->seal, store->key.bytes, sizeof(out_lease->seal));
+    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
+    memcpy(out_lease->name, keyring->stores[role - 1].name.bytes, sizeof(out_lease->name));
+    sherd_keyring_store_versions(&keyring->stores[role - 1], &out_lease->seal);
+    sherd_ring_leave(self->ring);
     return SHERD_OK;
 }
 
@@ -89,7 +95,7 @@ static enum sherd_err embedded_compartment_entry(struct sherd_anchor *anchor, en
     const struct sherd_embedded *self = sherd_embedded_of(anchor);
     const struct sherd_entry_keys keys = sherd_embedded_keys(self, role);
     const struct sherd_compartment_entry entry = {.tenant = self->fixed->tenant,
-                                                  .compartment = self->fixed->stores[role - 1].compartment};
+                                                  .compartment = self->fixed->compartments[role - 1]};
     uint8_t tlv[SHERD_TLV_BYTES_MAX];
     size_t tlv_bytes;
 
@@ -115,10 +121,10 @@ static enum sherd_err embedded_compartment_check(struct sherd_anchor *anchor, en
         err = sherd_compartment_decode(tlv, &entry);
     if (err == SHERD_OK &&
         (!sherd_same(&entry.tenant, &self->fixed->tenant, sizeof(entry.tenant)) ||
-         !sherd_same(&entry.compartment, &self->fixed->stores[role - 1].compartment, sizeof(entry.compartment))))
+         !sherd_same(&entry.compartment, &self->fixed->compartments[role - 1], sizeof(entry.compartment))))
         err = SHERD_ERR_TAMPERED;
-    if (err == SHERD_ERR_TAMPERED)
-        return sherd_fail(err,
+    if (err == SHERD_ERR_TAMPERED || err == SHERD_ERR_DENIED)
+        return sherd_fail(SHERD_ERR_TAMPERED,
                           "compartment %s does not belong to this vault, or was changed: bring back the one that "
                           "does, from a backup",
                           sherd_role_name(role));
@@ -226,8 +232,8 @@ static enum sherd_err bring_up_to_date(struct sherd_embedded *self, const struct
 typedef enum sherd_err write_pins_fn(const struct sherd_pins *pins, const struct sherd_pin_change *changes,
                                      size_t count, struct sherd_refs *dropped);
 
-static enum sherd_err write_up_to_date(struct sherd_embedded *self, const struct sherd_pin_change *changes,
-                                       size_t count, write_pins_fn *write, struct sherd_refs *dropped)
+static enum sherd_err write_once(struct sherd_embedded *self, const struct sherd_pin_change *changes, size_t count,
+                                 write_pins_fn *write, struct sherd_refs *dropped)
 {
     struct sherd_pin_change *copy = NULL;
 
@@ -236,6 +242,17 @@ static enum sherd_err write_up_to_date(struct sherd_embedded *self, const struct
         err = write(&self->pins, copy != NULL ? copy : changes, count, dropped);
     sherd_free(copy);
     return err;
+}
+
+/* The keys may be changed between bringing up to date and writing: then both once more. */
+static enum sherd_err write_up_to_date(struct sherd_embedded *self, const struct sherd_pin_change *changes,
+                                       size_t count, write_pins_fn *write, struct sherd_refs *dropped)
+{
+    enum sherd_err err = SHERD_ERR_BUSY;
+
+    for (unsigned tries = 0; tries < COMMITS_MAX && err == SHERD_ERR_BUSY; tries++)
+        err = write_once(self, changes, count, write, dropped);
+    return err == SHERD_ERR_BUSY ? sherd_fail(err, "the keys are changed again and again: try later") : err;
 }
 
 static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
@@ -269,12 +286,12 @@ static enum sherd_err pin_with_key(struct sherd_embedded *self, struct sherd_uui
     for (;;) {
         const enum sherd_err err = sherd_entities_unwrap(self->entities, &out_view->pin, out_key);
 
-        if (err != SHERD_ERR_TAMPERED)
+        if (err != SHERD_ERR_TAMPERED && err != SHERD_ERR_DENIED)
             return err;
         before = out_view->pin;
         SHERD_TRY(sherd_pins_get(&self->pins, record, version, out_view));
         if (is_wrapped_alike(&before, &out_view->pin))
-            return sherd_fail(err, "a record's key does not verify");
+            return err == SHERD_ERR_DENIED ? err : sherd_fail(err, "a record's key does not verify");
     }
 }
 
@@ -298,18 +315,6 @@ static enum sherd_err embedded_pin_delete(struct sherd_anchor *anchor, struct sh
                                           struct sherd_refs *dropped)
 {
     return sherd_pins_delete(&sherd_embedded_of(anchor)->pins, record, dropped);
-}
-
-static enum sherd_err check_collection_pin(const struct sherd_embedded *self, const struct sherd_ref *name,
-                                           struct sherd_span stored, struct sherd_uuid *out_collection,
-                                           struct sherd_digest *out_digest)
-{
-    uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
-    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_span tlv;
-
-    SHERD_TRY(sherd_entry_open(&self->pins.keys, SHERD_KIND_COLLECTION_PIN, name, stored, &payload, &tlv));
-    return sherd_collection_pin_decode(tlv, out_collection, out_digest);
 }
 
 /* The compartment's own entry met in a scan: under another name than its own it does not open. */
@@ -371,7 +376,8 @@ static enum sherd_err check_entry(struct sherd_embedded *self, const struct sher
     case SHERD_KIND_NAMED_KEY:
     case SHERD_KIND_GRANT: return sherd_rights_check(&self->rights, kind, name, stored);
     case SHERD_KIND_KEYRING_PIN: return sherd_ring_check(self->ring, name, stored);
-    case SHERD_KIND_COLLECTION_PIN: return check_collection_pin(self, name, stored, &out_said->collection, &digest);
+    case SHERD_KIND_COLLECTION_PIN:
+        return sherd_collection_pins_open(&self->pins, name, stored, &out_said->collection, &digest);
     default: return sherd_pins_check(&self->pins, kind, name, stored, &out_said->pin);
     }
 }
@@ -413,6 +419,7 @@ static enum sherd_err scan_one(void *arg, struct sherd_ref name, struct sherd_sp
     struct scan *scan = arg;
     struct sherd_anchor_entry entry = {.name = name};
     struct said said;
+    bool still;
 
     scan->full = scan->count == scan->count_max;
     if (scan->full)
@@ -422,6 +429,12 @@ static enum sherd_err scan_one(void *arg, struct sherd_ref name, struct sherd_sp
     entry.status = sherd_entry_kind(&scan->self->pins.keys, stored, &entry.kind);
     if (entry.status == SHERD_OK)
         entry.status = check_entry(scan->self, &name, stored, entry.kind, &said);
+    if (entry.status == SHERD_ERR_DENIED) { /* it lies under a store key that was destroyed, or did when it was met */
+        SHERD_TRY(sherd_compartment_still(scan->self->compartment, name, stored, &still));
+        if (!still)
+            return SHERD_OK;
+        entry.status = SHERD_ERR_TAMPERED;
+    }
     enum sherd_err err = entry.status == SHERD_ERR_TAMPERED ? SHERD_OK : entry.status;
     if (entry.status == SHERD_OK)
         err = fill_entry(scan, &said, &entry);
@@ -458,65 +471,40 @@ static enum sherd_err embedded_idempotency_get(struct sherd_anchor *anchor, cons
     return sherd_pins_idempotency_get(&sherd_embedded_of(anchor)->pins, collection, key, content_hash, out_record);
 }
 
-static enum sherd_err collection_name(const struct sherd_embedded *self, const struct sherd_uuid *collection,
-                                      struct sherd_ref *out_name)
-{
-    return sherd_entry_name(&self->pins.keys, "collection", sherd_span_of(collection->bytes, 16),
-                            sherd_span_of(NULL, 0), out_name);
-}
-
 static enum sherd_err embedded_collection_pin(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                               const struct sherd_digest *digest)
 {
-    struct sherd_embedded *self = sherd_embedded_of(anchor);
-    uint8_t tlv[SHERD_TLV_BYTES_MAX];
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_store_op op = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT};
-    size_t tlv_bytes;
-
-    SHERD_TRY(collection_name(self, collection, &op.name));
-    SHERD_TRY(sherd_collection_pin_encode(collection, digest, tlv, &tlv_bytes));
-    SHERD_TRY(sherd_entry_seal(&self->pins.keys, SHERD_KIND_COLLECTION_PIN, &op.name, sherd_span_of(tlv, tlv_bytes),
-                               &stored));
-    op.value = sherd_buf_span(&stored);
-    return sherd_compartment_write(self->compartment, &op, 1);
+    return sherd_collection_pins_add(&sherd_embedded_of(anchor)->pins, collection, digest);
 }
 
 static enum sherd_err embedded_collection_check(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                                 const struct sherd_digest *digest)
 {
-    struct sherd_embedded *self = sherd_embedded_of(anchor);
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_uuid pinned_collection;
-    struct sherd_digest pinned;
-    struct sherd_ref name;
-
-    SHERD_TRY(collection_name(self, collection, &name));
-    const enum sherd_err err = sherd_compartment_get(self->compartment, name, &stored);
-    SHERD_ENSURE(err != SHERD_ERR_LIMIT, SHERD_ERR_TAMPERED, "a collection's rules do not verify");
-    SHERD_TRY(err);
-    SHERD_TRY(check_collection_pin(self, &name, sherd_buf_span(&stored), &pinned_collection, &pinned));
-    if (!sherd_same(&pinned_collection, collection, sizeof(*collection)) ||
-        !sherd_same(&pinned, digest, sizeof(*digest)))
-        return sherd_fail(SHERD_ERR_TAMPERED, "a collection's rules do not verify");
-    return SHERD_OK;
+    return sherd_collection_pins_check(&sherd_embedded_of(anchor)->pins, collection, digest);
 }
 
 static enum sherd_err embedded_master_activate(struct sherd_anchor *anchor, const struct sherd_master_options *options,
                                                uint64_t *out_version)
 {
+    unsigned role;
+
+    if (sherd_store_key_named(options->name, &role))
+        return sherd_store_key_activate(sherd_embedded_of(anchor)->ring, options, out_version);
     return sherd_masters_activate(sherd_embedded_of(anchor)->masters, options, out_version);
 }
 
 static enum sherd_err embedded_master_each(struct sherd_anchor *anchor, sherd_master_visit_fn *visit, void *arg)
 {
-    return sherd_masters_each(sherd_embedded_of(anchor)->masters, visit, arg);
+    SHERD_TRY(sherd_masters_each(sherd_embedded_of(anchor)->masters, visit, arg));
+    return sherd_store_key_each(sherd_embedded_of(anchor)->ring, visit, arg);
 }
 
 static enum sherd_err embedded_master_retire(struct sherd_anchor *anchor, const char *name, uint64_t version)
 {
+    unsigned role;
+
+    if (sherd_store_key_named(name, &role))
+        return sherd_store_key_retire(sherd_embedded_of(anchor)->ring, name, version);
     return sherd_masters_retire(sherd_embedded_of(anchor)->masters, name, version);
 }
 
@@ -533,8 +521,12 @@ static enum sherd_err embedded_protection_rotate(struct sherd_anchor *anchor,
 
 struct sherd_rekey_parts sherd_embedded_rekey_parts(struct sherd_embedded *self)
 {
-    const struct sherd_rekey_parts parts = {
-        .home = self->home, .ring = self->ring, .entities = self->entities, .pins = &self->pins};
+    const struct sherd_rekey_parts parts = {.home = self->home,
+                                            .ring = self->ring,
+                                            .entities = self->entities,
+                                            .pins = &self->pins,
+                                            .masters = self->masters,
+                                            .others = self->others};
 
     return parts;
 }
@@ -548,12 +540,13 @@ static enum sherd_err embedded_master_destroy(struct sherd_anchor *anchor, const
     struct sherd_embedded *self = sherd_embedded_of(anchor);
     const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(self);
     struct sherd_rekey_references references = {0};
+    unsigned role;
 
+    if (sherd_store_key_named(name, &role))
+        return sherd_rekey_stores_destroy(&parts, name, version);
     SHERD_TRY(sherd_masters_retired(self->masters, name, version, &references.master));
     SHERD_TRY(sherd_rekey_count(&parts, &references));
-    if (references.master_count > 0)
-        return sherd_fail(SHERD_ERR_CONFLICT, "%llu entries still refer to that version: run `sherd rekey` first",
-                          (unsigned long long)references.master_count);
+    SHERD_TRY(sherd_rekey_unreferred(references.master_count));
     return sherd_masters_destroy(self->masters, &references.master);
 }
 
@@ -590,6 +583,17 @@ static void embedded_rekey_end(struct sherd_anchor *anchor, struct sherd_rekey *
     sherd_rekey_free(rekey);
 }
 
+static enum sherd_err embedded_entry_reseal(struct sherd_anchor *anchor, enum sherd_role role,
+                                            const struct sherd_ref *name, struct sherd_span stored,
+                                            struct sherd_buf *out_stored)
+{
+    SHERD_ENSURE(role == SHERD_SECRETS, SHERD_ERR_DENIED, "the anchor seals entries of secrets alone anew for others");
+    SHERD_ENSURE(sherd_entry_is_everywhere(SHERD_FOR_SECRETS, stored), SHERD_ERR_TAMPERED,
+                 "an entry of secrets does not verify");
+    const struct sherd_entry_keys keys = sherd_embedded_keys(sherd_embedded_of(anchor), role);
+    return sherd_entry_reseal(&keys, name, stored, out_stored);
+}
+
 static enum sherd_err embedded_round_begin(struct sherd_anchor *anchor, uint16_t *out_round)
 {
     return sherd_rekey_round_begin(sherd_embedded_of(anchor)->ring, out_round);
@@ -600,61 +604,18 @@ static enum sherd_err embedded_round_end(struct sherd_anchor *anchor, uint16_t r
     return sherd_rekey_round_end(sherd_embedded_of(anchor)->ring, round);
 }
 
-struct epoch_change {
-    const struct sherd_home *home;
-    uint64_t epoch;
-};
-
-/* The home's lock is held: sherd_ring_change(). */
-static enum sherd_err begin_epoch(void *arg, struct sherd_keyring *keyring)
-{
-    struct epoch_change *change = arg;
-
-    SHERD_ENSURE(keyring->epoch < UINT32_MAX, SHERD_ERR_LIMIT, "there are no more erase epochs");
-    SHERD_TRY(sherd_epoch_begin(change->home, keyring->epoch));
-    change->epoch = ++keyring->epoch;
-    return SHERD_OK;
-}
-
 static enum sherd_err embedded_epoch_begin(struct sherd_anchor *anchor, uint64_t *out_epoch)
 {
-    struct sherd_embedded *self = sherd_embedded_of(anchor);
-    struct epoch_change change = {.home = self->home};
+    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(sherd_embedded_of(anchor));
 
-    SHERD_TRY(sherd_ring_change(self->ring, begin_epoch, &change));
-    *out_epoch = change.epoch;
-    return SHERD_OK;
-}
-
-/* As begin_epoch(): and nobody has begun another one since what refers to the old ones was counted. */
-static enum sherd_err end_epoch(void *arg, const struct sherd_keyring *keyring)
-{
-    const struct epoch_change *change = arg;
-
-    SHERD_ENSURE(keyring->epoch == change->epoch, SHERD_ERR_CONFLICT, "somebody else has begun another erase epoch");
-    SHERD_TRY(sherd_epoch_end(change->home, change->epoch));
-    return sherd_notice_raise(sherd_home_notice(change->home));
+    return sherd_epoch_turn_begin(&parts, out_epoch);
 }
 
 static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *out_epoch)
 {
-    struct sherd_embedded *self = sherd_embedded_of(anchor);
-    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(self);
-    struct sherd_rekey_references references = {0};
-    const struct sherd_keyring *keyring;
+    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(sherd_embedded_of(anchor));
 
-    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
-    references.epoch = keyring->epoch;
-    sherd_ring_leave(self->ring);
-    SHERD_TRY(sherd_rekey_count(&parts, &references));
-    if (references.epoch_count > 0)
-        return sherd_fail(SHERD_ERR_CONFLICT,
-                          "%llu entries still lie under an older erase epoch: rekey everything first",
-                          (unsigned long long)references.epoch_count);
-    struct epoch_change change = {.home = self->home, .epoch = references.epoch};
-    SHERD_TRY(sherd_ring_look(self->ring, end_epoch, &change));
-    *out_epoch = change.epoch;
-    return SHERD_OK;
+    return sherd_epoch_turn_end(&parts, out_epoch);
 }
 
 static enum sherd_err embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
@@ -719,6 +680,7 @@ static const struct sherd_anchor_ops embedded_ops = {
     .rekey_begin = embedded_rekey_begin,
     .rekey_step = embedded_rekey_step,
     .rekey_end = embedded_rekey_end,
+    .entry_reseal = embedded_entry_reseal,
     .user_create = sherd_embedded_user_create,
     .user_each = sherd_embedded_user_each,
     .user_disable = sherd_embedded_user_disable,
@@ -755,14 +717,13 @@ static enum sherd_err ready_keys(struct sherd_embedded *self, const struct sherd
     self->fixed->deployment = ring->deployment;
     self->fixed->tenant = ring->tenant;
     for (size_t i = 0; i < SHERD_COUNT_OF(self->name); i++) {
-        struct sherd_keyring_store *store = &self->fixed->stores[i];
+        const struct sherd_keyring_store *store = &ring->stores[i];
 
-        *store = ring->stores[i];
+        self->fixed->compartments[i] = store->compartment;
         SHERD_TRY(sherd_hmac_key_new(SHERD_SHA256, sherd_span_of(store->name.bytes, sizeof(store->name.bytes)),
                                      &self->name[i]));
-        SHERD_TRY(sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(store->key.bytes, sizeof(store->key.bytes)),
-                                     &self->seal[i]));
     }
+    SHERD_TRY(sherd_store_ring_new(ring, &self->stores));
     self->pins.keys = sherd_embedded_keys(self, SHERD_KEYS);
     self->pins.compartment = self->compartment;
     return SHERD_OK;
@@ -781,7 +742,10 @@ static enum sherd_err ready_ring(struct sherd_embedded *self, bool fresh)
         sherd_secret_free(first);
         return err;
     }
-    return sherd_ring_new(self->home, first, &self->pins.keys, self->compartment, fresh, &self->ring);
+    SHERD_TRY(sherd_ring_new(self->home, first, &self->pins.keys, self->compartment, fresh, &self->ring));
+    sherd_store_ring_follow(self->stores, self->ring);
+    self->pins.ring = self->ring;
+    return SHERD_OK;
 }
 
 static enum sherd_err ready_masters(struct sherd_embedded *self, const struct sherd_anchor_parts *parts)
@@ -804,7 +768,6 @@ static enum sherd_err ready_entities(struct sherd_embedded *self)
                                                .masters = self->masters,
                                                .at = {.deployment = self->fixed->deployment,
                                                       .tenant = self->fixed->tenant,
-                                                      .secrets = &self->fixed->stores[SHERD_SECRETS - 1],
                                                       .keys = self->pins.keys,
                                                       .compartment = self->compartment}};
 
@@ -817,8 +780,11 @@ static enum sherd_err ready_rights(struct sherd_embedded *self, const struct she
                                                  .keys = sherd_embedded_keys(self, SHERD_IDENTITY),
                                                  .compartment = parts->others[SHERD_IDENTITY - 1],
                                                  .pin_keys = self->pins.keys,
-                                                 .pins = self->compartment};
+                                                 .pins = self->compartment,
+                                                 .write_pins = sherd_embedded_write_pin,
+                                                 .write_arg = self->ring};
     self->rights = (struct sherd_rights){.entities = self->entities,
+                                         .ring = self->ring,
                                          .principals = &self->principals,
                                          .keys = self->pins.keys,
                                          .compartment = self->compartment};
@@ -858,6 +824,7 @@ enum sherd_err sherd_anchor_embedded(const struct sherd_anchor_parts *parts, str
     self->anchor.ops = &embedded_ops;
     self->home = parts->home;
     self->compartment = parts->keys;
+    memcpy(self->others, parts->others, sizeof(self->others));
     const enum sherd_err err = ready(self, parts);
     if (err != SHERD_OK) {
         char detail[SHERD_FAIL_TEXT_SIZE];

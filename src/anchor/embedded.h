@@ -11,11 +11,11 @@
 
 /** What the anchor is made of. */
 struct sherd_anchor_parts {
-    struct sherd_home *home;        /**< the anchor owns it from now on, also on failure */
-    struct sherd_compartment *keys; /**< likewise */
-    struct sherd_compartment
-        *others[3]; /**< identity, assets, secrets: only as places of key stores; borrowed, or NULL */
-    bool fresh;     /**< the vault is being made */
+    struct sherd_home *home;             /**< the anchor owns it from now on, also on failure */
+    struct sherd_compartment *keys;      /**< likewise */
+    struct sherd_compartment *others[3]; /**< identity, assets, secrets: only as places of key stores, and to count
+                                              what refers to a store key; borrowed, or NULL */
+    bool fresh;                          /**< the vault is being made */
     bool read_only;
     const struct sherd_key_store_file *key_store; /**< where the protection key may lie; NULL: none is given */
 };

@@ -12,12 +12,13 @@
 #include "anchor/pins.h"
 #include "anchor/rekey.h"
 #include "anchor/rights.h"
+#include "anchor/store_keys.h"
 
 /* What of the keyring stays as it is for as long as the vault is open; in secret memory. */
 struct sherd_embedded_fixed {
     struct sherd_uuid deployment;
     struct sherd_uuid tenant;
-    struct sherd_keyring_store stores[4];
+    struct sherd_uuid compartments[4]; /* their ids */
 };
 
 struct sherd_embedded {
@@ -27,8 +28,9 @@ struct sherd_embedded {
     struct sherd_ring *ring;
     struct sherd_masters *masters;
     struct sherd_compartment *compartment;
+    struct sherd_compartment *others[3]; /* identity, assets, secrets; NULL where they are not at hand */
     struct sherd_hmac_key *name[4];
-    struct sherd_hmac_key *seal[4];
+    struct sherd_store_ring *stores; /* store keys, as they rotate */
     struct sherd_pins pins;
     struct sherd_entities *entities;
     struct sherd_principals principals;
@@ -60,6 +62,9 @@ void sherd_embedded_state_done(struct sherd_anchor *anchor, struct sherd_anchor_
 enum sherd_err sherd_embedded_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
                                              struct sherd_buf *out_note);
 enum sherd_err sherd_embedded_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text);
+
+/** How a principal's pin is written: a sherd_principals_write_fn over a ring. */
+enum sherd_err sherd_embedded_write_pin(void *arg, const struct sherd_store_op *op, bool *out_lost);
 
 /* The calls of the table that ask who may what. */
 enum sherd_err sherd_embedded_user_create(struct sherd_anchor *anchor, const struct sherd_principal *principal);

@@ -7,6 +7,13 @@
 
 const struct sherd_caller sherd_embedded_owner = {.owner = true, .name = SHERD_USER_OWNER};
 
+enum sherd_err sherd_embedded_write_pin(void *arg, const struct sherd_store_op *op, bool *out_lost)
+{
+    struct sherd_store_op ops[2] = {*op}; /* and the guard */
+
+    return sherd_ring_write(arg, ops, 1, out_lost);
+}
+
 /* Alone among all processes: two that made the same name at once would write over each other. */
 enum sherd_err sherd_embedded_user_create(struct sherd_anchor *anchor, const struct sherd_principal *principal)
 {

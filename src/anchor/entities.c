@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Entities: see entities.h. Three direct-mapped caches: ids, newest versions, keys that wrap. */
 #include "anchor/entities_inside.h"
+#include "anchor/store_keys.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -31,7 +32,10 @@ struct head_slot {
     bool erased;
 };
 
-/* The key that wraps record keys, of one version of an entity's key in one epoch, and of one of a named key if any. */
+/*
+ * The key that wraps record keys: of one version of an entity's key in one epoch with one of the store key of
+ * `secrets`, and with one of a named key if any.
+ */
 struct key_slot {
     struct sherd_entities_stamp stamp;
     struct sherd_ref entity;
@@ -39,6 +43,7 @@ struct key_slot {
     uint64_t epoch;
     struct sherd_ref named; /* all zero for none */
     uint64_t named_version; /* 0 for none */
+    uint64_t secrets;       /* version of the store key of `secrets` that takes part */
     struct sherd_hmac_key *wrapping;
 };
 
@@ -118,7 +123,7 @@ static size_t slot_of(const struct sherd_ref *ref)
 /* The fields of a pin that speak of a named key are zero where it has none. */
 static size_t key_slot_of(const struct sherd_pin *pin)
 {
-    return (sherd_get_u32(pin->entity.bytes) + pin->entity_key_version + pin->epoch +
+    return (sherd_get_u32(pin->entity.bytes) + pin->entity_key_version + pin->epoch + pin->secrets_key_version +
             sherd_get_u32(pin->named_key.bytes) + pin->named_key_version) %
            CACHED;
 }
@@ -127,7 +132,7 @@ static bool is_key_of(const struct key_slot *slot, const struct sherd_pin *pin)
 {
     return sherd_same_ref(&slot->entity, &pin->entity) && slot->version == pin->entity_key_version &&
            slot->epoch == pin->epoch && sherd_same_ref(&slot->named, &pin->named_key) &&
-           slot->named_version == pin->named_key_version;
+           slot->named_version == pin->named_key_version && slot->secrets == pin->secrets_key_version;
 }
 
 static enum sherd_err changing(void)
@@ -143,13 +148,14 @@ static bool is_active(const struct sherd_keyring *keyring, const struct sherd_re
 }
 
 enum sherd_err sherd_entities_guard(struct sherd_entities *entities, const struct sherd_entities_serving *serving,
-                                    struct sherd_ring_guard_room *room, struct sherd_store_op *out_op)
+                                    const struct sherd_store_op *ops, size_t count, struct sherd_ring_guard_room *room,
+                                    struct sherd_store_op *out_op)
 {
     const struct sherd_keyring *keyring;
 
     SHERD_TRY(sherd_ring_hold(entities->parts.ring, &keyring));
     const bool serves = is_active(keyring, &serving->master) && is_active(keyring, &serving->hash) &&
-                        keyring->epoch == serving->epoch;
+                        keyring->epoch == serving->epoch && sherd_ring_seals(keyring, ops, count);
     if (serves)
         sherd_ring_guard(entities->parts.ring, room, out_op);
     sherd_ring_leave(entities->parts.ring);
@@ -298,8 +304,8 @@ enum sherd_err sherd_entities_open_lookup(const struct sherd_entities *entities,
     return sherd_entity_lookup_decode(tlv, out_lookup);
 }
 
-enum sherd_err sherd_entities_lookup_read(const struct sherd_entities *entities, const struct sherd_ref *name,
-                                          struct sherd_entity_lookup *out_lookup)
+static enum sherd_err lookup_read(const struct sherd_entities *entities, const struct sherd_ref *name,
+                                  struct sherd_entity_lookup *out_lookup)
 {
     uint8_t block[SHERD_ENTRY_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
@@ -308,6 +314,14 @@ enum sherd_err sherd_entities_lookup_read(const struct sherd_entities *entities,
     SHERD_ENSURE(err != SHERD_ERR_LIMIT, SHERD_ERR_TAMPERED, "the entry of an entity's id does not verify");
     SHERD_TRY(err);
     return sherd_entities_open_lookup(entities, name, sherd_buf_span(&stored), out_lookup);
+}
+
+enum sherd_err sherd_entities_lookup_read(const struct sherd_entities *entities, const struct sherd_ref *name,
+                                          struct sherd_entity_lookup *out_lookup)
+{
+    const enum sherd_err err = lookup_read(entities, name, out_lookup);
+
+    return err == SHERD_ERR_DENIED ? lookup_read(entities, name, out_lookup) : err; /* as in sherd_entry_open() */
 }
 
 enum sherd_err sherd_entities_lookup_op(const struct sherd_entities *entities, const struct sherd_ref *name,
@@ -502,7 +516,7 @@ static enum sherd_err write_new(struct sherd_entities *entities, const struct id
     SHERD_TRY(sherd_entities_lookup_op(entities, &place->name, &lookup, &rooms[0], &ops[0]));
     SHERD_TRY(sherd_entities_op(entities, SHERD_KIND_ENTITY_KEY, &entry->entity, entry, sherd_span_of(NULL, 0),
                                 &rooms[1], &ops[1]));
-    SHERD_TRY(sherd_entities_guard(entities, &serving, &guard, &ops[2]));
+    SHERD_TRY(sherd_entities_guard(entities, &serving, ops, 2, &guard, &ops[2]));
     sherd_store_ops_order(ops, SHERD_COUNT_OF(ops));
     return sherd_compartment_write(entities->parts.at.compartment, ops, SHERD_COUNT_OF(ops));
 }
@@ -635,12 +649,15 @@ static enum sherd_err load(struct sherd_entities *entities, const struct sherd_e
 {
     SHERD_CLEANUP(sherd_entity_stored_wipe) struct sherd_entity_stored stored = {.entry = {.version = 0}};
     struct key_slot *slot = &entities->keys[key_slot_of(pin)];
+    struct sherd_entity_keys at = entities->parts.at;
     struct sherd_hmac_key *wrapping;
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_entities_hand *hand = sherd_secret_alloc(sizeof(*hand));
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_entity_named *named = sherd_secret_alloc(sizeof(*named));
 
     if (hand == NULL || named == NULL)
         return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_store_key_get(entities->parts.ring, SHERD_SECRETS, pin->secrets_key_version, &hand->secrets));
+    at.secrets = &hand->secrets;
     SHERD_TRY(sherd_entities_epochs(entities, now, &hand->epochs));
     const struct sherd_epoch_key *key = sherd_entities_epoch_key(&hand->epochs, pin->epoch);
     if (pin->has_named_key)
@@ -648,7 +665,7 @@ static enum sherd_err load(struct sherd_entities *entities, const struct sherd_e
     SHERD_TRY(read_version(entities, now, &pin->entity, pin->entity_key_version, &stored));
     SHERD_ENSURE(key != NULL, SHERD_ERR_TAMPERED, "a record's key is of an erase epoch that has ended");
     SHERD_TRY(sherd_entities_unwrap_entry(entities, &stored.entry, hand));
-    SHERD_TRY(sherd_entity_key_wrapping(&entities->parts.at, &stored.entry, &hand->key, pin->epoch, key,
+    SHERD_TRY(sherd_entity_key_wrapping(&at, &stored.entry, &hand->key, pin->epoch, key,
                                         pin->has_named_key ? named : NULL, &wrapping));
     (void)pthread_rwlock_wrlock(&entities->lock);
     sherd_hmac_key_free(slot->wrapping);
@@ -658,6 +675,7 @@ static enum sherd_err load(struct sherd_entities *entities, const struct sherd_e
                               .epoch = pin->epoch,
                               .named = pin->named_key,
                               .named_version = pin->named_key_version,
+                              .secrets = pin->secrets_key_version,
                               .wrapping = wrapping};
     (void)pthread_rwlock_unlock(&entities->lock);
     return SHERD_OK;
@@ -738,7 +756,7 @@ static enum sherd_err wrap(struct sherd_entities *entities, const struct sherd_e
     SHERD_TRY(newest_epoch(entities, now, &pin->epoch));
     if (pin->has_named_key)
         SHERD_TRY(newest(entities, now, &pin->named_key, &pin->named_key_version));
-    pin->secrets_key_version = entities->parts.at.secrets->version;
+    SHERD_TRY(sherd_store_key_newest(entities->parts.ring, SHERD_SECRETS, &pin->secrets_key_version));
     SHERD_TRY(acquire(entities, now, pin, &wrapping));
     sherd_entity_key_pin_context(&entities->parts.at, pin, &context);
     const enum sherd_err err = sherd_aead_seal_with(wrapping, sherd_context_span(&context),
@@ -762,8 +780,7 @@ static enum sherd_err unwrap(struct sherd_entities *entities, const struct sherd
     struct sherd_context context;
     const struct sherd_hmac_key *wrapping;
 
-    SHERD_ENSURE(pin->secrets_key_version == entities->parts.at.secrets->version, SHERD_ERR_TAMPERED,
-                 "a record's key does not verify");
+    SHERD_ENSURE(pin->secrets_key_version != 0, SHERD_ERR_TAMPERED, "a record's key does not verify");
     SHERD_TRY(acquire(entities, now, pin, &wrapping));
     sherd_entity_key_pin_context(&entities->parts.at, pin, &context);
     const enum sherd_err err = sherd_aead_open_with(wrapping, sherd_context_span(&context),
@@ -802,14 +819,15 @@ static enum sherd_err is_up_to_date(struct sherd_entities *entities, const struc
     uint64_t named_version = pin->named_key_version;
     uint64_t version;
     uint64_t epoch;
+    uint64_t secrets;
 
     SHERD_TRY(newest(entities, now, &pin->entity, &version));
     SHERD_TRY(newest_epoch(entities, now, &epoch));
     if (pin->has_named_key)
         SHERD_TRY(newest(entities, now, &pin->named_key, &named_version));
+    SHERD_TRY(sherd_store_key_newest(entities->parts.ring, SHERD_SECRETS, &secrets));
     *out_up_to_date = pin->entity_key_version == version && pin->epoch == epoch &&
-                      pin->named_key_version == named_version &&
-                      pin->secrets_key_version == entities->parts.at.secrets->version;
+                      pin->named_key_version == named_version && pin->secrets_key_version == secrets;
     return SHERD_OK;
 }
 

@@ -50,10 +50,27 @@ static enum sherd_err change_entity(struct change *change, enum sherd_kind kind,
     return SHERD_OK;
 }
 
-static enum sherd_err change_write(const struct change *change)
+/* Write it, with its guard. */
+static enum sherd_err change_write_guarded(const struct change *change)
 {
+    const struct sherd_entities_parts *parts = sherd_entities_parts(change->entities);
+    const struct sherd_store_op guard = change->ops[change->count - 1];
+    bool lost;
+
     sherd_store_ops_order(change->ops, change->count);
-    return sherd_compartment_write(sherd_entities_parts(change->entities)->at.compartment, change->ops, change->count);
+    const enum sherd_err err = sherd_compartment_write(parts->at.compartment, change->ops, change->count);
+    if (err == SHERD_ERR_CONFLICT)
+        SHERD_TRY(sherd_ring_guard_lost(parts->ring, &guard, &lost));
+    return err;
+}
+
+/* Write it, with a guard that holds no more than that it is sealed under the store key that serves. */
+static enum sherd_err change_write(struct change *change)
+{
+    SHERD_TRY(sherd_ring_guard_set(sherd_entities_parts(change->entities)->ring, change->ops, change->count,
+                                   &change->guard, &change->ops[change->count]));
+    change->count++;
+    return change_write_guarded(change);
 }
 
 /* The lookup entries that an id has under any hash key are deleted, but for the newest if keep says so. */
@@ -97,10 +114,9 @@ static enum sherd_err delete_versions(struct change *change, const struct sherd_
 /* Nothing but that an entity's entry must be what it was: else it may have been erased meanwhile. */
 static void change_keep(struct change *change, const struct sherd_entity_stored *stored)
 {
-    change->ops[change->count++] = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
+    change->ops[change->count++] = (struct sherd_store_op){.kind = SHERD_STORE_CHECK,
                                                            .expect = SHERD_EXPECT_EQUALS,
                                                            .name = stored->entry.entity,
-                                                           .value = sherd_buf_span(&stored->stored),
                                                            .expected = sherd_buf_span(&stored->stored)};
 }
 
@@ -312,10 +328,11 @@ static enum sherd_err renew_stored(struct sherd_entities *entities, const struct
         return SHERD_OK;
     const struct sherd_entities_serving serving = {
         .master = target.master, .hash = kids->refs[0], .epoch = target.epoch};
-    SHERD_TRY(sherd_entities_guard(entities, &serving, &change->guard, &change->ops[change->count]));
+    SHERD_TRY(sherd_entities_guard(entities, &serving, change->ops, change->count, &change->guard,
+                                   &change->ops[change->count]));
     change->count++;
     SHERD_FAILPOINT("renew.before_write");
-    return change_write(change);
+    return change_write_guarded(change);
 }
 
 enum sherd_err sherd_entities_renew(struct sherd_entities *entities, const struct sherd_ref *entity,

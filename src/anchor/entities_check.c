@@ -60,20 +60,6 @@ static enum sherd_err check(struct sherd_entities *entities, enum sherd_kind kin
     return kind == SHERD_KIND_ENTITY_KEY ? check_found(entities, &entry) : SHERD_OK;
 }
 
-/* Whether an entry lies there still as it was met. */
-static enum sherd_err is_still_there(const struct sherd_entities *entities, const struct sherd_ref *name,
-                                     struct sherd_span stored, bool *out_there)
-{
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf now = sherd_buf_borrow(block, sizeof(block));
-    const enum sherd_err err = sherd_compartment_get(sherd_entities_parts(entities)->at.compartment, *name, &now);
-
-    if (err != SHERD_ERR_NOT_FOUND && err != SHERD_ERR_LIMIT)
-        SHERD_TRY(err);
-    *out_there = err == SHERD_OK && sherd_span_equal(sherd_buf_span(&now), stored);
-    return SHERD_OK;
-}
-
 /* What a walk met may have been renewed or erased since: then it says nothing any more. */
 enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_kind kind, const struct sherd_ref *name,
                                     struct sherd_span stored)
@@ -85,7 +71,7 @@ enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_
     if (err != SHERD_ERR_TAMPERED)
         return err;
     (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
-    SHERD_TRY(is_still_there(entities, name, stored, &there));
+    SHERD_TRY(sherd_compartment_still(sherd_entities_parts(entities)->at.compartment, *name, stored, &there));
     if (!there)
         return SHERD_OK;
     sherd_fail_restore(detail);

@@ -26,6 +26,7 @@ struct sherd_entities_hand {
     struct sherd_master_key master;
     struct sherd_epoch_set epochs;
     struct sherd_entity_key key;
+    struct sherd_keyring_store secrets; /**< one version of the store key of `secrets` */
 };
 
 static inline bool sherd_same_ref(const struct sherd_ref *a, const struct sherd_ref *b)
@@ -89,11 +90,13 @@ struct sherd_entities_serving {
 
 /**
  * The guard of a write set that wraps something or names something by its id (sherd_ring_guard()): it is refused unless
- * the keyring says, at that moment, that those are the keys that serve.
+ * the keyring says, at that moment, that those are the keys that serve, and that what is put is sealed under the store
+ * key that does.
  * @return SHERD_OK; SHERD_ERR_CONFLICT: it says so no more
  */
 SHERD_MUST_USE enum sherd_err sherd_entities_guard(struct sherd_entities *entities,
                                                    const struct sherd_entities_serving *serving,
+                                                   const struct sherd_store_op *ops, size_t count,
                                                    struct sherd_ring_guard_room *room, struct sherd_store_op *out_op);
 
 /** SHERD_ERR_NOT_FOUND, for an entity that was erased. */

@@ -13,9 +13,11 @@
 struct sherd_entity_keys {
     struct sherd_uuid deployment;
     struct sherd_uuid tenant;
-    const struct sherd_keyring_store *secrets; /**< in secret memory: its key takes part in what wraps record keys */
-    struct sherd_entry_keys keys;              /**< of `keys` */
-    struct sherd_compartment *compartment;     /**< `keys` */
+    const struct sherd_keyring_store
+        *secrets;                          /**< its newest key takes part in what wraps record keys: in secret memory,
+                                                    and needed for sherd_entity_key_wrapping() alone */
+    struct sherd_entry_keys keys;          /**< of `keys` */
+    struct sherd_compartment *compartment; /**< `keys` */
 };
 
 /** An entity's key. Lies in secret memory. */

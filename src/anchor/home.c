@@ -258,6 +258,11 @@ enum sherd_err sherd_home_try_lock(const struct sherd_home *home, const char *na
     return sherd_file_lock_try(home->dir, name, out_lock);
 }
 
+enum sherd_err sherd_home_notice_open(const char *dir, struct sherd_notice *out_notice)
+{
+    return sherd_notice_open(dir, NOTICE_FILE, true, out_notice);
+}
+
 const struct sherd_notice *sherd_home_notice(const struct sherd_home *home)
 {
     return &home->notice;

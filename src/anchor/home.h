@@ -99,6 +99,9 @@ SHERD_MUST_USE enum sherd_err sherd_home_lock(const struct sherd_home *home, str
 SHERD_MUST_USE enum sherd_err sherd_home_try_lock(const struct sherd_home *home, const char *name,
                                                   struct sherd_file_lock *out_lock);
 
+/** Open the notice of a vault whose anchor is elsewhere, to read it. @return as sherd_notice_open() */
+SHERD_MUST_USE enum sherd_err sherd_home_notice_open(const char *dir, struct sherd_notice *out_notice);
+
 /*
  * Copies, for backups: all seals behind one another, each its number (1 byte), its length (2 bytes) and its file.
  * docs/format/backup.md

@@ -16,6 +16,8 @@
 #define PAD_SIZE ((size_t)4096)
 #define LENGTH_SIZE ((size_t)4)
 #define PLAIN_SIZE_MAX ((size_t)64 << 10)
+/* An older version of a store key: time made and key. */
+#define OLDER_SIZE (8U + SHERD_KEY_SIZE)
 /* Longest TLV of one master key, and of one protection key. */
 #define ITEM_SIZE_MAX ((size_t)4096)
 
@@ -30,6 +32,8 @@ enum {
     RING_STORE_NAME = 1,
     RING_STORE_VERSION = 2,
     RING_STORE_KEY = 3,
+    RING_STORE_OLDER = 4,   /* time made and key of each older version, the newest of them first; optional */
+    RING_STORE_CREATED = 5, /* of the newest version; left out where that is the vault's */
     RING_PROTECTIONS = 50,
     RING_MASTERS = 51,
     RING_KEY_STORE = 52,
@@ -180,6 +184,26 @@ static enum sherd_err encode_lists(const struct sherd_keyring *ring, uint8_t *bl
     return SHERD_OK;
 }
 
+static enum sherd_err encode_store(const struct sherd_keyring_store *store, size_t i, struct sherd_tlv_writer *writer)
+{
+    SHERD_CLEANUP(sherd_secret_freep) uint8_t *older = sherd_secret_alloc(sizeof(store->older));
+
+    if (older == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    for (size_t k = 0; k < store->older_count; k++) {
+        sherd_put_u64(older + k * OLDER_SIZE, store->older[k].created_s);
+        memcpy(older + k * OLDER_SIZE + 8, store->older[k].key.bytes, SHERD_KEY_SIZE);
+    }
+    sherd_tlv_put(writer, store_tag(i, RING_STORE_ID), sherd_span_of(store->compartment.bytes, 16));
+    sherd_tlv_put(writer, store_tag(i, RING_STORE_NAME), sherd_span_of(store->name.bytes, SHERD_KEY_SIZE));
+    sherd_tlv_put_u64(writer, store_tag(i, RING_STORE_VERSION), store->version);
+    sherd_tlv_put(writer, store_tag(i, RING_STORE_KEY), sherd_span_of(store->key.bytes, SHERD_KEY_SIZE));
+    sherd_tlv_put(writer, store_tag(i, RING_STORE_OLDER), sherd_span_of(older, store->older_count * OLDER_SIZE));
+    if (store->created_s != 0)
+        sherd_tlv_put_u64(writer, store_tag(i, RING_STORE_CREATED), store->created_s);
+    return SHERD_OK;
+}
+
 static enum sherd_err encode(const struct sherd_keyring *ring, const struct sherd_span lists[2], uint8_t *out,
                              size_t size, size_t *out_bytes)
 {
@@ -190,14 +214,8 @@ static enum sherd_err encode(const struct sherd_keyring *ring, const struct sher
     sherd_tlv_put_u64(&writer, RING_CREATED, ring->created_s);
     sherd_tlv_put_u64(&writer, RING_FIPS, ring->fips);
     sherd_tlv_put_u64(&writer, RING_EPOCH, ring->epoch);
-    for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++) {
-        const struct sherd_keyring_store *store = &ring->stores[i];
-
-        sherd_tlv_put(&writer, store_tag(i, RING_STORE_ID), sherd_span_of(store->compartment.bytes, 16));
-        sherd_tlv_put(&writer, store_tag(i, RING_STORE_NAME), sherd_span_of(store->name.bytes, SHERD_KEY_SIZE));
-        sherd_tlv_put_u64(&writer, store_tag(i, RING_STORE_VERSION), store->version);
-        sherd_tlv_put(&writer, store_tag(i, RING_STORE_KEY), sherd_span_of(store->key.bytes, SHERD_KEY_SIZE));
-    }
+    for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++)
+        SHERD_TRY(encode_store(&ring->stores[i], i, &writer));
     sherd_tlv_put(&writer, RING_PROTECTIONS, lists[0]);
     sherd_tlv_put(&writer, RING_MASTERS, lists[1]);
     sherd_tlv_put(&writer, RING_KEY_STORE, sherd_span_str(ring->key_store));
@@ -352,30 +370,55 @@ static enum sherd_err decode_masters(struct sherd_span list, struct sherd_keyrin
     return SHERD_OK;
 }
 
+static enum sherd_err decode_older(struct sherd_span bytes, struct sherd_keyring_store *store)
+{
+    if (bytes.len % OLDER_SIZE != 0 || bytes.len > sizeof(store->older) || bytes.len / OLDER_SIZE >= store->version)
+        return tampered();
+    store->older_count = bytes.len / OLDER_SIZE;
+    for (size_t i = 0; i < store->older_count; i++) {
+        store->older[i].created_s = sherd_get_u64(bytes.data + i * OLDER_SIZE);
+        memcpy(store->older[i].key.bytes, bytes.data + i * OLDER_SIZE + 8, SHERD_KEY_SIZE);
+        if (store->older[i].created_s > INT64_MAX)
+            return tampered();
+    }
+    return SHERD_OK;
+}
+
+static enum sherd_err decode_store(const struct sherd_tlv *tlv, size_t i, struct sherd_keyring_store *store)
+{
+    SHERD_TRY(sherd_tlv_get(tlv, store_tag(i, RING_STORE_ID), store->compartment.bytes, 16));
+    SHERD_TRY(sherd_tlv_get(tlv, store_tag(i, RING_STORE_NAME), store->name.bytes, SHERD_KEY_SIZE));
+    SHERD_TRY(get_version(tlv, store_tag(i, RING_STORE_VERSION), &store->version));
+    SHERD_TRY(sherd_tlv_get(tlv, store_tag(i, RING_STORE_KEY), store->key.bytes, SHERD_KEY_SIZE));
+    if (tlv->value[store_tag(i, RING_STORE_CREATED)].data != NULL) {
+        SHERD_TRY(sherd_tlv_get_u64(tlv, store_tag(i, RING_STORE_CREATED), INT64_MAX, &store->created_s));
+        if (store->created_s == 0)
+            return tampered();
+    }
+    return decode_older(tlv->value[store_tag(i, RING_STORE_OLDER)], store);
+}
+
 static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring)
 {
+    uint64_t optional = SHERD_TLV_BIT(RING_MASTERS) | SHERD_TLV_BIT(RING_KEY_STORE);
     uint64_t required = SHERD_TLV_BIT(RING_DEPLOYMENT) | SHERD_TLV_BIT(RING_TENANT) | SHERD_TLV_BIT(RING_CREATED) |
                         SHERD_TLV_BIT(RING_FIPS) | SHERD_TLV_BIT(RING_EPOCH) | SHERD_TLV_BIT(RING_PROTECTIONS) |
                         SHERD_TLV_BIT(RING_LEDGER_SEED) | SHERD_TLV_BIT(RING_ROUND) | SHERD_TLV_BIT(RING_ROUND_ENDED);
     struct sherd_tlv tlv;
 
-    for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++)
+    for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++) {
         for (unsigned field = RING_STORE_ID; field <= RING_STORE_KEY; field++)
             required |= SHERD_TLV_BIT(store_tag(i, field));
-    SHERD_TRY(sherd_tlv_parse(bytes, required, SHERD_TLV_BIT(RING_MASTERS) | SHERD_TLV_BIT(RING_KEY_STORE), &tlv));
+        optional |= SHERD_TLV_BIT(store_tag(i, RING_STORE_OLDER)) | SHERD_TLV_BIT(store_tag(i, RING_STORE_CREATED));
+    }
+    SHERD_TRY(sherd_tlv_parse(bytes, required, optional, &tlv));
     SHERD_TRY(sherd_tlv_get(&tlv, RING_DEPLOYMENT, ring->deployment.bytes, 16));
     SHERD_TRY(sherd_tlv_get(&tlv, RING_TENANT, ring->tenant.bytes, 16));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_CREATED, INT64_MAX, &ring->created_s));
     SHERD_TRY(get_flag(&tlv, RING_FIPS, &ring->fips));
     SHERD_TRY(get_version(&tlv, RING_EPOCH, &ring->epoch));
-    for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++) {
-        struct sherd_keyring_store *store = &ring->stores[i];
-
-        SHERD_TRY(sherd_tlv_get(&tlv, store_tag(i, RING_STORE_ID), store->compartment.bytes, 16));
-        SHERD_TRY(sherd_tlv_get(&tlv, store_tag(i, RING_STORE_NAME), store->name.bytes, SHERD_KEY_SIZE));
-        SHERD_TRY(get_version(&tlv, store_tag(i, RING_STORE_VERSION), &store->version));
-        SHERD_TRY(sherd_tlv_get(&tlv, store_tag(i, RING_STORE_KEY), store->key.bytes, SHERD_KEY_SIZE));
-    }
+    for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++)
+        SHERD_TRY(decode_store(&tlv, i, &ring->stores[i]));
     SHERD_TRY(decode_protections(tlv.value[RING_PROTECTIONS], &ring->protections));
     SHERD_TRY(decode_masters(tlv.value[RING_MASTERS], ring));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_ROUND, UINT16_MAX, &ring->round));
@@ -504,6 +547,22 @@ bool sherd_master_names_set(const struct sherd_master *master, const struct sher
     /* 16 random bytes: wherever they stand in what is kept, they are that set */
     return memmem(master->kept, master->kept_bytes, set->bytes, sizeof(set->bytes)) != NULL ||
            memmem(master->old.kept, master->old.kept_bytes, set->bytes, sizeof(set->bytes)) != NULL;
+}
+
+const struct sherd_store_key *sherd_keyring_store_key(const struct sherd_keyring_store *store, uint64_t version)
+{
+    if (version > store->version || version < sherd_keyring_floor(store))
+        return NULL;
+    return version == store->version ? &store->key : &store->older[store->version - version - 1].key;
+}
+
+void sherd_keyring_store_versions(const struct sherd_keyring_store *store, struct sherd_store_versions *out_versions)
+{
+    out_versions->newest = (uint32_t)store->version;
+    out_versions->count = (uint32_t)store->older_count + 1;
+    memcpy(out_versions->keys[0], store->key.bytes, SHERD_KEY_SIZE);
+    for (size_t i = 0; i < store->older_count; i++)
+        memcpy(out_versions->keys[i + 1], store->older[i].key.bytes, SHERD_KEY_SIZE);
 }
 
 bool sherd_master_name_valid(const char *name)

@@ -9,6 +9,7 @@
 
 #include "anchor/seal.h"
 #include "crypto/sign.h"
+#include "envelope/store_keys.h"
 #include "kms/protection.h"
 #include "store/compartment.h"
 #include <sherd/keys.h>
@@ -27,12 +28,21 @@ struct sherd_store_key {
     uint8_t bytes[SHERD_KEY_SIZE];
 };
 
+/** A version of a store key that was followed by another: it opens what it has sealed. */
+struct sherd_keyring_older {
+    uint64_t created_s; /**< 0: with the vault */
+    struct sherd_store_key key;
+};
+
 /** The keys of one compartment. */
 struct sherd_keyring_store {
     struct sherd_uuid compartment; /**< its id */
     struct sherd_name_key name;
-    uint64_t version;
+    uint64_t version; /**< of the store key: the newest, which seals */
     struct sherd_store_key key;
+    uint64_t created_s; /**< as in struct sherd_keyring_older */
+    size_t older_count;
+    struct sherd_keyring_older older[SHERD_STORE_VERSIONS_MAX - 1]; /**< version - 1 first, without gaps */
 };
 
 /** How a master key was kept under an older protection key. */
@@ -113,6 +123,18 @@ const struct sherd_master *sherd_keyring_active(const struct sherd_keyring *keyr
 
 /** Whether a keeping of a version, current or old, names a set of parts: only such parts belong to it. */
 bool sherd_master_names_set(const struct sherd_master *master, const struct sherd_ref *set);
+
+/** The oldest version of a store key that there is: the floor below which nothing is accepted. */
+static inline uint64_t sherd_keyring_floor(const struct sherd_keyring_store *store)
+{
+    return store->version - store->older_count;
+}
+
+/** A version of a store key. NULL: it was destroyed, or never made. */
+const struct sherd_store_key *sherd_keyring_store_key(const struct sherd_keyring_store *store, uint64_t version);
+
+/** All versions of a store key. @param[out] out_versions  in secret memory */
+void sherd_keyring_store_versions(const struct sherd_keyring_store *store, struct sherd_store_versions *out_versions);
 
 /** Whether a text may name a master key: 1..63 of a-z 0-9 . _ - */
 bool sherd_master_name_valid(const char *name);

@@ -60,10 +60,9 @@ static enum sherd_err read_entry(const struct sherd_pins *pins, struct sherd_sna
                             : sherd_compartment_get(pins->compartment, *name, stored);
 }
 
-/* Read the head of a record; stored gets its bytes as they lie in the store. */
-static enum sherd_err read_head(const struct sherd_pins *pins, struct sherd_snapshot *snapshot,
-                                const struct sherd_uuid *record, struct sherd_buf *stored, struct sherd_ref *out_name,
-                                struct sherd_pin *out_pin)
+static enum sherd_err read_head_once(const struct sherd_pins *pins, struct sherd_snapshot *snapshot,
+                                     const struct sherd_uuid *record, struct sherd_buf *stored,
+                                     struct sherd_ref *out_name, struct sherd_pin *out_pin)
 {
     SHERD_TRY(head_name(pins, record, out_name));
     const enum sherd_err err = read_entry(pins, snapshot, out_name, stored);
@@ -74,6 +73,19 @@ static enum sherd_err read_head(const struct sherd_pins *pins, struct sherd_snap
     SHERD_TRY(err);
     SHERD_TRY(open_pin(pins, SHERD_KIND_PIN, out_name, sherd_buf_span(stored), out_pin));
     return sherd_same(out_pin->record.bytes, record->bytes, 16) ? SHERD_OK : tampered();
+}
+
+/* Read the head of a record; stored gets its bytes as they lie in the store. */
+static enum sherd_err read_head(const struct sherd_pins *pins, struct sherd_snapshot *snapshot,
+                                const struct sherd_uuid *record, struct sherd_buf *stored, struct sherd_ref *out_name,
+                                struct sherd_pin *out_pin)
+{
+    const enum sherd_err err = read_head_once(pins, snapshot, record, stored, out_name, out_pin);
+
+    if (err != SHERD_ERR_DENIED || snapshot != NULL)
+        return err;
+    sherd_buf_clear(stored); /* as in sherd_entry_open() */
+    return read_head_once(pins, snapshot, record, stored, out_name, out_pin);
 }
 
 static enum sherd_err check_pin(const struct sherd_pins *pins, enum sherd_kind kind, const struct sherd_ref *name,
@@ -127,8 +139,8 @@ static enum sherd_err get_in(const struct sherd_pins *pins, struct sherd_snapsho
 }
 
 /* Of one snapshot, in which the versions that the head promises are there: an update may drop the oldest meanwhile. */
-enum sherd_err sherd_pins_get(const struct sherd_pins *pins, struct sherd_uuid record, uint64_t version,
-                              struct sherd_pin_view *out_view)
+static enum sherd_err get_once(const struct sherd_pins *pins, struct sherd_uuid record, uint64_t version,
+                               struct sherd_pin_view *out_view)
 {
     struct sherd_snapshot *snapshot;
 
@@ -136,6 +148,14 @@ enum sherd_err sherd_pins_get(const struct sherd_pins *pins, struct sherd_uuid r
     const enum sherd_err err = get_in(pins, snapshot, &record, version, out_view);
     sherd_snapshot_end(snapshot);
     return err;
+}
+
+enum sherd_err sherd_pins_get(const struct sherd_pins *pins, struct sherd_uuid record, uint64_t version,
+                              struct sherd_pin_view *out_view)
+{
+    const enum sherd_err err = get_once(pins, record, version, out_view);
+
+    return err == SHERD_ERR_DENIED ? get_once(pins, record, version, out_view) : err; /* as in sherd_entry_open() */
 }
 
 /* What one change writes, as bytes, and the operations that write it. */
@@ -152,9 +172,10 @@ struct op_list {
     size_t cap;
 };
 
+/* There is always room for the guard. */
 static enum sherd_err add_op(struct op_list *list, const struct sherd_store_op *op)
 {
-    SHERD_ENSURE(list->count < list->cap, SHERD_ERR_LIMIT, "too many changes at once");
+    SHERD_ENSURE(list->count + 1 < list->cap, SHERD_ERR_LIMIT, "too many changes at once");
     list->ops[list->count++] = *op;
     return SHERD_OK;
 }
@@ -237,7 +258,7 @@ static enum sherd_err add_deletes(const struct sherd_pins *pins, const struct sh
         const enum sherd_err err = read_old(pins, NULL, record, version, &old);
         if (err == SHERD_OK)
             SHERD_TRY(sherd_refs_add(dropped, &old.map));
-        else if (err != SHERD_ERR_TAMPERED)
+        else if (err != SHERD_ERR_TAMPERED && err != SHERD_ERR_DENIED)
             return err;
         SHERD_TRY(old_name(pins, record, version, &op.name));
         SHERD_TRY(add_op(list, &op));
@@ -292,12 +313,69 @@ static enum sherd_err add_update(const struct sherd_pins *pins, const struct she
     return add_deletes(pins, &pin.record, before.version_oldest, pin.version_oldest - 1, list, dropped);
 }
 
+/* --- writing ------------------------------------------------------------------------------------------------------ */
+
+/* Whether what wraps the keys of the changes is what serves: else they are to be wrapped anew. The ring is held. */
+static bool wraps_serve(const struct sherd_keyring *keyring, const struct sherd_pin_change *changes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (changes[i].pin.secrets_key_version != keyring->stores[SHERD_SECRETS - 1].version ||
+            changes[i].pin.epoch != keyring->epoch)
+            return false;
+    return true;
+}
+
+/* Add the guard. @return SHERD_ERR_CONFLICT: something is sealed under another store key than the one that serves */
+static enum sherd_err add_guard(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
+                                struct op_list *list, struct sherd_ring_guard_room *room)
+{
+    const struct sherd_keyring *keyring;
+    enum sherd_err err = SHERD_OK;
+
+    SHERD_TRY(sherd_ring_hold(pins->ring, &keyring));
+    if (!wraps_serve(keyring, changes, count))
+        err = SHERD_ERR_BUSY;
+    else if (!sherd_ring_seals(keyring, list->ops, list->count))
+        err = SHERD_ERR_CONFLICT;
+    else
+        sherd_ring_guard(pins->ring, room, &list->ops[list->count++]);
+    sherd_ring_leave(pins->ring);
+    return err;
+}
+
+/*
+ * Write a set, with the guard of the keyring: nothing comes to lie under a key that was followed by another.
+ * @param[out] out_lost  it was refused since the keys were changed: make it anew
+ */
+static enum sherd_err write_list(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
+                                 struct op_list *list, bool *out_lost)
+{
+    struct sherd_ring_guard_room room;
+    struct sherd_store_op guard;
+
+    *out_lost = false;
+    if (pins->ring == NULL) {
+        sherd_store_ops_order(list->ops, list->count);
+        return sherd_compartment_write(pins->compartment, list->ops, list->count);
+    }
+    enum sherd_err err = add_guard(pins, changes, count, list, &room);
+    *out_lost = err == SHERD_ERR_CONFLICT;
+    SHERD_TRY(err);
+    guard = list->ops[list->count - 1];
+    sherd_store_ops_order(list->ops, list->count);
+    err = sherd_compartment_write(pins->compartment, list->ops, list->count);
+    if (err == SHERD_ERR_CONFLICT)
+        SHERD_TRY(sherd_ring_guard_lost(pins->ring, &guard, out_lost));
+    return err;
+}
+
 /* @param[out] out_raced  what was read to make the set was changed before it was written: nothing is decided yet */
 static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
                                   struct change_bytes *bytes, struct op_list *list, struct sherd_refs *dropped,
                                   bool *out_raced)
 {
     bool any_update = false;
+    bool lost;
 
     *out_raced = false;
     for (size_t i = 0; i < count; i++) {
@@ -307,10 +385,9 @@ static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sh
         else
             SHERD_TRY(add_update(pins, &changes[i], &bytes[i], list, dropped));
     }
-    sherd_store_ops_order(list->ops, list->count);
     SHERD_FAILPOINT("pin.before_commit");
-    const enum sherd_err err = sherd_compartment_write(pins->compartment, list->ops, list->count);
-    *out_raced = err == SHERD_ERR_CONFLICT && any_update;
+    const enum sherd_err err = write_list(pins, changes, count, list, &lost);
+    *out_raced = err == SHERD_ERR_CONFLICT && (any_update || lost);
     if (err == SHERD_ERR_CONFLICT)
         return sherd_fail(err, "someone else wrote first: read the record again, then retry");
     return err;
@@ -340,7 +417,7 @@ enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct she
     enum sherd_err err = SHERD_ERR_NO_MEMORY;
 
     if (list.cap > 4 * count && changes[0].version_expected == 0)
-        list.cap = 4 * count; /* new records need two operations each */
+        list.cap = 4 * count; /* new records need two operations each, and all of them the guard */
     list.ops = sherd_alloc_array(list.cap, sizeof(*list.ops));
     if (bytes != NULL && list.ops != NULL)
         err = commit_tries(pins, changes, count, bytes, &list, dropped);
@@ -423,14 +500,14 @@ static enum sherd_err replace_tries(const struct sherd_pins *pins, const struct 
 {
     const size_t dropped_before = dropped->count;
     enum sherd_err err = SHERD_ERR_CONFLICT;
+    bool lost;
 
     for (unsigned tries = 0; tries < TRIES_MAX && err == SHERD_ERR_CONFLICT; tries++) {
         list->count = 0;
         dropped->count = dropped_before;
         SHERD_TRY(add_replaces(pins, changes, count, bytes, list, dropped));
-        sherd_store_ops_order(list->ops, list->count);
         SHERD_FAILPOINT("pin.before_replace");
-        err = sherd_compartment_write(pins->compartment, list->ops, list->count);
+        err = write_list(pins, changes, count, list, &lost);
     }
     return err;
 }
@@ -438,7 +515,7 @@ static enum sherd_err replace_tries(const struct sherd_pins *pins, const struct 
 enum sherd_err sherd_pins_replace(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
                                   struct sherd_refs *dropped)
 {
-    struct op_list list = {.cap = count};
+    struct op_list list = {.cap = count + 1}; /* and the guard */
     struct change_bytes *bytes = sherd_alloc_array(count, sizeof(*bytes));
     enum sherd_err err = SHERD_ERR_NO_MEMORY;
 
@@ -457,6 +534,7 @@ static enum sherd_err delete_oldest(const struct sherd_pins *pins, struct op_lis
 {
     struct sherd_pin shrunk = *pin;
     uint8_t head[PIN_STORED_BYTES];
+    bool lost;
     struct sherd_store_op op = {
         .kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_EQUALS, .name = *name, .expected = stored};
 
@@ -465,7 +543,7 @@ static enum sherd_err delete_oldest(const struct sherd_pins *pins, struct op_lis
     op.value = sherd_span_of(head, sizeof(head));
     SHERD_TRY(add_op(list, &op));
     SHERD_TRY(add_deletes(pins, &pin->record, pin->version_oldest, shrunk.version_oldest - 1, list, dropped));
-    return sherd_compartment_write(pins->compartment, list->ops, list->count);
+    return write_list(pins, NULL, 0, list, &lost);
 }
 
 static enum sherd_err delete_whole(const struct sherd_pins *pins, struct op_list *list, struct sherd_span stored,
@@ -590,19 +668,29 @@ static enum sherd_err idempotency_in(const struct sherd_pins *pins, struct sherd
     return check_made(pins, snapshot, name, out_entry);
 }
 
+static enum sherd_err idempotency_once(const struct sherd_pins *pins, const struct sherd_ref *name,
+                                       struct sherd_idempotency_entry *out_entry)
+{
+    struct sherd_snapshot *snapshot;
+
+    SHERD_TRY(sherd_compartment_snapshot_begin(pins->compartment, &snapshot));
+    const enum sherd_err err = idempotency_in(pins, snapshot, name, out_entry);
+    sherd_snapshot_end(snapshot);
+    return err;
+}
+
 enum sherd_err sherd_pins_idempotency_get(const struct sherd_pins *pins, const struct sherd_uuid *collection,
                                           struct sherd_span key, const struct sherd_digest *content_hash,
                                           struct sherd_uuid *out_record)
 {
     struct sherd_idempotency_entry entry;
-    struct sherd_snapshot *snapshot;
     struct sherd_digest mac;
     struct sherd_ref name;
 
     SHERD_TRY(idempotency_name(pins, collection, key, &name));
-    SHERD_TRY(sherd_compartment_snapshot_begin(pins->compartment, &snapshot));
-    const enum sherd_err err = idempotency_in(pins, snapshot, &name, &entry);
-    sherd_snapshot_end(snapshot);
+    enum sherd_err err = idempotency_once(pins, &name, &entry);
+    if (err == SHERD_ERR_DENIED) /* as in sherd_entry_open() */
+        err = idempotency_once(pins, &name, &entry);
     SHERD_TRY(err);
     SHERD_TRY(content_mac(pins, content_hash, &mac));
     if (!sherd_ct_equal(mac.bytes, entry.content_mac.bytes, sizeof(mac.bytes)))

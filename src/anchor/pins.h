@@ -8,18 +8,23 @@
 #define SHERD_ANCHOR_PINS_H
 
 #include "anchor/anchor.h"
+#include "anchor/ring.h"
 
 /** Where pins lie. Borrowed by all calls. */
 struct sherd_pins {
     struct sherd_entry_keys keys;
     struct sherd_compartment *compartment;
+    struct sherd_ring *ring; /**< whose guard goes with what is written; NULL: nothing is */
 };
 
 /** As sherd_anchor_ops.pin_get, without the key. */
 SHERD_MUST_USE enum sherd_err sherd_pins_get(const struct sherd_pins *pins, struct sherd_uuid record, uint64_t version,
                                              struct sherd_pin_view *out_view);
 
-/** As sherd_anchor_ops.pin_commit. */
+/**
+ * As sherd_anchor_ops.pin_commit. @return also SHERD_ERR_BUSY: a record's key is not wrapped under the epoch and the
+ * store key of `secrets` that serve, and nothing was written: bring it up to date, and commit again
+ */
 SHERD_MUST_USE enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct sherd_pin_change *changes,
                                                 size_t count, struct sherd_refs *dropped);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rekeying: see rekey.h. */
 #include "anchor/rekey.h"
+#include "anchor/rekey_stores.h"
 #include "base/bytes.h"
 #include "base/failpoint.h"
 #include "base/mem.h"
@@ -22,6 +23,7 @@ enum phase {
     PHASE_ENTITIES,
     PHASE_PINS,
     PHASE_TRIM,
+    PHASE_STORES,
     PHASE_DONE,
 };
 
@@ -57,6 +59,7 @@ struct sherd_rekey {
     size_t count;
     struct item *page;
     struct known known;
+    struct sherd_rekey_stores stores;
 };
 
 static enum sherd_err begin_known(const struct sherd_rekey_parts *parts, struct known *known)
@@ -78,7 +81,8 @@ static enum sherd_err begin(struct sherd_rekey *rekey)
     if (rekey->page == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(begin_known(&rekey->parts, &rekey->known));
-    return sherd_home_try_lock(rekey->parts.home, LOCK_FILE, &rekey->lock);
+    SHERD_TRY(sherd_home_try_lock(rekey->parts.home, LOCK_FILE, &rekey->lock));
+    return sherd_rekey_stores_begin(&rekey->parts, &rekey->stores);
 }
 
 enum sherd_err sherd_rekey_begin(const struct sherd_rekey_parts *parts, const struct sherd_rekey_scope *scope,
@@ -105,6 +109,7 @@ void sherd_rekey_free(struct sherd_rekey *rekey)
 {
     if (rekey == NULL)
         return;
+    sherd_rekey_stores_done(&rekey->stores);
     if (rekey->lock.fd >= 0)
         sherd_file_lock_leave(&rekey->lock);
     sherd_free(rekey->page);
@@ -262,6 +267,7 @@ static void forget_known(struct sherd_rekey *rekey)
 struct batch {
     size_t count;
     struct sherd_store_op ops[BATCH_MAX];
+    struct sherd_store_op set[BATCH_MAX + 1]; /* some of them, and the guard */
     struct sherd_buf stored[BATCH_MAX];
     uint8_t blocks[BATCH_MAX][STORED_MAX];
 };
@@ -319,23 +325,39 @@ static enum sherd_err wrap_pin(struct sherd_rekey *rekey, const struct item *ite
     return SHERD_OK;
 }
 
-/* All at once; where one of them was changed meanwhile, by halves, down to that one, which the next pass does. */
-static enum sherd_err write_some(struct sherd_rekey *rekey, const struct sherd_store_op *ops, size_t count)
+/*
+ * Some of a batch, with the guard of the keyring.
+ * @param[out] out_lost  refused since the keys were changed
+ */
+static enum sherd_err write_guarded(struct sherd_rekey *rekey, struct batch *batch, size_t first, size_t count,
+                                    bool *out_lost)
 {
-    const enum sherd_err err = sherd_compartment_write(rekey->parts.pins->compartment, ops, count);
+    memcpy(batch->set, &batch->ops[first], count * sizeof(*batch->set));
+    return sherd_ring_write(rekey->parts.ring, batch->set, count, out_lost);
+}
 
+/*
+ * All at once; where one of them was changed meanwhile, by halves, down to that one, which the next pass does. Where
+ * the keys were changed, the next pass looks at all of them anew.
+ */
+static enum sherd_err write_some(struct sherd_rekey *rekey, struct batch *batch, size_t first, size_t count)
+{
+    const struct sherd_store_op *ops = &batch->ops[first];
+    bool lost;
+
+    const enum sherd_err err = write_guarded(rekey, batch, first, count, &lost);
     for (size_t i = 0; i < count && err == SHERD_OK; i++)
         note_known(rekey, &ops[i].name, ops[i].value);
     if (err == SHERD_OK)
         rekey->wrapped += count;
     if (err != SHERD_ERR_CONFLICT)
         return err;
-    if (count == 1) {
-        rekey->left++;
+    if (count == 1 || lost) {
+        rekey->left += count;
         return SHERD_OK;
     }
-    SHERD_TRY(write_some(rekey, ops, count / 2));
-    return write_some(rekey, ops + count / 2, count - count / 2);
+    SHERD_TRY(write_some(rekey, batch, first, count / 2));
+    return write_some(rekey, batch, first + count / 2, count - count / 2);
 }
 
 static enum sherd_err write_batch(struct sherd_rekey *rekey, struct batch *batch)
@@ -346,7 +368,7 @@ static enum sherd_err write_batch(struct sherd_rekey *rekey, struct batch *batch
         return SHERD_OK;
     SHERD_FAILPOINT("rekey.before_write");
     batch->count = 0;
-    return write_some(rekey, batch->ops, count);
+    return write_some(rekey, batch, 0, count);
 }
 
 static enum sherd_err wrap_pins(struct sherd_rekey *rekey, struct batch *batch)
@@ -398,6 +420,11 @@ static bool is_pass_over(struct sherd_rekey *rekey)
     return over;
 }
 
+static bool is_everything(const struct sherd_rekey_scope *scope)
+{
+    return !scope->one_collection && !scope->one_entity && !scope->one_key && !scope->under_key;
+}
+
 /* A pass has come to the end of `keys`. */
 static enum sherd_err next_phase(struct sherd_rekey *rekey)
 {
@@ -412,7 +439,18 @@ static enum sherd_err next_phase(struct sherd_rekey *rekey)
         return SHERD_OK;
     }
     rekey->phase = rekey->scope.under_key ? PHASE_DONE : rekey->phase + 1;
+    if (rekey->phase == PHASE_STORES && (!is_everything(&rekey->scope) || sherd_rekey_stores_idle(&rekey->stores)))
+        rekey->phase++;
     rekey->progress.done = rekey->phase == PHASE_DONE;
+    return SHERD_OK;
+}
+
+/* Store keys are walked over in other ways. */
+static enum sherd_err step_stores(struct sherd_rekey *rekey, size_t count_max)
+{
+    SHERD_TRY(sherd_rekey_stores_step(&rekey->parts, &rekey->stores, count_max, &rekey->progress));
+    if (rekey->progress.done)
+        rekey->phase = PHASE_DONE;
     return SHERD_OK;
 }
 
@@ -425,7 +463,10 @@ enum sherd_err sherd_rekey_step(struct sherd_rekey *rekey, size_t count_max, str
                             .seen_max = count_max};
 
     rekey->progress.instant_wanted = false;
-    if (rekey->phase != PHASE_DONE) {
+    rekey->progress.reseal_wanted = 0;
+    if (rekey->phase == PHASE_STORES) {
+        SHERD_TRY(step_stores(rekey, count_max));
+    } else if (rekey->phase != PHASE_DONE) {
         SHERD_TRY(gather_page(rekey->parts.pins, rekey->begun ? &rekey->after : NULL, &gather));
         rekey->count = gather.count;
         SHERD_TRY(work_on_page(rekey));
@@ -464,12 +505,15 @@ static enum sherd_err count_item(const struct sherd_rekey_parts *parts, const st
         return SHERD_OK;
     }
     SHERD_TRY(sherd_pins_check(parts->pins, item->kind, &item->name, stored, &pin));
-    if (pin.epoch < references->epoch) {
+    const bool of_epoch = pin.epoch < references->epoch;
+    const bool of_secrets = pin.secrets_key_version < references->secrets_below;
+    if (of_epoch || of_secrets) {
         const enum sherd_err err = sherd_entities_live(parts->entities, &pin.entity);
 
         if (err != SHERD_ERR_NOT_FOUND)
             SHERD_TRY(err);
-        references->epoch_count += err == SHERD_OK ? 1 : 0;
+        references->epoch_count += err == SHERD_OK && of_epoch ? 1 : 0;
+        references->secrets_count += err == SHERD_OK && of_secrets ? 1 : 0;
     }
     return SHERD_OK;
 }
@@ -501,6 +545,7 @@ enum sherd_err sherd_rekey_count(const struct sherd_rekey_parts *parts, struct s
         return SHERD_ERR_NO_MEMORY;
     references->master_count = 0;
     references->epoch_count = 0;
+    references->secrets_count = 0;
     const enum sherd_err err = count_pages(parts, page, references);
     sherd_free(page);
     return err;

@@ -5,9 +5,10 @@
  *
  * First entities (their keys under the master key and epoch that serve; a fresh version where that is asked for), then
  * pins (record keys under the newest version of their entity's key), as often as there is something to do, then the
- * older versions of entity keys, which nothing needs any more, are destroyed. Between the first two there must be an
- * instant at which nothing is in flight, so that nobody commits afterwards what was wrapped before; pin_commit() wraps
- * such a key anew.
+ * older versions of entity keys, which nothing needs any more, are destroyed. Of everything, and only then, what else
+ * lies under older store keys is sealed anew, and versions to which nothing refers are destroyed: rekey_stores.h.
+ * Between the first two there must be an instant at which nothing is in flight, so that nobody commits afterwards what
+ * was wrapped before; pin_commit() wraps such a key anew.
  *
  * A walk that ended half-way is begun again: what is up to date is left alone, so it soon is where it was. One walk at
  * a time among all processes.
@@ -24,6 +25,8 @@ struct sherd_rekey_parts {
     struct sherd_ring *ring;
     struct sherd_entities *entities;
     const struct sherd_pins *pins;
+    struct sherd_masters *masters;
+    struct sherd_compartment *const *others; /**< identity, assets, secrets: where store keys are counted; NULL in it */
 };
 
 /**
@@ -52,8 +55,10 @@ SHERD_MUST_USE enum sherd_err sherd_rekey_round_end(struct sherd_ring *ring, uin
 struct sherd_rekey_references {
     struct sherd_ref master; /**< kid: in; entities and lookups that hang on it are counted */
     uint64_t epoch;          /**< in: entities and pins wrapped under an epoch before it are counted */
+    uint64_t secrets_below;  /**< in: pins wrapped under a version of the store key of `secrets` below it are counted */
     uint64_t master_count;
     uint64_t epoch_count;
+    uint64_t secrets_count;
 };
 
 /** Count. @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_IO */

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The anchor's table over connections to its agent: see remote.h. */
 #include "anchor/remote_inside.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 /* Entries of a scan in one answer. */
 #define SCAN_MAX 1024U
+
+/* What was leased is leased anew after that time, whatever the notice says. */
+#define LEASE_MS ((uint64_t)300000)
 
 /* --- connections -------------------------------------------------------------------------------------------------- */
 
@@ -154,8 +159,9 @@ static void remote_free(struct sherd_anchor *anchor)
         sherd_link_free(remote->idle[i]);
     for (size_t i = 0; i < SHERD_COUNT_OF(remote->leased); i++) {
         sherd_hmac_key_free(remote->leased[i].name);
-        sherd_hmac_key_free(remote->leased[i].seal);
+        sherd_store_keys_free(remote->leased[i].seal);
     }
+    sherd_notice_close(&remote->notice);
     (void)pthread_mutex_destroy(&remote->lock);
     (void)pthread_cond_destroy(&remote->freed);
     sherd_free(remote);
@@ -173,11 +179,32 @@ static const struct sherd_home *remote_home(struct sherd_anchor *anchor)
     return NULL;
 }
 
-static enum sherd_err make_leased(const struct sherd_raw_lease *lease, struct sherd_leased *leased)
+static enum sherd_err lease_call(struct sherd_remote *remote, enum sherd_role role, struct sherd_raw_lease *out_lease)
 {
-    leased->version = lease->version;
-    SHERD_TRY(sherd_hmac_key_new(SHERD_SHA256, sherd_span_of(lease->name, sizeof(lease->name)), &leased->name));
-    return sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(lease->seal, sizeof(lease->seal)), &leased->seal);
+    struct sherd_wire_role call = {.role = role};
+
+    return sherd_remote_plain(&remote->anchor, SHERD_WIRE_LEASE, &call, out_lease);
+}
+
+/* Lease a store key anew if it may have rotated. */
+static enum sherd_err refresh_leased(void *arg, bool urgent, struct sherd_store_keys *keys)
+{
+    struct sherd_leased *leased = arg;
+    const struct sherd_notice *notice = &leased->remote->notice;
+    const uint64_t number = sherd_notice_number(notice);
+    const uint64_t time_ms = sherd_clock()->monotonic_ns() / 1000000U;
+
+    if (!urgent && notice->fd >= 0 && number == atomic_load(&leased->number) &&
+        time_ms - atomic_load(&leased->time_ms) < LEASE_MS)
+        return SHERD_OK;
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_raw_lease *lease = sherd_secret_alloc(sizeof(*lease));
+    if (lease == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(lease_call(leased->remote, leased->role, lease));
+    SHERD_TRY(sherd_store_keys_set(keys, &lease->seal));
+    atomic_store(&leased->number, number);
+    atomic_store(&leased->time_ms, time_ms);
+    return SHERD_OK;
 }
 
 /* Leases once, and keep what was leased until the anchor ends. */
@@ -185,17 +212,26 @@ static enum sherd_err keep_leased(struct sherd_remote *remote, enum sherd_role r
                                   const struct sherd_raw_lease *lease)
 {
     struct sherd_leased *kept = &remote->leased[role - 1];
-    struct sherd_leased fresh = {0};
+    struct sherd_hmac_key *name = NULL;
+    struct sherd_store_keys *seal = NULL;
 
-    enum sherd_err err = make_leased(lease, &fresh);
+    enum sherd_err err = sherd_hmac_key_new(SHERD_SHA256, sherd_span_of(lease->name, sizeof(lease->name)), &name);
+    if (err == SHERD_OK)
+        err = sherd_store_keys_new(&lease->seal, refresh_leased, kept, &seal);
     (void)pthread_mutex_lock(&remote->lock);
     if (err == SHERD_OK && kept->name == NULL) {
-        *kept = fresh;
-        fresh = (struct sherd_leased){0};
+        kept->remote = remote;
+        kept->role = role;
+        atomic_init(&kept->number, UINT64_MAX); /* looked at anew when it is first used */
+        atomic_init(&kept->time_ms, 0);
+        kept->name = name;
+        kept->seal = seal;
+        name = NULL;
+        seal = NULL;
     }
     (void)pthread_mutex_unlock(&remote->lock);
-    sherd_hmac_key_free(fresh.name);
-    sherd_hmac_key_free(fresh.seal);
+    sherd_hmac_key_free(name);
+    sherd_store_keys_free(seal);
     return err;
 }
 
@@ -203,18 +239,16 @@ static enum sherd_err remote_lease(struct sherd_anchor *anchor, enum sherd_role 
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_raw_lease *lease = sherd_secret_alloc(sizeof(*lease));
     struct sherd_remote *remote = sherd_remote_of(anchor);
-    struct sherd_wire_role call = {.role = role};
 
     if (lease == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_LEASE, &call, lease));
+    SHERD_TRY(lease_call(remote, role, lease));
     SHERD_TRY(keep_leased(remote, role, lease));
     const struct sherd_leased *leased = &remote->leased[role - 1];
     const struct sherd_entry_keys keys = {.deployment = remote->deployment,
                                           .compartment = (enum sherd_purpose)role,
-                                          .version = leased->version,
                                           .name = leased->name,
-                                          .seal = leased->seal};
+                                          .versions = leased->seal};
     *out_keys = keys;
     return SHERD_OK;
 }
@@ -436,6 +470,19 @@ static enum sherd_err remote_part_check(struct sherd_anchor *anchor, enum sherd_
     SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_PART_CHECK, &call, &live));
     *out_live = live.live;
     return SHERD_OK;
+}
+
+static enum sherd_err remote_entry_reseal(struct sherd_anchor *anchor, enum sherd_role role,
+                                          const struct sherd_ref *name, struct sherd_span stored,
+                                          struct sherd_buf *out_stored)
+{
+    SHERD_CLEANUP(sherd_remote_done) struct sherd_remote_call call = {0};
+    struct sherd_wire_stored of = {.role = role, .name = *name, .stored = stored};
+    struct sherd_wire_stored entry;
+
+    SHERD_TRY(sherd_remote_begin(anchor, SHERD_WIRE_ENTRY_RESEAL, &of, &call));
+    SHERD_TRY(sherd_remote_finish(&call, &entry));
+    return sherd_buf_append(out_stored, entry.stored);
 }
 
 static enum sherd_err remote_collection_pin(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
@@ -739,6 +786,7 @@ static const struct sherd_anchor_ops remote_ops = {
     .principal_check = sherd_remote_principal_check,
     .challenge = sherd_remote_challenge,
     .login = sherd_remote_login,
+    .entry_reseal = remote_entry_reseal,
     .epoch_begin = remote_epoch_begin,
     .epoch_end = remote_epoch_end,
     .epoch_export = sherd_remote_epoch_export,
@@ -780,6 +828,7 @@ enum sherd_err sherd_remote_new(sherd_remote_connect_fn *connect, void *arg, siz
     remote->connect = connect;
     remote->arg = arg;
     remote->links_max = links_max;
+    remote->notice.fd = -1;
     if (pthread_mutex_init(&remote->lock, NULL) != 0 || pthread_cond_init(&remote->freed, NULL) != 0) {
         sherd_free(remote);
         return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
@@ -805,4 +854,9 @@ enum sherd_err sherd_anchor_remote(sherd_remote_connect_fn *connect, void *arg, 
     }
     *out_anchor = &remote->anchor;
     return SHERD_OK;
+}
+
+void sherd_anchor_remote_watch(struct sherd_anchor *anchor, const struct sherd_notice *notice)
+{
+    sherd_remote_of(anchor)->notice = *notice;
 }

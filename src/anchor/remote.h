@@ -14,6 +14,7 @@
 #define SHERD_ANCHOR_REMOTE_H
 
 #include "anchor/link.h"
+#include "base/file.h"
 
 /** Most connections of one anchor; callers beyond them wait. */
 #define SHERD_REMOTE_LINKS_MAX 8U
@@ -30,5 +31,12 @@ typedef enum sherd_err sherd_remote_connect_fn(void *arg, struct sherd_link **ou
  */
 SHERD_MUST_USE enum sherd_err sherd_anchor_remote(sherd_remote_connect_fn *connect, void *arg,
                                                   struct sherd_wire_hello *out_hello, struct sherd_anchor **out_anchor);
+
+/**
+ * Look at the notice of the vault to know when store keys that were leased may have rotated; without one they are
+ * leased anew before each use. Before the first lease.
+ * @param[in] notice  the anchor closes it, also where it is none (fd below 0)
+ */
+void sherd_anchor_remote_watch(struct sherd_anchor *anchor, const struct sherd_notice *notice);
 
 #endif

@@ -9,11 +9,16 @@
 #include "anchor/remote.h"
 #include <pthread.h>
 
+struct sherd_remote;
+
 /* Keys that were leased, as the cryptor uses them. */
 struct sherd_leased {
-    uint32_t version;
+    struct sherd_remote *remote;
+    enum sherd_role role;
     struct sherd_hmac_key *name;
-    struct sherd_hmac_key *seal;
+    struct sherd_store_keys *seal;
+    _Atomic uint64_t number; /* of the notice when they were leased, and when that was */
+    _Atomic uint64_t time_ms;
 };
 
 /* One end of an agent. */
@@ -30,6 +35,7 @@ struct sherd_remote {
     size_t idle_count;
     size_t open_count; /* idle and lent */
     struct sherd_leased leased[4];
+    struct sherd_notice notice;
 };
 
 static inline struct sherd_remote *sherd_remote_of(struct sherd_anchor *anchor)

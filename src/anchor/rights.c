@@ -81,12 +81,40 @@ static enum sherd_err open_grant(const struct sherd_rights *rights, const struct
 }
 
 /* @return SHERD_ERR_NOT_FOUND, without words: nothing is there */
-static enum sherd_err read_key(const struct sherd_rights *rights, const struct sherd_ref *key, struct stored *stored,
-                               struct sherd_named_key *out_key)
+static enum sherd_err read_key_once(const struct sherd_rights *rights, const struct sherd_ref *key,
+                                    struct stored *stored, struct sherd_named_key *out_key)
 {
     SHERD_TRY(key_name(rights, key, &stored->name));
     SHERD_TRY(read_stored(rights, stored));
     return open_key(rights, &stored->name, sherd_buf_span(&stored->bytes), out_key);
+}
+
+static enum sherd_err read_key(const struct sherd_rights *rights, const struct sherd_ref *key, struct stored *stored,
+                               struct sherd_named_key *out_key)
+{
+    const enum sherd_err err = read_key_once(rights, key, stored, out_key);
+
+    return err == SHERD_ERR_DENIED ? read_key_once(rights, key, stored, out_key) : err; /* as in sherd_entry_open() */
+}
+
+static enum sherd_err read_grant_once(const struct sherd_rights *rights, const struct sherd_ref *name,
+                                      struct sherd_grant *out_grant)
+{
+    struct stored stored = {.name = *name};
+
+    SHERD_TRY(read_stored(rights, &stored));
+    return open_grant(rights, name, sherd_buf_span(&stored.bytes), out_grant);
+}
+
+/* The grant of a principal as it lies there. @return as read_key() */
+static enum sherd_err get_grant(const struct sherd_rights *rights, const struct sherd_ref *key,
+                                const struct sherd_uuid *principal, struct sherd_grant *out_grant)
+{
+    struct sherd_ref name;
+
+    SHERD_TRY(grant_name(rights, key, principal, &name));
+    const enum sherd_err err = read_grant_once(rights, &name, out_grant);
+    return err == SHERD_ERR_DENIED ? read_grant_once(rights, &name, out_grant) : err; /* as in sherd_entry_open() */
 }
 
 /* The rights that a grant gives now: none where there is no grant, or one of another generation. */
@@ -94,15 +122,12 @@ static enum sherd_err read_grant(const struct sherd_rights *rights, const struct
                                  const struct sherd_uuid *principal, unsigned *out_rights)
 {
     struct sherd_grant grant;
-    struct stored stored;
 
     *out_rights = 0;
-    SHERD_TRY(grant_name(rights, &key->id, principal, &stored.name));
-    const enum sherd_err err = read_stored(rights, &stored);
+    const enum sherd_err err = get_grant(rights, &key->id, principal, &grant);
     if (err == SHERD_ERR_NOT_FOUND)
         return SHERD_OK;
     SHERD_TRY(err);
-    SHERD_TRY(open_grant(rights, &stored.name, sherd_buf_span(&stored.bytes), &grant));
     if (grant.generation == key->generation)
         *out_rights = grant.rights;
     return SHERD_OK;
@@ -204,13 +229,27 @@ static enum sherd_err seal_grant(const struct sherd_rights *rights, const struct
                             &out_stored->bytes);
 }
 
+/* @param[out] out_lost  refused since the keys were changed: try again */
+static enum sherd_err write_new_key(const struct sherd_rights *rights, const struct sherd_named_key *key,
+                                    bool *out_lost)
+{
+    struct sherd_store_op ops[2] = {{.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT}};
+    struct stored stored;
+
+    *out_lost = false;
+    SHERD_TRY(seal_key(rights, key, &stored));
+    ops[0].name = stored.name;
+    ops[0].value = sherd_buf_span(&stored.bytes);
+    return sherd_ring_write(rights->ring, ops, 1, out_lost);
+}
+
 /* The key as an entity's, then what it is, with which it is there. One that a crash left without is taken up. */
 enum sherd_err sherd_rights_create(const struct sherd_rights *rights, const char *name, const struct sherd_uuid *owner)
 {
     const struct sherd_collection_entry collection = {.id = sherd_named_keys};
     struct sherd_named_key key = {.owner = *owner, .generation = 1};
-    struct sherd_store_op op = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT};
-    struct stored stored;
+    enum sherd_err err = SHERD_OK;
+    bool lost = true;
 
     SHERD_ENSURE(sherd_rights_name_valid(name), SHERD_ERR_INVALID,
                  "a key's name has 1 to 63 of a-z, 0-9, '.', '_', '-' and begins with a letter or digit");
@@ -218,11 +257,9 @@ enum sherd_err sherd_rights_create(const struct sherd_rights *rights, const char
     key.created_s = (uint64_t)sherd_clock()->wall_s() / 60 * 60;
     SHERD_TRY(sherd_entities_ensure(rights->entities, &collection, name, &key.id));
     SHERD_FAILPOINT("key.after_entity");
-    SHERD_TRY(seal_key(rights, &key, &stored));
-    op.name = stored.name;
-    op.value = sherd_buf_span(&stored.bytes);
-    const enum sherd_err err = sherd_compartment_write(rights->compartment, &op, 1);
-    return err == SHERD_ERR_CONFLICT ? sherd_fail(err, "there is a key of that name") : err;
+    for (unsigned tries = 0; tries < TRIES_MAX && lost; tries++)
+        err = write_new_key(rights, &key, &lost);
+    return err == SHERD_ERR_CONFLICT && !lost ? sherd_fail(err, "there is a key of that name") : err;
 }
 
 /* A write set that changes the grants of a key: the key's own entry first, then one entry for each who has a grant. */
@@ -244,7 +281,7 @@ static enum sherd_err grow(struct change *change)
 
     if (change->count < change->cap)
         return SHERD_OK;
-    SHERD_ENSURE(change->count < SHERD_STORE_OPS_MAX, SHERD_ERR_LIMIT, "too many users have a grant of that key");
+    SHERD_ENSURE(change->count + 2 < SHERD_STORE_OPS_MAX, SHERD_ERR_LIMIT, "too many users have a grant of that key");
     struct stored *rooms = sherd_alloc_array(cap, sizeof(*rooms));
     if (rooms == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -284,9 +321,10 @@ static enum sherd_err add_principal(void *arg, const struct sherd_principal *pri
 static enum sherd_err write_change(struct change *change, const struct stored *before)
 {
     struct stored after;
+    bool lost; /* or the key's entry is another one: either way all is read anew */
 
     SHERD_TRY(seal_key(change->rights, &change->after, &after));
-    change->ops = sherd_alloc_array(change->count + 1, sizeof(*change->ops));
+    change->ops = sherd_alloc_array(change->count + 2, sizeof(*change->ops)); /* the key's, and the guard */
     if (change->ops == NULL)
         return SHERD_ERR_NO_MEMORY;
     change->ops[0] = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
@@ -303,9 +341,8 @@ static enum sherd_err write_change(struct change *change, const struct stored *b
                                                      .name = room->name,
                                                      .value = sherd_span_of(room->block, room->bytes.len)};
     }
-    sherd_store_ops_order(change->ops, change->count + 1);
     SHERD_FAILPOINT("grant.before_write");
-    return sherd_compartment_write(change->rights->compartment, change->ops, change->count + 1);
+    return sherd_ring_write(change->rights->ring, change->ops, change->count + 1, &lost);
 }
 
 static enum sherd_err grant_once(const struct sherd_rights *rights, const struct sherd_ref *key,
@@ -368,7 +405,17 @@ static enum sherd_err gather(void *arg, struct sherd_ref name, struct sherd_span
     SHERD_TRY(sherd_entry_kind(&page->rights->keys, stored, &kind));
     if (kind != SHERD_KIND_NAMED_KEY)
         return SHERD_OK;
-    SHERD_TRY(open_key(page->rights, &name, stored, &page->keys[page->count]));
+    enum sherd_err err = open_key(page->rights, &name, stored, &page->keys[page->count]);
+    if (err == SHERD_ERR_DENIED) { /* sealed anew since: what lies there now */
+        struct stored now = {.name = name};
+
+        err = read_stored(page->rights, &now);
+        if (err == SHERD_OK)
+            err = open_key(page->rights, &name, sherd_buf_span(&now.bytes), &page->keys[page->count]);
+        if (err == SHERD_ERR_NOT_FOUND)
+            return SHERD_OK;
+    }
+    SHERD_TRY(err);
     page->count++;
     return SHERD_OK;
 }
@@ -509,12 +556,10 @@ static enum sherd_err check_grant(const struct sherd_rights *rights, const struc
         if (err == SHERD_ERR_NOT_FOUND)
             return tampered();
         SHERD_TRY(err);
-        SHERD_TRY(grant_name(rights, &met->key, &met->principal, &stored.name));
-        err = read_stored(rights, &stored);
+        err = get_grant(rights, &met->key, &met->principal, &grant);
         if (err == SHERD_ERR_NOT_FOUND)
             return SHERD_OK;
         SHERD_TRY(err);
-        SHERD_TRY(open_grant(rights, &stored.name, sherd_buf_span(&stored.bytes), &grant));
         if (grant.generation == key.generation)
             return SHERD_OK;
     }

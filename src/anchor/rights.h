@@ -24,6 +24,7 @@ struct sherd_caller {
 /** What rights stand on; borrowed by all calls. */
 struct sherd_rights {
     struct sherd_entities *entities;
+    struct sherd_ring *ring;
     const struct sherd_principals *principals;
     struct sherd_entry_keys keys;          /**< of `keys` */
     struct sherd_compartment *compartment; /**< `keys` */

@@ -66,18 +66,81 @@ static enum sherd_err pin_name(const struct sherd_ring *ring, struct sherd_ref *
     return sherd_entry_name(&ring->keys, "keyring", sherd_span_of(NULL, 0), sherd_span_of(NULL, 0), out_name);
 }
 
-static enum sherd_err open_pin(const struct sherd_ring *ring, const struct sherd_ref *name, struct sherd_span stored,
+/* --- the pin ------------------------------------------------------------------------------------------------------ */
+
+/* A version of the store key of `keys`; in secret memory. */
+struct pin_key {
+    uint64_t version;
+    struct sherd_store_key key;
+};
+
+static void newest_key(const struct sherd_keyring *keyring, struct pin_key *out_key)
+{
+    out_key->version = keyring->stores[SHERD_KEYS - 1].version;
+    out_key->key = keyring->stores[SHERD_KEYS - 1].key;
+}
+
+/* The keys of `keys` with one version of the store key. @param[out] out_seal  freed by the caller when it is done */
+static enum sherd_err keys_with(const struct sherd_ring *ring, const struct pin_key *key,
+                                struct sherd_hmac_key **out_seal, struct sherd_entry_keys *out_keys)
+{
+    SHERD_TRY(sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(key->key.bytes, sizeof(key->key.bytes)), out_seal));
+    *out_keys = ring->keys;
+    out_keys->version = (uint32_t)key->version;
+    out_keys->seal = *out_seal;
+    out_keys->versions = NULL;
+    return SHERD_OK;
+}
+
+static bool find_in(const struct sherd_keyring *keyring, struct pin_key *key)
+{
+    const struct sherd_store_key *found = sherd_keyring_store_key(&keyring->stores[SHERD_KEYS - 1], key->version);
+
+    if (found != NULL)
+        key->key = *found;
+    return found != NULL;
+}
+
+/*
+ * The key under which a pin lies: in the keyring that is held or, if that is of long ago, in the file. A pin is sealed
+ * by the newest key of the keyring before the one that it names, so either of the two has it.
+ */
+static enum sherd_err find_key(struct sherd_ring *ring, struct pin_key *key)
+{
+    (void)pthread_rwlock_rdlock(&ring->lock);
+    const bool held = find_in(ring->keyring, key);
+    (void)pthread_rwlock_unlock(&ring->lock);
+    if (held)
+        return SHERD_OK;
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_keyring *file = sherd_secret_alloc(sizeof(*file));
+    if (file == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_home_read(ring->home, NULL, false, file, NULL));
+    SHERD_ENSURE(find_in(file, key), SHERD_ERR_TAMPERED, "the keyring's pin does not verify");
+    return SHERD_OK;
+}
+
+static enum sherd_err open_pin(struct sherd_ring *ring, const struct sherd_ref *name, struct sherd_span stored,
                                struct sherd_digest *out_digest)
 {
+    SHERD_CLEANUP(sherd_secret_freep) struct pin_key *key = sherd_secret_alloc(sizeof(*key));
+    SHERD_CLEANUP(sherd_hmac_key_freep) struct sherd_hmac_key *seal = NULL;
     uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
     struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_entry_keys keys;
     struct sherd_span tlv;
 
-    SHERD_TRY(sherd_entry_open(&ring->keys, SHERD_KIND_KEYRING_PIN, name, stored, &payload, &tlv));
+    if (key == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    key->version = sherd_entry_version(stored);
+    SHERD_TRY(find_key(ring, key));
+    SHERD_TRY(keys_with(ring, key, &seal, &keys));
+    SHERD_TRY(sherd_entry_open(&keys, SHERD_KIND_KEYRING_PIN, name, stored, &payload, &tlv));
     return sherd_keyring_pin_decode(tlv, out_digest);
 }
 
-static enum sherd_err read_pin(const struct sherd_ring *ring, struct stored_pin *pin)
+/* The pin as it is stored, not yet opened. */
+static enum sherd_err read_stored(const struct sherd_ring *ring, struct stored_pin *pin)
 {
     struct sherd_buf stored = sherd_buf_borrow(pin->block, sizeof(pin->block));
 
@@ -85,24 +148,32 @@ static enum sherd_err read_pin(const struct sherd_ring *ring, struct stored_pin 
     const enum sherd_err err = sherd_compartment_get(ring->compartment, pin->name, &stored);
     if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_LIMIT)
         return sherd_fail(SHERD_ERR_TAMPERED, "the keyring's pin is missing or does not verify: `keys` was changed");
-    SHERD_TRY(err);
     pin->len = stored.len;
+    return err;
+}
+
+static enum sherd_err read_pin(struct sherd_ring *ring, struct stored_pin *pin)
+{
+    SHERD_TRY(read_stored(ring, pin));
     return open_pin(ring, &pin->name, stored_span(pin), &pin->digest);
 }
 
-/* Pin a digest in place of what old says; old is NULL for the first. */
-static enum sherd_err write_pin(const struct sherd_ring *ring, const struct stored_pin *old,
+/* Pin a digest in place of what old says; old is NULL for the first. @param[in] key  seals it: see find_key() */
+static enum sherd_err write_pin(const struct sherd_ring *ring, const struct stored_pin *old, const struct pin_key *key,
                                 const struct sherd_digest *digest, struct stored_pin *out_pin)
 {
+    SHERD_CLEANUP(sherd_hmac_key_freep) struct sherd_hmac_key *seal = NULL;
     uint8_t tlv[SHERD_TLV_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(out_pin->block, sizeof(out_pin->block));
     struct sherd_store_op op = {.kind = SHERD_STORE_PUT,
                                 .expect = old != NULL ? SHERD_EXPECT_EQUALS : SHERD_EXPECT_ABSENT};
+    struct sherd_entry_keys keys;
     size_t tlv_bytes;
 
     SHERD_TRY(pin_name(ring, &op.name));
     SHERD_TRY(sherd_keyring_pin_encode(digest, tlv, &tlv_bytes));
-    SHERD_TRY(sherd_entry_seal(&ring->keys, SHERD_KIND_KEYRING_PIN, &op.name, sherd_span_of(tlv, tlv_bytes), &stored));
+    SHERD_TRY(keys_with(ring, key, &seal, &keys));
+    SHERD_TRY(sherd_entry_seal(&keys, SHERD_KIND_KEYRING_PIN, &op.name, sherd_span_of(tlv, tlv_bytes), &stored));
     op.value = sherd_buf_span(&stored);
     if (old != NULL)
         op.expected = stored_span(old);
@@ -113,22 +184,39 @@ static enum sherd_err write_pin(const struct sherd_ring *ring, const struct stor
     return SHERD_OK;
 }
 
+static enum sherd_err try_pinned(struct sherd_ring *ring, bool alone, struct stored_pin *pin,
+                                 struct sherd_keyring *out_keyring)
+{
+    SHERD_TRY(read_pin(ring, pin));
+    return sherd_home_read(ring->home, &pin->digest, alone, out_keyring, NULL);
+}
+
 /* The keyring that is pinned now. It may be changed between the pin and the file: then both are read anew. */
-static enum sherd_err read_pinned(const struct sherd_ring *ring, bool alone, struct stored_pin *pin,
+static enum sherd_err read_pinned(struct sherd_ring *ring, bool alone, struct stored_pin *pin,
                                   struct sherd_keyring *out_keyring)
 {
     for (unsigned tries = 0;; tries++) {
-        struct sherd_digest seen;
+        struct stored_pin now;
+        enum sherd_err err = try_pinned(ring, alone, pin, out_keyring);
 
-        SHERD_TRY(read_pin(ring, pin));
-        enum sherd_err err = sherd_home_read(ring->home, &pin->digest, alone, out_keyring, NULL);
         if (err != SHERD_ERR_TAMPERED || tries == TRIES_MAX)
             return err;
-        seen = pin->digest;
-        SHERD_TRY(read_pin(ring, pin));
-        if (sherd_same(&seen, &pin->digest, sizeof(seen)))
-            return sherd_home_read(ring->home, &pin->digest, alone, out_keyring, NULL);
+        SHERD_TRY(read_stored(ring, &now));
+        if (sherd_span_equal(stored_span(&now), stored_span(pin)))
+            return try_pinned(ring, alone, pin, out_keyring);
     }
+}
+
+/* --- having the keyring ------------------------------------------------------------------------------------------- */
+
+static enum sherd_err write_first(struct sherd_ring *ring, const struct sherd_digest *digest)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct pin_key *key = sherd_secret_alloc(sizeof(*key));
+
+    if (key == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    newest_key(ring->keyring, key);
+    return write_pin(ring, NULL, key, digest, &ring->pin);
 }
 
 static enum sherd_err settle(struct sherd_ring *ring, bool fresh)
@@ -138,7 +226,7 @@ static enum sherd_err settle(struct sherd_ring *ring, bool fresh)
     if (!fresh)
         return read_pinned(ring, false, &ring->pin, ring->keyring);
     SHERD_TRY(sherd_home_read(ring->home, NULL, false, ring->keyring, &digest));
-    return write_pin(ring, NULL, &digest, &ring->pin);
+    return write_first(ring, &digest);
 }
 
 enum sherd_err sherd_ring_new(struct sherd_home *home, struct sherd_keyring *first, const struct sherd_entry_keys *keys,
@@ -232,6 +320,55 @@ void sherd_ring_guard(const struct sherd_ring *ring, struct sherd_ring_guard_roo
                                       .expected = sherd_span_of(room->block, ring->pin.len)};
 }
 
+bool sherd_ring_seals(const struct sherd_keyring *keyring, const struct sherd_store_op *ops, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ops[i].kind == SHERD_STORE_PUT &&
+            sherd_entry_version(ops[i].value) != keyring->stores[SHERD_KEYS - 1].version)
+            return false;
+    return true;
+}
+
+enum sherd_err sherd_ring_guard_set(struct sherd_ring *ring, const struct sherd_store_op *ops, size_t count,
+                                    struct sherd_ring_guard_room *room, struct sherd_store_op *out_op)
+{
+    const struct sherd_keyring *keyring;
+
+    SHERD_TRY(sherd_ring_hold(ring, &keyring));
+    const bool serves = sherd_ring_seals(keyring, ops, count);
+    if (serves)
+        sherd_ring_guard(ring, room, out_op);
+    sherd_ring_leave(ring);
+    return serves ? SHERD_OK : sherd_fail(SHERD_ERR_CONFLICT, "the keys are being changed: try again");
+}
+
+enum sherd_err sherd_ring_guard_lost(struct sherd_ring *ring, const struct sherd_store_op *guard, bool *out_lost)
+{
+    struct stored_pin now;
+
+    SHERD_TRY(read_stored(ring, &now));
+    *out_lost = !sherd_span_equal(stored_span(&now), guard->expected);
+    if (*out_lost)
+        sherd_ring_doubt(ring);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_ring_write(struct sherd_ring *ring, struct sherd_store_op *ops, size_t count, bool *out_lost)
+{
+    struct sherd_ring_guard_room room;
+    struct sherd_store_op guard;
+
+    enum sherd_err err = sherd_ring_guard_set(ring, ops, count, &room, &guard);
+    *out_lost = err == SHERD_ERR_CONFLICT;
+    SHERD_TRY(err);
+    ops[count] = guard;
+    sherd_store_ops_order(ops, count + 1);
+    err = sherd_compartment_write(ring->compartment, ops, count + 1);
+    if (err == SHERD_ERR_CONFLICT)
+        SHERD_TRY(sherd_ring_guard_lost(ring, &guard, out_lost));
+    return err;
+}
+
 enum sherd_err sherd_ring_tell(struct sherd_ring *ring)
 {
     struct sherd_file_lock lock;
@@ -243,15 +380,15 @@ enum sherd_err sherd_ring_tell(struct sherd_ring *ring)
 }
 
 /* Write and pin a changed keyring. */
-static enum sherd_err commit(const struct sherd_ring *ring, const struct stored_pin *old, struct sherd_keyring *keyring,
-                             struct stored_pin *out_pin)
+static enum sherd_err commit(const struct sherd_ring *ring, const struct stored_pin *old, const struct pin_key *key,
+                             struct sherd_keyring *keyring, struct stored_pin *out_pin)
 {
     struct sherd_digest digest;
 
     keyring->generation++;
     SHERD_TRY(sherd_home_write(ring->home, keyring, &digest));
     SHERD_FAILPOINT("ring.written");
-    return write_pin(ring, old, &digest, out_pin);
+    return write_pin(ring, old, key, &digest, out_pin);
 }
 
 /* What is left to do when the change is pinned. Where it fails, the next who changes something makes it good. */
@@ -277,15 +414,20 @@ static enum sherd_err change_alone(struct sherd_ring *ring, sherd_ring_change_fn
 {
     struct stored_pin old;
     struct stored_pin pin;
+    SHERD_CLEANUP(sherd_secret_freep) struct pin_key *key = sherd_secret_alloc(sizeof(*key));
     struct sherd_keyring *keyring = sherd_secret_alloc(sizeof(*keyring));
 
-    if (keyring == NULL)
+    if (key == NULL || keyring == NULL) {
+        sherd_secret_free(keyring);
         return SHERD_ERR_NO_MEMORY;
+    }
     enum sherd_err err = read_pinned(ring, true, &old, keyring);
-    if (err == SHERD_OK)
+    if (err == SHERD_OK) {
+        newest_key(keyring, key);
         err = change_within_mode(keyring, change, arg);
+    }
     if (err == SHERD_OK)
-        err = commit(ring, &old, keyring, &pin);
+        err = commit(ring, &old, key, keyring, &pin);
     if (err != SHERD_OK) {
         sherd_ring_doubt(ring); /* a write that failed may have been carried out */
         sherd_secret_free(keyring);
@@ -353,7 +495,7 @@ enum sherd_err sherd_ring_check(struct sherd_ring *ring, const struct sherd_ref 
     return open_pin(ring, name, stored, &digest);
 }
 
-enum sherd_err sherd_ring_pinned(const struct sherd_ring *ring, struct sherd_snapshot *snapshot,
+enum sherd_err sherd_ring_pinned(struct sherd_ring *ring, struct sherd_snapshot *snapshot,
                                  struct sherd_digest *out_digest)
 {
     uint8_t block[PIN_STORED_BYTES];

@@ -18,7 +18,7 @@ struct sherd_ring;
  * @param[in] home         borrowed
  * @param[in] first        the keyring as the home has it, not yet checked against its pin; in secret memory; the ring
  *                         owns it from now on, also on failure
- * @param[in] keys         keys of the `keys` compartment; copied
+ * @param[in] keys         keys of the `keys` compartment: of them its names; copied
  * @param[in] compartment  `keys`; borrowed
  * @param[in] fresh        the vault is being made: the pin is written, not read
  * @return SHERD_OK; SHERD_ERR_TAMPERED: the keyring is not the one that is pinned; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
@@ -49,6 +49,38 @@ struct sherd_ring_guard_room {
  * @param[in,out] room  must live as long as the operation
  */
 void sherd_ring_guard(const struct sherd_ring *ring, struct sherd_ring_guard_room *room, struct sherd_store_op *out_op);
+
+/**
+ * Whether all that a write set puts into `keys` is sealed under the store key that serves. The caller holds the ring.
+ */
+bool sherd_ring_seals(const struct sherd_keyring *keyring, const struct sherd_store_op *ops, size_t count);
+
+/**
+ * As sherd_ring_guard(), for a write set over `keys`, by who does not hold the ring: also what it puts must be sealed
+ * under the version of the store key that serves. So nothing lies under an older one that was sealed before and is
+ * written late.
+ * @param[in] ops  the set without its guard
+ * @return SHERD_OK; SHERD_ERR_CONFLICT: something is sealed under another version: seal it anew; as sherd_ring_hold()
+ */
+SHERD_MUST_USE enum sherd_err sherd_ring_guard_set(struct sherd_ring *ring, const struct sherd_store_op *ops,
+                                                   size_t count, struct sherd_ring_guard_room *room,
+                                                   struct sherd_store_op *out_op);
+
+/**
+ * Of a write set that was refused with a conflict: whether its guard would be refused now. Then all that is held is
+ * doubted (sherd_ring_doubt()), and what was refused is to be made anew and tried again.
+ */
+SHERD_MUST_USE enum sherd_err sherd_ring_guard_lost(struct sherd_ring *ring, const struct sherd_store_op *guard,
+                                                    bool *out_lost);
+
+/**
+ * Write a set over `keys`, with its guard: sherd_ring_guard_set(), and sherd_ring_guard_lost() where it is refused.
+ * @param[in]  ops       room for one more than count, which they are ordered with
+ * @param[out] out_lost  it was refused since the keys were changed: seal it anew and try again
+ * @return as sherd_ring_guard_set() and sherd_compartment_write()
+ */
+SHERD_MUST_USE enum sherd_err sherd_ring_write(struct sherd_ring *ring, struct sherd_store_op *ops, size_t count,
+                                               bool *out_lost);
 
 /**
  * A number that is another one after any change that others were told of (sherd_ring_tell()): what was derived from
@@ -90,7 +122,7 @@ SHERD_MUST_USE enum sherd_err sherd_ring_check(struct sherd_ring *ring, const st
                                                struct sherd_span stored);
 
 /** The digest of the keyring that was valid in a snapshot of `keys`. @return SHERD_OK; SHERD_ERR_TAMPERED */
-SHERD_MUST_USE enum sherd_err sherd_ring_pinned(const struct sherd_ring *ring, struct sherd_snapshot *snapshot,
+SHERD_MUST_USE enum sherd_err sherd_ring_pinned(struct sherd_ring *ring, struct sherd_snapshot *snapshot,
                                                 struct sherd_digest *out_digest);
 
 #endif

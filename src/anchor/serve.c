@@ -307,6 +307,19 @@ static enum sherd_err serve_part_check(struct sherd_serve *serve)
     return sherd_serve_answer(serve, &live);
 }
 
+static enum sherd_err serve_entry_reseal(struct sherd_serve *serve)
+{
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_wire_stored entry = {.role = SHERD_SECRETS};
+    struct sherd_wire_stored call;
+
+    SHERD_TRY(sherd_serve_take(serve, &call));
+    SHERD_TRY(serve->anchor->ops->entry_reseal(serve->anchor, call.role, &call.name, call.stored, &stored));
+    entry.stored = sherd_buf_span(&stored);
+    return sherd_serve_answer(serve, &entry);
+}
+
 static enum sherd_err serve_collection_pin(struct sherd_serve *serve)
 {
     struct sherd_wire_collection call;
@@ -569,6 +582,7 @@ static handler *const handlers[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_LOGIN] = sherd_serve_login,
     [SHERD_WIRE_PROTECTION_EACH] = serve_protection_each,
     [SHERD_WIRE_PROTECTION_ROTATE] = serve_protection_rotate,
+    [SHERD_WIRE_ENTRY_RESEAL] = serve_entry_reseal,
 };
 
 static bool needs_anchor(unsigned verb)

@@ -349,6 +349,18 @@ static enum sherd_err owner_part_check(struct sherd_anchor *anchor, enum sherd_r
     return owner_only();
 }
 
+static enum sherd_err owner_entry_reseal(struct sherd_anchor *anchor, enum sherd_role role,
+                                         const struct sherd_ref *name, struct sherd_span stored,
+                                         struct sherd_buf *out_stored)
+{
+    (void)anchor;
+    (void)role;
+    (void)name;
+    (void)stored;
+    (void)out_stored;
+    return owner_only();
+}
+
 static enum sherd_err owner_collection_pin(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                            const struct sherd_digest *digest)
 {
@@ -581,6 +593,7 @@ static const struct sherd_anchor_ops session_ops = {
     .rekey_begin = session_rekey_begin,
     .rekey_step = session_rekey_step,
     .rekey_end = session_rekey_end,
+    .entry_reseal = owner_entry_reseal,
     .user_create = owner_user_create,
     .user_each = owner_user_each,
     .user_disable = owner_user_disable,

@@ -18,7 +18,7 @@ static enum sherd_err serving_epoch(struct sherd_ring *ring, uint64_t *out_epoch
 }
 
 /* The keyring that is pinned in the snapshot. @return SHERD_ERR_NOT_FOUND: another one took its place since */
-static enum sherd_err copy_keyring(const struct sherd_home *home, const struct sherd_ring *ring,
+static enum sherd_err copy_keyring(const struct sherd_home *home, struct sherd_ring *ring,
                                    struct sherd_anchor_state *state)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_keyring *keyring = sherd_secret_alloc(sizeof(*keyring));

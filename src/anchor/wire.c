@@ -164,9 +164,13 @@ static void code_lease(struct sherd_wire *wire, void *message)
 {
     struct sherd_raw_lease *lease = message;
 
-    code_u32(wire, &lease->version);
     code_fixed(wire, lease->name, sizeof(lease->name));
-    code_fixed(wire, lease->seal, sizeof(lease->seal));
+    code_u32(wire, &lease->seal.newest);
+    lease->seal.count = (uint32_t)code_uint(wire, 1, lease->seal.count, SHERD_STORE_VERSIONS_MAX);
+    if (lease->seal.count < 1 || lease->seal.count > lease->seal.newest)
+        fail(wire);
+    for (uint32_t i = 0; i < lease->seal.count; i++)
+        code_fixed(wire, lease->seal.keys[i], sizeof(lease->seal.keys[i]));
 }
 
 static void code_check(struct sherd_wire *wire, void *message)
@@ -182,6 +186,13 @@ static void code_own_entry(struct sherd_wire *wire, void *message)
     struct sherd_wire_stored *stored = message;
 
     code_ref(wire, &stored->name);
+    code_span(wire, &stored->stored, SHERD_ENTRY_BYTES_MAX);
+}
+
+static void code_resealed(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_stored *stored = message;
+
     code_span(wire, &stored->stored, SHERD_ENTRY_BYTES_MAX);
 }
 
@@ -428,6 +439,8 @@ static void code_rekey_progress(struct sherd_wire *wire, void *message)
     code_u64(wire, &progress->record_count);
     code_bool(wire, &progress->instant_wanted);
     code_bool(wire, &progress->done);
+    code_u64(wire, &progress->resealed_count);
+    code_u8(wire, &progress->reseal_wanted);
 }
 
 static void code_protection_info(struct sherd_wire *wire, void *message)
@@ -573,6 +586,8 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_EPOCH_END] = {.name = "epoch_end", .reply = HEAD(code_number, struct sherd_wire_number)},
     [SHERD_WIRE_KEYS_STAT] = {.name = "keys_stat", .reply = HEAD(code_stat, struct sherd_store_stat)},
     [SHERD_WIRE_KEYS_OWNER] = {.name = "keys_owner", .reply = HEAD(code_owner, struct sherd_wire_owner)},
+    [SHERD_WIRE_ENTRY_RESEAL] = {"entry_reseal", HEAD(code_part, struct sherd_wire_stored),
+                                 HEAD(code_resealed, struct sherd_wire_stored)},
     [SHERD_WIRE_KEYS_BLOBS] = {.name = "keys_blobs", .reply = LIST(code_one_ref, struct sherd_wire_ref)},
     [SHERD_WIRE_KEY_RENEW] = {"key_renew", HEAD(code_one_pin, struct sherd_wire_pin),
                               HEAD(code_made, struct sherd_wire_made)},

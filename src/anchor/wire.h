@@ -86,6 +86,7 @@ enum sherd_wire_verb {
     SHERD_WIRE_LOGIN,
     SHERD_WIRE_PROTECTION_EACH,
     SHERD_WIRE_PROTECTION_ROTATE,
+    SHERD_WIRE_ENTRY_RESEAL,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 

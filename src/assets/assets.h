@@ -3,9 +3,9 @@
  * @file assets/assets.h
  * WHAT and WHERE: map entries and collections in the `assets` compartment, under the keys that the anchor leases.
  *
- * There is one map entry a record version, under a random name that its pin says. Map entries are never changed in
- * place: whatever is written has a name of its own, so that writers never meet, and which entry counts only the anchor
- * says.
+ * There is one map entry a record version, under a random name that its pin says. What a map entry says never changes:
+ * whatever is written has a name of its own, so that writers never meet, and which entry counts only the anchor says.
+ * Rekeying alone puts an entry in place of itself, saying the same under the newest store key.
  */
 #ifndef SHERD_ASSETS_ASSETS_H
 #define SHERD_ASSETS_ASSETS_H
@@ -26,8 +26,8 @@ SHERD_MUST_USE enum sherd_err sherd_assets_map_seal(const struct sherd_assets *a
 /**
  * Read a map entry by name.
  * @param[in,out] payload  must be empty; holds what out_map borrows
- * @return SHERD_OK; SHERD_ERR_NOT_FOUND (no such entry; no detail); SHERD_ERR_TAMPERED; SHERD_ERR_IO;
- *         SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND (no such entry; no detail); SHERD_ERR_TAMPERED; SHERD_ERR_DENIED: it lies under
+ *         a store key that was destroyed; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_assets_map_get(const struct sherd_assets *assets, const struct sherd_ref *name,
                                                    struct sherd_buf *payload, struct sherd_map *out_map);

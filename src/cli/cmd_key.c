@@ -38,20 +38,30 @@ static const char *state_of(const struct sherd_master_info *info)
     return info->wraps ? "wraps" : "active";
 }
 
+/* A store key: its versions have no id, and no protection key, which the keyring is to them. */
+static bool is_store_key(const struct sherd_master_info *info)
+{
+    return strncmp(info->name, "store:", 6) == 0;
+}
+
 static json_t *to_json(const struct sherd_master_info *info, const char *kid)
 {
-    return json_pack("{s:s, s:I, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I}", "name", info->name, "version",
-                     (json_int_t)info->version, "kid", kid, "state", state_of(info), "wraps", info->wraps, "generator",
-                     info->generator, "store", info->store, "arguments", info->args, "outside_id", info->outside_id,
-                     "created", (json_int_t)info->created_s, "protection", (json_int_t)info->protection);
+    return json_pack("{s:s, s:I, s:s?, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I}", "name", info->name, "version",
+                     (json_int_t)info->version, "kid", is_store_key(info) ? NULL : kid, "state", state_of(info),
+                     "wraps", info->wraps, "generator", info->generator, "store", info->store, "arguments", info->args,
+                     "outside_id", info->outside_id, "created", (json_int_t)info->created_s, "protection",
+                     (json_int_t)info->protection);
 }
 
 static void print_whole(const struct sherd_master_info *info, const char *kid, const char *time)
 {
-    cli_print("key             %s, version %" PRIu64 "\nid              %s\nstate           %s\n", info->name,
-              info->version, kid, state_of(info));
+    cli_print("key             %s, version %" PRIu64 "\n", info->name, info->version);
+    if (!is_store_key(info))
+        cli_print("id              %s\n", kid);
+    cli_print("state           %s\n", state_of(info));
     cli_print("made            %s\ngenerator       %s\nstore           %s\n", time, info->generator, info->store);
-    cli_print("protected by    version %" PRIu64 " of the protection key\n", info->protection);
+    if (!is_store_key(info))
+        cli_print("protected by    version %" PRIu64 " of the protection key\n", info->protection);
     if (info->outside_id[0] != 0)
         cli_print("tied to         %s\n", info->outside_id);
     for (const char *line = info->args; *line != 0;) {
@@ -196,11 +206,13 @@ static enum sherd_err run(struct cli *cli)
 const struct cli_command cmd_key = {
     .name = "key",
     .operands = "VERB [NAME] [VERSION | USER [RIGHTS]]",
-    .summary = "make, list and end master keys; make named keys and grant them",
+    .summary = "make, list and end versions of master keys and store keys; make named keys and grant them",
     .notes =
         "The newest active version of a name serves from the moment it is activated; `sherd rekey` brings over what\n"
         "older ones wrap. \"default\" wraps the keys of entities, \"hash\" hashes their ids. A version that nothing\n"
-        "refers to any more can be retired and then destroyed: activate, list, show, retire, destroy.\n"
+        "refers to any more can be retired and then destroyed: activate, list, show, retire, destroy. What lies in a\n"
+        "compartment is sealed under its store key: store:identity, store:assets, store:secrets, store:keys; rekeying\n"
+        "everything destroys older versions of these and of \"hash\".\n"
         "Named keys are for records (`put --key`): create NAME, grant NAME USER read,write,manage, revoke NAME USER,\n"
         "rotate NAME, grants NAME, named (a list of them).\n"
         "`key protection` is about the key that encrypts master keys where they are kept: list, show [VERSION];\n"

@@ -32,9 +32,10 @@ static enum sherd_err tell(struct cli *cli, const struct sherd_rekey_stat *stat,
 {
     if (cli->json)
         return cli_json_print("",
-                              json_pack("{s:I, s:I, s:I, s:I, s:f, s:o}", "entries", (json_int_t)stat->seen, "entities",
-                                        (json_int_t)stat->entity_count, "records", (json_int_t)stat->record_count,
-                                        "contents", (json_int_t)stat->sealed_count, "seconds", seconds, "epoch",
+                              json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:o}", "entries", (json_int_t)stat->seen,
+                                        "entities", (json_int_t)stat->entity_count, "records",
+                                        (json_int_t)stat->record_count, "contents", (json_int_t)stat->sealed_count,
+                                        "resealed", (json_int_t)stat->resealed_count, "seconds", seconds, "epoch",
                                         epoch != 0 ? json_integer((json_int_t)epoch) : json_null()),
                               "\n");
     if (cli->quiet)
@@ -43,6 +44,8 @@ static enum sherd_err tell(struct cli *cli, const struct sherd_rekey_stat *stat,
               stat->entity_count, stat->record_count, seconds);
     if (stat->sealed_count != 0)
         cli_print("encrypted the contents of %" PRIu64 " record versions anew\n", stat->sealed_count);
+    if (stat->resealed_count != 0)
+        cli_print("sealed %" PRIu64 " entries anew under the newest store keys\n", stat->resealed_count);
     if (epoch != 0)
         cli_print("erase epoch %" PRIu64 " serves; the keys of older ones are destroyed\n", epoch);
     return SHERD_OK;
@@ -88,10 +91,12 @@ static enum sherd_err run_rekey(struct cli *cli)
 const struct cli_command cmd_rekey = {
     .name = "rekey",
     .operands = "",
-    .summary = "bring wrapped keys under the master keys that serve now",
+    .summary = "bring wrapped keys and entries under the keys that serve now",
     .notes =
         "Contents are not touched but with --deep, and reading and writing go on meanwhile. What is up to date is\n"
-        "left alone, so a command that was interrupted or killed is simply given again.",
+        "left alone, so a command that was interrupted or killed is simply given again. Of everything, entries are\n"
+        "sealed under the newest store keys, and older versions of these and of \"hash\" are destroyed when nothing\n"
+        "refers to them.",
     .options = options,
     .run = run_rekey,
 };

@@ -36,9 +36,30 @@ static enum sherd_err commit_fragments(struct sherd_vault *vault, struct sherd_v
     return sherd_compartment_write(vault->secrets, ops, op_count);
 }
 
+/*
+ * Map entries that were sealed before the store key of `assets` was followed by another are sealed anew: within the
+ * window, so that a rekeying that waits for it meets all that lies under older ones.
+ */
+static enum sherd_err renew_maps(struct sherd_vault *vault, struct sherd_version *const *versions, size_t count)
+{
+    uint32_t newest;
+
+    SHERD_TRY(sherd_entry_newest(&vault->assets.keys, &newest));
+    for (size_t i = 0; i < count; i++) {
+        struct sherd_version *version = versions[i];
+
+        if (sherd_entry_version(sherd_buf_span(&version->map_entry)) == newest)
+            continue;
+        sherd_buf_clear(&version->map_entry);
+        SHERD_TRY(sherd_assets_map_seal(&vault->assets, &version->change.pin.map, &version->map, &version->map_entry));
+    }
+    return SHERD_OK;
+}
+
 static enum sherd_err commit_maps(struct sherd_vault *vault, struct sherd_version *const *versions, size_t count,
                                   struct sherd_store_op *ops)
 {
+    SHERD_TRY(renew_maps(vault, versions, count));
     for (size_t i = 0; i < count; i++)
         ops[i] = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
                                          .expect = SHERD_EXPECT_ABSENT,
@@ -209,7 +230,7 @@ enum sherd_err sherd_version_drop(struct sherd_vault *vault, const struct sherd_
     for (size_t i = 0; i < dropped->count; i++) {
         const enum sherd_err err = find_remains(vault, &dropped->refs[i], &remains[count]);
 
-        if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_TAMPERED)
+        if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_TAMPERED || err == SHERD_ERR_DENIED)
             continue; /* nothing there, or nothing that says where the fragment is: that is for the sweeper */
         SHERD_TRY(err);
         if (++count == DROP_MAX) {

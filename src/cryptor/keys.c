@@ -6,6 +6,10 @@
 #include "cryptor/vault.h"
 #include "kms/protection.h"
 #include <stdio.h>
+#include <string.h>
+
+/* Names of store keys begin so. */
+#define STORE_KEY_PREFIX "store:"
 
 /* Entries of `keys` that are looked at in one go. */
 #define PAGE_MAX 512U
@@ -37,11 +41,25 @@ enum sherd_err sherd_master_retire(struct sherd_vault *vault, const char *name, 
     return vault->anchor->ops->master_retire(vault->anchor, name, version);
 }
 
+/*
+ * See to it that nobody writes anything more under an older version of a store key: the anchor tells all that there is
+ * a newer one, and then there is an instant at which no put is under way.
+ */
+static enum sherd_err settle(struct sherd_vault *vault, const char *name, uint64_t version)
+{
+    SHERD_TRY(vault->anchor->ops->master_retire(vault->anchor, name, version));
+    SHERD_TRY(sherd_window_enter(vault->window, true));
+    sherd_window_leave(vault->window, true);
+    return SHERD_OK;
+}
+
 enum sherd_err sherd_master_destroy(struct sherd_vault *vault, const char *name, uint64_t version)
 {
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(name != NULL, SHERD_ERR_INVALID, "a master key needs a name");
     SHERD_TRY(sherd_vault_check_writable(vault));
+    if (strncmp(name, STORE_KEY_PREFIX, sizeof(STORE_KEY_PREFIX) - 1) == 0)
+        SHERD_TRY(settle(vault, name, version));
     return vault->anchor->ops->master_destroy(vault->anchor, name, version);
 }
 

@@ -2,6 +2,7 @@
 /* Opening and closing a vault. Making one: init.c. */
 #include "cryptor/vault.h"
 #include "anchor/embedded.h"
+#include "anchor/home.h"
 #include "anchor/remote.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -177,6 +178,7 @@ static enum sherd_err agent_new(const char *vault, const char *path, struct sher
 static enum sherd_err join_agent(struct sherd_vault *vault, const struct sherd_vault_open_options *options)
 {
     struct sherd_wire_hello hello;
+    struct sherd_notice notice;
 
     SHERD_TRY(agent_new(vault->path, options->agent, &vault->agent));
     SHERD_TRY(sherd_anchor_remote(connect_agent, vault->agent, &hello, &vault->anchor));
@@ -188,6 +190,8 @@ static enum sherd_err join_agent(struct sherd_vault *vault, const struct sherd_v
         vault->whole_anchor->ops->free(vault->whole_anchor);
         vault->whole_anchor = NULL;
     }
+    SHERD_TRY(sherd_home_notice_open(vault->path, &notice));
+    sherd_anchor_remote_watch(vault->anchor, &notice);
     SHERD_TRY(lease(vault));
     return check_owners(vault);
 }

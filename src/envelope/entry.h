@@ -9,6 +9,7 @@
 
 #include "crypto/hash.h"
 #include "envelope/context.h"
+#include "envelope/store_keys.h"
 
 enum sherd_kind {
     SHERD_KIND_UNKNOWN = 0, /**< an entry that does not say which */
@@ -43,9 +44,10 @@ enum sherd_kind {
 struct sherd_entry_keys {
     struct sherd_uuid deployment;
     enum sherd_purpose compartment;
-    uint32_t version;                  /**< of the store key: 1 or more */
+    uint32_t version;                  /**< of the store key: 1 or more; it and seal count where versions is NULL */
     const struct sherd_hmac_key *name; /**< SHA-256: pseudonyms */
     const struct sherd_hmac_key *seal; /**< SHA-512: the store key */
+    struct sherd_store_keys *versions; /**< all versions of the store key, as it rotates; NULL: there is one alone */
 };
 
 /** Bytes of the payload of a kind; 0 for a kind that does not exist or has no place in that compartment. */
@@ -98,11 +100,30 @@ bool sherd_entry_is_key_part(enum sherd_purpose compartment, struct sherd_span s
  * @param[in]     kind      the kind that it must be
  * @param[in,out] payload   must be empty; gets the payload
  * @param[out]    out_tlv   the TLV, borrowed from payload
- * @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_LIMIT; SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_DENIED: it lies under a version of the store key that was destroyed;
+ *         read meanwhile, an entry that was sealed anew looks so, and is to be read once more; SHERD_ERR_LIMIT;
+ *         SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_entry_open(const struct sherd_entry_keys *keys, enum sherd_kind kind,
                                                const struct sherd_ref *name, struct sherd_span stored,
                                                struct sherd_buf *payload, struct sherd_span *out_tlv);
+
+/** The version of the store key that a stored entry says it lies under; 0 where it is too short for one. */
+uint32_t sherd_entry_version(struct sherd_span stored);
+
+/** The version that sherd_entry_seal() takes now. @return SHERD_OK; what whoever gave out the keys says */
+SHERD_MUST_USE enum sherd_err sherd_entry_newest(const struct sherd_entry_keys *keys, uint32_t *out_version);
+
+/**
+ * Seal an entry anew under the newest version of the store key: of the same kind, name and payload.
+ * @param[in,out] out_stored  must be empty; gets the bytes, none where it lies under that version already
+ * @return as sherd_entry_open() and sherd_entry_seal()
+ */
+SHERD_MUST_USE enum sherd_err sherd_entry_reseal(const struct sherd_entry_keys *keys, const struct sherd_ref *name,
+                                                 struct sherd_span stored, struct sherd_buf *out_stored);
+
+/** Whether a stored value says that it is an entry that every compartment has: its own, or a key part. */
+bool sherd_entry_is_everywhere(enum sherd_purpose compartment, struct sherd_span stored);
 
 /** Whether padding is nothing but zeros, without saying by its time where it is not. */
 bool sherd_padding_valid(struct sherd_span padding);

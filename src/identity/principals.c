@@ -10,6 +10,8 @@
 
 /* Principals that are gathered before the visitor sees them. */
 #define PAGE_MAX 64U
+/* How often a pin is tried whose keys are changed under it. */
+#define TRIES_MAX 16U
 
 static enum sherd_err tampered(void)
 {
@@ -68,26 +70,55 @@ static enum sherd_err open_pin(const struct sherd_principals *principals, const 
     return sherd_same(&expected, name, sizeof(expected)) ? SHERD_OK : tampered();
 }
 
-/* The pin of a name, and how it lies in the store. */
-static enum sherd_err read_pin(const struct sherd_principals *principals, const char *name, struct stored *stored,
-                               struct sherd_principal_pin *out_pin)
+static enum sherd_err read_pin_once(const struct sherd_principals *principals, const char *name, struct stored *stored,
+                                    struct sherd_principal_pin *out_pin)
 {
     SHERD_TRY(read_stored(&principals->pin_keys, principals->pins, name, stored));
     return open_pin(principals, &stored->name, sherd_buf_span(&stored->bytes), out_pin);
 }
 
-static enum sherd_err digest_of(struct sherd_span stored, struct sherd_digest *out_digest)
+/* The pin of a name, and how it lies in the store. */
+static enum sherd_err read_pin(const struct sherd_principals *principals, const char *name, struct stored *stored,
+                               struct sherd_principal_pin *out_pin)
 {
-    return sherd_hash(SHERD_SHA256, &stored, 1, out_digest->bytes);
+    const enum sherd_err err = read_pin_once(principals, name, stored, out_pin);
+
+    return err == SHERD_ERR_DENIED ? read_pin_once(principals, name, stored, out_pin) : err; /* sherd_entry_open() */
+}
+
+static enum sherd_err read_entry_once(const struct sherd_principals *principals, const char *name,
+                                      struct sherd_principal *out_principal)
+{
+    struct stored stored;
+
+    SHERD_TRY(read_stored(&principals->keys, principals->compartment, name, &stored));
+    return open_entry(principals, &stored.name, sherd_buf_span(&stored.bytes), out_principal);
+}
+
+static enum sherd_err read_entry(const struct sherd_principals *principals, const char *name,
+                                 struct sherd_principal *out_principal)
+{
+    const enum sherd_err err = read_entry_once(principals, name, out_principal);
+
+    return err == SHERD_ERR_DENIED ? read_entry_once(principals, name, out_principal) : err; /* as in read_pin() */
+}
+
+/* What is pinned: the entry's fields. Not what is stored, which is another under each store key. */
+static enum sherd_err digest_of(const struct sherd_principal *principal, struct sherd_digest *out_digest)
+{
+    uint8_t bytes[SHERD_TLV_BYTES_MAX];
+    struct sherd_span tlv = {bytes, 0};
+
+    SHERD_TRY(sherd_principal_encode(principal, bytes, &tlv.len));
+    return sherd_hash(SHERD_SHA256, &tlv, 1, out_digest->bytes);
 }
 
 /* An entry against its pin. A disabled one may lie there as it was: the pin comes first. */
-static enum sherd_err agree(const struct sherd_principal_pin *pin, const struct sherd_principal *principal,
-                            struct sherd_span stored)
+static enum sherd_err agree(const struct sherd_principal_pin *pin, const struct sherd_principal *principal)
 {
     struct sherd_digest digest;
 
-    SHERD_TRY(digest_of(stored, &digest));
+    SHERD_TRY(digest_of(principal, &digest));
     if (!sherd_same(&pin->id, &principal->id, sizeof(pin->id)) ||
         (!sherd_same(&pin->digest, &digest, sizeof(digest)) && !(pin->disabled && !principal->disabled)))
         return tampered();
@@ -106,12 +137,11 @@ enum sherd_err sherd_principals_get(const struct sherd_principals *principals, c
     if (err == SHERD_ERR_NOT_FOUND)
         return sherd_fail(err, "there is no such user");
     SHERD_TRY(err);
-    err = read_stored(&principals->keys, principals->compartment, name, &stored);
+    err = read_entry(principals, name, &principal);
     if (err == SHERD_ERR_NOT_FOUND)
         return tampered();
     SHERD_TRY(err);
-    SHERD_TRY(open_entry(principals, &stored.name, sherd_buf_span(&stored.bytes), &principal));
-    SHERD_TRY(agree(&pin, &principal, sherd_buf_span(&stored.bytes)));
+    SHERD_TRY(agree(&pin, &principal));
     principal.disabled = pin.disabled;
     *out_principal = principal;
     return SHERD_OK;
@@ -152,9 +182,8 @@ static enum sherd_err write_entry(const struct sherd_principals *principals, con
     return sherd_compartment_write(principals->compartment, &op, 1);
 }
 
-/* Pin an entry. @param[in] before  the pin that is replaced, as it is stored; NULL: there must be none */
-static enum sherd_err write_pin(const struct sherd_principals *principals, const struct sherd_principal *principal,
-                                const struct stored *entry, const struct stored *before)
+static enum sherd_err write_pin_once(const struct sherd_principals *principals, const struct sherd_principal *principal,
+                                     const struct stored *before, bool *out_lost)
 {
     struct sherd_principal_pin pin = {.id = principal->id, .disabled = principal->disabled};
     uint8_t tlv[SHERD_TLV_BYTES_MAX];
@@ -165,7 +194,8 @@ static enum sherd_err write_pin(const struct sherd_principals *principals, const
     size_t tlv_bytes;
 
     memcpy(pin.name, principal->name, sizeof(pin.name));
-    SHERD_TRY(digest_of(sherd_buf_span(&entry->bytes), &pin.digest));
+    *out_lost = false;
+    SHERD_TRY(digest_of(principal, &pin.digest));
     SHERD_TRY(entry_name(&principals->pin_keys, principal->name, &op.name));
     SHERD_TRY(sherd_principal_pin_encode(&pin, tlv, &tlv_bytes));
     SHERD_TRY(sherd_entry_seal(&principals->pin_keys, SHERD_KIND_PRINCIPAL_PIN, &op.name, sherd_span_of(tlv, tlv_bytes),
@@ -173,7 +203,19 @@ static enum sherd_err write_pin(const struct sherd_principals *principals, const
     op.value = sherd_buf_span(&stored);
     if (before != NULL)
         op.expected = sherd_buf_span(&before->bytes);
-    return sherd_compartment_write(principals->pins, &op, 1);
+    return principals->write_pins(principals->write_arg, &op, out_lost);
+}
+
+/* Pin a principal. @param[in] before  the pin that is replaced, as it is stored; NULL: there must be none */
+static enum sherd_err write_pin(const struct sherd_principals *principals, const struct sherd_principal *principal,
+                                const struct stored *before)
+{
+    enum sherd_err err = SHERD_OK;
+    bool lost = true;
+
+    for (unsigned tries = 0; tries < TRIES_MAX && lost; tries++)
+        err = write_pin_once(principals, principal, before, &lost);
+    return err;
 }
 
 /* The entry first, then its pin, with which the principal is there. What a crash left of another is replaced. */
@@ -195,7 +237,7 @@ enum sherd_err sherd_principals_create(const struct sherd_principals *principals
     SHERD_TRY(seal_entry(principals, principal, &stored));
     SHERD_TRY(write_entry(principals, &stored));
     SHERD_FAILPOINT("user.after_identity");
-    return write_pin(principals, principal, &stored, NULL);
+    return write_pin(principals, principal, NULL);
 }
 
 /* The pin first: from then on it is disabled, whatever the entry says. */
@@ -212,7 +254,7 @@ enum sherd_err sherd_principals_disable(const struct sherd_principals *principal
     SHERD_TRY(read_pin(principals, name, &before, &pin));
     principal.disabled = true;
     SHERD_TRY(seal_entry(principals, &principal, &stored));
-    SHERD_TRY(write_pin(principals, &principal, &stored, &before));
+    SHERD_TRY(write_pin(principals, &principal, &before));
     SHERD_FAILPOINT("user.after_pin");
     return write_entry(principals, &stored);
 }
@@ -227,6 +269,19 @@ struct page {
     struct sherd_principal all[PAGE_MAX];
 };
 
+static enum sherd_err open_now(const struct sherd_principals *principals, const struct sherd_ref *name,
+                               struct sherd_principal *out_principal)
+{
+    uint8_t block[SHERD_ENTRY_BYTES_MAX];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+
+    const enum sherd_err err = sherd_compartment_get(principals->compartment, *name, &stored);
+    if (err == SHERD_ERR_LIMIT)
+        return tampered();
+    SHERD_TRY(err);
+    return open_entry(principals, name, sherd_buf_span(&stored), out_principal);
+}
+
 static enum sherd_err gather(void *arg, struct sherd_ref name, struct sherd_span stored)
 {
     struct page *page = arg;
@@ -239,7 +294,13 @@ static enum sherd_err gather(void *arg, struct sherd_ref name, struct sherd_span
     SHERD_TRY(sherd_entry_kind(&page->principals->keys, stored, &kind));
     if (kind != SHERD_KIND_PRINCIPAL)
         return SHERD_OK;
-    SHERD_TRY(open_entry(page->principals, &name, stored, &page->all[page->count]));
+    enum sherd_err err = open_entry(page->principals, &name, stored, &page->all[page->count]);
+    if (err == SHERD_ERR_DENIED) { /* sealed anew since: what lies there now */
+        err = open_now(page->principals, &name, &page->all[page->count]);
+        if (err == SHERD_ERR_NOT_FOUND)
+            return SHERD_OK;
+    }
+    SHERD_TRY(err);
     page->count++;
     return SHERD_OK;
 }
@@ -304,7 +365,7 @@ enum sherd_err sherd_principals_check(const struct sherd_principals *principals,
     if (err == SHERD_ERR_NOT_FOUND)
         return SHERD_OK;
     SHERD_TRY(err);
-    return agree(&pin, &principal, stored);
+    return agree(&pin, &principal);
 }
 
 enum sherd_err sherd_principals_check_pin(const struct sherd_principals *principals, const struct sherd_ref *name,

@@ -10,6 +10,13 @@
 #include "store/compartment.h"
 #include <sherd/rights.h>
 
+/**
+ * Write one operation into `keys`, where nothing may come to lie under a store key that was followed by another.
+ * @param[out] out_lost  it was refused since the keys were changed: seal it anew and try again
+ * @return as sherd_compartment_write()
+ */
+typedef enum sherd_err sherd_principals_write_fn(void *arg, const struct sherd_store_op *op, bool *out_lost);
+
 /** Where principals lie, and their pins. Borrowed by all calls; any number of threads. */
 struct sherd_principals {
     struct sherd_uuid tenant;
@@ -17,6 +24,8 @@ struct sherd_principals {
     struct sherd_compartment *compartment; /**< `identity` */
     struct sherd_entry_keys pin_keys;      /**< of `keys` */
     struct sherd_compartment *pins;        /**< `keys` */
+    sherd_principals_write_fn *write_pins; /**< how pins are written there */
+    void *write_arg;
 };
 
 /**

@@ -316,7 +316,9 @@ enum sherd_err sherd_places_get(const struct sherd_places *places, const struct 
 
     SHERD_TRY(check_count(count));
     SHERD_TRY(place_open(places, call, protection, text, ACCESS_READ, &place));
-    const enum sherd_err err = get_all(&place, call, parts, count);
+    enum sherd_err err = get_all(&place, call, parts, count);
+    if (err == SHERD_ERR_DENIED) /* sealed anew meanwhile: as in sherd_entry_open() */
+        err = get_all(&place, call, parts, count);
     place_close(&place);
     return err;
 }

@@ -167,7 +167,7 @@ enum sherd_err sherd_pin_find_missing(struct sherd_vault *vault, const struct sh
         struct sherd_pin_view view;
         const enum sherd_err err = vault->anchor->ops->pin_get(vault->anchor, head->id, version, &view, NULL);
 
-        if (err == SHERD_ERR_TAMPERED) {
+        if (err == SHERD_ERR_TAMPERED || err == SHERD_ERR_DENIED) {
             *out_missing = version;
             return SHERD_OK;
         }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "cryptor/vault.h"
 #include "scrub/deep.h"
+#include "scrub/reseal.h"
 #include <sherd/rights.h>
 #include <time.h>
 
@@ -21,6 +22,7 @@ struct walk {
     uint64_t total;
     uint64_t begin_ns;
     struct sherd_rekey_stat *stat;
+    struct sherd_rekey_stat elsewhere; /* of that, what was done in other compartments than `keys` */
 };
 
 static enum sherd_err scope_of(struct sherd_vault *vault, const struct sherd_rekey_options *options,
@@ -63,8 +65,10 @@ static enum sherd_err instant(struct sherd_vault *vault)
     return SHERD_OK;
 }
 
-static enum sherd_err tell(const struct walk *walk)
+static enum sherd_err tell(struct walk *walk)
 {
+    if (walk->total < walk->stat->seen)
+        walk->total = walk->stat->seen;
     if (walk->progress != NULL && !walk->progress(walk->arg, walk->stat, walk->total))
         return sherd_fail(SHERD_ERR_BUSY, "rekeying was stopped: the same command goes on from here");
     keep_rate(walk);
@@ -80,6 +84,18 @@ static size_t step_of(const struct walk *walk)
     return rate > STEPS_A_SECOND ? (size_t)(rate / STEPS_A_SECOND) : 1;
 }
 
+/* A step over another compartment than `keys`. */
+static enum sherd_err resealed(void *arg, uint64_t seen, uint64_t sealed)
+{
+    struct walk *walk = arg;
+
+    walk->elsewhere.seen += seen;
+    walk->elsewhere.resealed_count += sealed;
+    walk->stat->seen += seen;
+    walk->stat->resealed_count += sealed;
+    return tell(walk);
+}
+
 static enum sherd_err go_on(struct walk *walk, struct sherd_rekey *rekey)
 {
     struct sherd_anchor *anchor = walk->vault->anchor;
@@ -87,11 +103,14 @@ static enum sherd_err go_on(struct walk *walk, struct sherd_rekey *rekey)
 
     while (!at.done) {
         SHERD_TRY(anchor->ops->rekey_step(anchor, rekey, step_of(walk), &at));
-        walk->stat->seen = at.seen;
+        walk->stat->seen = at.seen + walk->elsewhere.seen;
         walk->stat->entity_count = at.entity_count;
         walk->stat->record_count = at.record_count;
+        walk->stat->resealed_count = at.resealed_count + walk->elsewhere.resealed_count;
         if (at.instant_wanted)
             SHERD_TRY(instant(walk->vault));
+        if (at.reseal_wanted != 0)
+            SHERD_TRY(sherd_vault_reseal(walk->vault, at.reseal_wanted, resealed, walk));
         SHERD_TRY(tell(walk));
     }
     return SHERD_OK;

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/secret.h"
 #include "scrub/instant.h"
+#include "scrub/reseal.h"
 #include <string.h>
 
 struct strays {
@@ -74,7 +75,7 @@ static enum sherd_err check_map(struct strays *strays, const struct sherd_ref *n
     if (strays->reached->full)
         return SHERD_OK; /* the sweeper looks at its pin */
     const enum sherd_err err = sherd_map_is_live(strays->vault, name, &map, &live);
-    if (err == SHERD_ERR_TAMPERED) { /* found in the walk over the pins */
+    if (err == SHERD_ERR_TAMPERED || err == SHERD_ERR_DENIED) { /* found in the walk over the pins */
         strays->unsure = true;
         return SHERD_OK;
     }
@@ -85,15 +86,23 @@ static enum sherd_err check_map(struct strays *strays, const struct sherd_ref *n
     return SHERD_OK;
 }
 
-static enum sherd_err visit_asset(void *arg, struct sherd_ref name, struct sherd_span stored)
+static enum sherd_err look_at_asset(void *arg, struct sherd_ref name, struct sherd_span stored)
 {
     struct strays *strays = arg;
     const struct sherd_assets *assets = &strays->vault->assets;
 
+    return sherd_assets_is_map(assets, stored) ? check_map(strays, &name, stored)
+                                               : sherd_assets_entry_check(assets, &name, stored);
+}
+
+static enum sherd_err visit_asset(void *arg, struct sherd_ref name, struct sherd_span stored)
+{
+    struct strays *strays = arg;
+
     if (is_next(&strays->reached->maps, &strays->maps_at, &name))
         return SHERD_OK;
-    const enum sherd_err err = sherd_assets_is_map(assets, stored) ? check_map(strays, &name, stored)
-                                                                   : sherd_assets_entry_check(assets, &name, stored);
+    const enum sherd_err err = sherd_reseal_look(strays->vault->assets.compartment, name, stored, look_at_asset,
+                                                 strays);
     if (err != SHERD_ERR_TAMPERED)
         return err;
     strays->unsure = true;
@@ -101,13 +110,20 @@ static enum sherd_err visit_asset(void *arg, struct sherd_ref name, struct sherd
     return SHERD_OK;
 }
 
-/* A part of a master key: no fragment. */
-static enum sherd_err check_part(struct strays *strays, const struct sherd_ref *name, struct sherd_span stored)
+static enum sherd_err look_at_part(void *arg, struct sherd_ref name, struct sherd_span stored)
 {
+    const struct strays *strays = arg;
     struct sherd_anchor *anchor = strays->vault->anchor;
     bool live;
 
-    const enum sherd_err err = anchor->ops->part_check(anchor, SHERD_SECRETS, name, stored, &live);
+    return anchor->ops->part_check(anchor, SHERD_SECRETS, &name, stored, &live);
+}
+
+/* A part of a master key: no fragment. */
+static enum sherd_err check_part(struct strays *strays, const struct sherd_ref *name, struct sherd_span stored)
+{
+    const enum sherd_err err = sherd_reseal_look(strays->vault->secrets, *name, stored, look_at_part, strays);
+
     if (err != SHERD_ERR_TAMPERED)
         return err;
     strays->fn(strays->arg, "secrets", name);

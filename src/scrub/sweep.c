@@ -18,6 +18,7 @@
 #include "cryptor/load.h"
 #include "scrub/instant.h"
 #include "scrub/pages.h"
+#include "scrub/reseal.h"
 #include "store/refs.h"
 
 /* Live fragments whose names are held at once. */
@@ -38,7 +39,7 @@ struct sweep {
     struct sherd_sweep_stat stat;
 };
 
-static enum sherd_err visit_map(void *arg, struct sherd_ref name, struct sherd_span stored)
+static enum sherd_err look_at_map(void *arg, struct sherd_ref name, struct sherd_span stored)
 {
     struct sweep *sweep = arg;
     struct sherd_buf payload = sherd_buf_borrow(sweep->block, SHERD_PAYLOAD_BYTES_MAX);
@@ -54,6 +55,13 @@ static enum sherd_err visit_map(void *arg, struct sherd_ref name, struct sherd_s
     if (!live && name.bytes[0] >= sweep->first_byte && name.bytes[0] <= sweep->last_byte)
         return sherd_refs_add(&sweep->doomed, &name);
     return SHERD_OK;
+}
+
+static enum sherd_err visit_map(void *arg, struct sherd_ref name, struct sherd_span stored)
+{
+    struct sweep *sweep = arg;
+
+    return sherd_reseal_look(sweep->vault->assets.compartment, name, stored, look_at_map, sweep);
 }
 
 static enum sherd_err visit_fragment(void *arg, struct sherd_ref name, struct sherd_span stored)

@@ -15,6 +15,7 @@
 #include "scrub/contents.h"
 #include "scrub/lane.h"
 #include "scrub/pages.h"
+#include "scrub/reseal.h"
 #include "scrub/strays.h"
 #include <stdio.h>
 
@@ -101,12 +102,18 @@ static enum sherd_err still_pinned(struct verify *verify, const struct version *
     return err == SHERD_ERR_NOT_FOUND ? SHERD_OK : err;
 }
 
+/* What does not verify, or lies under a store key that was destroyed. */
+static bool is_violation(enum sherd_err err)
+{
+    return err == SHERD_ERR_TAMPERED || err == SHERD_ERR_DENIED;
+}
+
 /* Report a version that did not verify: was it its map entry or its fragment? */
 static void find_version(struct verify *verify, const struct version *version, bool opened)
 {
     SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded located = {0};
 
-    if (!opened && sherd_locate(verify->vault, version->record, version->number, &located) == SHERD_ERR_TAMPERED)
+    if (!opened && is_violation(sherd_locate(verify->vault, version->record, version->number, &located)))
         find_record(verify, SHERD_FINDING_MAP, "assets", version->record, version->number,
                     "its map entry is missing or does not verify");
     else
@@ -157,7 +164,7 @@ static enum sherd_err check_loading(struct verify *verify, const struct version 
     }
     if (err == SHERD_OK)
         return count(share, &loaded);
-    if (err != SHERD_ERR_TAMPERED)
+    if (!is_violation(err))
         return err;
     if (still)
         find_version(verify, version, opened);
@@ -210,7 +217,7 @@ static enum sherd_err check_stray(struct verify *verify, const struct sherd_page
     bool stray;
 
     const enum sherd_err err = sherd_pin_is_stray(verify->vault, old, &stray);
-    if (err == SHERD_ERR_TAMPERED)
+    if (is_violation(err))
         return SHERD_OK; /* the head does not verify: it is found where it lies */
     SHERD_TRY(err);
     if (stray)
@@ -239,7 +246,7 @@ static enum sherd_err check_collection(struct verify *verify, const struct sherd
     struct sherd_collection_entry entry;
 
     const enum sherd_err err = sherd_assets_collection_by_id(&verify->vault->assets, id, &entry);
-    if (err == SHERD_ERR_TAMPERED) {
+    if (is_violation(err)) {
         find(verify, (struct sherd_finding){.kind = SHERD_FINDING_ENTRY,
                                             .compartment = "assets",
                                             .text = "a collection is missing or does not verify"});
@@ -299,9 +306,15 @@ static enum sherd_err check_identity(struct verify *verify, const struct sherd_r
     return anchor->ops->principal_check(anchor, name, stored);
 }
 
+static enum sherd_err look_at_identity(void *arg, struct sherd_ref name, struct sherd_span stored)
+{
+    return check_identity(arg, &name, stored);
+}
+
 static enum sherd_err visit_identity(void *arg, struct sherd_ref name, struct sherd_span stored)
 {
-    const enum sherd_err err = check_identity(arg, &name, stored);
+    const struct verify *verify = arg;
+    const enum sherd_err err = sherd_reseal_look(verify->vault->identity, name, stored, look_at_identity, arg);
 
     if (err != SHERD_ERR_TAMPERED)
         return err;
@@ -428,7 +441,7 @@ static enum sherd_err check_number(struct verify *verify, struct sherd_uuid id, 
     const enum sherd_err err = anchor->ops->pin_get(anchor, id, number, &view, NULL);
     if (err == SHERD_ERR_NOT_FOUND)
         return SHERD_OK;
-    if (err == SHERD_ERR_TAMPERED) {
+    if (is_violation(err)) {
         find_pin(verify, id, number, "its pin is missing or does not verify");
         return SHERD_OK;
     }
@@ -446,7 +459,7 @@ static enum sherd_err check_record(struct verify *verify, struct sherd_uuid id)
     struct sherd_pin_view head;
 
     const enum sherd_err head_err = anchor->ops->pin_get(anchor, id, 0, &head, NULL);
-    if (head_err == SHERD_ERR_TAMPERED) {
+    if (is_violation(head_err)) {
         find_pin(verify, id, 0, "its pin is missing or does not verify");
         return SHERD_OK;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The checked, counted, group-committing face of a storage engine. See compartment.h. */
 #include "store/compartment.h"
+#include "base/bytes.h"
 #include "base/mem.h"
 #include "base/fork.h"
 #include <pthread.h>
@@ -203,6 +204,18 @@ static bool is_entry_length(size_t bytes)
 static enum sherd_err broken_answer(void)
 {
     return sherd_fail(SHERD_ERR_TAMPERED, "store: an answer that no sound store gives");
+}
+
+enum sherd_err sherd_compartment_still(struct sherd_compartment *compartment, struct sherd_ref name,
+                                       struct sherd_span met, bool *out_still)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf now = {.max = met.len};
+    const enum sherd_err err = sherd_compartment_get(compartment, name, &now);
+
+    if (err != SHERD_ERR_NOT_FOUND && err != SHERD_ERR_LIMIT)
+        SHERD_TRY(err);
+    *out_still = err == SHERD_OK && sherd_span_equal(sherd_buf_span(&now), met);
+    return SHERD_OK;
 }
 
 enum sherd_err sherd_compartment_snapshot_begin(struct sherd_compartment *compartment,

@@ -23,6 +23,7 @@
 
 #include "base/macros.h"
 #include <sherd/provider/store.h>
+#include <stdbool.h>
 
 /** The compartments of DESIGN: the role is also their folder's name. */
 enum sherd_role {
@@ -83,6 +84,10 @@ void sherd_compartment_count(struct sherd_compartment *compartment, struct sherd
  */
 SHERD_MUST_USE enum sherd_err sherd_compartment_get(struct sherd_compartment *compartment, struct sherd_ref name,
                                                     struct sherd_buf *out_value);
+
+/** Whether an entry lies there still as it was met before. @return as sherd_compartment_get(), but never NOT_FOUND */
+SHERD_MUST_USE enum sherd_err sherd_compartment_still(struct sherd_compartment *compartment, struct sherd_ref name,
+                                                      struct sherd_span met, bool *out_still);
 
 SHERD_MUST_USE enum sherd_err sherd_compartment_snapshot_begin(struct sherd_compartment *compartment,
                                                                struct sherd_snapshot **out_snapshot);

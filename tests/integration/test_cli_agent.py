@@ -94,6 +94,14 @@ def test_cli_agent__serves_every_command_until_it_is_sealed(box):
     plain(box, "rekey")
     plain(box, "key", "retire", "default", "1")
     plain(box, "key", "destroy", "default", "1")
+    for name in ("store:identity", "store:assets", "store:secrets", "store:keys"):
+        plain(box, "key", "activate", name)
+    assert plain(box, "get", small).stdout == b"smaller"
+    assert json.loads(plain(box, "rekey", "--json").stdout)["resealed"] > 0
+    keys = json.loads(plain(box, "key", "list", "--json").stdout)["keys"]
+    assert [key["version"] for key in keys if key["name"].startswith("store:")] == [2, 2, 2, 2]
+    assert plain(box, "get", small).stdout == b"smaller"
+    plain(box, "verify")
     plain(box, "epoch", "roll")
     assert b"pat" in plain(box, "entity", "list").stdout
     plain(box, "entity", "erase", "pat", code=OneOf(OK, USAGE))
@@ -146,6 +154,30 @@ def test_cli_agent__gives_the_same_as_without_it(box):
     assert box.get(other) == b"written with"
     plain(box, "seal")
     assert box.get(other) == b"written with"
+
+
+@agent_test
+def test_cli_agent__leases_store_keys_as_they_rotate(box):
+    vault(box)
+    unseal(box)
+    folder = box.path("tree")
+    folder.mkdir()
+    for i in range(400):
+        (folder / f"file-{i}").write_bytes(b"%d" % i)
+    # one that leased long before, and writes on while the keys rotate and the old ones are destroyed
+    writes = box.start("--vault", box.vault, "import", folder, start_new_session=True)
+    for _ in range(3):
+        for name in ("store:assets", "store:keys", "store:secrets"):
+            plain(box, "key", "activate", name)
+        plain(box, "rekey")
+    assert writes.wait(60) == 0
+    plain(box, "rekey")
+    keys = json.loads(plain(box, "key", "list", "store:assets", "--json").stdout)["keys"]
+    assert [key["version"] for key in keys] == [4], keys
+    records = plain(box, "ls").stdout.decode().split()
+    assert len(records) == 400
+    assert all(plain(box, "get", record).stdout.isdigit() for record in records[:40])
+    plain(box, "verify")
 
 
 @agent_test

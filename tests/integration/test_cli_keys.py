@@ -11,6 +11,9 @@ import threading
 from harness import BUSY, CONFLICT, FAILURE, NOT_FOUND, OK, TAMPERED, USAGE, OneOf, main
 
 
+STORES = ["store:identity", "store:assets", "store:secrets", "store:keys"]
+
+
 def fill(box, count=12, entities=3):
     """Records of some entities: their ids by entity."""
     box.init()
@@ -34,9 +37,11 @@ def versions(box, name):
 def test_cli_key__lists_what_every_vault_has(box):
     box.init()
     keys = box.json("key", "list")["keys"]
-    assert [(key["name"], key["version"], key["wraps"]) for key in keys] == [("default", 1, True), ("hash", 1, True)]
+    assert [(key["name"], key["version"], key["wraps"]) for key in keys] == [
+        (name, 1, True) for name in ["default", "hash"] + STORES]
     assert {key["generator"] for key in keys} == {"openssl"} and {key["store"] for key in keys} == {"anchor"}
-    assert len({key["kid"] for key in keys}) == 2
+    assert len({key["kid"] for key in keys[:2]}) == 2 and {key["kid"] for key in keys[2:]} == {None}
+    assert "id  " not in box.text("key", "show", "store:assets") and "id  " in box.text("key", "show", "hash")
 
 
 def test_cli_key__rotates_without_a_record_out_of_reach(box):
@@ -63,10 +68,56 @@ def test_cli_key__rotates_the_hash_key(box):
     records["patient-0"].append(again)
     assert len(box.json("entity", "list")["entities"]) == 3
     box.sherd("rekey")
-    box.sherd("key", "retire", "hash", "1")
-    box.sherd("key", "destroy", "hash", "1")
+    assert versions(box, "hash") == {2: "wraps"}
     records["patient-1"].append(box.put(b"record 13", "--entity", "patient-1"))
     assert len(box.json("entity", "list")["entities"]) == 3
+    check(box, records)
+    box.sherd("verify")
+
+
+def test_cli_key__rotates_store_keys_while_others_write(box):
+    records = fill(box)
+    written = []
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            written.append(box.put(b"while", "--entity", "patient-0"))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for version in (2, 3):
+            for name in STORES:
+                assert f"version {version}" in box.text("key", "activate", name)
+            slow = box.start("--vault", box.vault, "--key-file", box.key, "rekey", "--rate", "200")
+            box.fails("key", "destroy", "store:assets", str(version), code=CONFLICT, says="seals")
+            slow.kill()
+            slow.wait()
+            assert box.json("rekey", "--all")["resealed"] > 0
+            for name in STORES:
+                assert versions(box, name) == {version: "wraps"}
+            check(box, records)
+    finally:
+        stop.set()
+        writer.join()
+    check(box, records)
+    for record in written:
+        assert box.get(record) == b"while"
+    box.sherd("verify")
+    assert box.json("rekey")["resealed"] == 0
+
+
+def test_cli_key__ends_store_keys_by_hand_when_nothing_refers_to_them(box):
+    records = fill(box)
+    box.sherd("key", "activate", "store:secrets")
+    assert versions(box, "store:secrets") == {1: "retired", 2: "wraps"}
+    box.sherd("key", "retire", "store:secrets", "1")
+    box.fails("key", "destroy", "store:secrets", "1", code=CONFLICT, says="rekey")
+    box.sherd("rekey", "--entity", "patient-0")
+    box.fails("key", "destroy", "store:secrets", "1", code=CONFLICT, says="rekey")
+    box.sherd("rekey")
+    box.fails("key", "destroy", "store:secrets", "1", code=NOT_FOUND)
     check(box, records)
     box.sherd("verify")
 
@@ -113,6 +164,9 @@ def test_cli_key__mistakes_are_one_clear_line(box):
             (["key", "activate", "x", "--store", "stripe", "--arg", "places=nowhere"], USAGE),
             (["key", "retire", "default"], USAGE), (["key", "retire", "default", "0"], USAGE),
             (["key", "retire", "default", "9"], NOT_FOUND), (["key", "retire", "default", "1"], CONFLICT),
+            (["key", "activate", "store:nowhere"], NOT_FOUND), (["key", "show", "store:nowhere"], NOT_FOUND),
+            (["key", "activate", "store:keys", "--store", "stripe"], USAGE),
+            (["key", "retire", "store:keys", "1"], CONFLICT), (["key", "destroy", "store:keys", "2"], NOT_FOUND),
             (["key", "retire", "absent", "1"], NOT_FOUND), (["key", "destroy", "default", "1"], CONFLICT),
             (["key", "show", "absent"], NOT_FOUND), (["key", "list", "--store", "anchor"], USAGE),
             (["entity", "erase"], USAGE), (["entity", "erase", "nobody"], NOT_FOUND),

@@ -168,6 +168,9 @@ static void assert_same_ring(const struct sherd_keyring *a, const struct sherd_k
         assert_memory_equal(a->stores[i].name.bytes, b->stores[i].name.bytes, 32);
         assert_memory_equal(a->stores[i].key.bytes, b->stores[i].key.bytes, 32);
         assert_int_equal(a->stores[i].version, b->stores[i].version);
+        assert_int_equal(a->stores[i].created_s, b->stores[i].created_s);
+        assert_int_equal(a->stores[i].older_count, b->stores[i].older_count);
+        assert_memory_equal(a->stores[i].older, b->stores[i].older, sizeof(a->stores[i].older));
     }
     assert_int_equal(a->protections.count, b->protections.count);
     for (size_t i = 0; i < a->protections.count; i++)
@@ -271,6 +274,73 @@ static void test_anchor_keyring_seal__grows_by_whole_pages(void **state)
     }
     sherd_secret_free(ring);
     sherd_secret_free(again);
+}
+
+/* Store keys that were rotated: `keys`, version 4 of which the example has, with three older ones. */
+static struct sherd_keyring *rotated(void)
+{
+    struct sherd_keyring *ring = example();
+    struct sherd_keyring_store *store = &ring->stores[3];
+
+    store->created_s = 1700000009;
+    store->older_count = 3;
+    for (size_t i = 0; i < store->older_count; i++) {
+        store->older[i].created_s = i == 2 ? 0 : 1700000008 - i; /* the first one was made with the vault */
+        memset(store->older[i].key.bytes, 0x70 + (int)i, 32);
+    }
+    return ring;
+}
+
+static void test_anchor_keyring_seal__keeps_the_versions_of_store_keys(void **state)
+{
+    struct sherd_keyring *ring = rotated();
+    struct sherd_keyring *again = sherd_secret_alloc(sizeof(*again));
+    struct sherd_store_versions *versions = sherd_secret_alloc(sizeof(*versions));
+    struct sherd_buf file = {0};
+
+    (void)state;
+    assert_ok(sherd_keyring_seal(ring, &root, &file));
+    assert_ok(sherd_keyring_open(sherd_buf_span(&file), &root, &ring->deployment, again));
+    assert_same_ring(again, ring);
+    assert_int_equal(sherd_keyring_floor(&again->stores[3]), 1);
+    assert_null(sherd_keyring_store_key(&again->stores[3], 0));
+    assert_null(sherd_keyring_store_key(&again->stores[3], 5));
+    assert_null(sherd_keyring_store_key(&again->stores[2], 2)); /* version 3 alone */
+    sherd_keyring_store_versions(&again->stores[3], versions);
+    assert_int_equal(versions->newest, 4);
+    assert_int_equal(versions->count, 4);
+    for (uint64_t v = 1; v <= 4; v++) {
+        const struct sherd_store_key *key = sherd_keyring_store_key(&again->stores[3], v);
+
+        assert_non_null(key);
+        assert_int_equal(key->bytes[0], v == 4 ? 0x63 : 0x70 + 3 - v);
+        assert_memory_equal(key->bytes, versions->keys[4 - v], 32);
+    }
+    sherd_buf_done(&file);
+    sherd_secret_free(versions);
+    sherd_secret_free(again);
+    sherd_secret_free(ring);
+}
+
+/* There are no more older versions than there were before the newest. */
+static void test_anchor_keyring_open__refuses_versions_that_cannot_be(void **state)
+{
+    struct sherd_keyring *ring = rotated();
+    struct sherd_keyring *again = sherd_secret_alloc(sizeof(*again));
+    struct sherd_buf file = {0};
+
+    (void)state;
+    ring->stores[3].version = 3;
+    assert_ok(sherd_keyring_seal(ring, &root, &file));
+    assert_err(SHERD_ERR_TAMPERED, sherd_keyring_open(sherd_buf_span(&file), &root, &ring->deployment, again));
+    sherd_buf_clear(&file);
+    ring->stores[3].version = 4;
+    ring->stores[3].older[1].created_s = UINT64_MAX;
+    assert_ok(sherd_keyring_seal(ring, &root, &file));
+    assert_err(SHERD_ERR_TAMPERED, sherd_keyring_open(sherd_buf_span(&file), &root, &ring->deployment, again));
+    sherd_buf_done(&file);
+    sherd_secret_free(again);
+    sherd_secret_free(ring);
 }
 
 static void test_anchor_keyring_seal__says_when_it_is_full(void **state)
@@ -530,6 +600,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ring_test(test_anchor_keyring_seal__writes_the_documented_bytes),
         ring_test(test_anchor_keyring_seal__grows_by_whole_pages),
+        ring_test(test_anchor_keyring_seal__keeps_the_versions_of_store_keys),
+        ring_test(test_anchor_keyring_open__refuses_versions_that_cannot_be),
         ring_test(test_anchor_keyring_seal__says_when_it_is_full),
         ring_test(test_anchor_keyring_seal__keeps_fips_mode_without_key_stores),
         ring_test(test_anchor_keyring_open__gives_all_of_it_back),

@@ -12,7 +12,8 @@ static enum sherd_err note(void *arg, const struct sherd_master_info *info)
 {
     struct list *list = arg;
 
-    list->infos[list->count++] = *info;
+    if (strncmp(info->name, "store:", 6) != 0)
+        list->infos[list->count++] = *info;
     return SHERD_OK;
 }
 
@@ -191,8 +192,8 @@ static void test_anchor_masters_destroy__is_refused_while_anything_refers_to_it(
         assert_ok(ops->master_retire(test->anchor, names[i], 1));
         assert_err(SHERD_ERR_CONFLICT, ops->master_destroy(test->anchor, names[i], 1));
         assert_ok(ops->entity_find(other, &test->collection.id, "pat", &entity));
-        rekey_all(test->anchor);
-        assert_ok(ops->master_destroy(test->anchor, names[i], 1));
+        rekey_all(test->anchor); /* which ends older versions of the hash key itself */
+        assert_int_equal(ops->master_destroy(test->anchor, names[i], 1), i == 0 ? SHERD_OK : SHERD_ERR_NOT_FOUND);
         assert_err(SHERD_ERR_NOT_FOUND, ops->master_destroy(test->anchor, names[i], 1));
         assert_ok(get_one(other, record));
         assert_ok(ops->entity_find(other, &test->collection.id, "pat", &entity));

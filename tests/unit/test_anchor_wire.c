@@ -38,7 +38,7 @@ static struct sherd_wire_unseal unseal = {
 static struct sherd_wire_key_store key_store = {true, "/p/k.p12", {(const uint8_t *)"password", 8}};
 static struct sherd_protection_info protection_info = {3, 1700000000, true, true, 2, 1, "/p/k.p12"};
 static struct sherd_wire_unsealed unsealed = {true, {1, 2, 3, 5}, "anna, bert", "carl"};
-static struct sherd_raw_lease lease = {3, {1, 2}, {3, 4}};
+static struct sherd_raw_lease lease = {{1, 2}, {3, 2, {{3, 4}, {5, 6}}}};
 static struct sherd_wire_stored stored = {SHERD_SECRETS, {{1, 2, 3}}, {(const uint8_t *)"stored bytes", 12}};
 static struct sherd_wire_key_new key_new = {{{{1}}, {"logs", 3, true, false, "default", "ours"}}, "pat", {{2}}, 5};
 static struct sherd_wire_made made;
@@ -66,7 +66,7 @@ static struct sherd_master_info master_info = {.name = "default",
 static struct sherd_wire_master master = {"default", 2};
 static struct sherd_wire_entity entity = {{{1}}, "pat"};
 static struct sherd_rekey_scope scope = {true, {{1}}, false, {{0}}, true, {{2}}, false, true};
-static struct sherd_rekey_progress rekey_progress = {1, 2, 3, true, false};
+static struct sherd_rekey_progress rekey_progress = {1, 2, 3, true, false, 4, 6};
 static struct sherd_store_stat stat_of_keys = {1, 2, 3, 4};
 static struct sherd_wire_file file = {{(const uint8_t *)"a short file", 12}};
 static struct sherd_wire_piece piece = {{(const uint8_t *)"a piece of more", 15}};
@@ -155,6 +155,7 @@ static const struct sample samples[] = {
     {SHERD_WIRE_LOGIN, &login, NULL, NULL, NULL},
     {SHERD_WIRE_PROTECTION_EACH, NULL, NULL, NULL, &protection_info},
     {SHERD_WIRE_PROTECTION_ROTATE, &key_store, NULL, &number, NULL},
+    {SHERD_WIRE_ENTRY_RESEAL, &stored, NULL, &stored, NULL},
 };
 
 static int setup(void **state)

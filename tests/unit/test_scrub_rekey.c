@@ -221,7 +221,8 @@ static enum sherd_err note_master(void *arg, const struct sherd_master_info *inf
 {
     struct masters *masters = arg;
 
-    masters->infos[masters->count++] = *info;
+    if (strncmp(info->name, "store:", 6) != 0)
+        masters->infos[masters->count++] = *info;
     return SHERD_OK;
 }
 
