@@ -61,9 +61,9 @@ def test_cli_fips__does_all_that_a_vault_does(box):
     box.sherd("key", "activate", "default")
     box.sherd("key", "activate", "hash")
     box.sherd("rekey")
-    for name in ["default", "hash"]:
-        box.sherd("key", "retire", name, "1")
-        box.sherd("key", "destroy", name, "1")
+    box.sherd("key", "retire", "hash", "1", code=NOT_FOUND)  # rekeying everything has ended it
+    box.sherd("key", "retire", "default", "1")
+    box.sherd("key", "destroy", "default", "1")
     box.sherd("epoch", "roll")
     assert {entity["id"] for entity in box.json("entity", "list")["entities"]} == {"patricia", "kim"}
     box.sherd("entity", "erase", "kim")
