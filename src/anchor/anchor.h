@@ -79,6 +79,13 @@ struct sherd_rekey_progress {
     bool done;
 };
 
+/** The state of an anchor at one instant: anchor/state.h */
+struct sherd_anchor_state;
+/** What the anchor is to sign: anchor/statement.h */
+struct sherd_statement;
+/** The epochs that have a key: anchor/epoch.h */
+struct sherd_epoch_set;
+
 /** A rekeying under way: anchor/rekey.h */
 struct sherd_rekey;
 
@@ -229,6 +236,32 @@ struct sherd_anchor_ops {
      */
     enum sherd_err (*epoch_end)(struct sherd_anchor *anchor, uint64_t *out_epoch);
 
+    /** The keys of the epochs that there are, as a file that is sealed under the root key. */
+    enum sherd_err (*epoch_export)(struct sherd_anchor *anchor, struct sherd_buf *out_file);
+    /**
+     * Go over from an epoch that a restored vault is in to the one that another vault of the same deployment is in:
+     * its key serves from now on. The caller rekeys, and ends the older one. SHERD_ERR_CONFLICT: it is no later one.
+     */
+    enum sherd_err (*epoch_adopt)(struct sherd_anchor *anchor, struct sherd_span file);
+
+    /**
+     * Take the state for the backup of that id; ended with state_done(), also after a failure. SHERD_ERR_BUSY: somebody
+     * takes one over the same connection, or the state changes all the time
+     * @param[in,out] state  all zero
+     */
+    enum sherd_err (*state_take)(struct sherd_anchor *anchor, const struct sherd_uuid *backup,
+                                 struct sherd_anchor_state *state);
+    /** Visit all entries of `keys` as they were then: as they are stored, in the order of their names. */
+    enum sherd_err (*state_scan)(struct sherd_anchor *anchor, struct sherd_anchor_state *state,
+                                 const struct sherd_ref *after, sherd_store_visit_fn *visit, void *arg);
+    /** End it, and wipe it. One that is all zero is accepted. Cannot fail. */
+    void (*state_done)(struct sherd_anchor *anchor, struct sherd_anchor_state *state);
+
+    /** Look a statement up, and sign it. SHERD_ERR_CONFLICT: it is not so. */
+    enum sherd_err (*statement_sign)(struct sherd_anchor *anchor, const struct sherd_statement *statement,
+                                     struct sherd_buf *out_note);
+    /** The public key of statements, as text. */
+    enum sherd_err (*statement_key)(struct sherd_anchor *anchor, struct sherd_buf *out_text);
     /** Figures of `keys`, which nobody but the anchor opens. */
     enum sherd_err (*keys_stat)(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat);
     /**

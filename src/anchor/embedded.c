@@ -4,6 +4,8 @@
 #include "anchor/entities.h"
 #include "anchor/pins.h"
 #include "anchor/rekey.h"
+#include "anchor/state.h"
+#include "anchor/statement.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -593,91 +595,90 @@ static void embedded_rekey_end(struct sherd_anchor *anchor, struct sherd_rekey *
     sherd_rekey_free(rekey);
 }
 
-static enum sherd_err begin_round(void *arg, struct sherd_keyring *keyring)
-{
-    uint16_t *round = arg;
-
-    SHERD_ENSURE(keyring->round < UINT16_MAX, SHERD_ERR_LIMIT, "there were too many deep rekeyings");
-    if (keyring->round == keyring->round_ended)
-        keyring->round++;
-    *round = (uint16_t)keyring->round;
-    return SHERD_OK;
-}
-
 static enum sherd_err embedded_round_begin(struct sherd_anchor *anchor, uint16_t *out_round)
 {
-    return sherd_ring_change(embedded_of(anchor)->ring, begin_round, out_round);
-}
-
-static enum sherd_err end_round(void *arg, struct sherd_keyring *keyring)
-{
-    const uint16_t *round = arg;
-
-    SHERD_ENSURE(keyring->round == *round, SHERD_ERR_CONFLICT, "somebody else has begun another deep rekeying");
-    keyring->round_ended = *round;
-    return SHERD_OK;
+    return sherd_rekey_round_begin(embedded_of(anchor)->ring, out_round);
 }
 
 static enum sherd_err embedded_round_end(struct sherd_anchor *anchor, uint16_t round)
 {
-    return sherd_ring_change(embedded_of(anchor)->ring, end_round, &round);
-}
-
-struct epoch_change {
-    const struct sherd_home *home;
-    uint64_t epoch;
-};
-
-/* The home's lock is held: sherd_ring_change(). */
-static enum sherd_err begin_epoch(void *arg, struct sherd_keyring *keyring)
-{
-    struct epoch_change *change = arg;
-
-    SHERD_ENSURE(keyring->epoch < UINT32_MAX, SHERD_ERR_LIMIT, "there are no more erase epochs");
-    SHERD_TRY(sherd_epoch_begin(change->home, keyring->epoch));
-    change->epoch = ++keyring->epoch;
-    return SHERD_OK;
+    return sherd_rekey_round_end(embedded_of(anchor)->ring, round);
 }
 
 static enum sherd_err embedded_epoch_begin(struct sherd_anchor *anchor, uint64_t *out_epoch)
 {
-    struct embedded *self = embedded_of(anchor);
-    struct epoch_change change = {.home = self->home};
+    const struct sherd_rekey_parts parts = rekey_parts(embedded_of(anchor));
 
-    SHERD_TRY(sherd_ring_change(self->ring, begin_epoch, &change));
-    *out_epoch = change.epoch;
-    return SHERD_OK;
-}
-
-/* As begin_epoch(): and nobody has begun another one since what refers to the old ones was counted. */
-static enum sherd_err end_epoch(void *arg, const struct sherd_keyring *keyring)
-{
-    const struct epoch_change *change = arg;
-
-    SHERD_ENSURE(keyring->epoch == change->epoch, SHERD_ERR_CONFLICT, "somebody else has begun another erase epoch");
-    SHERD_TRY(sherd_epoch_end(change->home, change->epoch));
-    return sherd_notice_raise(sherd_home_notice(change->home));
+    return sherd_rekey_epoch_begin(&parts, out_epoch);
 }
 
 static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *out_epoch)
 {
-    struct embedded *self = embedded_of(anchor);
-    const struct sherd_rekey_parts parts = rekey_parts(self);
-    struct sherd_rekey_references references = {0};
-    const struct sherd_keyring *keyring;
+    const struct sherd_rekey_parts parts = rekey_parts(embedded_of(anchor));
 
-    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
-    references.epoch = keyring->epoch;
-    sherd_ring_leave(self->ring);
-    SHERD_TRY(sherd_rekey_count(&parts, &references));
-    if (references.epoch_count > 0)
-        return sherd_fail(SHERD_ERR_CONFLICT,
-                          "%llu entries still lie under an older erase epoch: rekey everything first",
-                          (unsigned long long)references.epoch_count);
-    struct epoch_change change = {.home = self->home, .epoch = references.epoch};
-    SHERD_TRY(sherd_ring_look(self->ring, end_epoch, &change));
-    *out_epoch = change.epoch;
-    return SHERD_OK;
+    return sherd_rekey_epoch_end(&parts, out_epoch);
+}
+
+static enum sherd_err embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file)
+{
+    const struct embedded *self = embedded_of(anchor);
+
+    return sherd_anchor_epoch_export(self->home, self->ring, out_file);
+}
+
+static enum sherd_err embedded_epoch_adopt(struct sherd_anchor *anchor, struct sherd_span file)
+{
+    const struct embedded *self = embedded_of(anchor);
+
+    return sherd_anchor_epoch_adopt(self->home, self->ring, file);
+}
+
+static enum sherd_err embedded_state_take(struct sherd_anchor *anchor, const struct sherd_uuid *backup,
+                                          struct sherd_anchor_state *state)
+{
+    const struct embedded *self = embedded_of(anchor);
+    const struct sherd_span salt = sherd_span_of(backup->bytes, sizeof(backup->bytes));
+
+    return sherd_anchor_state_take(self->home, self->ring, self->compartment, salt, state);
+}
+
+static enum sherd_err embedded_state_scan(struct sherd_anchor *anchor, struct sherd_anchor_state *state,
+                                          const struct sherd_ref *after, sherd_store_visit_fn *visit, void *arg)
+{
+    (void)anchor;
+    SHERD_ENSURE(state->keys != NULL, SHERD_ERR_INVALID, "no state was taken");
+    return sherd_snapshot_scan(state->keys, after, visit, arg);
+}
+
+static void embedded_state_done(struct sherd_anchor *anchor, struct sherd_anchor_state *state)
+{
+    (void)anchor;
+    sherd_anchor_state_done(state);
+}
+
+static struct sherd_statement_parts statement_parts(struct embedded *self)
+{
+    const struct sherd_statement_parts parts = {.rekey = rekey_parts(self),
+                                                .masters = self->masters,
+                                                .assets = keys_of(self, SHERD_ASSETS),
+                                                .deployment = self->fixed->deployment};
+
+    return parts;
+}
+
+static enum sherd_err embedded_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
+                                              struct sherd_buf *out_note)
+{
+    const struct sherd_statement_parts parts = statement_parts(embedded_of(anchor));
+
+    return sherd_statement_sign(&parts, statement, out_note);
+}
+
+static enum sherd_err embedded_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text)
+{
+    const struct sherd_statement_parts parts = statement_parts(embedded_of(anchor));
+
+    return sherd_statement_key(&parts, out_text);
 }
 
 static enum sherd_err embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
@@ -744,6 +745,13 @@ static const struct sherd_anchor_ops embedded_ops = {
     .rekey_end = embedded_rekey_end,
     .epoch_begin = embedded_epoch_begin,
     .epoch_end = embedded_epoch_end,
+    .epoch_export = embedded_epoch_export,
+    .epoch_adopt = embedded_epoch_adopt,
+    .state_take = embedded_state_take,
+    .state_scan = embedded_state_scan,
+    .state_done = embedded_state_done,
+    .statement_sign = embedded_statement_sign,
+    .statement_key = embedded_statement_key,
     .keys_stat = embedded_keys_stat,
     .keys_owner = embedded_keys_owner,
     .keys_blobs = embedded_keys_blobs,

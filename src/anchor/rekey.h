@@ -43,6 +43,11 @@ SHERD_DEFINE_OWNED(sherd_rekey);
 SHERD_MUST_USE enum sherd_err sherd_rekey_step(struct sherd_rekey *rekey, size_t count_max,
                                                struct sherd_rekey_progress *out_progress);
 
+/** Begin a deep rekeying, or go on with the one that did not come to its end: see anchor.h, round_begin(). */
+SHERD_MUST_USE enum sherd_err sherd_rekey_round_begin(struct sherd_ring *ring, uint16_t *out_round);
+/** It came to its end. @return SHERD_OK; SHERD_ERR_CONFLICT: it is another one that is under way; SHERD_ERR_IO; ... */
+SHERD_MUST_USE enum sherd_err sherd_rekey_round_end(struct sherd_ring *ring, uint16_t round);
+
 /** What still refers to something: counted by a walk over all of `keys`. */
 struct sherd_rekey_references {
     struct sherd_ref master; /**< kid: in; entities and lookups that hang on it are counted */
@@ -54,5 +59,9 @@ struct sherd_rekey_references {
 /** Count. @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_IO */
 SHERD_MUST_USE enum sherd_err sherd_rekey_count(const struct sherd_rekey_parts *parts,
                                                 struct sherd_rekey_references *references);
+
+/** Begin the next erase epoch, and end those before it: see anchor.h, epoch_begin() and epoch_end(). */
+SHERD_MUST_USE enum sherd_err sherd_rekey_epoch_begin(const struct sherd_rekey_parts *parts, uint64_t *out_epoch);
+SHERD_MUST_USE enum sherd_err sherd_rekey_epoch_end(const struct sherd_rekey_parts *parts, uint64_t *out_epoch);
 
 #endif

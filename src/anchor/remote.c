@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The anchor's table over connections to its agent: see remote.h. */
-#include "anchor/remote.h"
+#include "anchor/remote_inside.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include <pthread.h>
@@ -84,6 +84,16 @@ static enum sherd_err borrow(struct remote *remote, struct sherd_link **out_link
     }
     *out_link = link;
     return SHERD_OK;
+}
+
+enum sherd_err sherd_remote_borrow(struct sherd_anchor *anchor, struct sherd_link **out_link)
+{
+    return borrow(remote_of(anchor), out_link);
+}
+
+void sherd_remote_give_back(struct sherd_anchor *anchor, struct sherd_link *link, bool broken)
+{
+    give_back(remote_of(anchor), link, broken);
 }
 
 static void done(struct call *call)
@@ -745,6 +755,13 @@ static const struct sherd_anchor_ops remote_ops = {
     .rekey_end = remote_rekey_end,
     .epoch_begin = remote_epoch_begin,
     .epoch_end = remote_epoch_end,
+    .epoch_export = sherd_remote_epoch_export,
+    .epoch_adopt = sherd_remote_epoch_adopt,
+    .state_take = sherd_remote_state_take,
+    .state_scan = sherd_remote_state_scan,
+    .state_done = sherd_remote_state_done,
+    .statement_sign = sherd_remote_statement_sign,
+    .statement_key = sherd_remote_statement_key,
     .keys_stat = remote_keys_stat,
     .keys_owner = remote_keys_owner,
     .keys_blobs = remote_keys_blobs,

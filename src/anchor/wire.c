@@ -92,6 +92,19 @@ static void code_span(struct sherd_wire *wire, struct sherd_span *span, size_t m
         *span = sherd_span_of(NULL, 0);
 }
 
+/* Length in 4 bytes, then the bytes. */
+static void code_block(struct sherd_wire *wire, struct sherd_span *span)
+{
+    const size_t len = (size_t)code_uint(wire, 4, span->len, SHERD_WIRE_BLOCK_BYTES_MAX);
+
+    if (wire->failed)
+        return;
+    if (wire->out != NULL)
+        code_fixed(wire, (void *)span->data, len); /* which only reads from it */
+    else if (!sherd_span_take(&wire->in, len, span))
+        fail(wire);
+}
+
 /* A text that has room for size bytes with its final zero byte. */
 static void code_text(struct sherd_wire *wire, char *text, size_t size)
 {
@@ -584,6 +597,61 @@ static void code_owner(struct sherd_wire *wire, void *message)
     code_bool(wire, &owner->valid);
 }
 
+static void code_file(struct sherd_wire *wire, void *message)
+{
+    code_span(wire, &((struct sherd_wire_file *)message)->bytes, SHERD_WIRE_FILE_BYTES_MAX);
+}
+
+static void code_piece(struct sherd_wire *wire, void *message)
+{
+    code_block(wire, &((struct sherd_wire_piece *)message)->bytes);
+}
+
+static void code_state(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_state *state = message;
+
+    code_u32(wire, &state->generation);
+    code_u64(wire, &state->epoch);
+    code_u64(wire, &state->epoch_older);
+    code_u64(wire, &state->seals_bytes);
+    code_u64(wire, &state->keyring_bytes);
+    code_fixed(wire, state->key, sizeof(state->key));
+}
+
+static void code_after(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_after *call = message;
+
+    code_bool(wire, &call->from_first);
+    if (!call->from_first)
+        code_ref(wire, &call->after);
+}
+
+static void code_row(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_row *row = message;
+
+    code_ref(wire, &row->name);
+    code_block(wire, &row->stored);
+}
+
+static void code_statement(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_statement *call = message;
+
+    call->kind = (enum sherd_receipt_kind)code_enum(wire, (unsigned)call->kind, SHERD_RECEIPT_RECORDS,
+                                                    SHERD_RECEIPT_REKEYED);
+    code_bool(wire, &call->has_entity);
+    if (call->has_entity) {
+        code_text(wire, call->collection, sizeof(call->collection));
+        code_text(wire, call->entity, sizeof(call->entity));
+    }
+    code_bool(wire, &call->has_master);
+    if (call->has_master)
+        code_master(wire, &call->master);
+}
+
 /* --- the table ---------------------------------------------------------------------------------------------------- */
 
 #define HEAD(code, type) {.head = (code), .head_bytes = sizeof(type)}
@@ -647,6 +715,17 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
                                 LIST(code_one_ref, struct sherd_wire_ref)},
     [SHERD_WIRE_ROUND_BEGIN] = {.name = "round_begin", .reply = HEAD(code_round, struct sherd_wire_number)},
     [SHERD_WIRE_ROUND_END] = {.name = "round_end", .call = HEAD(code_round, struct sherd_wire_number)},
+    [SHERD_WIRE_EPOCH_EXPORT] = {.name = "epoch_export", .reply = HEAD(code_file, struct sherd_wire_file)},
+    [SHERD_WIRE_STATE_TAKE] = {"state_take", HEAD(code_one_uuid, struct sherd_wire_uuid),
+                               HEAD(code_state, struct sherd_wire_state)},
+    [SHERD_WIRE_STATE_SCAN] = {"state_scan", HEAD(code_after, struct sherd_wire_after),
+                               BOTH(code_scanned, struct sherd_wire_scanned, code_row, struct sherd_wire_row)},
+    [SHERD_WIRE_STATE_END] = {.name = "state_end"},
+    [SHERD_WIRE_STATEMENT_RECORDS] = {.name = "statement_records", .call = LIST(code_one_uuid, struct sherd_wire_uuid)},
+    [SHERD_WIRE_STATEMENT_SIGN] = {"statement_sign", HEAD(code_statement, struct sherd_wire_statement),
+                                   HEAD(code_number, struct sherd_wire_number)},
+    [SHERD_WIRE_STATEMENT_KEY] = {.name = "statement_key", .reply = HEAD(code_file, struct sherd_wire_file)},
+    [SHERD_WIRE_MORE] = {.name = "more", .reply = LIST(code_piece, struct sherd_wire_piece)},
     [SHERD_WIRE_PROTECTION_EACH] = {.name = "protection_each",
                                     .reply = LIST(code_protection_info, struct sherd_protection_info)},
     [SHERD_WIRE_PROTECTION_ROTATE] = {"protection_rotate", HEAD(code_key_store, struct sherd_wire_key_store),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sherd rekey and sherd epoch: wrapped keys under the keys that serve now. */
+#include "cli/bundle.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 
@@ -7,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPT_ALL, OPT_COLLECTION, OPT_ENTITY, OPT_FRESH, OPT_DEEP, OPT_RATE };
+enum { OPT_ALL, OPT_COLLECTION, OPT_ENTITY, OPT_FRESH, OPT_DEEP, OPT_RATE, OPT_RECEIPT };
 
 static const struct cli_option options[] = {
     [OPT_ALL] = {"all", 0, NULL, "everything, which is what happens without other options"},
@@ -16,6 +17,7 @@ static const struct cli_option options[] = {
     [OPT_FRESH] = {"fresh-keys", 0, NULL, "give entities a fresh key, and do not just wrap the one they have anew"},
     [OPT_DEEP] = {"deep", 0, NULL, "encrypt contents anew, too, with fresh keys"},
     [OPT_RATE] = {"rate", 0, "N", "look at no more than N entries a second"},
+    [OPT_RECEIPT] = {"receipt", 0, "FILE", "write a signed statement that nothing refers to older versions"},
     {0},
 };
 
@@ -65,12 +67,15 @@ static enum sherd_err run_rekey(struct cli *cli)
     SHERD_ENSURE(cli_value(cli, OPT_ALL) == NULL || (rekey.collection == NULL && rekey.entity == NULL),
                  SHERD_ERR_INVALID, "--all goes with neither --collection nor --entity");
     SHERD_TRY(cli_value_number(cli, OPT_RATE, 1, UINT32_MAX, 0, &rekey.rate));
+    SHERD_TRY(cli_receipt_check(cli_value(cli, OPT_RECEIPT)));
     SHERD_TRY(cli_vault_open(cli, false, &vault));
     cli_signals_defer();
     cli_progress_begin(cli, "rekey");
     const enum sherd_err err = sherd_rekey(vault, &rekey, on_progress, NULL, &stat);
     const double seconds = cli_progress_end();
+    const struct sherd_receipt_request request = {.kind = SHERD_RECEIPT_REKEYED};
     SHERD_TRY(interrupted(err));
+    SHERD_TRY(cli_receipt_write(vault, &request, cli_value(cli, OPT_RECEIPT)));
     return tell(cli, &stat, seconds, 0);
 }
 
@@ -85,6 +90,14 @@ const struct cli_command cmd_rekey = {
     .run = run_rekey,
 };
 
+enum { OPT_EPOCH_RECEIPT };
+
+static const struct cli_option epoch_options[] = {
+    [OPT_EPOCH_RECEIPT] = {"receipt", 0, "FILE",
+                           "write a signed statement that the keys of older epochs are destroyed"},
+    {0},
+};
+
 static enum sherd_err run_epoch(struct cli *cli)
 {
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
@@ -92,12 +105,15 @@ static enum sherd_err run_epoch(struct cli *cli)
     uint64_t epoch = 0;
 
     SHERD_ENSURE(strcmp(cli->operands[0], "roll") == 0, SHERD_ERR_INVALID, "write `epoch roll`");
+    SHERD_TRY(cli_receipt_check(cli_value(cli, OPT_EPOCH_RECEIPT)));
     SHERD_TRY(cli_vault_open(cli, false, &vault));
     cli_signals_defer();
     cli_progress_begin(cli, "epoch");
     const enum sherd_err err = sherd_epoch_roll(vault, on_progress, NULL, &stat, &epoch);
     const double seconds = cli_progress_end();
+    const struct sherd_receipt_request request = {.kind = SHERD_RECEIPT_EPOCH};
     SHERD_TRY(interrupted(err));
+    SHERD_TRY(cli_receipt_write(vault, &request, cli_value(cli, OPT_EPOCH_RECEIPT)));
     return tell(cli, &stat, seconds, epoch);
 }
 
@@ -109,6 +125,7 @@ const struct cli_command cmd_epoch = {
         "Every key that is still needed is wrapped under the key of a new erase epoch; then the old epoch's key is\n"
         "destroyed. What was deleted or erased before is gone from then on, also for one who has every file, every\n"
         "older backup and the live keys. Backups of the old epoch cannot be read any more.",
+    .options = epoch_options,
     .operand_min = 1,
     .operand_max = 1,
     .run = run_epoch,

@@ -6,6 +6,7 @@
 #include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "cryptor/hold.h"
 #include "cryptor/version.h"
 
 /* Versions whose remains are removed in one write set. */
@@ -164,7 +165,7 @@ static enum sherd_err find_remains(struct sherd_vault *vault, const struct sherd
     return SHERD_OK;
 }
 
-static enum sherd_err drop_some(struct sherd_vault *vault, const struct remains *remains, size_t count)
+static enum sherd_err drop_held(struct sherd_vault *vault, const struct remains *remains, size_t count)
 {
     struct sherd_store_op secrets[DROP_MAX];
     struct sherd_store_op assets[DROP_MAX];
@@ -181,6 +182,23 @@ static enum sherd_err drop_some(struct sherd_vault *vault, const struct remains 
         SHERD_TRY(sherd_compartment_write(vault->secrets, secrets, secrets_count));
     SHERD_FAILPOINT("drop.after_secrets");
     return count == 0 ? SHERD_OK : sherd_compartment_write(vault->assets.compartment, assets, count);
+}
+
+/* Where a backup holds the blobs, all of it is left to the sweeper. */
+static enum sherd_err drop_some(struct sherd_vault *vault, const struct remains *remains, size_t count)
+{
+    struct sherd_hold hold = {-1};
+    bool blobs = false;
+
+    for (size_t i = 0; i < count; i++)
+        blobs = blobs || remains[i].blob;
+    enum sherd_err err = blobs ? sherd_hold_pass(vault, &hold) : SHERD_OK;
+    if (err == SHERD_ERR_BUSY)
+        return SHERD_OK;
+    SHERD_TRY(err);
+    err = drop_held(vault, remains, count);
+    sherd_hold_leave(&hold);
+    return err;
 }
 
 enum sherd_err sherd_version_drop(struct sherd_vault *vault, const struct sherd_refs *dropped)

@@ -65,6 +65,12 @@ static struct sherd_wire_entity entity = {{{1}}, "pat"};
 static struct sherd_rekey_scope scope = {true, {{1}}, false, {{0}}, true};
 static struct sherd_rekey_progress rekey_progress = {1, 2, 3, true, false};
 static struct sherd_store_stat stat_of_keys = {1, 2, 3, 4};
+static struct sherd_wire_file file = {{(const uint8_t *)"a short file", 12}};
+static struct sherd_wire_piece piece = {{(const uint8_t *)"a piece of more", 15}};
+static struct sherd_wire_state backup_state = {7, 3, 2, 300, 8192, {1, 2, 3}};
+static struct sherd_wire_after after = {false, {{1, 2}}};
+static struct sherd_wire_row row = {{{1, 2, 3}}, {(const uint8_t *)"stored bytes", 12}};
+static struct sherd_wire_statement statement = {SHERD_RECEIPT_ENTITY, true, "logs", "pat", true, {"default", 2}};
 static struct sherd_wire_owner owner = {{{1}}, true, false};
 
 struct sample {
@@ -110,6 +116,14 @@ static const struct sample samples[] = {
     {SHERD_WIRE_PIN_REPLACE, NULL, &change, NULL, &ref},
     {SHERD_WIRE_ROUND_BEGIN, NULL, NULL, &number, NULL},
     {SHERD_WIRE_ROUND_END, &number, NULL, NULL, NULL},
+    {SHERD_WIRE_EPOCH_EXPORT, NULL, NULL, &file, NULL},
+    {SHERD_WIRE_STATE_TAKE, &uuid, NULL, &backup_state, NULL},
+    {SHERD_WIRE_STATE_SCAN, &after, NULL, &scanned, &row},
+    {SHERD_WIRE_STATE_END, NULL, NULL, NULL, NULL},
+    {SHERD_WIRE_STATEMENT_RECORDS, NULL, &uuid, NULL, NULL},
+    {SHERD_WIRE_STATEMENT_SIGN, &statement, NULL, &number, NULL},
+    {SHERD_WIRE_STATEMENT_KEY, NULL, NULL, &file, NULL},
+    {SHERD_WIRE_MORE, NULL, NULL, NULL, &piece},
     {SHERD_WIRE_PROTECTION_EACH, NULL, NULL, NULL, &protection_info},
     {SHERD_WIRE_PROTECTION_ROTATE, &key_store, NULL, &number, NULL},
 };
