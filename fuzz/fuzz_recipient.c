@@ -73,7 +73,7 @@ static void fuzz_bytes(struct sherd_span bytes)
 
 static void fuzz_length(struct sherd_span bytes)
 {
-    static const enum sherd_kem kems[] = {SHERD_KEM_X25519, SHERD_KEM_XWING, SHERD_KEM_NONE};
+    static const enum sherd_kem kems[] = {SHERD_KEM_P256, SHERD_KEM_X25519, SHERD_KEM_XWING, SHERD_KEM_NONE};
     struct sherd_span number;
 
     if (!sherd_span_take(&bytes, 8, &number))

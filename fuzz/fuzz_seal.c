@@ -6,10 +6,12 @@
  *     1  a header of 76 bytes, under which a root key is sealed by a known key file, so that all of its fields are met
  *        by a seal whose tag is right
  *     2  the text of a key file: there is one form of it, and it unseals what it sealed
+ *     3  the text of a share that is sealed by a passphrase
  *
- * It is always opened by a key file: a passphrase costs a third of a second.
+ * A seal is always opened by a key file, and a share by no passphrase: one costs a third of a second.
  */
 #include "anchor/seal.h"
+#include "anchor/share_seal.h"
 #include "base/bytes.h"
 #include "crypto/hash.h"
 #include "crypto/init.h"
@@ -63,7 +65,7 @@ static bool is_canonical(const uint8_t *header)
 {
     static const uint8_t front[28] = {'S', 'H', 'R', 'D', 'S', 'E', 'A', 'L', 0, 1, 0, 1, 2};
 
-    return memcmp(header, front, sizeof(front)) == 0;
+    return memcmp(header, front, 14) == 0 && header[14] <= 1 && memcmp(header + 15, front + 15, 13) == 0;
 }
 
 static void fuzz_header(struct sherd_span input)
@@ -107,7 +109,8 @@ static void fuzz_key_file(struct sherd_span text)
     struct sherd_root_key opened;
     struct sherd_uuid deployment;
     uint8_t other[SHERD_KEY_FILE_TEXT_BYTES];
-    const enum sherd_err err = sherd_seal_make(&root, &made_for, &unseal, &file);
+    const enum sherd_err err = sherd_seal_make(&root, &made_for, text.len > 75 && text.data[75] % 2 == 0, &unseal,
+                                               &file);
 
     must(err == SHERD_OK || err == SHERD_ERR_INVALID);
     must((err == SHERD_OK) == is_key_file(text));
@@ -122,6 +125,17 @@ static void fuzz_key_file(struct sherd_span text)
     must(open_by(sherd_span_of(other, sizeof(other)), sherd_buf_span(&file), &opened, &deployment) != SHERD_OK);
 }
 
+static void fuzz_share(struct sherd_span text)
+{
+    static const char prefix[] = "sherd-sealed-share-1:";
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf plain = {.max = SHERD_SHARE_SEALED_BYTES_MAX};
+    const enum sherd_err err = sherd_share_open(sherd_span_of(NULL, 0), text, &plain);
+
+    must(err == SHERD_ERR_INVALID || err == SHERD_ERR_UNSUPPORTED);
+    must(plain.len == 0);
+    must(sherd_share_is_sealed(text) == (text.len >= 21 && memcmp(text.data, prefix, 21) == 0));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -132,10 +146,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     must(sherd_crypto_init() == SHERD_OK);
     if (!sherd_span_take(&input, 1, &kind))
         return 0;
-    switch (kind.data[0] % 3) {
+    switch (kind.data[0] % 4) {
     case 0: fuzz_file(input); break;
     case 1: fuzz_header(input); break;
-    default: fuzz_key_file(input); break;
+    case 2: fuzz_key_file(input); break;
+    default: fuzz_share(input); break;
     }
     return 0;
 }

@@ -6,7 +6,7 @@
 #ifndef SHERD_FUZZ_PAYLOADS_H
 #define SHERD_FUZZ_PAYLOADS_H
 
-#include "envelope/payload.h"
+#include "envelope/rights.h"
 
 /**
  * Decode a payload's TLV as one kind, and encode what was decoded.
@@ -23,11 +23,14 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
         struct sherd_collection_entry collection;
         struct sherd_idempotency_entry idempotency;
         struct sherd_compartment_entry compartment;
+        struct sherd_principal principal;
+        struct sherd_principal_pin principal_pin;
+        struct sherd_named_key named_key;
+        struct sherd_grant grant;
     } entry;
     enum sherd_kind map_kind;
     struct sherd_uuid id;
     struct sherd_digest digest;
-    char name[64];
 
     switch (kind) {
     case SHERD_KIND_UNKNOWN: return SHERD_ERR_TAMPERED;
@@ -62,8 +65,17 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
         SHERD_TRY(sherd_compartment_decode(tlv, &entry.compartment));
         return sherd_compartment_encode(&entry.compartment, block, out_bytes);
     case SHERD_KIND_PRINCIPAL:
-        SHERD_TRY(sherd_principal_decode(tlv, &id, name));
-        return sherd_principal_encode(&id, name, block, out_bytes);
+        SHERD_TRY(sherd_principal_decode(tlv, &entry.principal));
+        return sherd_principal_encode(&entry.principal, block, out_bytes);
+    case SHERD_KIND_PRINCIPAL_PIN:
+        SHERD_TRY(sherd_principal_pin_decode(tlv, &entry.principal_pin));
+        return sherd_principal_pin_encode(&entry.principal_pin, block, out_bytes);
+    case SHERD_KIND_NAMED_KEY:
+        SHERD_TRY(sherd_named_key_decode(tlv, &entry.named_key));
+        return sherd_named_key_encode(&entry.named_key, block, out_bytes);
+    case SHERD_KIND_GRANT:
+        SHERD_TRY(sherd_grant_decode(tlv, &entry.grant));
+        return sherd_grant_encode(&entry.grant, block, out_bytes);
     case SHERD_KIND_KEY_PART: break; /* kms/places.h knows it */
     }
     return SHERD_ERR_TAMPERED;

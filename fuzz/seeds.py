@@ -4,6 +4,8 @@
 
 seeds.py [FOLDER]; without one, into the corpus beside this file. The bytes follow docs/format/.
 """
+import base64
+import hashlib
 import struct
 import sys
 from pathlib import Path
@@ -58,6 +60,19 @@ def an_entity(entity_id=b"pat", wrapped=WRAPPED, state=0, derived=0):
 
 RULES = COLLECTION + item(18, b"logs.v1") + number(19, 3) + number(20, 1)
 
+NAMED_KEY = item(33, b"\x4e" * 16)
+PRINCIPAL = item(36, b"\x9a" * 16)
+
+
+def a_principal(name, credential):
+    tlv = item(1, b"\x7e" * 16) + TIME + item(25, name) + PRINCIPAL + number(37, credential)
+    if credential != 1:
+        tlv += item(38, b"\xbc" * 32)
+    if credential == 2:
+        tlv += number(39, 1) + number(40, 17) + number(41, 8) + number(42, 1) + item(43, b"\x5a" * 16)
+    return tlv + number(44, 0)
+
+
 # kind, compartment (1 to 4), payload bytes, TLV
 PAYLOADS = {
     "compartment": (1, 3, 192, item(1, b"\x7e" * 16) + item(2, b"\xcc" * 16)),
@@ -81,10 +96,16 @@ PAYLOADS = {
     "entity-key-erased-with-id": (7, 4, 384, an_entity(b"pat", b"", 1)),
     "collection-pin": (8, 4, 192, COLLECTION + DIGEST),
     "idempotency": (9, 4, 192, COLLECTION + RECORD + item(24, b"\x3a" * 32)),
-    "principal": (10, 1, 192, item(1, b"\x7e" * 16) + item(25, b"owner")),
+    "principal": (10, 1, 320, a_principal(b"owner", 1)),
+    "principal-passphrase": (10, 1, 320, a_principal(b"alice", 2)),
+    "principal-key": (10, 1, 320, a_principal(b"bob", 3)),
     "keyring-pin": (11, 4, 192, DIGEST),
     "entity-lookup": (12, 4, 192, COLLECTION + ENTITY + MASTER),
     "old-entity-key": (13, 4, 384, an_entity()),
+    "named-key": (14, 4, 192, TIME + NAMED_KEY + item(35, b"pay") + PRINCIPAL + number(45, 3)),
+    "principal-pin": (16, 4, 192, DIGEST + item(25, b"alice") + PRINCIPAL + number(44, 0)),
+    "grant": (17, 4, 192, NAMED_KEY + PRINCIPAL + number(45, 3) + number(46, 5)),
+    "pin-under-key": (5, 4, 352, a_pin() + NAMED_KEY + number(34, 6)),
 }
 
 
@@ -145,8 +166,8 @@ def marker_seeds():
     yield "no-newline", b"sherd vault\nformat 1\nengine lmdb"
 
 
-def seal_header(kind=2, algorithm=0, cost=0, block=0, parallel=0, form=1, suite=1):
-    return (b"SHRDSEAL" + struct.pack(">HHBBHIII", form, suite, kind, algorithm, 0, cost, block, parallel) +
+def seal_header(kind=2, algorithm=0, cost=0, block=0, parallel=0, form=1, suite=1, mode=0):
+    return (b"SHRDSEAL" + struct.pack(">HHBBHIII", form, suite, kind, algorithm, mode << 8, cost, block, parallel) +
             b"\xde" * 16 + b"\x5a" * 32)
 
 
@@ -161,8 +182,15 @@ def seal_seeds():
     yield "header-kind", b"\1" + seal_header(3)
     yield "header-future", b"\1" + seal_header(form=2)
     yield "header-suite", b"\1" + seal_header(suite=2)
+    yield "header-fips", b"\1" + seal_header(mode=1)
+    yield "header-mode", b"\1" + seal_header(mode=2)
+    yield "file-pbkdf2", b"\0" + seal_header(1, 3, 600000, 1, 1, mode=1) + b"\x99" * 104
     yield "key", b"\2sherd-key-1:" + b"0123456789abcdef" * 4 + b"\n"
     yield "key-upper", b"\2sherd-key-1:" + b"0123456789ABCDEF" * 4 + b"\n"
+    for name, form, cost, text in [("", 1, 600000, b"\n"), ("-few", 1, 100000, b""), ("-many", 1, 2**31, b""),
+                                   ("-future", 2, 600000, b""), ("-letter", 1, 600000, b"!")]:
+        share = b"SHRDHOLD" + struct.pack(">HHI", form, 1, cost) + b"\x5a" * 32 + b"\x99" * 120
+        yield "share" + name, b"\3sherd-sealed-share-1:" + base64.b64encode(share).rstrip(b"=") + text
     yield "key-no-newline", b"\2sherd-key-1:" + b"0123456789abcdef" * 4
     yield "key-future", b"\2sherd-key-2:" + b"0123456789abcdef" * 4 + b"\n"
 
@@ -223,6 +251,9 @@ def keyring_seeds():
 
 OWN = b"AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"
 OWN_PQ = b"AGE-SECRET-KEY-PQ-1XX76JRALNLXDMEW0CRK45QMCCH4X06SE84UN3VPM33W6HWDX0H3SK3ZQFR"
+OWN_P256 = b"SHERDP-SECRET-KEY-17088LKH90CDRZRV8784MMEHN9ZLQ4XWDHJKLF4JCNNEFME9CLLFQDU2QZY"
+PUBLIC_P256 = (b"sherdp1qnlgcxwwpyz3j84u9x9fy3tey5clymcvan3yvp3eaz7rnjmlwp4gy6nhndx0j6d"
+               b"c5rjnn3lk97eaxzkk428cpcc0r5fg4t7k3gkwwt4qttrg9p")
 PUBLIC = b"age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 
 
@@ -237,6 +268,9 @@ def recipient_seeds():
     yield "text-upper", b"\1" + PUBLIC.upper()
     yield "bytes", b"\2" + X25519
     yield "bytes-pq", b"\2" + XWING
+    yield "bytes-p256", b"\2\x00\x10\x04" + b"\x5a" * 64
+    yield "text-p256", b"\1" + PUBLIC_P256
+    yield "file-p256", b"\0" + OWN_P256 + b"\n"
     yield "bytes-other-kem", b"\2\x00\x21" + X25519[2:]
     yield "bytes-short", b"\2\x00"
     for name, length in [("empty", 104), ("below", 103), ("chunk", 104 + 16400), ("full", 88 + 16400), ("pq", 1192),
@@ -244,7 +278,75 @@ def recipient_seeds():
         yield "length-" + name, b"\3" + struct.pack(">Q", length)
 
 
+# A point of the curve: the generator.
+POINT = bytes.fromhex("046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+                      "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
+URI = b"pkcs11:token=anna;object=share"
+BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+
+
+def box(kind, enc, uri=URI, plain_bytes=81, form=1):
+    head = bytes([form, 1, kind]) + b"\x7e" * 32 + struct.pack(">H", len(uri)) + uri + struct.pack(">H", len(enc))
+    return head + enc + b"\xcc" * (56 + plain_bytes + 16)
+
+
+def bech32m(prefix, data):
+    """BIP-350."""
+    def polymod(values):
+        check = 1
+        for value in values:
+            top = check >> 25
+            check = (check & 0x1ffffff) << 5 ^ value
+            for i, generator in enumerate([0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3]):
+                check ^= generator if top >> i & 1 else 0
+        return check
+
+    bits = "".join(f"{byte:08b}" for byte in data)
+    words = [int(bits[i:i + 5].ljust(5, "0"), 2) for i in range(0, len(bits), 5)]
+    expanded = [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix]
+    check = polymod(expanded + words + [0] * 6) ^ 0x2bc830a3
+    words += [check >> 5 * (5 - i) & 31 for i in range(6)]
+    return prefix + "1" + "".join(BECH32[word] for word in words)
+
+
+def box_lines(data, count=None):
+    tag = hashlib.sha256(data).digest()[:2]
+    parts = [data[i:i + 36] for i in range(0, len(data), 36)]
+    return [bech32m("sherdt", bytes([number, count or len(parts)]) + tag + part).encode()
+            for number, part in enumerate(parts, 1)]
+
+
+def token_seeds():
+    lines = box_lines(box(1, POINT))
+    yield "text", b"\0# for anna\n" + b"\n".join(lines) + b"\n"
+    yield "text-rsa", b"\0" + b"\n".join(box_lines(box(2, b"\x55" * 256)))
+    yield "text-upper", b"\0" + b"\r\n".join(lines).upper()
+    yield "text-cut", b"\0" + b"\n".join(lines[:-1])
+    yield "text-turned", b"\0" + b"\n".join(lines[1::-1] + lines[2:])
+    yield "text-more", b"\0" + b"\n".join(lines + lines[:1])
+    yield "text-count", b"\0" + b"\n".join(box_lines(box(1, POINT), 255))
+    yield "text-byte", b"\0" + box_lines(b"\1")[0]
+    yield "bytes", b"\1" + box(1, POINT)
+    yield "bytes-no-uri", b"\1" + box(1, POINT, b"")
+    yield "bytes-rsa", b"\1" + box(2, b"\x55" * 256)
+    yield "bytes-rsa-long", b"\1" + box(2, b"\x55" * 512, b"pkcs11:" + b"a" * 761, 256)
+    yield "bytes-rsa-short", b"\1" + box(2, b"\x55" * 255)
+    yield "bytes-off-curve", b"\1" + box(1, POINT[:-1] + b"\0")
+    yield "bytes-bad-uri", b"\1" + box(1, POINT, b"pkcs11:a b")
+    yield "bytes-format", b"\1" + box(1, POINT, form=2)
+    yield "bytes-kind", b"\1" + box(3, POINT)
+    yield "bytes-empty", b"\1" + box(1, POINT, plain_bytes=0)
+    yield "bytes-one", b"\1" + box(1, POINT, plain_bytes=1)
+    yield "uri", b"\2" + URI
+    yield "uri-all", (b"\2pkcs11:model=a%20b;manufacturer=c;serial=1;token=x%3by;id=%00%ff;object=o;type=cert"
+                      b"?module-path=/x")
+    yield "uri-pin", b"\2pkcs11:?pin-value=1"
+    yield "uri-percent", b"\2pkcs11:token=%4"
+    yield "uri-twice", b"\2pkcs11:id=%01;id=%01"
+
+
 TARGETS = {
+    "token": token_seeds(),
     "recipient": recipient_seeds(),
     "tlv": tlv_seeds(),
     "payload": ((name, bytes([kind]) + tlv) for name, (kind, _, _, tlv) in PAYLOADS.items()),

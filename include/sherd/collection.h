@@ -28,6 +28,7 @@ struct sherd_collection {
      */
     bool derived_entity_keys;
     char master_key[SHERD_MASTER_NAME_SIZE]; /**< name of the master key of its entities; "" for "default" */
+    char key[64]; /**< the named key that all of its records must lie under (<sherd/rights.h>); "" for none */
 };
 
 /**

@@ -19,9 +19,9 @@
  * sherd_identity_free(identity);
  * @endcode
  *
- * Keys are written as age (https://c2sp.org/age) writes those of the same kinds. What the vault still sees: how long
- * the contents are, to whom they are sealed, and everything beside them (attributes, type, entity). Nobody
- * authenticates the sender. A record has one recipient; whose private key is lost has lost the record.
+ * Keys are written as age (https://c2sp.org/age) writes those of the same kinds; of P-256 it has none. What the vault
+ * still sees: how long the contents are, to whom they are sealed, and everything beside them (attributes, type,
+ * entity). Nobody authenticates the sender. A record has one recipient; whose private key is lost has lost the record.
  *
  * @par Source  docs/format/recipient.md; RFC 9180 (HPKE, base mode)
  */
@@ -48,6 +48,7 @@ extern "C" {
 enum sherd_identity_kind {
     SHERD_IDENTITY_X25519, /**< "age1..." */
     SHERD_IDENTITY_XWING,  /**< "age1pq1...": ML-KEM-768 and X25519 together; needs OpenSSL 3.5 or later */
+    SHERD_IDENTITY_P256,   /**< "sherdp1...": the only kind that a vault in FIPS mode takes */
 };
 
 /** One or more private keys, in secret memory. Any number of threads may share one. */

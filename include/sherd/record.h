@@ -67,15 +67,16 @@ struct sherd_attribute {
 
 /** What a record is, beside its contents. All zero is a good default. Borrowed until the call returns. */
 struct sherd_record_meta {
-    const char *collection;   /**< NULL for "default"; it must exist */
-    const char *entity;       /**< whose data it is, up to 128 bytes; NULL for the collection's default entity */
+    const char *collection; /**< NULL for "default"; it must exist */
+    const char *entity;     /**< whose data it is, up to 128 bytes; NULL for the collection's default entity */
+    const char *key; /**< the named key that it lies under (<sherd/rights.h>); NULL for what the collection says */
     const char *content_type; /**< such as "text/plain", up to 127 bytes; NULL for none */
     const struct sherd_attribute *attributes;
     size_t attribute_count; /**< up to SHERD_ATTRIBUTES_MAX */
     struct sherd_span
         idempotency_key;   /**< up to 128 bytes of the caller's own: a repeated put with the same key and the
                                             same contents gives the first record's id again and stores nothing */
-    const char *recipient; /**< seal the contents to this public key, "age1..." or "age1pq1...": see <sherd/identity.h>.
+    const char *recipient; /**< seal the contents to this public key, "age1..." ...: see <sherd/identity.h>.
                                 NULL for nobody; on update, for whom they were sealed to before. SHERD_RECIPIENT_NONE
                                 for nobody, also on update. Not with an idempotency key: the vault would keep what
                                 guesses at the contents can be tested with. With "age1pq1..." attributes have at most
@@ -220,6 +221,16 @@ typedef enum sherd_err sherd_record_visit_fn(void *arg, const struct sherd_recor
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_list(struct sherd_vault *vault, const char *collection,
                                                           struct sherd_cursor *cursor, size_t count_max,
                                                           sherd_record_visit_fn *visit, void *arg);
+
+/**
+ * As sherd_record_list(), but of the records of one entity.
+ * @param[in] collection  NULL for "default"
+ * @param[in] entity      "" for the collection's default entity
+ * @return as sherd_record_list(); SHERD_ERR_NOT_FOUND: no such collection or entity
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_list_of(struct sherd_vault *vault, const char *collection,
+                                                             const char *entity, struct sherd_cursor *cursor,
+                                                             size_t count_max, sherd_record_visit_fn *visit, void *arg);
 
 /* ---- Streams ----------------------------------------------------------------------------------------------------- */
 

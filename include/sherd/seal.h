@@ -101,6 +101,7 @@ struct sherd_seal_info {
     uint32_t new_generation;
     const char *const *new_holders;
     const bool *new_confirmed; /**< new_count of them */
+    bool fips;                 /**< made in FIPS mode, by approved algorithms only */
 };
 
 /** @return any code but SHERD_OK ends the walk, and is what it returns */

@@ -14,6 +14,8 @@
 #include <sherd/maintain.h>
 #include <sherd/receipt.h>
 #include <sherd/record.h>
+#include <sherd/rights.h>
+#include <sherd/secret.h>
 #include <sherd/seal.h>
 #include <sherd/span.h>
 #include <sherd/uuid.h>

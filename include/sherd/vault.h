@@ -74,6 +74,7 @@ struct sherd_vault_init_options {
     const struct sherd_shares_options *shares; /**< sealed by shares: see <sherd/seal.h>; then unseal is NULL */
     sherd_share_give_fn *share_give;           /**< brings each share to its holder, before the vault is there */
     void *share_arg;                           /**< for share_give */
+    bool fips; /**< FIPS mode, for ever: algorithms that NIST approves, and no other. See sherd_vault_info.fips */
     /**
      * The protection key lies in this key store, and whoever opens the vault needs it. The file is made if it is
      * missing; where it is there, a key "sherd-protection-1" in it is taken, or else one is added. NULL: in the
@@ -86,6 +87,9 @@ struct sherd_vault_init_options {
 struct sherd_vault_open_options {
     bool read_only;   /**< never write; the way to read from a medium that cannot be written */
     unsigned threads; /**< threads that work for one call on long contents: 1..16; 0 for one per processor, 4 at most */
+    const char *user; /**< who asks (<sherd/rights.h>); NULL for the vault's owner. Borrowed until the call returns */
+    struct sherd_span user_passphrase; /**< what shows that it is that user: exactly one of the two */
+    struct sherd_span user_key;        /**< the private text of sherd_user_key_new() */
     /**
      * The socket of an agent that has the vault unsealed, and has its keys: this process never opens `keys`, and needs
      * nothing to unseal with. NULL: the anchor lives in this process. Borrowed until the call returns.
@@ -108,6 +112,11 @@ struct sherd_vault_info {
     uint64_t entry_bytes[4]; /**< disk space of entries */
     uint64_t blob_count[4];
     uint64_t blob_bytes[4];
+    /**
+     * The vault is in FIPS mode: it uses algorithms that NIST approves, and refuses others. That is said of algorithms
+     * alone: no validated module is claimed.
+     */
+    bool fips;
 };
 
 /**

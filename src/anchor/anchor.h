@@ -17,7 +17,9 @@
 #include "envelope/payload.h"
 #include "store/compartment.h"
 #include "store/refs.h"
+#include "identity/credential.h"
 #include <sherd/keys.h>
+#include <sherd/rights.h>
 
 /** The key of one version of one record. It opens nothing without the shares in `assets` and `secrets`. */
 struct sherd_record_key {
@@ -61,12 +63,19 @@ struct sherd_raw_lease {
     uint8_t seal[SHERD_KEY_SIZE]; /**< the store key: HMAC-SHA-512 */
 };
 
-/** What is rekeyed: everything, one collection, or one entity. */
+/** What is rekeyed: everything, one collection, one entity, or one named key and what lies under it. */
 struct sherd_rekey_scope {
     bool one_collection;
     struct sherd_uuid collection;
     bool one_entity;
     struct sherd_ref entity;
+    bool one_key;
+    struct sherd_ref key; /**< a named key */
+    /**
+     * Nothing is renewed, but the records in scope that lie under no named key are brought under that one, which with
+     * this is not what is rekeyed.
+     */
+    bool under_key;
     bool fresh_keys; /**< entities get a fresh version of their key, not just the same one wrapped anew */
 };
 
@@ -124,7 +133,10 @@ struct sherd_anchor_ops {
     enum sherd_err (*compartment_check)(struct sherd_anchor *anchor, enum sherd_role role, struct sherd_span stored);
 
     /**
-     * Make the key of a new record version, wrapped under its entity's key; the entity is made where it is new.
+     * Make the key of a new record version, wrapped under its entity's key; the entity is made where it is new. A new
+     * record lies under the named key that the collection's rules say, if any; a new version under the one that the
+     * record lies under, else as a new record.
+     * SHERD_ERR_NOT_FOUND: no such named key, or no right to write under it; no such record
      * @param[out] out_pin  collection, entity, record, version and the wrapped key are filled in, the rest is zero
      * @param[out] out_key  in secret memory of the caller's
      */
@@ -150,7 +162,8 @@ struct sherd_anchor_ops {
 
     /**
      * Put pins in the place of those of the same versions, all or none, durably: the commit point of sealing anew.
-     * SHERD_ERR_CONFLICT: one was replaced meanwhile, or its entity erased; SHERD_ERR_NOT_FOUND: one is gone
+     * SHERD_ERR_CONFLICT: one was replaced or brought under another named key meanwhile, or its entity erased;
+     * SHERD_ERR_NOT_FOUND: one is gone
      * @param[in,out] dropped  gets the map entries of those that were replaced
      */
     enum sherd_err (*pin_replace)(struct sherd_anchor *anchor, const struct sherd_pin_change *changes, size_t count,
@@ -227,6 +240,42 @@ struct sherd_anchor_ops {
                                  struct sherd_rekey_progress *out_progress);
     /** End it, finished or not. NULL is accepted. */
     void (*rekey_end)(struct sherd_anchor *anchor, struct sherd_rekey *rekey);
+
+    /** As the functions of <sherd/rights.h>. Of the new principal, all but name and credential is filled in. */
+    enum sherd_err (*user_create)(struct sherd_anchor *anchor, const struct sherd_principal *principal);
+    enum sherd_err (*user_each)(struct sherd_anchor *anchor, sherd_user_visit_fn *visit, void *arg);
+    enum sherd_err (*user_disable)(struct sherd_anchor *anchor, const char *name);
+    enum sherd_err (*named_create)(struct sherd_anchor *anchor, const char *name, const char *owner);
+    enum sherd_err (*named_each)(struct sherd_anchor *anchor, sherd_key_visit_fn *visit, void *arg);
+    enum sherd_err (*named_grant)(struct sherd_anchor *anchor, const char *key, const char *user, unsigned rights);
+    enum sherd_err (*grant_each)(struct sherd_anchor *anchor, const char *key, sherd_grant_visit_fn *visit, void *arg);
+
+    /**
+     * A named key by its name. SHERD_ERR_NOT_FOUND: there is none, or the caller lacks one of the rights wanted; it has
+     * none at all where none is wanted
+     */
+    enum sherd_err (*named_find)(struct sherd_anchor *anchor, const char *name, unsigned wanted,
+                                 struct sherd_ref *out_key);
+
+    /** Check an entry of `identity` met in a walk. SHERD_ERR_TAMPERED: it does not agree with its pin */
+    enum sherd_err (*principal_check)(struct sherd_anchor *anchor, const struct sherd_ref *name,
+                                      struct sherd_span stored);
+
+    /**
+     * What a user must sign to be let in. It is good for one login, soon. Says nothing of whether there is such a user.
+     */
+    enum sherd_err (*challenge)(struct sherd_anchor *anchor, const char *user, struct sherd_challenge *out_challenge);
+    /**
+     * Let a user in.
+     * @param[in]  nonce        of the challenge
+     * @param[in]  signature    sherd_credential_sign()
+     * @param[out] out_session  the anchor as that user may use it: the same calls, each of which finds and does what
+     *                          the user may, and no more. End it, with free(), before the anchor that it stands on
+     * SHERD_ERR_DENIED, in the same words: there is no such user, it is disabled, the challenge is none or was used,
+     * the signature is another's
+     */
+    enum sherd_err (*login)(struct sherd_anchor *anchor, const char *user, const uint8_t nonce[static SHERD_NONCE_SIZE],
+                            const uint8_t signature[static SHERD_SIGNATURE_SIZE], struct sherd_anchor **out_session);
 
     /** Begin the next erase epoch. SHERD_ERR_CONFLICT: the last one has not ended. @param[out] out_epoch  its number */
     enum sherd_err (*epoch_begin)(struct sherd_anchor *anchor, uint64_t *out_epoch);

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The anchor in the same process: the keyring, pins and entities behind the anchor's table. */
 #include "anchor/embedded.h"
-#include "anchor/entities.h"
-#include "anchor/pins.h"
+#include "anchor/embedded_inside.h"
 #include "anchor/rekey.h"
-#include "anchor/state.h"
-#include "anchor/statement.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -13,32 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What of the keyring stays as it is for as long as the vault is open; in secret memory. */
-struct fixed {
-    struct sherd_uuid deployment;
-    struct sherd_uuid tenant;
-    struct sherd_keyring_store stores[4];
-};
-
-struct embedded {
-    struct sherd_anchor anchor; /* first: the table's view of it */
-    struct fixed *fixed;
-    struct sherd_home *home;
-    struct sherd_ring *ring;
-    struct sherd_masters *masters;
-    struct sherd_compartment *compartment;
-    struct sherd_hmac_key *name[4];
-    struct sherd_hmac_key *seal[4];
-    struct sherd_pins pins;
-    struct sherd_entities *entities;
-};
-
-static struct embedded *embedded_of(struct sherd_anchor *anchor)
-{
-    return (struct embedded *)anchor;
-}
-
-static struct sherd_entry_keys keys_of(const struct embedded *self, enum sherd_role role)
+struct sherd_entry_keys sherd_embedded_keys(const struct sherd_embedded *self, enum sherd_role role)
 {
     const struct sherd_entry_keys keys = {.deployment = self->fixed->deployment,
                                           .compartment = (enum sherd_purpose)role,
@@ -51,10 +23,11 @@ static struct sherd_entry_keys keys_of(const struct embedded *self, enum sherd_r
 
 static void embedded_free(struct sherd_anchor *anchor)
 {
-    struct embedded *self = embedded_of(anchor);
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
 
     if (self == NULL)
         return;
+    sherd_nonces_free(self->nonces);
     sherd_entities_free(self->entities);
     sherd_masters_free(self->masters);
     sherd_ring_free(self->ring);
@@ -70,13 +43,13 @@ static void embedded_free(struct sherd_anchor *anchor)
 
 static void embedded_ids(struct sherd_anchor *anchor, struct sherd_uuid *out_deployment, struct sherd_uuid *out_tenant)
 {
-    *out_deployment = embedded_of(anchor)->fixed->deployment;
-    *out_tenant = embedded_of(anchor)->fixed->tenant;
+    *out_deployment = sherd_embedded_of(anchor)->fixed->deployment;
+    *out_tenant = sherd_embedded_of(anchor)->fixed->tenant;
 }
 
 static const struct sherd_home *embedded_home(struct sherd_anchor *anchor)
 {
-    return embedded_of(anchor)->home;
+    return sherd_embedded_of(anchor)->home;
 }
 
 static enum sherd_err check_lease(enum sherd_role role)
@@ -90,7 +63,7 @@ static enum sherd_err embedded_lease(struct sherd_anchor *anchor, enum sherd_rol
                                      struct sherd_entry_keys *out_keys)
 {
     SHERD_TRY(check_lease(role));
-    *out_keys = keys_of(embedded_of(anchor), role);
+    *out_keys = sherd_embedded_keys(sherd_embedded_of(anchor), role);
     return SHERD_OK;
 }
 
@@ -98,7 +71,7 @@ static enum sherd_err embedded_lease_raw(struct sherd_anchor *anchor, enum sherd
                                          struct sherd_raw_lease *out_lease)
 {
     SHERD_TRY(check_lease(role));
-    const struct sherd_keyring_store *store = &embedded_of(anchor)->fixed->stores[role - 1];
+    const struct sherd_keyring_store *store = &sherd_embedded_of(anchor)->fixed->stores[role - 1];
     out_lease->version = (uint32_t)store->version;
     memcpy(out_lease->name, store->name.bytes, sizeof(out_lease->name));
     memcpy(out_lease->seal, store->key.bytes, sizeof(out_lease->seal));
@@ -113,8 +86,8 @@ static enum sherd_err compartment_name(const struct sherd_entry_keys *keys, stru
 static enum sherd_err embedded_compartment_entry(struct sherd_anchor *anchor, enum sherd_role role,
                                                  struct sherd_ref *out_name, struct sherd_buf *out_stored)
 {
-    const struct embedded *self = embedded_of(anchor);
-    const struct sherd_entry_keys keys = keys_of(self, role);
+    const struct sherd_embedded *self = sherd_embedded_of(anchor);
+    const struct sherd_entry_keys keys = sherd_embedded_keys(self, role);
     const struct sherd_compartment_entry entry = {.tenant = self->fixed->tenant,
                                                   .compartment = self->fixed->stores[role - 1].compartment};
     uint8_t tlv[SHERD_TLV_BYTES_MAX];
@@ -128,8 +101,8 @@ static enum sherd_err embedded_compartment_entry(struct sherd_anchor *anchor, en
 static enum sherd_err embedded_compartment_check(struct sherd_anchor *anchor, enum sherd_role role,
                                                  struct sherd_span stored)
 {
-    const struct embedded *self = embedded_of(anchor);
-    const struct sherd_entry_keys keys = keys_of(self, role);
+    const struct sherd_embedded *self = sherd_embedded_of(anchor);
+    const struct sherd_entry_keys keys = sherd_embedded_keys(self, role);
     uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
     struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
     struct sherd_compartment_entry entry;
@@ -152,8 +125,25 @@ static enum sherd_err embedded_compartment_check(struct sherd_anchor *anchor, en
     return err;
 }
 
+/* A new version lies under the named key that the record lies under; a new record under the one that the rules say. */
+static enum sherd_err choose_named_key(struct sherd_embedded *self, const struct sherd_collection_entry *collection,
+                                       struct sherd_pin *pin)
+{
+    struct sherd_pin_view head = {.version_current = 0};
+
+    const enum sherd_err err = pin->version > 1 ? sherd_pins_get(&self->pins, pin->record, 0, &head) : SHERD_OK;
+    if (err != SHERD_ERR_NOT_FOUND) /* NOT_FOUND: the commit will say so */
+        SHERD_TRY(err);
+    pin->has_named_key = head.pin.has_named_key;
+    pin->named_key = head.pin.named_key;
+    if (pin->has_named_key || pin->version > 1 || collection->rules.key[0] == 0)
+        return SHERD_OK;
+    pin->has_named_key = true;
+    return sherd_rights_find(&self->rights, &sherd_embedded_owner, collection->rules.key, 0, &pin->named_key);
+}
+
 /* The deep rekeying that a key made now is up to date for. */
-static enum sherd_err round_now(const struct embedded *self, uint16_t *out_round)
+static enum sherd_err round_now(const struct sherd_embedded *self, uint16_t *out_round)
 {
     const struct sherd_keyring *keyring;
 
@@ -167,9 +157,10 @@ static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct
                                        const char *entity_id, struct sherd_uuid record, uint64_t version,
                                        struct sherd_pin *out_pin, struct sherd_record_key *out_key)
 {
-    struct embedded *self = embedded_of(anchor);
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
     struct sherd_pin pin = {.collection = collection->id, .record = record, .version = version};
 
+    SHERD_TRY(choose_named_key(self, collection, &pin));
     SHERD_TRY(sherd_entities_ensure(self->entities, collection, entity_id, &pin.entity));
     SHERD_TRY(round_now(self, &pin.round));
     SHERD_TRY(sherd_random(out_key->bytes, sizeof(out_key->bytes)));
@@ -181,7 +172,7 @@ static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct
 static enum sherd_err embedded_key_renew(struct sherd_anchor *anchor, const struct sherd_pin *before,
                                          struct sherd_pin *out_pin, struct sherd_record_key *out_key)
 {
-    struct embedded *self = embedded_of(anchor);
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
     struct sherd_pin pin = *before;
 
     SHERD_TRY(round_now(self, &pin.round));
@@ -195,7 +186,7 @@ static enum sherd_err embedded_key_renew(struct sherd_anchor *anchor, const stru
  * Wrap the key of a change anew that was wrapped before the keys were changed. What wrapped it may be destroyed by now,
  * so the key itself is at hand where it can be.
  */
-static enum sherd_err wrap_anew(struct embedded *self, struct sherd_pin_change *change)
+static enum sherd_err wrap_anew(struct sherd_embedded *self, struct sherd_pin_change *change)
 {
     if (change->key != NULL)
         return sherd_entities_wrap(self->entities, change->key, &change->pin);
@@ -207,8 +198,8 @@ static enum sherd_err wrap_anew(struct embedded *self, struct sherd_pin_change *
 }
 
 /* The changes, with what is not up to date wrapped anew: as they are, or a copy that the caller frees. */
-static enum sherd_err bring_up_to_date(struct embedded *self, const struct sherd_pin_change *changes, size_t count,
-                                       struct sherd_pin_change **out_copy)
+static enum sherd_err bring_up_to_date(struct sherd_embedded *self, const struct sherd_pin_change *changes,
+                                       size_t count, struct sherd_pin_change **out_copy)
 {
     struct sherd_pin_change *copy = NULL;
     enum sherd_err err = SHERD_OK;
@@ -235,8 +226,8 @@ static enum sherd_err bring_up_to_date(struct embedded *self, const struct sherd
 typedef enum sherd_err write_pins_fn(const struct sherd_pins *pins, const struct sherd_pin_change *changes,
                                      size_t count, struct sherd_refs *dropped);
 
-static enum sherd_err write_up_to_date(struct embedded *self, const struct sherd_pin_change *changes, size_t count,
-                                       write_pins_fn *write, struct sherd_refs *dropped)
+static enum sherd_err write_up_to_date(struct sherd_embedded *self, const struct sherd_pin_change *changes,
+                                       size_t count, write_pins_fn *write, struct sherd_refs *dropped)
 {
     struct sherd_pin_change *copy = NULL;
 
@@ -250,13 +241,13 @@ static enum sherd_err write_up_to_date(struct embedded *self, const struct sherd
 static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
                                           size_t count, struct sherd_refs *dropped)
 {
-    return write_up_to_date(embedded_of(anchor), changes, count, sherd_pins_commit, dropped);
+    return write_up_to_date(sherd_embedded_of(anchor), changes, count, sherd_pins_commit, dropped);
 }
 
 static enum sherd_err embedded_pin_replace(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
                                            size_t count, struct sherd_refs *dropped)
 {
-    return write_up_to_date(embedded_of(anchor), changes, count, sherd_pins_replace, dropped);
+    return write_up_to_date(sherd_embedded_of(anchor), changes, count, sherd_pins_replace, dropped);
 }
 
 /* Whether two pins say the same, but for how the key is wrapped. */
@@ -269,7 +260,7 @@ static bool is_wrapped_alike(const struct sherd_pin *a, const struct sherd_pin *
  * A pin and its key. Rekeying may have wrapped it anew, and destroyed what it was wrapped by, between the two: then the
  * pin is another one by now.
  */
-static enum sherd_err pin_with_key(struct embedded *self, struct sherd_uuid record, uint64_t version,
+static enum sherd_err pin_with_key(struct sherd_embedded *self, struct sherd_uuid record, uint64_t version,
                                    struct sherd_pin_view *out_view, struct sherd_record_key *out_key)
 {
     struct sherd_pin before;
@@ -290,7 +281,7 @@ static enum sherd_err pin_with_key(struct embedded *self, struct sherd_uuid reco
 static enum sherd_err embedded_pin_get(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
                                        struct sherd_pin_view *out_view, struct sherd_record_key *out_key)
 {
-    struct embedded *self = embedded_of(anchor);
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
     struct sherd_pin_view view;
 
     if (out_key != NULL) {
@@ -306,10 +297,10 @@ static enum sherd_err embedded_pin_get(struct sherd_anchor *anchor, struct sherd
 static enum sherd_err embedded_pin_delete(struct sherd_anchor *anchor, struct sherd_uuid record,
                                           struct sherd_refs *dropped)
 {
-    return sherd_pins_delete(&embedded_of(anchor)->pins, record, dropped);
+    return sherd_pins_delete(&sherd_embedded_of(anchor)->pins, record, dropped);
 }
 
-static enum sherd_err check_collection_pin(const struct embedded *self, const struct sherd_ref *name,
+static enum sherd_err check_collection_pin(const struct sherd_embedded *self, const struct sherd_ref *name,
                                            struct sherd_span stored, struct sherd_uuid *out_collection,
                                            struct sherd_digest *out_digest)
 {
@@ -322,7 +313,8 @@ static enum sherd_err check_collection_pin(const struct embedded *self, const st
 }
 
 /* The compartment's own entry met in a scan: under another name than its own it does not open. */
-static enum sherd_err check_own_entry(struct embedded *self, const struct sherd_ref *name, struct sherd_span stored)
+static enum sherd_err check_own_entry(struct sherd_embedded *self, const struct sherd_ref *name,
+                                      struct sherd_span stored)
 {
     uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
     struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
@@ -335,8 +327,8 @@ static enum sherd_err check_own_entry(struct embedded *self, const struct sherd_
 static enum sherd_err embedded_part_check(struct sherd_anchor *anchor, enum sherd_role role,
                                           const struct sherd_ref *name, struct sherd_span stored, bool *out_live)
 {
-    struct embedded *self = embedded_of(anchor);
-    const struct sherd_entry_keys keys = keys_of(self, role);
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    const struct sherd_entry_keys keys = sherd_embedded_keys(self, role);
     uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
     struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
     const struct sherd_keyring *keyring;
@@ -361,7 +353,7 @@ struct said {
 };
 
 /* Check one entry of `keys`, of whatever kind. */
-static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref *name, struct sherd_span stored,
+static enum sherd_err check_entry(struct sherd_embedded *self, const struct sherd_ref *name, struct sherd_span stored,
                                   enum sherd_kind kind, struct said *out_said)
 {
     struct sherd_digest digest;
@@ -375,6 +367,9 @@ static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref 
     case SHERD_KIND_OLD_ENTITY_KEY:
     case SHERD_KIND_ENTITY_LOOKUP: return sherd_entities_check(self->entities, kind, name, stored);
     case SHERD_KIND_KEY_PART: return embedded_part_check(&self->anchor, SHERD_KEYS, name, stored, &live);
+    case SHERD_KIND_PRINCIPAL_PIN: return sherd_principals_check_pin(&self->principals, name, stored);
+    case SHERD_KIND_NAMED_KEY:
+    case SHERD_KIND_GRANT: return sherd_rights_check(&self->rights, kind, name, stored);
     case SHERD_KIND_KEYRING_PIN: return sherd_ring_check(self->ring, name, stored);
     case SHERD_KIND_COLLECTION_PIN: return check_collection_pin(self, name, stored, &out_said->collection, &digest);
     default: return sherd_pins_check(&self->pins, kind, name, stored, &out_said->pin);
@@ -382,7 +377,7 @@ static enum sherd_err check_entry(struct embedded *self, const struct sherd_ref 
 }
 
 struct scan {
-    struct embedded *self;
+    struct sherd_embedded *self;
     size_t count;
     size_t count_max;
     bool full; /* ended by us, not by the visitor, whatever its code */
@@ -441,7 +436,7 @@ static enum sherd_err embedded_scan(struct sherd_anchor *anchor, const struct sh
                                     sherd_anchor_visit_fn *visit, void *arg, struct sherd_ref *out_last,
                                     size_t *out_count)
 {
-    struct embedded *self = embedded_of(anchor);
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
     struct scan scan = {.self = self, .count_max = count_max, .visit = visit, .arg = arg};
     struct sherd_snapshot *snapshot;
 
@@ -460,10 +455,10 @@ static enum sherd_err embedded_idempotency_get(struct sherd_anchor *anchor, cons
                                                struct sherd_span key, const struct sherd_digest *content_hash,
                                                struct sherd_uuid *out_record)
 {
-    return sherd_pins_idempotency_get(&embedded_of(anchor)->pins, collection, key, content_hash, out_record);
+    return sherd_pins_idempotency_get(&sherd_embedded_of(anchor)->pins, collection, key, content_hash, out_record);
 }
 
-static enum sherd_err collection_name(const struct embedded *self, const struct sherd_uuid *collection,
+static enum sherd_err collection_name(const struct sherd_embedded *self, const struct sherd_uuid *collection,
                                       struct sherd_ref *out_name)
 {
     return sherd_entry_name(&self->pins.keys, "collection", sherd_span_of(collection->bytes, 16),
@@ -473,7 +468,7 @@ static enum sherd_err collection_name(const struct embedded *self, const struct 
 static enum sherd_err embedded_collection_pin(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                               const struct sherd_digest *digest)
 {
-    struct embedded *self = embedded_of(anchor);
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
     uint8_t tlv[SHERD_TLV_BYTES_MAX];
     uint8_t block[SHERD_ENTRY_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
@@ -491,7 +486,7 @@ static enum sherd_err embedded_collection_pin(struct sherd_anchor *anchor, const
 static enum sherd_err embedded_collection_check(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                                 const struct sherd_digest *digest)
 {
-    struct embedded *self = embedded_of(anchor);
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
     uint8_t block[SHERD_ENTRY_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
     struct sherd_uuid pinned_collection;
@@ -512,31 +507,31 @@ static enum sherd_err embedded_collection_check(struct sherd_anchor *anchor, con
 static enum sherd_err embedded_master_activate(struct sherd_anchor *anchor, const struct sherd_master_options *options,
                                                uint64_t *out_version)
 {
-    return sherd_masters_activate(embedded_of(anchor)->masters, options, out_version);
+    return sherd_masters_activate(sherd_embedded_of(anchor)->masters, options, out_version);
 }
 
 static enum sherd_err embedded_master_each(struct sherd_anchor *anchor, sherd_master_visit_fn *visit, void *arg)
 {
-    return sherd_masters_each(embedded_of(anchor)->masters, visit, arg);
+    return sherd_masters_each(sherd_embedded_of(anchor)->masters, visit, arg);
 }
 
 static enum sherd_err embedded_master_retire(struct sherd_anchor *anchor, const char *name, uint64_t version)
 {
-    return sherd_masters_retire(embedded_of(anchor)->masters, name, version);
+    return sherd_masters_retire(sherd_embedded_of(anchor)->masters, name, version);
 }
 
 static enum sherd_err embedded_protection_each(struct sherd_anchor *anchor, sherd_protection_visit_fn *visit, void *arg)
 {
-    return sherd_masters_protection_each(embedded_of(anchor)->masters, visit, arg);
+    return sherd_masters_protection_each(sherd_embedded_of(anchor)->masters, visit, arg);
 }
 
 static enum sherd_err embedded_protection_rotate(struct sherd_anchor *anchor,
                                                  const struct sherd_key_store_file *turn_on, uint64_t *out_version)
 {
-    return sherd_masters_protection_rotate(embedded_of(anchor)->masters, turn_on, out_version);
+    return sherd_masters_protection_rotate(sherd_embedded_of(anchor)->masters, turn_on, out_version);
 }
 
-static struct sherd_rekey_parts rekey_parts(struct embedded *self)
+struct sherd_rekey_parts sherd_embedded_rekey_parts(struct sherd_embedded *self)
 {
     const struct sherd_rekey_parts parts = {
         .home = self->home, .ring = self->ring, .entities = self->entities, .pins = &self->pins};
@@ -550,8 +545,8 @@ static struct sherd_rekey_parts rekey_parts(struct embedded *self)
  */
 static enum sherd_err embedded_master_destroy(struct sherd_anchor *anchor, const char *name, uint64_t version)
 {
-    struct embedded *self = embedded_of(anchor);
-    const struct sherd_rekey_parts parts = rekey_parts(self);
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(self);
     struct sherd_rekey_references references = {0};
 
     SHERD_TRY(sherd_masters_retired(self->masters, name, version, &references.master));
@@ -565,19 +560,19 @@ static enum sherd_err embedded_master_destroy(struct sherd_anchor *anchor, const
 static enum sherd_err embedded_entity_find(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                            const char *entity_id, struct sherd_ref *out_entity)
 {
-    return sherd_entities_find(embedded_of(anchor)->entities, collection, entity_id, out_entity);
+    return sherd_entities_find(sherd_embedded_of(anchor)->entities, collection, entity_id, out_entity);
 }
 
 static enum sherd_err embedded_entity_erase(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                             const char *entity_id)
 {
-    return sherd_entities_erase(embedded_of(anchor)->entities, collection, entity_id);
+    return sherd_entities_erase(sherd_embedded_of(anchor)->entities, collection, entity_id);
 }
 
 static enum sherd_err embedded_rekey_begin(struct sherd_anchor *anchor, const struct sherd_rekey_scope *scope,
                                            struct sherd_rekey **out_rekey)
 {
-    const struct sherd_rekey_parts parts = rekey_parts(embedded_of(anchor));
+    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(sherd_embedded_of(anchor));
 
     return sherd_rekey_begin(&parts, scope, out_rekey);
 }
@@ -597,98 +592,79 @@ static void embedded_rekey_end(struct sherd_anchor *anchor, struct sherd_rekey *
 
 static enum sherd_err embedded_round_begin(struct sherd_anchor *anchor, uint16_t *out_round)
 {
-    return sherd_rekey_round_begin(embedded_of(anchor)->ring, out_round);
+    return sherd_rekey_round_begin(sherd_embedded_of(anchor)->ring, out_round);
 }
 
 static enum sherd_err embedded_round_end(struct sherd_anchor *anchor, uint16_t round)
 {
-    return sherd_rekey_round_end(embedded_of(anchor)->ring, round);
+    return sherd_rekey_round_end(sherd_embedded_of(anchor)->ring, round);
+}
+
+struct epoch_change {
+    const struct sherd_home *home;
+    uint64_t epoch;
+};
+
+/* The home's lock is held: sherd_ring_change(). */
+static enum sherd_err begin_epoch(void *arg, struct sherd_keyring *keyring)
+{
+    struct epoch_change *change = arg;
+
+    SHERD_ENSURE(keyring->epoch < UINT32_MAX, SHERD_ERR_LIMIT, "there are no more erase epochs");
+    SHERD_TRY(sherd_epoch_begin(change->home, keyring->epoch));
+    change->epoch = ++keyring->epoch;
+    return SHERD_OK;
 }
 
 static enum sherd_err embedded_epoch_begin(struct sherd_anchor *anchor, uint64_t *out_epoch)
 {
-    const struct sherd_rekey_parts parts = rekey_parts(embedded_of(anchor));
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    struct epoch_change change = {.home = self->home};
 
-    return sherd_rekey_epoch_begin(&parts, out_epoch);
+    SHERD_TRY(sherd_ring_change(self->ring, begin_epoch, &change));
+    *out_epoch = change.epoch;
+    return SHERD_OK;
+}
+
+/* As begin_epoch(): and nobody has begun another one since what refers to the old ones was counted. */
+static enum sherd_err end_epoch(void *arg, const struct sherd_keyring *keyring)
+{
+    const struct epoch_change *change = arg;
+
+    SHERD_ENSURE(keyring->epoch == change->epoch, SHERD_ERR_CONFLICT, "somebody else has begun another erase epoch");
+    SHERD_TRY(sherd_epoch_end(change->home, change->epoch));
+    return sherd_notice_raise(sherd_home_notice(change->home));
 }
 
 static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *out_epoch)
 {
-    const struct sherd_rekey_parts parts = rekey_parts(embedded_of(anchor));
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(self);
+    struct sherd_rekey_references references = {0};
+    const struct sherd_keyring *keyring;
 
-    return sherd_rekey_epoch_end(&parts, out_epoch);
-}
-
-static enum sherd_err embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file)
-{
-    const struct embedded *self = embedded_of(anchor);
-
-    return sherd_anchor_epoch_export(self->home, self->ring, out_file);
-}
-
-static enum sherd_err embedded_epoch_adopt(struct sherd_anchor *anchor, struct sherd_span file)
-{
-    const struct embedded *self = embedded_of(anchor);
-
-    return sherd_anchor_epoch_adopt(self->home, self->ring, file);
-}
-
-static enum sherd_err embedded_state_take(struct sherd_anchor *anchor, const struct sherd_uuid *backup,
-                                          struct sherd_anchor_state *state)
-{
-    const struct embedded *self = embedded_of(anchor);
-    const struct sherd_span salt = sherd_span_of(backup->bytes, sizeof(backup->bytes));
-
-    return sherd_anchor_state_take(self->home, self->ring, self->compartment, salt, state);
-}
-
-static enum sherd_err embedded_state_scan(struct sherd_anchor *anchor, struct sherd_anchor_state *state,
-                                          const struct sherd_ref *after, sherd_store_visit_fn *visit, void *arg)
-{
-    (void)anchor;
-    SHERD_ENSURE(state->keys != NULL, SHERD_ERR_INVALID, "no state was taken");
-    return sherd_snapshot_scan(state->keys, after, visit, arg);
-}
-
-static void embedded_state_done(struct sherd_anchor *anchor, struct sherd_anchor_state *state)
-{
-    (void)anchor;
-    sherd_anchor_state_done(state);
-}
-
-static struct sherd_statement_parts statement_parts(struct embedded *self)
-{
-    const struct sherd_statement_parts parts = {.rekey = rekey_parts(self),
-                                                .masters = self->masters,
-                                                .assets = keys_of(self, SHERD_ASSETS),
-                                                .deployment = self->fixed->deployment};
-
-    return parts;
-}
-
-static enum sherd_err embedded_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
-                                              struct sherd_buf *out_note)
-{
-    const struct sherd_statement_parts parts = statement_parts(embedded_of(anchor));
-
-    return sherd_statement_sign(&parts, statement, out_note);
-}
-
-static enum sherd_err embedded_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text)
-{
-    const struct sherd_statement_parts parts = statement_parts(embedded_of(anchor));
-
-    return sherd_statement_key(&parts, out_text);
+    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
+    references.epoch = keyring->epoch;
+    sherd_ring_leave(self->ring);
+    SHERD_TRY(sherd_rekey_count(&parts, &references));
+    if (references.epoch_count > 0)
+        return sherd_fail(SHERD_ERR_CONFLICT,
+                          "%llu entries still lie under an older erase epoch: rekey everything first",
+                          (unsigned long long)references.epoch_count);
+    struct epoch_change change = {.home = self->home, .epoch = references.epoch};
+    SHERD_TRY(sherd_ring_look(self->ring, end_epoch, &change));
+    *out_epoch = change.epoch;
+    return SHERD_OK;
 }
 
 static enum sherd_err embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
 {
-    return sherd_compartment_stat(embedded_of(anchor)->compartment, out_stat);
+    return sherd_compartment_stat(sherd_embedded_of(anchor)->compartment, out_stat);
 }
 
 static enum sherd_err embedded_keys_owner(struct sherd_anchor *anchor, struct sherd_ref *out_name, bool *out_there)
 {
-    struct embedded *self = embedded_of(anchor);
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
     uint8_t block[SHERD_ENTRY_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
     struct sherd_ref name;
@@ -710,7 +686,7 @@ static enum sherd_err add_blob(void *arg, struct sherd_ref name, struct sherd_sp
 
 static enum sherd_err embedded_keys_blobs(struct sherd_anchor *anchor, struct sherd_refs *blobs)
 {
-    return sherd_compartment_blob_scan(embedded_of(anchor)->compartment, NULL, add_blob, blobs);
+    return sherd_compartment_blob_scan(sherd_embedded_of(anchor)->compartment, NULL, add_blob, blobs);
 }
 
 static const struct sherd_anchor_ops embedded_ops = {
@@ -743,15 +719,26 @@ static const struct sherd_anchor_ops embedded_ops = {
     .rekey_begin = embedded_rekey_begin,
     .rekey_step = embedded_rekey_step,
     .rekey_end = embedded_rekey_end,
+    .user_create = sherd_embedded_user_create,
+    .user_each = sherd_embedded_user_each,
+    .user_disable = sherd_embedded_user_disable,
+    .named_create = sherd_embedded_named_create,
+    .named_each = sherd_embedded_named_each,
+    .named_grant = sherd_embedded_named_grant,
+    .grant_each = sherd_embedded_grant_each,
+    .named_find = sherd_embedded_named_find,
+    .principal_check = sherd_embedded_principal_check,
+    .challenge = sherd_embedded_challenge,
+    .login = sherd_embedded_login,
     .epoch_begin = embedded_epoch_begin,
     .epoch_end = embedded_epoch_end,
-    .epoch_export = embedded_epoch_export,
-    .epoch_adopt = embedded_epoch_adopt,
-    .state_take = embedded_state_take,
-    .state_scan = embedded_state_scan,
-    .state_done = embedded_state_done,
-    .statement_sign = embedded_statement_sign,
-    .statement_key = embedded_statement_key,
+    .epoch_export = sherd_embedded_epoch_export,
+    .epoch_adopt = sherd_embedded_epoch_adopt,
+    .state_take = sherd_embedded_state_take,
+    .state_scan = sherd_embedded_state_scan,
+    .state_done = sherd_embedded_state_done,
+    .statement_sign = sherd_embedded_statement_sign,
+    .statement_key = sherd_embedded_statement_key,
     .keys_stat = embedded_keys_stat,
     .keys_owner = embedded_keys_owner,
     .keys_blobs = embedded_keys_blobs,
@@ -760,7 +747,7 @@ static const struct sherd_anchor_ops embedded_ops = {
 };
 
 /* Names and seals, and what of the keyring they come from. */
-static enum sherd_err ready_keys(struct embedded *self, const struct sherd_keyring *ring)
+static enum sherd_err ready_keys(struct sherd_embedded *self, const struct sherd_keyring *ring)
 {
     self->fixed = sherd_secret_alloc(sizeof(*self->fixed));
     if (self->fixed == NULL)
@@ -776,12 +763,12 @@ static enum sherd_err ready_keys(struct embedded *self, const struct sherd_keyri
         SHERD_TRY(sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(store->key.bytes, sizeof(store->key.bytes)),
                                      &self->seal[i]));
     }
-    self->pins.keys = keys_of(self, SHERD_KEYS);
+    self->pins.keys = sherd_embedded_keys(self, SHERD_KEYS);
     self->pins.compartment = self->compartment;
     return SHERD_OK;
 }
 
-static enum sherd_err ready_ring(struct embedded *self, bool fresh)
+static enum sherd_err ready_ring(struct sherd_embedded *self, bool fresh)
 {
     struct sherd_keyring *first = sherd_secret_alloc(sizeof(*first));
 
@@ -797,7 +784,7 @@ static enum sherd_err ready_ring(struct embedded *self, bool fresh)
     return sherd_ring_new(self->home, first, &self->pins.keys, self->compartment, fresh, &self->ring);
 }
 
-static enum sherd_err ready_masters(struct embedded *self, const struct sherd_anchor_parts *parts)
+static enum sherd_err ready_masters(struct sherd_embedded *self, const struct sherd_anchor_parts *parts)
 {
     struct sherd_places places = {.read_only = parts->read_only};
 
@@ -805,12 +792,12 @@ static enum sherd_err ready_masters(struct embedded *self, const struct sherd_an
         const enum sherd_role role = (enum sherd_role)(i + 1);
 
         places.roles[i].compartment = role == SHERD_KEYS ? self->compartment : parts->others[i];
-        places.roles[i].keys = keys_of(self, role);
+        places.roles[i].keys = sherd_embedded_keys(self, role);
     }
     return sherd_masters_new(self->ring, &places, &self->masters);
 }
 
-static enum sherd_err ready_entities(struct embedded *self)
+static enum sherd_err ready_entities(struct sherd_embedded *self)
 {
     const struct sherd_entities_parts parts = {.home = self->home,
                                                .ring = self->ring,
@@ -824,8 +811,22 @@ static enum sherd_err ready_entities(struct embedded *self)
     return sherd_entities_new(&parts, &self->entities);
 }
 
+static enum sherd_err ready_rights(struct sherd_embedded *self, const struct sherd_anchor_parts *parts)
+{
+    self->principals = (struct sherd_principals){.tenant = self->fixed->tenant,
+                                                 .keys = sherd_embedded_keys(self, SHERD_IDENTITY),
+                                                 .compartment = parts->others[SHERD_IDENTITY - 1],
+                                                 .pin_keys = self->pins.keys,
+                                                 .pins = self->compartment};
+    self->rights = (struct sherd_rights){.entities = self->entities,
+                                         .principals = &self->principals,
+                                         .keys = self->pins.keys,
+                                         .compartment = self->compartment};
+    return sherd_nonces_new(&self->nonces);
+}
+
 /* The keys that every vault has are made with it. */
-static enum sherd_err make_first(struct embedded *self)
+static enum sherd_err make_first(struct sherd_embedded *self)
 {
     const struct sherd_master_options wraps = {.name = SHERD_MASTER_DEFAULT};
     const struct sherd_master_options hashes = {.name = SHERD_MASTER_HASH};
@@ -835,18 +836,19 @@ static enum sherd_err make_first(struct embedded *self)
     return sherd_masters_activate(self->masters, &hashes, NULL);
 }
 
-static enum sherd_err ready(struct embedded *self, const struct sherd_anchor_parts *parts)
+static enum sherd_err ready(struct sherd_embedded *self, const struct sherd_anchor_parts *parts)
 {
     SHERD_TRY(ready_ring(self, parts->fresh));
     SHERD_TRY(ready_masters(self, parts));
     SHERD_TRY(sherd_masters_key_store(self->masters, parts->key_store));
     SHERD_TRY(ready_entities(self));
+    SHERD_TRY(ready_rights(self, parts));
     return parts->fresh ? make_first(self) : SHERD_OK;
 }
 
 enum sherd_err sherd_anchor_embedded(const struct sherd_anchor_parts *parts, struct sherd_anchor **out_anchor)
 {
-    struct embedded *self = sherd_alloc(sizeof(*self));
+    struct sherd_embedded *self = sherd_alloc(sizeof(*self));
 
     if (self == NULL) {
         sherd_compartment_close(parts->keys);

@@ -9,6 +9,10 @@
 #include <pthread.h>
 #include <stdio.h>
 
+/* "sherd named keys", in the form of RFC 9562 section 5.8. */
+const struct sherd_uuid sherd_named_keys = {
+    {'s', 'h', 'e', 'r', 'd', ' ', 0x8e, 'a', 0x8d, 'e', 'd', ' ', 'k', 'e', 'y', 's'}};
+
 #define LABEL_ENTITY "entity"
 #define CACHED SHERD_ENTITIES_CACHED_MAX
 
@@ -27,12 +31,14 @@ struct head_slot {
     bool erased;
 };
 
-/* The key that wraps record keys, of one version of an entity's key in one epoch. */
+/* The key that wraps record keys, of one version of an entity's key in one epoch, and of one of a named key if any. */
 struct key_slot {
     struct sherd_entities_stamp stamp;
     struct sherd_ref entity;
     uint64_t version;
     uint64_t epoch;
+    struct sherd_ref named; /* all zero for none */
+    uint64_t named_version; /* 0 for none */
     struct sherd_hmac_key *wrapping;
 };
 
@@ -109,9 +115,19 @@ static size_t slot_of(const struct sherd_ref *ref)
     return sherd_get_u32(ref->bytes) % CACHED;
 }
 
-static size_t key_slot_of(const struct sherd_ref *entity, uint64_t version, uint64_t epoch)
+/* The fields of a pin that speak of a named key are zero where it has none. */
+static size_t key_slot_of(const struct sherd_pin *pin)
 {
-    return (sherd_get_u32(entity->bytes) + version + epoch) % CACHED;
+    return (sherd_get_u32(pin->entity.bytes) + pin->entity_key_version + pin->epoch +
+            sherd_get_u32(pin->named_key.bytes) + pin->named_key_version) %
+           CACHED;
+}
+
+static bool is_key_of(const struct key_slot *slot, const struct sherd_pin *pin)
+{
+    return sherd_same_ref(&slot->entity, &pin->entity) && slot->version == pin->entity_key_version &&
+           slot->epoch == pin->epoch && sherd_same_ref(&slot->named, &pin->named_key) &&
+           slot->named_version == pin->named_key_version;
 }
 
 static enum sherd_err changing(void)
@@ -196,6 +212,11 @@ enum sherd_err sherd_entities_epochs(struct sherd_entities *entities, const stru
     return SHERD_OK;
 }
 
+static enum sherd_hash_alg id_hash(const struct sherd_entities *entities)
+{
+    return sherd_home_fips(entities->parts.home) ? SHERD_SHA512_256 : SHERD_SHA512;
+}
+
 static enum sherd_err hmac_of_master(struct sherd_entities *entities, const struct sherd_ref *kid,
                                      struct sherd_hmac_key **out_key)
 {
@@ -204,7 +225,7 @@ static enum sherd_err hmac_of_master(struct sherd_entities *entities, const stru
     if (master == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_masters_key(entities->parts.masters, kid, master));
-    return sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(master->bytes, sizeof(master->bytes)), out_key);
+    return sherd_hmac_key_new(id_hash(entities), sherd_span_of(master->bytes, sizeof(master->bytes)), out_key);
 }
 
 /* Hold the hash key that serves now. */
@@ -217,7 +238,7 @@ static enum sherd_err refresh_hash(struct sherd_entities *entities, const struct
     if (master == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_masters_active(entities->parts.masters, SHERD_MASTER_HASH, &kid, master));
-    SHERD_TRY(sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(master->bytes, sizeof(master->bytes)), &hash));
+    SHERD_TRY(sherd_hmac_key_new(id_hash(entities), sherd_span_of(master->bytes, sizeof(master->bytes)), &hash));
     (void)pthread_rwlock_wrlock(&entities->lock);
     sherd_hmac_key_free(entities->hash);
     entities->hash = hash;
@@ -227,7 +248,7 @@ static enum sherd_err refresh_hash(struct sherd_entities *entities, const struct
     return SHERD_OK;
 }
 
-/* The name of an id's lookup entry: HMAC-SHA-512 over a TLV, cut to 16 bytes. */
+/* The name of an id's lookup entry: HMAC-SHA-512, or HMAC-SHA-512/256 in FIPS mode, over a TLV, cut to 16 bytes. */
 static enum sherd_err id_name(const struct sherd_hmac_key *hash, const struct sherd_uuid *collection,
                               const char *entity_id, struct sherd_ref *out_name)
 {
@@ -258,6 +279,13 @@ enum sherd_err sherd_entities_id_name(struct sherd_entities *entities, const str
 }
 
 /* --- lookup entries ----------------------------------------------------------------------------------------------- */
+
+enum sherd_err sherd_entities_open(const struct sherd_entities *entities, enum sherd_kind kind,
+                                   const struct sherd_ref *name, struct sherd_span stored,
+                                   struct sherd_entity_key_entry *out_entry)
+{
+    return sherd_entity_key_open(&entities->parts.at, kind, name, stored, out_entry);
+}
 
 enum sherd_err sherd_entities_open_lookup(const struct sherd_entities *entities, const struct sherd_ref *name,
                                           struct sherd_span stored, struct sherd_entity_lookup *out_lookup)
@@ -360,8 +388,8 @@ static enum sherd_err find_held(struct sherd_entities *entities, const struct sh
  * An id that was hashed under any of the keys, the oldest first and the newest last: renewing moves an entry from an
  * older name to the newest, so none is missed on its way.
  */
-static enum sherd_err find_any(struct sherd_entities *entities, const struct sherd_uuid *collection,
-                               const char *entity_id, struct sherd_entity_lookup *out_lookup)
+enum sherd_err sherd_entities_find_any(struct sherd_entities *entities, const struct sherd_uuid *collection,
+                                       const char *entity_id, struct sherd_entity_lookup *out_lookup)
 {
     struct sherd_refs kids = {0};
     enum sherd_err err = sherd_masters_kids(entities->parts.masters, SHERD_MASTER_HASH, &kids);
@@ -402,7 +430,7 @@ static enum sherd_err find(struct sherd_entities *entities, const struct sherd_e
         return SHERD_OK;
     err = sherd_entities_lookup_read(entities, &out_place->name, &lookup);
     if (err == SHERD_ERR_NOT_FOUND)
-        err = find_any(entities, collection, entity_id, &lookup);
+        err = sherd_entities_find_any(entities, collection, entity_id, &lookup);
     if (err == SHERD_ERR_NOT_FOUND && now->number != sherd_ring_number(entities->parts.ring))
         return changing();
     SHERD_TRY(err);
@@ -573,27 +601,64 @@ static enum sherd_err read_version(struct sherd_entities *entities, const struct
     return err == SHERD_ERR_NOT_FOUND ? sherd_fail(SHERD_ERR_TAMPERED, "a version of an entity's key is missing") : err;
 }
 
-/* Load the key that wraps record keys under a version of an entity's key in an epoch. */
-static enum sherd_err load(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
-                           const struct sherd_ref *entity, uint64_t version, uint64_t epoch)
+/* Unwrap the key of a version of an entity to hand->key. @param[out] stored  its entry; the caller wipes it */
+static enum sherd_err load_entity(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                                  const struct sherd_ref *entity, uint64_t version, struct sherd_entities_hand *hand,
+                                  struct sherd_entity_stored *stored)
+{
+    SHERD_TRY(read_version(entities, now, entity, version, stored));
+    return sherd_entities_unwrap_entry(entities, &stored->entry, hand);
+}
+
+/* The version of a named key that a pin says, which is that of an entity of the collection of named keys. */
+static enum sherd_err load_named(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                                 const struct sherd_pin *pin, struct sherd_entities_hand *hand,
+                                 struct sherd_entity_named *out_named)
 {
     SHERD_CLEANUP(sherd_entity_stored_wipe) struct sherd_entity_stored stored = {.entry = {.version = 0}};
-    struct key_slot *slot = &entities->keys[key_slot_of(entity, version, epoch)];
+
+    const enum sherd_err err = load_entity(entities, now, &pin->named_key, pin->named_key_version, hand, &stored);
+    if (err == SHERD_ERR_NOT_FOUND)
+        return sherd_fail(SHERD_ERR_TAMPERED, "a named key was erased");
+    SHERD_TRY(err);
+    SHERD_ENSURE(sherd_same(&stored.entry.collection, &sherd_named_keys, sizeof(sherd_named_keys)), SHERD_ERR_TAMPERED,
+                 "what a record lies under is no named key");
+    out_named->id = pin->named_key;
+    out_named->version = pin->named_key_version;
+    out_named->key = hand->key;
+    return SHERD_OK;
+}
+
+/* Load the key that wraps the record key of a pin. */
+static enum sherd_err load(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                           const struct sherd_pin *pin)
+{
+    SHERD_CLEANUP(sherd_entity_stored_wipe) struct sherd_entity_stored stored = {.entry = {.version = 0}};
+    struct key_slot *slot = &entities->keys[key_slot_of(pin)];
     struct sherd_hmac_key *wrapping;
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_entities_hand *hand = sherd_secret_alloc(sizeof(*hand));
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_entity_named *named = sherd_secret_alloc(sizeof(*named));
 
-    if (hand == NULL)
+    if (hand == NULL || named == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(read_version(entities, now, entity, version, &stored));
     SHERD_TRY(sherd_entities_epochs(entities, now, &hand->epochs));
-    const struct sherd_epoch_key *key = sherd_entities_epoch_key(&hand->epochs, epoch);
+    const struct sherd_epoch_key *key = sherd_entities_epoch_key(&hand->epochs, pin->epoch);
+    if (pin->has_named_key)
+        SHERD_TRY(load_named(entities, now, pin, hand, named));
+    SHERD_TRY(read_version(entities, now, &pin->entity, pin->entity_key_version, &stored));
     SHERD_ENSURE(key != NULL, SHERD_ERR_TAMPERED, "a record's key is of an erase epoch that has ended");
     SHERD_TRY(sherd_entities_unwrap_entry(entities, &stored.entry, hand));
-    SHERD_TRY(sherd_entity_key_wrapping(&entities->parts.at, &stored.entry, &hand->key, epoch, key, &wrapping));
+    SHERD_TRY(sherd_entity_key_wrapping(&entities->parts.at, &stored.entry, &hand->key, pin->epoch, key,
+                                        pin->has_named_key ? named : NULL, &wrapping));
     (void)pthread_rwlock_wrlock(&entities->lock);
     sherd_hmac_key_free(slot->wrapping);
-    *slot = (struct key_slot){
-        .stamp = *now, .entity = *entity, .version = version, .epoch = epoch, .wrapping = wrapping};
+    *slot = (struct key_slot){.stamp = *now,
+                              .entity = pin->entity,
+                              .version = pin->entity_key_version,
+                              .epoch = pin->epoch,
+                              .named = pin->named_key,
+                              .named_version = pin->named_key_version,
+                              .wrapping = wrapping};
     (void)pthread_rwlock_unlock(&entities->lock);
     return SHERD_OK;
 }
@@ -603,23 +668,22 @@ static enum sherd_err load(struct sherd_entities *entities, const struct sherd_e
  * the slot between loading and locking, so it is tried again. What was just loaded is as good as a look at that moment,
  * however often the notice is raised.
  */
-static enum sherd_err acquire(struct sherd_entities *entities, const struct sherd_pin *pin,
-                              const struct sherd_hmac_key **out_wrapping)
+static enum sherd_err acquire(struct sherd_entities *entities, const struct sherd_entities_stamp *asked,
+                              const struct sherd_pin *pin, const struct sherd_hmac_key **out_wrapping)
 {
-    const struct key_slot *slot = &entities->keys[key_slot_of(&pin->entity, pin->entity_key_version, pin->epoch)];
-    struct sherd_entities_stamp now;
+    const struct key_slot *slot = &entities->keys[key_slot_of(pin)];
+    struct sherd_entities_stamp now = *asked;
 
     for (unsigned tries = 0; tries < SHERD_ENTITIES_TRIES_MAX; tries++) {
-        if (tries % 2 == 0)
+        if (tries > 0 && tries % 2 == 0)
             now = sherd_entities_now(entities);
         (void)pthread_rwlock_rdlock(&entities->lock);
-        if (holds(&slot->stamp, &now) && sherd_same_ref(&slot->entity, &pin->entity) &&
-            slot->version == pin->entity_key_version && slot->epoch == pin->epoch) {
+        if (holds(&slot->stamp, &now) && is_key_of(slot, pin)) {
             *out_wrapping = slot->wrapping;
             return SHERD_OK;
         }
         (void)pthread_rwlock_unlock(&entities->lock);
-        SHERD_TRY(load(entities, &now, &pin->entity, pin->entity_key_version, pin->epoch));
+        SHERD_TRY(load(entities, &now, pin));
     }
     return sherd_fail(SHERD_ERR_BUSY, "an entity's key is changed again and again: try later");
 }
@@ -663,18 +727,19 @@ static enum sherd_err newest_epoch(struct sherd_entities *entities, const struct
     return SHERD_OK;
 }
 
-enum sherd_err sherd_entities_wrap(struct sherd_entities *entities, const struct sherd_record_key *key,
-                                   struct sherd_pin *pin)
+static enum sherd_err wrap(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                           const struct sherd_record_key *key, struct sherd_pin *pin)
 {
-    const struct sherd_entities_stamp now = sherd_entities_now(entities);
     struct sherd_buf wrapped = sherd_buf_borrow(pin->key.bytes, sizeof(pin->key.bytes));
     struct sherd_context context;
     const struct sherd_hmac_key *wrapping;
 
-    SHERD_TRY(newest(entities, &now, &pin->entity, &pin->entity_key_version));
-    SHERD_TRY(newest_epoch(entities, &now, &pin->epoch));
+    SHERD_TRY(newest(entities, now, &pin->entity, &pin->entity_key_version));
+    SHERD_TRY(newest_epoch(entities, now, &pin->epoch));
+    if (pin->has_named_key)
+        SHERD_TRY(newest(entities, now, &pin->named_key, &pin->named_key_version));
     pin->secrets_key_version = entities->parts.at.secrets->version;
-    SHERD_TRY(acquire(entities, pin, &wrapping));
+    SHERD_TRY(acquire(entities, now, pin, &wrapping));
     sherd_entity_key_pin_context(&entities->parts.at, pin, &context);
     const enum sherd_err err = sherd_aead_seal_with(wrapping, sherd_context_span(&context),
                                                     sherd_span_of(key->bytes, sizeof(key->bytes)), &wrapped);
@@ -682,8 +747,16 @@ enum sherd_err sherd_entities_wrap(struct sherd_entities *entities, const struct
     return err;
 }
 
-enum sherd_err sherd_entities_unwrap(struct sherd_entities *entities, const struct sherd_pin *pin,
-                                     struct sherd_record_key *out_key)
+enum sherd_err sherd_entities_wrap(struct sherd_entities *entities, const struct sherd_record_key *key,
+                                   struct sherd_pin *pin)
+{
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+
+    return wrap(entities, &now, key, pin);
+}
+
+static enum sherd_err unwrap(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                             const struct sherd_pin *pin, struct sherd_record_key *out_key)
 {
     struct sherd_buf key = sherd_buf_borrow(out_key->bytes, sizeof(out_key->bytes));
     struct sherd_context context;
@@ -691,12 +764,28 @@ enum sherd_err sherd_entities_unwrap(struct sherd_entities *entities, const stru
 
     SHERD_ENSURE(pin->secrets_key_version == entities->parts.at.secrets->version, SHERD_ERR_TAMPERED,
                  "a record's key does not verify");
-    SHERD_TRY(acquire(entities, pin, &wrapping));
+    SHERD_TRY(acquire(entities, now, pin, &wrapping));
     sherd_entity_key_pin_context(&entities->parts.at, pin, &context);
     const enum sherd_err err = sherd_aead_open_with(wrapping, sherd_context_span(&context),
                                                     sherd_span_of(pin->key.bytes, sizeof(pin->key.bytes)), &key);
     (void)pthread_rwlock_unlock(&entities->lock);
     return err;
+}
+
+enum sherd_err sherd_entities_newest(struct sherd_entities *entities, const struct sherd_ref *entity,
+                                     uint64_t *out_version)
+{
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+
+    return newest(entities, &now, entity, out_version);
+}
+
+enum sherd_err sherd_entities_unwrap(struct sherd_entities *entities, const struct sherd_pin *pin,
+                                     struct sherd_record_key *out_key)
+{
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+
+    return unwrap(entities, &now, pin, out_key);
 }
 
 enum sherd_err sherd_entities_live(struct sherd_entities *entities, const struct sherd_ref *entity)
@@ -707,113 +796,42 @@ enum sherd_err sherd_entities_live(struct sherd_entities *entities, const struct
     return newest(entities, &now, entity, &version);
 }
 
-enum sherd_err sherd_entities_up_to_date(struct sherd_entities *entities, const struct sherd_pin *pin,
-                                         bool *out_up_to_date)
+static enum sherd_err is_up_to_date(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                                    const struct sherd_pin *pin, bool *out_up_to_date)
 {
-    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+    uint64_t named_version = pin->named_key_version;
     uint64_t version;
     uint64_t epoch;
 
-    SHERD_TRY(newest(entities, &now, &pin->entity, &version));
-    SHERD_TRY(newest_epoch(entities, &now, &epoch));
+    SHERD_TRY(newest(entities, now, &pin->entity, &version));
+    SHERD_TRY(newest_epoch(entities, now, &epoch));
+    if (pin->has_named_key)
+        SHERD_TRY(newest(entities, now, &pin->named_key, &named_version));
     *out_up_to_date = pin->entity_key_version == version && pin->epoch == epoch &&
+                      pin->named_key_version == named_version &&
                       pin->secrets_key_version == entities->parts.at.secrets->version;
     return SHERD_OK;
 }
 
-/* --- checking ----------------------------------------------------------------------------------------------------- */
-
-/* An entity that is there must be found by its id, under one of the hash keys: in the store, whatever is held. */
-static enum sherd_err check_found(struct sherd_entities *entities, const struct sherd_entity_key_entry *entry)
-{
-    struct sherd_entity_lookup lookup;
-
-    const enum sherd_err err = find_any(entities, &entry->collection, entry->entity_id, &lookup);
-    if (err == SHERD_ERR_NOT_FOUND || (err == SHERD_OK && !sherd_same_ref(&lookup.entity, &entry->entity)))
-        return sherd_fail(SHERD_ERR_TAMPERED, "an entity is not found by its id: an entry was removed or changed");
-    return err;
-}
-
-static enum sherd_err check_key(struct sherd_entities *entities, const struct sherd_entity_key_entry *entry)
+enum sherd_err sherd_entities_up_to_date(struct sherd_entities *entities, const struct sherd_pin *pin,
+                                         bool *out_up_to_date)
 {
     const struct sherd_entities_stamp now = sherd_entities_now(entities);
-    SHERD_CLEANUP(sherd_secret_freep) struct sherd_entities_hand *hand = sherd_secret_alloc(sizeof(*hand));
 
-    if (hand == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(sherd_entities_epochs(entities, &now, &hand->epochs));
-    return sherd_entities_unwrap_entry(entities, entry, hand);
+    return is_up_to_date(entities, &now, pin, out_up_to_date);
 }
 
-/* A lookup entry must lead to an entity that is there, and lie where that entity's id says. */
-static enum sherd_err check_lookup(struct sherd_entities *entities, const struct sherd_ref *name,
-                                   struct sherd_span stored)
+enum sherd_err sherd_entities_rewrap(struct sherd_entities *entities, struct sherd_record_key *room,
+                                     struct sherd_pin *pin, bool *out_changed)
 {
-    SHERD_CLEANUP(sherd_entity_stored_wipe) struct sherd_entity_stored head = {.entry = {.version = 0}};
-    struct sherd_entity_lookup lookup;
-    struct sherd_ref expected;
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+    bool up_to_date = true;
 
-    SHERD_TRY(sherd_entities_open_lookup(entities, name, stored, &lookup));
-    enum sherd_err err = sherd_entity_key_read(&entities->parts.at, &lookup.entity, 0, &head);
-    if (err == SHERD_OK && head.entry.state == SHERD_ENTITY_LIVE) {
-        SHERD_TRY(sherd_entities_id_name(entities, &lookup.hash, &head.entry.collection, head.entry.entity_id,
-                                         &expected));
-        if (sherd_same_ref(&expected, name))
-            return SHERD_OK;
+    SHERD_TRY(is_up_to_date(entities, &now, pin, &up_to_date));
+    if (!up_to_date) {
+        SHERD_TRY(unwrap(entities, &now, pin, room));
+        SHERD_TRY(wrap(entities, &now, room, pin));
     }
-    SHERD_TRY(err == SHERD_ERR_NOT_FOUND ? SHERD_OK : err);
-    return sherd_fail(SHERD_ERR_TAMPERED, "the entry of an entity's id leads to no such entity");
-}
-
-static enum sherd_err check(struct sherd_entities *entities, enum sherd_kind kind, const struct sherd_ref *name,
-                            struct sherd_span stored)
-{
-    SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {0};
-
-    if (kind == SHERD_KIND_ENTITY_LOOKUP)
-        return check_lookup(entities, name, stored);
-    SHERD_TRY(sherd_entity_key_open(&entities->parts.at, kind, name, stored, &entry));
-    if (entry.state == SHERD_ENTITY_ERASED)
-        return SHERD_OK;
-    SHERD_TRY(check_key(entities, &entry));
-    return kind == SHERD_KIND_ENTITY_KEY ? check_found(entities, &entry) : SHERD_OK;
-}
-
-/* Whether an entry lies there still as it was met. */
-static enum sherd_err is_still_there(const struct sherd_entities *entities, const struct sherd_ref *name,
-                                     struct sherd_span stored, bool *out_there)
-{
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf now = sherd_buf_borrow(block, sizeof(block));
-    const enum sherd_err err = sherd_compartment_get(entities->parts.at.compartment, *name, &now);
-
-    if (err != SHERD_ERR_NOT_FOUND && err != SHERD_ERR_LIMIT)
-        SHERD_TRY(err);
-    *out_there = err == SHERD_OK && sherd_span_equal(sherd_buf_span(&now), stored);
+    *out_changed = !up_to_date;
     return SHERD_OK;
-}
-
-/* What a walk met may have been renewed or erased since: then it says nothing any more. */
-enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_kind kind, const struct sherd_ref *name,
-                                    struct sherd_span stored)
-{
-    bool there = true;
-    char detail[SHERD_FAIL_TEXT_SIZE];
-
-    const enum sherd_err err = check(entities, kind, name, stored);
-    if (err != SHERD_ERR_TAMPERED)
-        return err;
-    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
-    SHERD_TRY(is_still_there(entities, name, stored, &there));
-    if (!there)
-        return SHERD_OK;
-    sherd_fail_restore(detail);
-    return err;
-}
-
-enum sherd_err sherd_entities_open(const struct sherd_entities *entities, enum sherd_kind kind,
-                                   const struct sherd_ref *name, struct sherd_span stored,
-                                   struct sherd_entity_key_entry *out_entry)
-{
-    return sherd_entity_key_open(&entities->parts.at, kind, name, stored, out_entry);
 }

@@ -21,6 +21,9 @@
 
 struct sherd_entities;
 
+/** The collection whose entities are named keys (anchor/rights.h). No collection that anybody makes has this id. */
+extern const struct sherd_uuid sherd_named_keys;
+
 /** What entities stand on. All is borrowed and must outlive them. */
 struct sherd_entities_parts {
     const struct sherd_home *home;
@@ -48,8 +51,9 @@ SHERD_MUST_USE enum sherd_err sherd_entities_find(struct sherd_entities *entitie
                                                   const char *entity_id, struct sherd_ref *out_entity);
 
 /**
- * Wrap a record key under the newest version of its entity's key and the newest epoch: fills in the pin's wrapped key,
- * key versions and epoch. @return SHERD_OK; SHERD_ERR_NOT_FOUND: the entity was erased; SHERD_ERR_TAMPERED; ...
+ * Wrap a record key under the newest version of its entity's key, the newest epoch, and the newest version of the named
+ * key that the pin says, if any: fills in the pin's wrapped key, key versions and epoch. @return SHERD_OK;
+ * SHERD_ERR_NOT_FOUND: the entity was erased; SHERD_ERR_TAMPERED; ...
  */
 SHERD_MUST_USE enum sherd_err sherd_entities_wrap(struct sherd_entities *entities, const struct sherd_record_key *key,
                                                   struct sherd_pin *pin);
@@ -60,6 +64,10 @@ SHERD_MUST_USE enum sherd_err sherd_entities_wrap(struct sherd_entities *entitie
  */
 SHERD_MUST_USE enum sherd_err sherd_entities_unwrap(struct sherd_entities *entities, const struct sherd_pin *pin,
                                                     struct sherd_record_key *out_key);
+
+/** The newest version of an entity's key. @return as sherd_entities_live() */
+SHERD_MUST_USE enum sherd_err sherd_entities_newest(struct sherd_entities *entities, const struct sherd_ref *entity,
+                                                    uint64_t *out_version);
 
 /** Whether an entity is there: SHERD_OK; SHERD_ERR_NOT_FOUND: it was erased; as sherd_entities_unwrap() */
 SHERD_MUST_USE enum sherd_err sherd_entities_live(struct sherd_entities *entities, const struct sherd_ref *entity);
@@ -94,6 +102,16 @@ SHERD_MUST_USE enum sherd_err sherd_entities_trim(struct sherd_entities *entitie
 /** Whether a pin's key is wrapped as it would be wrapped now. @return as sherd_entities_live() */
 SHERD_MUST_USE enum sherd_err sherd_entities_up_to_date(struct sherd_entities *entities, const struct sherd_pin *pin,
                                                         bool *out_up_to_date);
+
+/**
+ * Wrap the key of a pin anew, unless it is up to date: the three calls above with one look at the notice, which is what
+ * a rekeying of many pins would else spend much of its time on.
+ * @param[in]  room         for the key, in secret memory; what it holds afterwards is for the caller to wipe
+ * @param[out] out_changed  it was not up to date, and is now
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND: the entity was erased; as sherd_entities_unwrap()
+ */
+SHERD_MUST_USE enum sherd_err sherd_entities_rewrap(struct sherd_entities *entities, struct sherd_record_key *room,
+                                                    struct sherd_pin *pin, bool *out_changed);
 
 /** Open a stored entry of an entity, of that kind and name. @return SHERD_OK; SHERD_ERR_TAMPERED */
 SHERD_MUST_USE enum sherd_err sherd_entities_open(const struct sherd_entities *entities, enum sherd_kind kind,

@@ -48,6 +48,13 @@ SHERD_MUST_USE enum sherd_err sherd_entities_epochs(struct sherd_entities *entit
 /** The key of an epoch, borrowed from the set; NULL: the epoch has ended. */
 const struct sherd_epoch_key *sherd_entities_epoch_key(const struct sherd_epoch_set *set, uint64_t number);
 
+/**
+ * Look an id up under all of the hash keys, in the store, whatever is held. @return SHERD_OK; SHERD_ERR_NOT_FOUND; ...
+ */
+SHERD_MUST_USE enum sherd_err sherd_entities_find_any(struct sherd_entities *entities,
+                                                      const struct sherd_uuid *collection, const char *entity_id,
+                                                      struct sherd_entity_lookup *out_lookup);
+
 /** The name of an id's lookup entry under a version of the hash key. */
 SHERD_MUST_USE enum sherd_err sherd_entities_id_name(struct sherd_entities *entities, const struct sherd_ref *kid,
                                                      const struct sherd_uuid *collection, const char *entity_id,

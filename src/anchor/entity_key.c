@@ -87,21 +87,37 @@ enum sherd_err sherd_entity_key_unwrap(const struct sherd_entity_keys *at, const
                            &key);
 }
 
-/* wrapping key = HKDF( entity key || store key of secrets || epoch key ; context ) */
+/*
+ * Which keys take part in a wrapping key. With a named key, the version is that one's: the entity key's is said beside.
+ */
+static void wrapping_context(const struct sherd_entity_keys *at, const struct sherd_entity_key_entry *entry,
+                             uint64_t epoch_number, const struct sherd_entity_named *named,
+                             struct sherd_context *out_context)
+{
+    struct sherd_scope scope = entity_scope(at, entry);
+
+    if (named != NULL)
+        scope.version = named->version;
+    sherd_context_of_wrap(&scope, named != NULL ? SHERD_FOR_NAMED_WRAPPING_KEY : SHERD_FOR_WRAPPING_KEY,
+                          (uint32_t)at->secrets->version, entry->version, named != NULL ? &named->id : NULL,
+                          epoch_number, out_context);
+}
+
+/* wrapping key = HKDF( entity key || store key of secrets || epoch key [|| named key] ; context ) */
 enum sherd_err sherd_entity_key_wrapping(const struct sherd_entity_keys *at, const struct sherd_entity_key_entry *entry,
                                          const struct sherd_entity_key *key, uint64_t epoch_number,
-                                         const struct sherd_epoch_key *epoch, struct sherd_hmac_key **out_wrapping)
+                                         const struct sherd_epoch_key *epoch, const struct sherd_entity_named *named,
+                                         struct sherd_hmac_key **out_wrapping)
 {
-    const uint8_t *const keys[] = {key->bytes, at->secrets->key.bytes, epoch->bytes};
-    const struct sherd_scope scope = entity_scope(at, entry);
+    const uint8_t *const keys[] = {key->bytes, at->secrets->key.bytes, epoch->bytes,
+                                   named != NULL ? named->key.bytes : NULL};
     struct sherd_context context;
     SHERD_CLEANUP(sherd_secret_freep) uint8_t *derived = sherd_secret_alloc(SHERD_KEY_SIZE);
 
     if (derived == NULL)
         return SHERD_ERR_NO_MEMORY;
-    sherd_context_of_wrap(&scope, SHERD_FOR_WRAPPING_KEY, (uint32_t)at->secrets->version, entry->version, NULL,
-                          epoch_number, &context);
-    SHERD_TRY(derive(keys, SHERD_COUNT_OF(keys), &context, derived));
+    wrapping_context(at, entry, epoch_number, named, &context);
+    SHERD_TRY(derive(keys, named != NULL ? 4 : 3, &context, derived));
     return sherd_hmac_key_new(SHERD_SHA512, sherd_span_of(derived, SHERD_KEY_SIZE), out_wrapping);
 }
 

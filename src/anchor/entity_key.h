@@ -41,17 +41,26 @@ SHERD_MUST_USE enum sherd_err sherd_entity_key_unwrap(const struct sherd_entity_
                                                       const struct sherd_entity_key_entry *entry,
                                                       struct sherd_entity_key *out_key);
 
+/** A version of a named key. Lies in secret memory. */
+struct sherd_entity_named {
+    struct sherd_ref id;
+    uint64_t version;
+    struct sherd_entity_key key;
+};
+
 /**
  * The key that wraps the record keys of an entity.
  * @param[in] entry  says which version of which entity
  * @param[in] epoch_number  the epoch under which they are wrapped
  * @param[in] epoch         its key
+ * @param[in] named  the named key that they lie under; NULL for none
  * @param[out] out_wrapping  of SHERD_SHA512, for sherd_aead_seal_with()
  */
 SHERD_MUST_USE enum sherd_err sherd_entity_key_wrapping(const struct sherd_entity_keys *at,
                                                         const struct sherd_entity_key_entry *entry,
                                                         const struct sherd_entity_key *key, uint64_t epoch_number,
                                                         const struct sherd_epoch_key *epoch,
+                                                        const struct sherd_entity_named *named,
                                                         struct sherd_hmac_key **out_wrapping);
 
 /** The context of a pin's record key. */

@@ -22,6 +22,7 @@ struct sherd_home {
     bool read_only;
     char seal_text[32];
     struct sherd_uuid deployment;
+    bool fips; /* says the seal; the keyring must say the same */
     struct sherd_shield *root;
     struct sherd_notice notice;
 };
@@ -43,7 +44,7 @@ static enum sherd_err make_files(const char *dir, const struct sherd_keyring *ri
     SHERD_TRY(sherd_random(root->bytes, sizeof(root->bytes)));
     SHERD_TRY(sherd_keyring_seal(ring, root, &file));
     SHERD_TRY(sherd_dir_make(dir, FOLDER));
-    SHERD_TRY(sherd_seals_begin(dir, root, &ring->deployment, wish));
+    SHERD_TRY(sherd_seals_begin(dir, root, &ring->deployment, ring->fips, wish));
     SHERD_TRY(sherd_file_write_new(dir, KEYRING_FILE, sherd_buf_span(&file)));
     SHERD_TRY(sherd_file_write_new(dir, LOCK_FILE, sherd_span_of(NULL, 0)));
     SHERD_TRY(sherd_file_write_new(dir, NOTICE_FILE, sherd_span_of(NULL, 0)));
@@ -95,7 +96,7 @@ enum sherd_err sherd_home_open(const char *dir, bool read_only, const struct she
     if (root == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(home_new(dir, read_only, &home));
-    SHERD_TRY(sherd_seals_open(dir, unseal, root, &home->deployment, home->seal_text));
+    SHERD_TRY(sherd_seals_open(dir, unseal, root, &home->deployment, home->seal_text, &home->fips));
     SHERD_TRY(take_root(home, root));
     *out_home = sherd_home_take(&home);
     return SHERD_OK;
@@ -112,6 +113,7 @@ enum sherd_err sherd_home_make_by(const char *dir, const struct sherd_keyring *r
     SHERD_TRY(make_files(dir, ring, wish, root));
     SHERD_TRY(home_new(dir, false, &home));
     home->deployment = ring->deployment;
+    home->fips = ring->fips;
     SHERD_TRY(take_root(home, root));
     *out_home = sherd_home_take(&home);
     return SHERD_OK;
@@ -150,12 +152,28 @@ const struct sherd_uuid *sherd_home_deployment(const struct sherd_home *home)
     return &home->deployment;
 }
 
+bool sherd_home_fips(const struct sherd_home *home)
+{
+    return home->fips;
+}
+
 enum sherd_err sherd_home_root(const struct sherd_home *home, struct sherd_root_key *out_root)
 {
     return sherd_shield_open(home->root, out_root->bytes, sizeof(out_root->bytes));
 }
 
 /* --- the keyring -------------------------------------------------------------------------------------------------- */
+
+/* A seal of the other mode holds the same root key, and yet is none of this vault's: somebody has brought it in. */
+static enum sherd_err check_mode(const struct sherd_home *home, const struct sherd_keyring *ring)
+{
+    SHERD_ENSURE(home->fips || !ring->fips, SHERD_ERR_DENIED,
+                 "the vault is in FIPS mode, and the seal that opens it was not made in that mode: remove it, and add "
+                 "another by `sherd seals add`");
+    SHERD_ENSURE(home->fips == ring->fips, SHERD_ERR_DENIED,
+                 "the seal was made for FIPS mode, and the vault is in no such mode");
+    return SHERD_OK;
+}
 
 /* One of the two files, opened if its digest is the one that is wanted. */
 static enum sherd_err read_one(const struct sherd_home *home, const char *name, const struct sherd_digest *pinned,
@@ -177,6 +195,7 @@ static enum sherd_err read_one(const struct sherd_home *home, const char *name, 
                           "back the newest one, from a backup");
     SHERD_TRY(sherd_shield_open(home->root, root->bytes, sizeof(root->bytes)));
     SHERD_TRY(sherd_keyring_open(sherd_buf_span(&file), root, &home->deployment, out_ring));
+    SHERD_TRY(check_mode(home, out_ring));
     if (out_digest != NULL)
         *out_digest = digest;
     return SHERD_OK;
@@ -411,6 +430,7 @@ static enum sherd_err try_copies(struct sherd_home *home, struct sherd_span seal
         SHERD_TRY(sherd_seal_copies_next(&seals, &number, &file));
         const enum sherd_err err = sherd_seal_open(file, unseal, root, &home->deployment);
         if (err == SHERD_OK) {
+            home->fips = sherd_seal_fips(file);
             sherd_seal_describe(file, home->seal_text);
             return SHERD_OK;
         }
@@ -449,7 +469,8 @@ enum sherd_err sherd_home_check_keyring(const struct sherd_home *home, struct sh
     if (root == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_shield_open(home->root, root->bytes, sizeof(root->bytes)));
-    return sherd_keyring_open(file, root, &home->deployment, out_ring);
+    SHERD_TRY(sherd_keyring_open(file, root, &home->deployment, out_ring));
+    return check_mode(home, out_ring);
 }
 
 enum sherd_err sherd_home_mix(const struct sherd_home *home, struct sherd_span more, struct sherd_span salt,

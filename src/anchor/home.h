@@ -40,9 +40,13 @@ SHERD_DEFINE_OWNED(sherd_home);
 /** What opened it, such as "passphrase (scrypt)". Borrowed. */
 const char *sherd_home_seal_text(const struct sherd_home *home);
 
-/** For seals.h: the vault's directory and its id; borrowed. And the root key, in secret memory, while it is used. */
+/**
+ * For seals.h: the vault's directory, its id and whether it is in FIPS mode; borrowed. And the root key, in secret
+ * memory, while it is used.
+ */
 const char *sherd_home_dir(const struct sherd_home *home);
 const struct sherd_uuid *sherd_home_deployment(const struct sherd_home *home);
+bool sherd_home_fips(const struct sherd_home *home);
 SHERD_MUST_USE enum sherd_err sherd_home_root(const struct sherd_home *home, struct sherd_root_key *out_root);
 
 /**
@@ -51,7 +55,8 @@ SHERD_MUST_USE enum sherd_err sherd_home_root(const struct sherd_home *home, str
  * @param[in]  alone       the caller holds the lock: finish what a writer that ended has left
  * @param[out] out_ring    in secret memory
  * @param[out] out_digest  SHA-256 of the file; NULL if not wanted
- * @return SHERD_OK; SHERD_ERR_TAMPERED: it was changed or rolled back; SHERD_ERR_UNSUPPORTED; SHERD_ERR_IO
+ * @return SHERD_OK; SHERD_ERR_TAMPERED: it was changed or rolled back; SHERD_ERR_DENIED: the vault is in FIPS mode, and
+ *         the seal that opened it is not, or the other way; SHERD_ERR_UNSUPPORTED; SHERD_ERR_IO
  */
 SHERD_MUST_USE enum sherd_err sherd_home_read(const struct sherd_home *home, const struct sherd_digest *pinned,
                                               bool alone, struct sherd_keyring *out_ring,

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
+#include "crypto/approved.h"
 #include "envelope/tlv.h"
 #include <stdio.h>
 
@@ -428,6 +429,8 @@ enum sherd_err sherd_keyring_seal(const struct sherd_keyring *keyring, const str
 {
     SHERD_CLEANUP(sherd_secret_freep) uint8_t *blocks = sherd_secret_alloc(2 * PLAIN_SIZE_MAX);
 
+    if (sherd_protections_outside(&keyring->protections))
+        SHERD_TRY(sherd_approved_check(keyring->fips, SHERD_ALGORITHM_PKCS12_MAC));
     if (blocks == NULL)
         return SHERD_ERR_NO_MEMORY;
     const enum sherd_err err = seal_with(keyring, root, blocks, blocks + PLAIN_SIZE_MAX, out_file);

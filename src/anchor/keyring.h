@@ -66,7 +66,7 @@ struct sherd_keyring {
     struct sherd_uuid deployment;
     struct sherd_uuid tenant;
     uint64_t created_s;
-    bool fips;
+    bool fips;                                 /**< approved algorithms only; chosen when the vault is made */
     uint64_t epoch;                            /**< the erase epoch that serves: anchor/epoch.h */
     uint64_t round;                            /**< deep rekeyings that were begun */
     uint64_t round_ended;                      /**< the last one that came to its end */
@@ -92,7 +92,11 @@ SHERD_MUST_USE enum sherd_err sherd_keyring_generate(struct sherd_keyring *out_k
 SHERD_MUST_USE enum sherd_err sherd_keyring_generate_outside(const char *path, struct sherd_span password,
                                                              struct sherd_keyring *out_keyring);
 
-/** Seal. @param[out] out_file  up to SHERD_KEYRING_BYTES_MAX are appended. @return SHERD_OK; SHERD_ERR_LIMIT; ... */
+/**
+ * Seal.
+ * @param[out] out_file  up to SHERD_KEYRING_BYTES_MAX are appended
+ * @return SHERD_OK; SHERD_ERR_LIMIT; SHERD_ERR_UNSUPPORTED: in FIPS mode, a protection key in a PKCS#12 file; ...
+ */
 SHERD_MUST_USE enum sherd_err sherd_keyring_seal(const struct sherd_keyring *keyring, const struct sherd_root_key *root,
                                                  struct sherd_buf *out_file);
 

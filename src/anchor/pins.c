@@ -251,6 +251,15 @@ static uint64_t oldest_after(uint64_t oldest, uint64_t version, uint32_t kept)
     return kept == 0 || version - oldest < kept ? oldest : version - kept + 1;
 }
 
+/* A version lies under the named key that its record lies under when it is written, and no other. */
+static enum sherd_err check_named_key(const struct sherd_pin *before, const struct sherd_pin *pin)
+{
+    SHERD_ENSURE(before->has_named_key == pin->has_named_key &&
+                     sherd_same(&before->named_key, &pin->named_key, sizeof(pin->named_key)),
+                 SHERD_ERR_CONFLICT, "the record was brought under another key meanwhile: try again");
+    return SHERD_OK;
+}
+
 static enum sherd_err add_update(const struct sherd_pins *pins, const struct sherd_pin_change *change,
                                  struct change_bytes *bytes, struct op_list *list, struct sherd_refs *dropped)
 {
@@ -263,6 +272,7 @@ static enum sherd_err add_update(const struct sherd_pins *pins, const struct she
     SHERD_TRY(read_head(pins, NULL, &pin.record, &current, &head.name, &before));
     if (before.version != change->version_expected || pin.version != before.version + 1)
         return sherd_fail(SHERD_ERR_CONFLICT, "the record has a newer version: read it again, then retry");
+    SHERD_TRY(check_named_key(&before, &pin));
     pin.version_oldest = oldest_after(before.version_oldest, pin.version, change->versions_kept);
     pin.has_idempotency = before.has_idempotency;
     pin.idempotency = before.idempotency;
@@ -380,6 +390,7 @@ static enum sherd_err add_replace(const struct sherd_pins *pins, struct sherd_sn
     SHERD_TRY(read_place(pins, snapshot, &pin, &current, &place));
     SHERD_ENSURE(sherd_same(&place.pin.map, &change->map_expected, sizeof(place.pin.map)), SHERD_ERR_CONFLICT,
                  "the version was sealed anew by somebody else");
+    SHERD_TRY(check_named_key(&place.pin, &pin));
     pin.version_oldest = place.pin.version_oldest;
     pin.has_idempotency = place.pin.has_idempotency;
     pin.idempotency = place.pin.idempotency;

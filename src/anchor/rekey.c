@@ -7,8 +7,12 @@
 #include "base/secret.h"
 
 #define LOCK_FILE "anchor/rekey"
-/* Entries that are gathered before they are worked on. */
-#define PAGE_MAX ((size_t)256)
+/*
+ * Entries that are gathered before they are worked on: the beginning of a scan costs as much as some hundred of them.
+ */
+#define PAGE_MAX ((size_t)4096)
+/* Pins that are written together. */
+#define BATCH_MAX ((size_t)512)
 /* A record that is changed by others whenever it is looked at is looked at again, in that many passes. */
 #define PASSES_MAX 100U
 /* The longest entry of the kinds that are rekeyed. */
@@ -28,6 +32,17 @@ struct item {
     uint8_t stored[STORED_MAX];
 };
 
+/* Pins whose stored bytes are known to be up to date, one in each slot, by the tags that they end with. */
+#define KNOWN_MIN ((size_t)1 << 8)
+#define KNOWN_MAX ((size_t)1 << 20)
+#define TAG_BYTES SHERD_AEAD_TAG_SIZE
+
+struct known {
+    uint64_t number; /* the notice when they were */
+    size_t count;    /* slots, about as many as there are entries */
+    uint8_t (*tags)[TAG_BYTES];
+};
+
 struct sherd_rekey {
     struct sherd_rekey_parts parts;
     struct sherd_rekey_scope scope;
@@ -41,13 +56,28 @@ struct sherd_rekey {
     struct sherd_ref after;
     size_t count;
     struct item *page;
+    struct known known;
 };
+
+static enum sherd_err begin_known(const struct sherd_rekey_parts *parts, struct known *known)
+{
+    struct sherd_store_stat stat;
+
+    SHERD_TRY(sherd_compartment_stat(parts->pins->compartment, &stat));
+    known->count = KNOWN_MIN;
+    while (known->count < stat.entry_count && known->count < KNOWN_MAX)
+        known->count *= 2;
+    known->number = sherd_ring_number(parts->ring);
+    known->tags = sherd_alloc_array(known->count, TAG_BYTES);
+    return known->tags != NULL ? SHERD_OK : SHERD_ERR_NO_MEMORY;
+}
 
 static enum sherd_err begin(struct sherd_rekey *rekey)
 {
     rekey->page = sherd_alloc_array(PAGE_MAX, sizeof(*rekey->page));
     if (rekey->page == NULL)
         return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(begin_known(&rekey->parts, &rekey->known));
     return sherd_home_try_lock(rekey->parts.home, LOCK_FILE, &rekey->lock);
 }
 
@@ -60,6 +90,7 @@ enum sherd_err sherd_rekey_begin(const struct sherd_rekey_parts *parts, const st
         return SHERD_ERR_NO_MEMORY;
     rekey->parts = *parts;
     rekey->scope = *scope;
+    rekey->phase = scope->under_key ? PHASE_PINS : PHASE_ENTITIES;
     rekey->lock.fd = -1;
     const enum sherd_err err = begin(rekey);
     if (err != SHERD_OK) {
@@ -77,13 +108,17 @@ void sherd_rekey_free(struct sherd_rekey *rekey)
     if (rekey->lock.fd >= 0)
         sherd_file_lock_leave(&rekey->lock);
     sherd_free(rekey->page);
+    sherd_free(rekey->known.tags);
     sherd_free(rekey);
 }
 
 /* --- pages -------------------------------------------------------------------------------------------------------- */
 
+typedef bool wanted_fn(enum sherd_kind kind);
+
 struct gather {
     const struct sherd_entry_keys *keys;
+    wanted_fn *wanted;
     struct item *page;
     size_t room;
     size_t count; /* gathered */
@@ -93,10 +128,19 @@ struct gather {
     struct sherd_ref last;
 };
 
+static bool is_entity(enum sherd_kind kind)
+{
+    return kind == SHERD_KIND_ENTITY_KEY || kind == SHERD_KIND_OLD_ENTITY_KEY;
+}
+
+static bool is_pin(enum sherd_kind kind)
+{
+    return kind == SHERD_KIND_PIN || kind == SHERD_KIND_OLD_PIN;
+}
+
 static bool is_rekeyed(enum sherd_kind kind)
 {
-    return kind == SHERD_KIND_ENTITY_KEY || kind == SHERD_KIND_OLD_ENTITY_KEY || kind == SHERD_KIND_ENTITY_LOOKUP ||
-           kind == SHERD_KIND_PIN || kind == SHERD_KIND_OLD_PIN;
+    return is_entity(kind) || kind == SHERD_KIND_ENTITY_LOOKUP || is_pin(kind);
 }
 
 static enum sherd_err gather_one(void *arg, struct sherd_ref name, struct sherd_span stored)
@@ -110,7 +154,7 @@ static enum sherd_err gather_one(void *arg, struct sherd_ref name, struct sherd_
     gather->seen++;
     gather->last = name;
     SHERD_TRY(sherd_entry_kind(gather->keys, stored, &item->kind));
-    if (!is_rekeyed(item->kind) || stored.len > sizeof(item->stored))
+    if (!gather->wanted(item->kind) || stored.len > sizeof(item->stored))
         return SHERD_OK;
     item->name = name;
     item->len = stored.len;
@@ -135,6 +179,8 @@ static enum sherd_err gather_page(const struct sherd_pins *pins, const struct sh
 static bool in_scope(const struct sherd_rekey *rekey, const struct sherd_uuid *collection,
                      const struct sherd_ref *entity)
 {
+    if (rekey->scope.one_key)
+        return sherd_same(&rekey->scope.key, entity, sizeof(*entity));
     if (rekey->scope.one_entity)
         return sherd_same(&rekey->scope.entity, entity, sizeof(*entity));
     return !rekey->scope.one_collection || sherd_same(&rekey->scope.collection, collection, sizeof(*collection));
@@ -176,20 +222,68 @@ static enum sherd_err trim_entity(struct sherd_rekey *rekey, const struct item *
     return err;
 }
 
-static bool is_entity(enum sherd_kind kind)
+/* --- pins --------------------------------------------------------------------------------------------------------- */
+
+/*
+ * The last pass is over pins that one before it has written or found up to date, and nearly all lie there still, byte
+ * for byte: those it need not open again. What a tag does not tell apart does not verify, and is for verify to find.
+ */
+static uint8_t *known_slot(const struct sherd_rekey *rekey, const struct sherd_ref *name)
 {
-    return kind == SHERD_KIND_ENTITY_KEY || kind == SHERD_KIND_OLD_ENTITY_KEY;
+    return rekey->known.tags[sherd_get_u32(name->bytes) % rekey->known.count];
 }
 
-/* --- pins --------------------------------------------------------------------------------------------------------- */
+static const uint8_t *tag_of(struct sherd_span stored)
+{
+    return stored.data + stored.len - TAG_BYTES;
+}
+
+static bool is_known(const struct sherd_rekey *rekey, const struct item *item)
+{
+    return sherd_same(known_slot(rekey, &item->name), tag_of(sherd_span_of(item->stored, item->len)), TAG_BYTES);
+}
+
+static void note_known(const struct sherd_rekey *rekey, const struct sherd_ref *name, struct sherd_span stored)
+{
+    memcpy(known_slot(rekey, name), tag_of(stored), TAG_BYTES);
+}
+
+/* When somebody has changed keys, nothing is known any more. */
+static void forget_known(struct sherd_rekey *rekey)
+{
+    const uint64_t number = sherd_ring_number(rekey->parts.ring);
+
+    if (number != rekey->known.number)
+        memset(rekey->known.tags, 0, rekey->known.count * TAG_BYTES);
+    rekey->known.number = number;
+}
 
 /* A write set of pins that were wrapped anew. */
 struct batch {
     size_t count;
-    struct sherd_store_op ops[PAGE_MAX];
-    struct sherd_buf stored[PAGE_MAX];
-    uint8_t blocks[PAGE_MAX][STORED_MAX];
+    struct sherd_store_op ops[BATCH_MAX];
+    struct sherd_buf stored[BATCH_MAX];
+    uint8_t blocks[BATCH_MAX][STORED_MAX];
 };
+
+static bool is_pin_in_scope(const struct sherd_rekey *rekey, const struct sherd_pin *pin)
+{
+    if (rekey->scope.one_key)
+        return pin->has_named_key && sherd_same(&rekey->scope.key, &pin->named_key, sizeof(pin->named_key));
+    return in_scope(rekey, &pin->collection, &pin->entity);
+}
+
+/* Bring a pin under the named key of the scope, too. */
+static enum sherd_err move_pin(struct sherd_rekey *rekey, struct sherd_record_key *room, struct sherd_pin *pin,
+                               bool *out_changed)
+{
+    SHERD_TRY(sherd_entities_unwrap(rekey->parts.entities, pin, room));
+    pin->has_named_key = true;
+    pin->named_key = rekey->scope.key;
+    SHERD_TRY(sherd_entities_wrap(rekey->parts.entities, room, pin));
+    *out_changed = true;
+    return SHERD_OK;
+}
 
 /* Wrap a pin's key anew and add it to the batch, if it is in scope and not up to date. */
 static enum sherd_err wrap_pin(struct sherd_rekey *rekey, const struct item *item, struct sherd_record_key *key,
@@ -197,24 +291,24 @@ static enum sherd_err wrap_pin(struct sherd_rekey *rekey, const struct item *ite
 {
     struct sherd_buf *stored = &batch->stored[batch->count];
     struct sherd_pin pin;
-    bool up_to_date = true;
+    bool changed = false;
 
+    if (is_known(rekey, item))
+        return SHERD_OK;
     SHERD_TRY(sherd_pins_check(rekey->parts.pins, item->kind, &item->name, sherd_span_of(item->stored, item->len),
                                &pin));
-    if (!in_scope(rekey, &pin.collection, &pin.entity))
+    const bool move = rekey->scope.under_key && !pin.has_named_key;
+    if (!is_pin_in_scope(rekey, &pin) || (rekey->scope.under_key && !move))
         return SHERD_OK;
-    enum sherd_err err = sherd_entities_up_to_date(rekey->parts.entities, &pin, &up_to_date);
+    const enum sherd_err err = move ? move_pin(rekey, key, &pin, &changed)
+                                    : sherd_entities_rewrap(rekey->parts.entities, key, &pin, &changed);
     if (err == SHERD_ERR_NOT_FOUND) /* its entity was erased: the sweeper's */
         return SHERD_OK;
     SHERD_TRY(err);
-    if (up_to_date)
+    if (!changed) {
+        note_known(rekey, &item->name, sherd_span_of(item->stored, item->len));
         return SHERD_OK;
-    err = sherd_entities_unwrap(rekey->parts.entities, &pin, key);
-    if (err == SHERD_OK)
-        err = sherd_entities_wrap(rekey->parts.entities, key, &pin);
-    if (err == SHERD_ERR_NOT_FOUND)
-        return SHERD_OK;
-    SHERD_TRY(err);
+    }
     *stored = sherd_buf_borrow(batch->blocks[batch->count], STORED_MAX);
     SHERD_TRY(sherd_pins_store(rekey->parts.pins, item->kind, &item->name, &pin, stored));
     batch->ops[batch->count++] = (struct sherd_store_op){.kind = SHERD_STORE_PUT,
@@ -225,28 +319,34 @@ static enum sherd_err wrap_pin(struct sherd_rekey *rekey, const struct item *ite
     return SHERD_OK;
 }
 
-/* All at once; where one of them was changed meanwhile, one by one, and that one is left for the next pass. */
-static enum sherd_err write_batch(struct sherd_rekey *rekey, const struct batch *batch)
+/* All at once; where one of them was changed meanwhile, by halves, down to that one, which the next pass does. */
+static enum sherd_err write_some(struct sherd_rekey *rekey, const struct sherd_store_op *ops, size_t count)
 {
-    struct sherd_compartment *keys = rekey->parts.pins->compartment;
+    const enum sherd_err err = sherd_compartment_write(rekey->parts.pins->compartment, ops, count);
 
-    if (batch->count == 0)
+    for (size_t i = 0; i < count && err == SHERD_OK; i++)
+        note_known(rekey, &ops[i].name, ops[i].value);
+    if (err == SHERD_OK)
+        rekey->wrapped += count;
+    if (err != SHERD_ERR_CONFLICT)
+        return err;
+    if (count == 1) {
+        rekey->left++;
+        return SHERD_OK;
+    }
+    SHERD_TRY(write_some(rekey, ops, count / 2));
+    return write_some(rekey, ops + count / 2, count - count / 2);
+}
+
+static enum sherd_err write_batch(struct sherd_rekey *rekey, struct batch *batch)
+{
+    const size_t count = batch->count;
+
+    if (count == 0)
         return SHERD_OK;
     SHERD_FAILPOINT("rekey.before_write");
-    enum sherd_err err = sherd_compartment_write(keys, batch->ops, batch->count);
-    if (err == SHERD_OK)
-        rekey->wrapped += batch->count;
-    for (size_t i = 0; i < batch->count && err == SHERD_ERR_CONFLICT; i++) {
-        const enum sherd_err one = sherd_compartment_write(keys, &batch->ops[i], 1);
-
-        if (one == SHERD_OK)
-            rekey->wrapped++;
-        else if (one == SHERD_ERR_CONFLICT)
-            rekey->left++;
-        else
-            err = one;
-    }
-    return err == SHERD_ERR_CONFLICT ? SHERD_OK : err;
+    batch->count = 0;
+    return write_some(rekey, batch->ops, count);
 }
 
 static enum sherd_err wrap_pins(struct sherd_rekey *rekey, struct batch *batch)
@@ -255,9 +355,12 @@ static enum sherd_err wrap_pins(struct sherd_rekey *rekey, struct batch *batch)
 
     if (key == NULL)
         return SHERD_ERR_NO_MEMORY;
-    for (size_t i = 0; i < rekey->count; i++)
-        if (rekey->page[i].kind == SHERD_KIND_PIN || rekey->page[i].kind == SHERD_KIND_OLD_PIN)
-            SHERD_TRY(wrap_pin(rekey, &rekey->page[i], key, batch));
+    forget_known(rekey);
+    for (size_t i = 0; i < rekey->count; i++) {
+        SHERD_TRY(wrap_pin(rekey, &rekey->page[i], key, batch));
+        if (batch->count == BATCH_MAX)
+            SHERD_TRY(write_batch(rekey, batch));
+    }
     return write_batch(rekey, batch);
 }
 
@@ -275,9 +378,8 @@ static enum sherd_err work_on_page(struct sherd_rekey *rekey)
         return err;
     }
     for (size_t i = 0; i < rekey->count; i++)
-        if (is_entity(rekey->page[i].kind))
-            SHERD_TRY(rekey->phase == PHASE_ENTITIES ? renew_entity(rekey, &rekey->page[i])
-                                                     : trim_entity(rekey, &rekey->page[i]));
+        SHERD_TRY(rekey->phase == PHASE_ENTITIES ? renew_entity(rekey, &rekey->page[i])
+                                                 : trim_entity(rekey, &rekey->page[i]));
     return SHERD_OK;
 }
 
@@ -309,15 +411,18 @@ static enum sherd_err next_phase(struct sherd_rekey *rekey)
             return sherd_fail(SHERD_ERR_BUSY, "some records are changed again and again: rekey again later");
         return SHERD_OK;
     }
-    rekey->phase++;
+    rekey->phase = rekey->scope.under_key ? PHASE_DONE : rekey->phase + 1;
     rekey->progress.done = rekey->phase == PHASE_DONE;
     return SHERD_OK;
 }
 
 enum sherd_err sherd_rekey_step(struct sherd_rekey *rekey, size_t count_max, struct sherd_rekey_progress *out_progress)
 {
-    struct gather gather = {
-        .keys = &rekey->parts.pins->keys, .page = rekey->page, .room = PAGE_MAX, .seen_max = count_max};
+    struct gather gather = {.keys = &rekey->parts.pins->keys,
+                            .wanted = rekey->phase == PHASE_PINS ? is_pin : is_entity,
+                            .page = rekey->page,
+                            .room = PAGE_MAX,
+                            .seen_max = count_max};
 
     rekey->progress.instant_wanted = false;
     if (rekey->phase != PHASE_DONE) {
@@ -377,7 +482,8 @@ static enum sherd_err count_pages(const struct sherd_rekey_parts *parts, struct 
     bool begun = false;
 
     do {
-        gather = (struct gather){.keys = &parts->pins->keys, .page = page, .room = PAGE_MAX, .seen_max = SIZE_MAX};
+        gather = (struct gather){
+            .keys = &parts->pins->keys, .wanted = is_rekeyed, .page = page, .room = PAGE_MAX, .seen_max = SIZE_MAX};
         SHERD_TRY(gather_page(parts->pins, begun ? &after : NULL, &gather));
         for (size_t i = 0; i < gather.count; i++)
             SHERD_TRY(count_item(parts, &page[i], references));
@@ -430,60 +536,4 @@ static enum sherd_err end_round(void *arg, struct sherd_keyring *keyring)
 enum sherd_err sherd_rekey_round_end(struct sherd_ring *ring, uint16_t round)
 {
     return sherd_ring_change(ring, end_round, &round);
-}
-
-/* --- erase epochs ------------------------------------------------------------------------------------------------- */
-
-struct epoch_change {
-    const struct sherd_home *home;
-    uint64_t epoch;
-};
-
-/* The home's lock is held: sherd_ring_change(). */
-static enum sherd_err begin_epoch(void *arg, struct sherd_keyring *keyring)
-{
-    struct epoch_change *change = arg;
-
-    SHERD_ENSURE(keyring->epoch < UINT32_MAX, SHERD_ERR_LIMIT, "there are no more erase epochs");
-    SHERD_TRY(sherd_epoch_begin(change->home, keyring->epoch));
-    change->epoch = ++keyring->epoch;
-    return SHERD_OK;
-}
-
-enum sherd_err sherd_rekey_epoch_begin(const struct sherd_rekey_parts *parts, uint64_t *out_epoch)
-{
-    struct epoch_change change = {.home = parts->home};
-
-    SHERD_TRY(sherd_ring_change(parts->ring, begin_epoch, &change));
-    *out_epoch = change.epoch;
-    return SHERD_OK;
-}
-
-/* As begin_epoch(): and nobody has begun another one since what refers to the old ones was counted. */
-static enum sherd_err end_epoch(void *arg, const struct sherd_keyring *keyring)
-{
-    const struct epoch_change *change = arg;
-
-    SHERD_ENSURE(keyring->epoch == change->epoch, SHERD_ERR_CONFLICT, "somebody else has begun another erase epoch");
-    SHERD_TRY(sherd_epoch_end(change->home, change->epoch));
-    return sherd_notice_raise(sherd_home_notice(change->home));
-}
-
-enum sherd_err sherd_rekey_epoch_end(const struct sherd_rekey_parts *parts, uint64_t *out_epoch)
-{
-    struct sherd_rekey_references references = {0};
-    const struct sherd_keyring *keyring;
-
-    SHERD_TRY(sherd_ring_hold(parts->ring, &keyring));
-    references.epoch = keyring->epoch;
-    sherd_ring_leave(parts->ring);
-    SHERD_TRY(sherd_rekey_count(parts, &references));
-    if (references.epoch_count > 0)
-        return sherd_fail(SHERD_ERR_CONFLICT,
-                          "%llu entries still lie under an older erase epoch: rekey everything first",
-                          (unsigned long long)references.epoch_count);
-    struct epoch_change change = {.home = parts->home, .epoch = references.epoch};
-    SHERD_TRY(sherd_ring_look(parts->ring, end_epoch, &change));
-    *out_epoch = change.epoch;
-    return SHERD_OK;
 }

@@ -60,8 +60,4 @@ struct sherd_rekey_references {
 SHERD_MUST_USE enum sherd_err sherd_rekey_count(const struct sherd_rekey_parts *parts,
                                                 struct sherd_rekey_references *references);
 
-/** Begin the next erase epoch, and end those before it: see anchor.h, epoch_begin() and epoch_end(). */
-SHERD_MUST_USE enum sherd_err sherd_rekey_epoch_begin(const struct sherd_rekey_parts *parts, uint64_t *out_epoch);
-SHERD_MUST_USE enum sherd_err sherd_rekey_epoch_end(const struct sherd_rekey_parts *parts, uint64_t *out_epoch);
-
 #endif

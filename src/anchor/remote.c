@@ -3,51 +3,15 @@
 #include "anchor/remote_inside.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 /* Entries of a scan in one answer. */
 #define SCAN_MAX 1024U
 
-/* Keys that were leased, as the cryptor uses them. */
-struct leased {
-    uint32_t version;
-    struct sherd_hmac_key *name;
-    struct sherd_hmac_key *seal;
-};
-
-struct remote {
-    struct sherd_anchor anchor; /* first: the table's view of it */
-    sherd_remote_connect_fn *connect;
-    void *arg;
-    struct sherd_uuid deployment;
-    struct sherd_uuid tenant;
-    pthread_mutex_t lock; /* guards all that follows */
-    pthread_cond_t freed;
-    struct sherd_link *idle[SHERD_REMOTE_LINKS_MAX];
-    size_t idle_count;
-    size_t open_count; /* idle and lent */
-    struct leased leased[4];
-};
-
-static struct remote *remote_of(struct sherd_anchor *anchor)
-{
-    return (struct remote *)anchor;
-}
-
 /* --- connections -------------------------------------------------------------------------------------------------- */
 
-/* One call: its connection, and the answer. Ends with done(). */
-struct call {
-    struct remote *remote;
-    struct sherd_link *link;
-    enum sherd_wire_verb verb;
-    struct sherd_wire reply;
-    bool broken;
-};
-
-static void give_back(struct remote *remote, struct sherd_link *link, bool broken)
+static void give_back(struct sherd_remote *remote, struct sherd_link *link, bool broken)
 {
     (void)pthread_mutex_lock(&remote->lock);
     if (!broken && link != NULL)
@@ -60,12 +24,12 @@ static void give_back(struct remote *remote, struct sherd_link *link, bool broke
         sherd_link_free(link);
 }
 
-static enum sherd_err borrow(struct remote *remote, struct sherd_link **out_link)
+static enum sherd_err borrow(struct sherd_remote *remote, struct sherd_link **out_link)
 {
     struct sherd_link *link = NULL;
 
     (void)pthread_mutex_lock(&remote->lock);
-    while (remote->idle_count == 0 && remote->open_count == SHERD_REMOTE_LINKS_MAX)
+    while (remote->idle_count == 0 && remote->open_count == remote->links_max)
         (void)pthread_cond_wait(&remote->freed, &remote->lock);
     if (remote->idle_count > 0)
         link = remote->idle[--remote->idle_count];
@@ -88,35 +52,34 @@ static enum sherd_err borrow(struct remote *remote, struct sherd_link **out_link
 
 enum sherd_err sherd_remote_borrow(struct sherd_anchor *anchor, struct sherd_link **out_link)
 {
-    return borrow(remote_of(anchor), out_link);
+    return borrow(sherd_remote_of(anchor), out_link);
 }
 
 void sherd_remote_give_back(struct sherd_anchor *anchor, struct sherd_link *link, bool broken)
 {
-    give_back(remote_of(anchor), link, broken);
+    give_back(sherd_remote_of(anchor), link, broken);
 }
 
-static void done(struct call *call)
+void sherd_remote_done(struct sherd_remote_call *call)
 {
     if (call->link != NULL)
         give_back(call->remote, call->link, call->broken);
     call->link = NULL;
 }
 
-/* Begin a call, with the head of its message. */
-static enum sherd_err begin(struct sherd_anchor *anchor, enum sherd_wire_verb verb, void *head, struct call *call)
+enum sherd_err sherd_remote_begin(struct sherd_anchor *anchor, enum sherd_wire_verb verb, void *head,
+                                  struct sherd_remote_call *call)
 {
     const struct sherd_wire_shape *shape = &sherd_wire_call_of(verb)->call;
 
-    call->remote = remote_of(anchor);
+    call->remote = sherd_remote_of(anchor);
     call->verb = verb;
     SHERD_TRY(borrow(call->remote, &call->link));
     sherd_wire_code(sherd_link_write(call->link, shape->item != NULL), shape->head, head);
     return SHERD_OK;
 }
 
-/* Make the call, and read the head of its answer; and that there is no more, where it holds no list. */
-static enum sherd_err finish(struct call *call, void *head)
+enum sherd_err sherd_remote_finish(struct sherd_remote_call *call, void *head)
 {
     const struct sherd_wire_shape *shape = &sherd_wire_call_of(call->verb)->reply;
 
@@ -131,8 +94,7 @@ static enum sherd_err finish(struct call *call, void *head)
     return SHERD_OK;
 }
 
-/* The next item of an answer's list. @return false: there is none, or it is broken; sherd_wire_read() says which */
-static bool next(struct call *call, void *item)
+bool sherd_remote_next(struct sherd_remote_call *call, void *item)
 {
     if (!sherd_wire_more(&call->reply))
         return false;
@@ -140,7 +102,7 @@ static bool next(struct call *call, void *item)
     return !call->reply.failed;
 }
 
-static enum sherd_err read_all(struct call *call)
+enum sherd_err sherd_remote_read_all(struct sherd_remote_call *call)
 {
     const enum sherd_err err = sherd_wire_read(&call->reply);
 
@@ -148,22 +110,21 @@ static enum sherd_err read_all(struct call *call)
     return err;
 }
 
-/* A call whose messages hold no lists. */
-static enum sherd_err plain(struct sherd_anchor *anchor, enum sherd_wire_verb verb, void *head, void *out_head)
+enum sherd_err sherd_remote_plain(struct sherd_anchor *anchor, enum sherd_wire_verb verb, void *head, void *out_head)
 {
-    SHERD_CLEANUP(done) struct call call = {0};
+    SHERD_CLEANUP(sherd_remote_done) struct sherd_remote_call call = {0};
 
-    SHERD_TRY(begin(anchor, verb, head, &call));
-    return finish(&call, out_head);
+    SHERD_TRY(sherd_remote_begin(anchor, verb, head, &call));
+    return sherd_remote_finish(&call, out_head);
 }
 
-static enum sherd_err read_refs(struct call *call, struct sherd_refs *refs)
+static enum sherd_err read_refs(struct sherd_remote_call *call, struct sherd_refs *refs)
 {
     struct sherd_wire_ref item;
 
-    while (next(call, &item))
+    while (sherd_remote_next(call, &item))
         SHERD_TRY(sherd_refs_add(refs, &item.ref));
-    return read_all(call);
+    return sherd_remote_read_all(call);
 }
 
 static enum sherd_err too_long(void)
@@ -171,8 +132,7 @@ static enum sherd_err too_long(void)
     return sherd_fail(SHERD_ERR_INVALID, "a name is too long");
 }
 
-/* A text into room of the message's. */
-static enum sherd_err copy_text(const char *text, char *out, size_t size)
+enum sherd_err sherd_remote_text(const char *text, char *out, size_t size)
 {
     const size_t len = strlen(text);
 
@@ -186,7 +146,7 @@ static enum sherd_err copy_text(const char *text, char *out, size_t size)
 
 static void remote_free(struct sherd_anchor *anchor)
 {
-    struct remote *remote = remote_of(anchor);
+    struct sherd_remote *remote = sherd_remote_of(anchor);
 
     if (remote == NULL)
         return;
@@ -203,8 +163,8 @@ static void remote_free(struct sherd_anchor *anchor)
 
 static void remote_ids(struct sherd_anchor *anchor, struct sherd_uuid *out_deployment, struct sherd_uuid *out_tenant)
 {
-    *out_deployment = remote_of(anchor)->deployment;
-    *out_tenant = remote_of(anchor)->tenant;
+    *out_deployment = sherd_remote_of(anchor)->deployment;
+    *out_tenant = sherd_remote_of(anchor)->tenant;
 }
 
 static const struct sherd_home *remote_home(struct sherd_anchor *anchor)
@@ -213,7 +173,7 @@ static const struct sherd_home *remote_home(struct sherd_anchor *anchor)
     return NULL;
 }
 
-static enum sherd_err make_leased(const struct sherd_raw_lease *lease, struct leased *leased)
+static enum sherd_err make_leased(const struct sherd_raw_lease *lease, struct sherd_leased *leased)
 {
     leased->version = lease->version;
     SHERD_TRY(sherd_hmac_key_new(SHERD_SHA256, sherd_span_of(lease->name, sizeof(lease->name)), &leased->name));
@@ -221,16 +181,17 @@ static enum sherd_err make_leased(const struct sherd_raw_lease *lease, struct le
 }
 
 /* Leases once, and keep what was leased until the anchor ends. */
-static enum sherd_err keep_leased(struct remote *remote, enum sherd_role role, const struct sherd_raw_lease *lease)
+static enum sherd_err keep_leased(struct sherd_remote *remote, enum sherd_role role,
+                                  const struct sherd_raw_lease *lease)
 {
-    struct leased *kept = &remote->leased[role - 1];
-    struct leased fresh = {0};
+    struct sherd_leased *kept = &remote->leased[role - 1];
+    struct sherd_leased fresh = {0};
 
     enum sherd_err err = make_leased(lease, &fresh);
     (void)pthread_mutex_lock(&remote->lock);
     if (err == SHERD_OK && kept->name == NULL) {
         *kept = fresh;
-        fresh = (struct leased){0};
+        fresh = (struct sherd_leased){0};
     }
     (void)pthread_mutex_unlock(&remote->lock);
     sherd_hmac_key_free(fresh.name);
@@ -241,14 +202,14 @@ static enum sherd_err keep_leased(struct remote *remote, enum sherd_role role, c
 static enum sherd_err remote_lease(struct sherd_anchor *anchor, enum sherd_role role, struct sherd_entry_keys *out_keys)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_raw_lease *lease = sherd_secret_alloc(sizeof(*lease));
-    struct remote *remote = remote_of(anchor);
+    struct sherd_remote *remote = sherd_remote_of(anchor);
     struct sherd_wire_role call = {.role = role};
 
     if (lease == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(plain(anchor, SHERD_WIRE_LEASE, &call, lease));
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_LEASE, &call, lease));
     SHERD_TRY(keep_leased(remote, role, lease));
-    const struct leased *leased = &remote->leased[role - 1];
+    const struct sherd_leased *leased = &remote->leased[role - 1];
     const struct sherd_entry_keys keys = {.deployment = remote->deployment,
                                           .compartment = (enum sherd_purpose)role,
                                           .version = leased->version,
@@ -270,12 +231,12 @@ static enum sherd_err remote_lease_raw(struct sherd_anchor *anchor, enum sherd_r
 static enum sherd_err remote_compartment_entry(struct sherd_anchor *anchor, enum sherd_role role,
                                                struct sherd_ref *out_name, struct sherd_buf *out_stored)
 {
-    SHERD_CLEANUP(done) struct call call = {0};
+    SHERD_CLEANUP(sherd_remote_done) struct sherd_remote_call call = {0};
     struct sherd_wire_role of = {.role = role};
     struct sherd_wire_stored entry;
 
-    SHERD_TRY(begin(anchor, SHERD_WIRE_COMPARTMENT_ENTRY, &of, &call));
-    SHERD_TRY(finish(&call, &entry));
+    SHERD_TRY(sherd_remote_begin(anchor, SHERD_WIRE_COMPARTMENT_ENTRY, &of, &call));
+    SHERD_TRY(sherd_remote_finish(&call, &entry));
     SHERD_TRY(sherd_buf_append(out_stored, entry.stored));
     *out_name = entry.name;
     return SHERD_OK;
@@ -286,7 +247,7 @@ static enum sherd_err remote_compartment_check(struct sherd_anchor *anchor, enum
 {
     struct sherd_wire_stored call = {.role = role, .stored = stored};
 
-    return plain(anchor, SHERD_WIRE_COMPARTMENT_CHECK, &call, NULL);
+    return sherd_remote_plain(anchor, SHERD_WIRE_COMPARTMENT_CHECK, &call, NULL);
 }
 
 /* --- records ------------------------------------------------------------------------------------------------------ */
@@ -300,8 +261,8 @@ static enum sherd_err remote_key_new(struct sherd_anchor *anchor, const struct s
 
     if (made == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(copy_text(entity_id, call.entity_id, sizeof(call.entity_id)));
-    SHERD_TRY(plain(anchor, SHERD_WIRE_KEY_NEW, &call, made));
+    SHERD_TRY(sherd_remote_text(entity_id, call.entity_id, sizeof(call.entity_id)));
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_KEY_NEW, &call, made));
     *out_pin = made->pin;
     *out_key = made->key;
     return SHERD_OK;
@@ -312,11 +273,11 @@ static enum sherd_err change_pins(struct sherd_anchor *anchor, enum sherd_wire_v
                                   const struct sherd_pin_change *changes, size_t count, struct sherd_refs *dropped)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_wire_change *item = sherd_secret_alloc(sizeof(*item));
-    SHERD_CLEANUP(done) struct call call = {0};
+    SHERD_CLEANUP(sherd_remote_done) struct sherd_remote_call call = {0};
 
     if (item == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(begin(anchor, verb, NULL, &call));
+    SHERD_TRY(sherd_remote_begin(anchor, verb, NULL, &call));
     struct sherd_wire *wire = sherd_link_write_keys(call.link, count * SHERD_WIRE_CHANGE_BYTES_MAX);
     for (size_t i = 0; i < count; i++) {
         item->change = changes[i];
@@ -325,7 +286,7 @@ static enum sherd_err change_pins(struct sherd_anchor *anchor, enum sherd_wire_v
             item->key = *changes[i].key;
         sherd_wire_code(wire, sherd_wire_call_of(verb)->call.item, item);
     }
-    SHERD_TRY(finish(&call, NULL));
+    SHERD_TRY(sherd_remote_finish(&call, NULL));
     return read_refs(&call, dropped);
 }
 
@@ -343,7 +304,7 @@ static enum sherd_err remote_key_renew(struct sherd_anchor *anchor, const struct
 
     if (made == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(plain(anchor, SHERD_WIRE_KEY_RENEW, &call, made));
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_KEY_RENEW, &call, made));
     *out_pin = made->pin;
     *out_key = made->key;
     return SHERD_OK;
@@ -363,7 +324,7 @@ static enum sherd_err remote_pin_get(struct sherd_anchor *anchor, struct sherd_u
 
     if (got == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(plain(anchor, SHERD_WIRE_PIN_GET, &call, got));
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_PIN_GET, &call, got));
     SHERD_ENSURE(got->with_key == call.with_key, SHERD_ERR_IO,
                  "the other end of the agent's socket breaks the protocol");
     *out_view = got->view;
@@ -375,11 +336,11 @@ static enum sherd_err remote_pin_get(struct sherd_anchor *anchor, struct sherd_u
 static enum sherd_err remote_pin_delete(struct sherd_anchor *anchor, struct sherd_uuid record,
                                         struct sherd_refs *dropped)
 {
-    SHERD_CLEANUP(done) struct call call = {0};
+    SHERD_CLEANUP(sherd_remote_done) struct sherd_remote_call call = {0};
     struct sherd_wire_uuid of = {.id = record};
 
-    SHERD_TRY(begin(anchor, SHERD_WIRE_PIN_DELETE, &of, &call));
-    SHERD_TRY(finish(&call, NULL));
+    SHERD_TRY(sherd_remote_begin(anchor, SHERD_WIRE_PIN_DELETE, &of, &call));
+    SHERD_TRY(sherd_remote_finish(&call, NULL));
     return read_refs(&call, dropped);
 }
 
@@ -394,38 +355,46 @@ struct scan {
     struct sherd_ref last;
 };
 
-static enum sherd_err visit_entries(struct call *call, struct scan *scan)
+static enum sherd_err too_much(void)
+{
+    return sherd_fail(SHERD_ERR_IO, "the agent tells more than it was asked for");
+}
+
+/* At most count of them. */
+static enum sherd_err visit_entries(struct sherd_remote_call *call, struct scan *scan, uint32_t count)
 {
     struct sherd_wire_entry item = {0};
 
-    while (next(call, &item)) {
-        if (scan->count == scan->count_max)
-            return sherd_fail(SHERD_ERR_IO, "the agent tells more than it was asked for");
-        scan->count++;
-        scan->last = item.entry.name;
+    while (sherd_remote_next(call, &item)) {
+        if (count-- == 0)
+            return too_much();
         const enum sherd_err err = scan->visit(scan->arg, &item.entry);
         sherd_entity_key_entry_wipe(&item.entity);
         SHERD_TRY(err);
         item = (struct sherd_wire_entry){0};
     }
-    return read_all(call);
+    return sherd_remote_read_all(call);
 }
 
 static enum sherd_err scan_some(struct sherd_anchor *anchor, const struct sherd_ref *after, struct scan *scan)
 {
-    SHERD_CLEANUP(done) struct call call = {0};
+    SHERD_CLEANUP(sherd_remote_done) struct sherd_remote_call call = {0};
     const size_t left = scan->count_max - scan->count;
     struct sherd_wire_scan of = {.from_first = after == NULL,
                                  .count_max = (uint32_t)(left < SCAN_MAX ? left : SCAN_MAX)};
     struct sherd_wire_scanned scanned;
-    const size_t before = scan->count;
 
     if (after != NULL)
         of.after = *after;
-    SHERD_TRY(begin(anchor, SHERD_WIRE_SCAN, &of, &call));
-    SHERD_TRY(finish(&call, &scanned));
-    SHERD_TRY(visit_entries(&call, scan));
-    SHERD_ENSURE(scanned.end || scan->count > before, SHERD_ERR_IO, "the agent's scan does not go on");
+    SHERD_TRY(sherd_remote_begin(anchor, SHERD_WIRE_SCAN, &of, &call));
+    SHERD_TRY(sherd_remote_finish(&call, &scanned));
+    if (scanned.count > of.count_max)
+        return too_much();
+    SHERD_ENSURE(scanned.end || scanned.count > 0, SHERD_ERR_IO, "the agent's scan does not go on");
+    SHERD_TRY(visit_entries(&call, scan, scanned.count));
+    if (scanned.count > 0)
+        scan->last = scanned.last;
+    scan->count += scanned.count;
     scan->end = scanned.end;
     return SHERD_OK;
 }
@@ -453,7 +422,7 @@ static enum sherd_err remote_idempotency_get(struct sherd_anchor *anchor, const 
     struct sherd_wire_idempotency call = {.collection = *collection, .key = key, .content_hash = *content_hash};
     struct sherd_wire_uuid record;
 
-    SHERD_TRY(plain(anchor, SHERD_WIRE_IDEMPOTENCY_GET, &call, &record));
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_IDEMPOTENCY_GET, &call, &record));
     *out_record = record.id;
     return SHERD_OK;
 }
@@ -464,7 +433,7 @@ static enum sherd_err remote_part_check(struct sherd_anchor *anchor, enum sherd_
     struct sherd_wire_stored call = {.role = role, .name = *name, .stored = stored};
     struct sherd_wire_live live;
 
-    SHERD_TRY(plain(anchor, SHERD_WIRE_PART_CHECK, &call, &live));
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_PART_CHECK, &call, &live));
     *out_live = live.live;
     return SHERD_OK;
 }
@@ -474,7 +443,7 @@ static enum sherd_err remote_collection_pin(struct sherd_anchor *anchor, const s
 {
     struct sherd_wire_collection call = {.collection = *collection, .digest = *digest};
 
-    return plain(anchor, SHERD_WIRE_COLLECTION_PIN, &call, NULL);
+    return sherd_remote_plain(anchor, SHERD_WIRE_COLLECTION_PIN, &call, NULL);
 }
 
 static enum sherd_err remote_collection_check(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
@@ -482,7 +451,7 @@ static enum sherd_err remote_collection_check(struct sherd_anchor *anchor, const
 {
     struct sherd_wire_collection call = {.collection = *collection, .digest = *digest};
 
-    return plain(anchor, SHERD_WIRE_COLLECTION_CHECK, &call, NULL);
+    return sherd_remote_plain(anchor, SHERD_WIRE_COLLECTION_CHECK, &call, NULL);
 }
 
 /* --- master keys and entities ------------------------------------------------------------------------------------- */
@@ -490,7 +459,7 @@ static enum sherd_err remote_collection_check(struct sherd_anchor *anchor, const
 static enum sherd_err copy_option(const char *text, bool *has, char *out, size_t size)
 {
     *has = text != NULL;
-    return text != NULL ? copy_text(text, out, size) : SHERD_OK;
+    return text != NULL ? sherd_remote_text(text, out, size) : SHERD_OK;
 }
 
 static enum sherd_err remote_master_activate(struct sherd_anchor *anchor, const struct sherd_master_options *options,
@@ -500,11 +469,11 @@ static enum sherd_err remote_master_activate(struct sherd_anchor *anchor, const 
     struct sherd_wire_number version;
 
     SHERD_ENSURE(options->name != NULL, SHERD_ERR_INVALID, "a master key needs a name");
-    SHERD_TRY(copy_text(options->name, call.name, sizeof(call.name)));
+    SHERD_TRY(sherd_remote_text(options->name, call.name, sizeof(call.name)));
     SHERD_TRY(copy_option(options->generator, &call.has_generator, call.generator, sizeof(call.generator)));
     SHERD_TRY(copy_option(options->store, &call.has_store, call.store, sizeof(call.store)));
     SHERD_TRY(copy_option(options->args, &call.has_args, call.args, sizeof(call.args)));
-    SHERD_TRY(plain(anchor, SHERD_WIRE_MASTER_ACTIVATE, &call, &version));
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_MASTER_ACTIVATE, &call, &version));
     if (out_version != NULL)
         *out_version = version.number;
     return SHERD_OK;
@@ -512,26 +481,26 @@ static enum sherd_err remote_master_activate(struct sherd_anchor *anchor, const 
 
 static enum sherd_err remote_master_each(struct sherd_anchor *anchor, sherd_master_visit_fn *visit, void *arg)
 {
-    SHERD_CLEANUP(done) struct call call = {0};
+    SHERD_CLEANUP(sherd_remote_done) struct sherd_remote_call call = {0};
     struct sherd_master_info info;
 
-    SHERD_TRY(begin(anchor, SHERD_WIRE_MASTER_EACH, NULL, &call));
-    SHERD_TRY(finish(&call, NULL));
-    while (next(&call, &info))
+    SHERD_TRY(sherd_remote_begin(anchor, SHERD_WIRE_MASTER_EACH, NULL, &call));
+    SHERD_TRY(sherd_remote_finish(&call, NULL));
+    while (sherd_remote_next(&call, &info))
         SHERD_TRY(visit(arg, &info));
-    return read_all(&call);
+    return sherd_remote_read_all(&call);
 }
 
 static enum sherd_err remote_protection_each(struct sherd_anchor *anchor, sherd_protection_visit_fn *visit, void *arg)
 {
-    SHERD_CLEANUP(done) struct call call = {0};
+    SHERD_CLEANUP(sherd_remote_done) struct sherd_remote_call call = {0};
     struct sherd_protection_info info;
 
-    SHERD_TRY(begin(anchor, SHERD_WIRE_PROTECTION_EACH, NULL, &call));
-    SHERD_TRY(finish(&call, NULL));
-    while (next(&call, &info))
+    SHERD_TRY(sherd_remote_begin(anchor, SHERD_WIRE_PROTECTION_EACH, NULL, &call));
+    SHERD_TRY(sherd_remote_finish(&call, NULL));
+    while (sherd_remote_next(&call, &info))
         SHERD_TRY(visit(arg, &info));
-    return read_all(&call);
+    return sherd_remote_read_all(&call);
 }
 
 static enum sherd_err remote_protection_rotate(struct sherd_anchor *anchor, const struct sherd_key_store_file *turn_on,
@@ -544,10 +513,10 @@ static enum sherd_err remote_protection_rotate(struct sherd_anchor *anchor, cons
         SHERD_ENSURE(turn_on->path != NULL && turn_on->password.len >= 1 &&
                          turn_on->password.len <= SHERD_KEY_STORE_PASSWORD_BYTES_MAX,
                      SHERD_ERR_INVALID, "a key store needs a path and a password of 1 to 1024 bytes");
-        SHERD_TRY(copy_text(turn_on->path, call.path, sizeof(call.path)));
+        SHERD_TRY(sherd_remote_text(turn_on->path, call.path, sizeof(call.path)));
         call.password = turn_on->password;
     }
-    SHERD_TRY(plain(anchor, SHERD_WIRE_PROTECTION_ROTATE, &call, &version));
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_PROTECTION_ROTATE, &call, &version));
     if (out_version != NULL)
         *out_version = version.number;
     return SHERD_OK;
@@ -558,8 +527,8 @@ static enum sherd_err master_call(struct sherd_anchor *anchor, enum sherd_wire_v
 {
     struct sherd_wire_master call = {.version = version};
 
-    SHERD_TRY(copy_text(name, call.name, sizeof(call.name)));
-    return plain(anchor, verb, &call, NULL);
+    SHERD_TRY(sherd_remote_text(name, call.name, sizeof(call.name)));
+    return sherd_remote_plain(anchor, verb, &call, NULL);
 }
 
 static enum sherd_err remote_master_retire(struct sherd_anchor *anchor, const char *name, uint64_t version)
@@ -578,8 +547,8 @@ static enum sherd_err remote_entity_find(struct sherd_anchor *anchor, const stru
     struct sherd_wire_entity call = {.collection = *collection};
     struct sherd_wire_ref entity;
 
-    SHERD_TRY(copy_text(entity_id, call.entity_id, sizeof(call.entity_id)));
-    SHERD_TRY(plain(anchor, SHERD_WIRE_ENTITY_FIND, &call, &entity));
+    SHERD_TRY(sherd_remote_text(entity_id, call.entity_id, sizeof(call.entity_id)));
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_ENTITY_FIND, &call, &entity));
     *out_entity = entity.ref;
     return SHERD_OK;
 }
@@ -589,25 +558,31 @@ static enum sherd_err remote_entity_erase(struct sherd_anchor *anchor, const str
 {
     struct sherd_wire_entity call = {.collection = *collection};
 
-    SHERD_TRY(copy_text(entity_id, call.entity_id, sizeof(call.entity_id)));
-    return plain(anchor, SHERD_WIRE_ENTITY_ERASE, &call, NULL);
+    SHERD_TRY(sherd_remote_text(entity_id, call.entity_id, sizeof(call.entity_id)));
+    return sherd_remote_plain(anchor, SHERD_WIRE_ENTITY_ERASE, &call, NULL);
 }
 
 /* --- rekeying and epochs ------------------------------------------------------------------------------------------ */
 
-/* A rekeying lives at the other end of one connection, which it has for itself: a call that has not ended. */
+/*
+ * A rekeying lives at the other end of one connection, which it has for itself: a call that has not ended. That of a
+ * session goes over the session's one connection, between other calls.
+ */
 struct sherd_rekey_lent {
-    struct call call;
+    struct sherd_remote_call call; /* without a connection in a session */
 };
 
-static enum sherd_err rekey_call(struct sherd_rekey_lent *rekey, enum sherd_wire_verb verb, void *head, void *out_head)
+static enum sherd_err rekey_call(struct sherd_anchor *anchor, struct sherd_rekey_lent *rekey, enum sherd_wire_verb verb,
+                                 void *head, void *out_head)
 {
+    if (rekey->call.link == NULL)
+        return sherd_remote_plain(anchor, verb, head, out_head);
     const struct sherd_wire_call *shapes = sherd_wire_call_of(verb);
 
     rekey->call.verb = verb;
     SHERD_ENSURE(!rekey->call.broken, SHERD_ERR_IO, "the agent has hung up");
     sherd_wire_code(sherd_link_write(rekey->call.link, false), shapes->call.head, head);
-    return finish(&rekey->call, out_head);
+    return sherd_remote_finish(&rekey->call, out_head);
 }
 
 static enum sherd_err remote_rekey_begin(struct sherd_anchor *anchor, const struct sherd_rekey_scope *scope,
@@ -618,14 +593,16 @@ static enum sherd_err remote_rekey_begin(struct sherd_anchor *anchor, const stru
 
     if (rekey == NULL)
         return SHERD_ERR_NO_MEMORY;
-    enum sherd_err err = begin(anchor, SHERD_WIRE_REKEY_BEGIN, &copy, &rekey->call);
+    enum sherd_err err = sherd_remote_begin(anchor, SHERD_WIRE_REKEY_BEGIN, &copy, &rekey->call);
     if (err == SHERD_OK)
-        err = finish(&rekey->call, NULL);
+        err = sherd_remote_finish(&rekey->call, NULL);
     if (err != SHERD_OK) {
-        done(&rekey->call);
+        sherd_remote_done(&rekey->call);
         sherd_free(rekey);
         return err;
     }
+    if (sherd_remote_of(anchor)->links_max == 1)
+        sherd_remote_done(&rekey->call);
     *out_rekey = (struct sherd_rekey *)rekey; /* known to this file alone */
     return SHERD_OK;
 }
@@ -636,8 +613,7 @@ static enum sherd_err remote_rekey_step(struct sherd_anchor *anchor, struct sher
     struct sherd_wire_number call = {.number = count_max};
     struct sherd_rekey_progress progress;
 
-    (void)anchor;
-    SHERD_TRY(rekey_call((struct sherd_rekey_lent *)rekey, SHERD_WIRE_REKEY_STEP, &call, &progress));
+    SHERD_TRY(rekey_call(anchor, (struct sherd_rekey_lent *)rekey, SHERD_WIRE_REKEY_STEP, &call, &progress));
     *out_progress = progress;
     return SHERD_OK;
 }
@@ -646,12 +622,11 @@ static void remote_rekey_end(struct sherd_anchor *anchor, struct sherd_rekey *re
 {
     struct sherd_rekey_lent *lent = (struct sherd_rekey_lent *)rekey;
 
-    (void)anchor;
     if (lent == NULL)
         return;
-    if (rekey_call(lent, SHERD_WIRE_REKEY_END, NULL, NULL) != SHERD_OK)
+    if (rekey_call(anchor, lent, SHERD_WIRE_REKEY_END, NULL, NULL) != SHERD_OK)
         lent->call.broken = true; /* which ends it at the other end, too */
-    done(&lent->call);
+    sherd_remote_done(&lent->call);
     sherd_free(lent);
 }
 
@@ -659,7 +634,7 @@ static enum sherd_err remote_round_begin(struct sherd_anchor *anchor, uint16_t *
 {
     struct sherd_wire_number round;
 
-    SHERD_TRY(plain(anchor, SHERD_WIRE_ROUND_BEGIN, NULL, &round));
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_ROUND_BEGIN, NULL, &round));
     *out_round = (uint16_t)round.number;
     return SHERD_OK;
 }
@@ -668,14 +643,14 @@ static enum sherd_err remote_round_end(struct sherd_anchor *anchor, uint16_t rou
 {
     struct sherd_wire_number call = {.number = round};
 
-    return plain(anchor, SHERD_WIRE_ROUND_END, &call, NULL);
+    return sherd_remote_plain(anchor, SHERD_WIRE_ROUND_END, &call, NULL);
 }
 
 static enum sherd_err epoch_call(struct sherd_anchor *anchor, enum sherd_wire_verb verb, uint64_t *out_epoch)
 {
     struct sherd_wire_number epoch;
 
-    SHERD_TRY(plain(anchor, verb, NULL, &epoch));
+    SHERD_TRY(sherd_remote_plain(anchor, verb, NULL, &epoch));
     *out_epoch = epoch.number;
     return SHERD_OK;
 }
@@ -696,7 +671,7 @@ static enum sherd_err remote_keys_stat(struct sherd_anchor *anchor, struct sherd
 {
     struct sherd_store_stat stat;
 
-    SHERD_TRY(plain(anchor, SHERD_WIRE_KEYS_STAT, NULL, &stat));
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_KEYS_STAT, NULL, &stat));
     *out_stat = stat;
     return SHERD_OK;
 }
@@ -705,7 +680,7 @@ static enum sherd_err remote_keys_owner(struct sherd_anchor *anchor, struct sher
 {
     struct sherd_wire_owner owner;
 
-    SHERD_TRY(plain(anchor, SHERD_WIRE_KEYS_OWNER, NULL, &owner));
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_KEYS_OWNER, NULL, &owner));
     *out_name = owner.name;
     *out_there = owner.there;
     SHERD_ENSURE(owner.valid, SHERD_ERR_TAMPERED,
@@ -716,10 +691,10 @@ static enum sherd_err remote_keys_owner(struct sherd_anchor *anchor, struct sher
 
 static enum sherd_err remote_keys_blobs(struct sherd_anchor *anchor, struct sherd_refs *blobs)
 {
-    SHERD_CLEANUP(done) struct call call = {0};
+    SHERD_CLEANUP(sherd_remote_done) struct sherd_remote_call call = {0};
 
-    SHERD_TRY(begin(anchor, SHERD_WIRE_KEYS_BLOBS, NULL, &call));
-    SHERD_TRY(finish(&call, NULL));
+    SHERD_TRY(sherd_remote_begin(anchor, SHERD_WIRE_KEYS_BLOBS, NULL, &call));
+    SHERD_TRY(sherd_remote_finish(&call, NULL));
     return read_refs(&call, blobs);
 }
 
@@ -753,6 +728,17 @@ static const struct sherd_anchor_ops remote_ops = {
     .rekey_begin = remote_rekey_begin,
     .rekey_step = remote_rekey_step,
     .rekey_end = remote_rekey_end,
+    .user_create = sherd_remote_user_create,
+    .user_each = sherd_remote_user_each,
+    .user_disable = sherd_remote_user_disable,
+    .named_create = sherd_remote_named_create,
+    .named_each = sherd_remote_named_each,
+    .named_grant = sherd_remote_named_grant,
+    .grant_each = sherd_remote_grant_each,
+    .named_find = sherd_remote_named_find,
+    .principal_check = sherd_remote_principal_check,
+    .challenge = sherd_remote_challenge,
+    .login = sherd_remote_login,
     .epoch_begin = remote_epoch_begin,
     .epoch_end = remote_epoch_end,
     .epoch_export = sherd_remote_epoch_export,
@@ -771,11 +757,11 @@ static const struct sherd_anchor_ops remote_ops = {
 
 /* --- beginning ---------------------------------------------------------------------------------------------------- */
 
-static enum sherd_err hello(struct remote *remote, struct sherd_wire_hello *out_hello)
+static enum sherd_err hello(struct sherd_remote *remote, struct sherd_wire_hello *out_hello)
 {
     struct sherd_wire_number call = {.number = SHERD_WIRE_PROTOCOL};
 
-    SHERD_TRY(plain(&remote->anchor, SHERD_WIRE_HELLO, &call, out_hello));
+    SHERD_TRY(sherd_remote_plain(&remote->anchor, SHERD_WIRE_HELLO, &call, out_hello));
     SHERD_ENSURE(out_hello->protocol == SHERD_WIRE_PROTOCOL, SHERD_ERR_UNSUPPORTED,
                  "the agent is of another version: `sherd seal`, then `sherd unseal`");
     remote->deployment = out_hello->deployment;
@@ -783,20 +769,31 @@ static enum sherd_err hello(struct remote *remote, struct sherd_wire_hello *out_
     return SHERD_OK;
 }
 
-enum sherd_err sherd_anchor_remote(sherd_remote_connect_fn *connect, void *arg, struct sherd_wire_hello *out_hello,
-                                   struct sherd_anchor **out_anchor)
+enum sherd_err sherd_remote_new(sherd_remote_connect_fn *connect, void *arg, size_t links_max,
+                                struct sherd_remote **out_remote)
 {
-    struct remote *remote = sherd_alloc(sizeof(*remote));
+    struct sherd_remote *remote = sherd_alloc(sizeof(*remote));
 
     if (remote == NULL)
         return SHERD_ERR_NO_MEMORY;
     remote->anchor.ops = &remote_ops;
     remote->connect = connect;
     remote->arg = arg;
+    remote->links_max = links_max;
     if (pthread_mutex_init(&remote->lock, NULL) != 0 || pthread_cond_init(&remote->freed, NULL) != 0) {
         sherd_free(remote);
         return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
     }
+    *out_remote = remote;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_anchor_remote(sherd_remote_connect_fn *connect, void *arg, struct sherd_wire_hello *out_hello,
+                                   struct sherd_anchor **out_anchor)
+{
+    struct sherd_remote *remote = NULL;
+
+    SHERD_TRY(sherd_remote_new(connect, arg, SHERD_REMOTE_LINKS_MAX, &remote));
     const enum sherd_err err = hello(remote, out_hello);
     if (err != SHERD_OK) {
         char detail[SHERD_FAIL_TEXT_SIZE];

@@ -6,6 +6,9 @@
  * Each call has a connection for itself while it lasts; connections are kept for the next call, up to
  * SHERD_REMOTE_LINKS_MAX of them. A rekeying keeps one until it ends. A call that is cut off is not repeated: whether
  * it was carried out is not known, and the caller is told so.
+ *
+ * A session is one connection, the one that let the user in: it serves nobody else from then on, and nobody else is
+ * served as that user. Its calls take turns. It stands on its own: the anchor that let the user in may end before it.
  */
 #ifndef SHERD_ANCHOR_REMOTE_H
 #define SHERD_ANCHOR_REMOTE_H

@@ -254,28 +254,19 @@ static enum sherd_err say_records(struct talk *talk, const struct sherd_uuid *re
     return SHERD_OK;
 }
 
-static enum sherd_err copy_text(const char *text, char *out, size_t size)
-{
-    const size_t len = strlen(text);
-
-    SHERD_ENSURE(len < size, SHERD_ERR_INVALID, "a name is too long");
-    memcpy(out, text, len + 1);
-    return SHERD_OK;
-}
-
 static enum sherd_err fill_call(const struct sherd_statement *statement, struct sherd_wire_statement *call)
 {
     call->kind = statement->kind;
     call->has_entity = statement->entity != NULL && statement->collection != NULL;
     if (call->has_entity) {
-        SHERD_TRY(copy_text(statement->collection, call->collection, sizeof(call->collection)));
-        SHERD_TRY(copy_text(statement->entity, call->entity, sizeof(call->entity)));
+        SHERD_TRY(sherd_remote_text(statement->collection, call->collection, sizeof(call->collection)));
+        SHERD_TRY(sherd_remote_text(statement->entity, call->entity, sizeof(call->entity)));
     }
     call->has_master = statement->master_key != NULL;
     if (!call->has_master)
         return SHERD_OK;
     call->master.version = statement->master_version;
-    return copy_text(statement->master_key, call->master.name, sizeof(call->master.name));
+    return sherd_remote_text(statement->master_key, call->master.name, sizeof(call->master.name));
 }
 
 static enum sherd_err sign_by(struct talk *talk, const struct sherd_statement *statement, struct sherd_buf *out_note)

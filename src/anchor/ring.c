@@ -262,6 +262,17 @@ static enum sherd_err spread(const struct sherd_ring *ring)
     return sherd_notice_raise(sherd_home_notice(ring->home));
 }
 
+/* A change, but never of the mode: it was chosen when the vault was made. */
+static enum sherd_err change_within_mode(struct sherd_keyring *keyring, sherd_ring_change_fn *change, void *arg)
+{
+    const bool fips = keyring->fips;
+
+    SHERD_TRY(change(arg, keyring));
+    SHERD_ENSURE(keyring->fips == fips, SHERD_ERR_DENIED,
+                 "FIPS mode is chosen when a vault is made, and never changed");
+    return SHERD_OK;
+}
+
 static enum sherd_err change_alone(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg)
 {
     struct stored_pin old;
@@ -272,7 +283,7 @@ static enum sherd_err change_alone(struct sherd_ring *ring, sherd_ring_change_fn
         return SHERD_ERR_NO_MEMORY;
     enum sherd_err err = read_pinned(ring, true, &old, keyring);
     if (err == SHERD_OK)
-        err = change(arg, keyring);
+        err = change_within_mode(keyring, change, arg);
     if (err == SHERD_OK)
         err = commit(ring, &old, keyring, &pin);
     if (err != SHERD_OK) {

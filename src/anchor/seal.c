@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/random.h"
 #include "base/secret.h"
+#include "crypto/approved.h"
 #include <stdio.h>
 
 #define MAGIC "SHRDSEAL"
@@ -21,6 +22,7 @@ void sherd_seal_header_encode(const struct sherd_seal_header *header, uint8_t ou
     sherd_put_u16(out + 10, SHERD_SUITE);
     out[12] = (uint8_t)header->kind;
     out[13] = (uint8_t)header->hash.alg;
+    out[14] = header->fips;
     sherd_put_u32(out + 16, header->hash.cost);
     sherd_put_u32(out + 20, header->hash.block);
     sherd_put_u32(out + 24, header->hash.parallel);
@@ -56,6 +58,7 @@ enum sherd_err sherd_seal_header_decode(struct sherd_span file, struct sherd_sea
                                                  "use a newer sherd");
     header.kind = (enum sherd_seal_kind)file.data[12];
     header.hash.alg = (enum sherd_pwhash_alg)file.data[13];
+    header.fips = file.data[14] == 1;
     header.hash.cost = sherd_get_u32(file.data + 16);
     header.hash.block = sherd_get_u32(file.data + 20);
     header.hash.parallel = sherd_get_u32(file.data + 24);
@@ -156,17 +159,17 @@ bool sherd_unseal_fits(const struct sherd_unseal *unseal, enum sherd_seal_kind k
 
 /* --- sealing and opening ------------------------------------------------------------------------------------------ */
 
-enum sherd_err sherd_seal_make(const struct sherd_root_key *root, const struct sherd_uuid *deployment,
+enum sherd_err sherd_seal_make(const struct sherd_root_key *root, const struct sherd_uuid *deployment, bool fips,
                                const struct sherd_unseal *unseal, struct sherd_buf *out_file)
 {
-    struct sherd_seal_header header = {.deployment = *deployment};
+    struct sherd_seal_header header = {.fips = fips, .deployment = *deployment};
     uint8_t bytes[SHERD_SEAL_HEADER_SIZE];
 
     SHERD_TRY(sherd_unseal_check(unseal));
     SHERD_ENSURE(unseal->shares.len == 0, SHERD_ERR_INVALID, "a seal by shares makes its own: give options for them");
     header.kind = unseal->passphrase.len > 0 ? SHERD_SEAL_PASSPHRASE : SHERD_SEAL_KEY_FILE;
     if (header.kind == SHERD_SEAL_PASSPHRASE)
-        header.hash = sherd_pwhash_default();
+        header.hash = sherd_pwhash_for(fips);
     SHERD_TRY(sherd_random(header.salt, sizeof(header.salt)));
     sherd_seal_header_encode(&header, bytes);
 
@@ -230,6 +233,8 @@ static enum sherd_err open_by_key(struct sherd_span file, const struct sherd_uns
         return SHERD_ERR_NO_MEMORY;
     SHERD_ENSURE(header->kind != SHERD_SEAL_PASSPHRASE || sherd_pwhash_supported(&header->hash), SHERD_ERR_UNSUPPORTED,
                  "the seal's passphrase hash is not one that this sherd can compute");
+    if (header->kind == SHERD_SEAL_PASSPHRASE)
+        SHERD_TRY(sherd_approved_pwhash(header->fips, &header->hash));
     SHERD_TRY(derive_key(unseal, header, key));
     return sherd_seal_open_root(file, key, out_root);
 }
@@ -250,6 +255,13 @@ enum sherd_err sherd_seal_open(struct sherd_span file, const struct sherd_unseal
     SHERD_TRY(open_by_key(file, unseal, &header, out_root));
     *out_deployment = header.deployment;
     return SHERD_OK;
+}
+
+bool sherd_seal_fips(struct sherd_span file)
+{
+    struct sherd_seal_header header;
+
+    return sherd_seal_header_decode(file, &header) == SHERD_OK && header.fips;
 }
 
 enum sherd_seal_kind sherd_seal_kind_of(struct sherd_span file)
@@ -275,6 +287,16 @@ static void describe_shares(struct sherd_span file, char out_text[32])
         (void)snprintf(out_text, 32, "%u of %u shares", seal->set.threshold, seal->set.count);
 }
 
+static const char *passphrase_text(enum sherd_pwhash_alg alg)
+{
+    switch (alg) {
+    case SHERD_PWHASH_ARGON2ID: return "passphrase (Argon2id)";
+    case SHERD_PWHASH_PBKDF2: return "passphrase (PBKDF2)";
+    case SHERD_PWHASH_SCRYPT: break;
+    }
+    return "passphrase (scrypt)";
+}
+
 void sherd_seal_describe(struct sherd_span file, char out_text[32])
 {
     const enum sherd_seal_kind kind = sherd_seal_kind_of(file);
@@ -287,7 +309,7 @@ void sherd_seal_describe(struct sherd_span file, char out_text[32])
     if (kind == SHERD_SEAL_KEY_FILE)
         text = "key file";
     else if (kind == SHERD_SEAL_PASSPHRASE)
-        text = file.data[13] == SHERD_PWHASH_ARGON2ID ? "passphrase (Argon2id)" : "passphrase (scrypt)";
+        text = passphrase_text((enum sherd_pwhash_alg)file.data[13]);
     (void)snprintf(out_text, 32, "%s", text);
 }
 

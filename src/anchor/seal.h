@@ -29,11 +29,12 @@ bool sherd_unseal_fits(const struct sherd_unseal *unseal, enum sherd_seal_kind k
 
 /**
  * Seal a root key by a passphrase or a key file.
+ * @param[in]  fips      by approved algorithms only; the seal says so, and no vault in another mode takes it
  * @param[out] out_file  SHERD_SEAL_BYTES are appended
  * @return SHERD_OK; SHERD_ERR_INVALID; SHERD_ERR_IO (no randomness); SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_seal_make(const struct sherd_root_key *root, const struct sherd_uuid *deployment,
-                                              const struct sherd_unseal *unseal, struct sherd_buf *out_file);
+                                              bool fips, const struct sherd_unseal *unseal, struct sherd_buf *out_file);
 
 /**
  * Bring the root key back.
@@ -44,6 +45,9 @@ SHERD_MUST_USE enum sherd_err sherd_seal_make(const struct sherd_root_key *root,
  */
 SHERD_MUST_USE enum sherd_err sherd_seal_open(struct sherd_span file, const struct sherd_unseal *unseal,
                                               struct sherd_root_key *out_root, struct sherd_uuid *out_deployment);
+
+/** Whether a file says that it is a seal of a vault in FIPS mode: authenticated once the seal was opened. */
+bool sherd_seal_fips(struct sherd_span file);
 
 /** What opens it; SHERD_SEAL_UNKNOWN if the file is no seal. */
 enum sherd_seal_kind sherd_seal_kind_of(struct sherd_span file);
@@ -62,6 +66,7 @@ struct sherd_shares {
 /** What a seal by shares says in clear. */
 struct sherd_shares_seal {
     struct sherd_uuid deployment;
+    bool fips;
     struct sherd_share_set set;
     size_t bytes; /**< of the seal; something may stand behind it */
     char holders[SHERD_SHARES_MAX][SHERD_HOLDER_BYTES_MAX + 1];
@@ -76,13 +81,14 @@ SHERD_MUST_USE enum sherd_err sherd_shares_parse(struct sherd_span text, struct 
 
 /**
  * Seal a root key by shares.
+ * @param[in]  fips        as sherd_seal_make()
  * @param[in]  replaced    the set that the shares replace; NULL for none
  * @param[out] out_shares  in secret memory; wiped on failure
  * @param[out] out_file    the seal is appended
  * @return SHERD_OK; SHERD_ERR_INVALID (options); SHERD_ERR_LIMIT (generations); SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_shares_seal_make(const struct sherd_root_key *root,
-                                                     const struct sherd_uuid *deployment,
+                                                     const struct sherd_uuid *deployment, bool fips,
                                                      const struct sherd_shares_options *options,
                                                      const struct sherd_share_set *replaced,
                                                      struct sherd_shares *out_shares, struct sherd_buf *out_file);

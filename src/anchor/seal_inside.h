@@ -16,6 +16,7 @@
 struct sherd_seal_header {
     enum sherd_seal_kind kind;
     struct sherd_pwhash_params hash; /* all zero but for a passphrase */
+    bool fips;                       /* of a vault that uses approved algorithms only */
     struct sherd_uuid deployment;
     uint8_t salt[SHERD_SEAL_SALT_SIZE];
 };

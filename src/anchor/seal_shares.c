@@ -207,13 +207,13 @@ static enum sherd_err make_with(struct work *work, const struct sherd_root_key *
     return sherd_buf_append(out_file, sherd_buf_span(&file));
 }
 
-enum sherd_err sherd_shares_seal_make(const struct sherd_root_key *root, const struct sherd_uuid *deployment,
+enum sherd_err sherd_shares_seal_make(const struct sherd_root_key *root, const struct sherd_uuid *deployment, bool fips,
                                       const struct sherd_shares_options *options,
                                       const struct sherd_share_set *replaced, struct sherd_shares *out_shares,
                                       struct sherd_buf *out_file)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct work *work = sherd_secret_alloc(sizeof(*work));
-    struct sherd_seal_header header = {.deployment = *deployment};
+    struct sherd_seal_header header = {.fips = fips, .deployment = *deployment};
 
     if (work == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -275,6 +275,7 @@ enum sherd_err sherd_shares_seal_read(struct sherd_span file, struct sherd_share
     if (!sherd_span_take(&rest, SHERD_SEAL_HEADER_SIZE, &head))
         return sherd_seal_denied();
     out_seal->deployment = header.deployment;
+    out_seal->fips = header.fips;
     return read_body(file, rest, header.kind, out_seal);
 }
 

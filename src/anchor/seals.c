@@ -125,7 +125,7 @@ static enum sherd_err check_new(const struct sherd_shares_seal *old, const struc
 {
     const struct sherd_shares_seal *seal = new_shares->seal;
 
-    if (!sherd_same(&old->deployment, &seal->deployment, sizeof(old->deployment)) ||
+    if (!sherd_same(&old->deployment, &seal->deployment, sizeof(old->deployment)) || old->fips != seal->fips ||
         !sherd_same(old->set.set_id, seal->set.set_id, sizeof(old->set.set_id)))
         return changed(number);
     SHERD_TRY(check_marks(new_shares, number));
@@ -181,21 +181,21 @@ static enum sherd_err give_all(const struct sherd_seal_wish *wish, const struct 
     return SHERD_OK;
 }
 
-enum sherd_err sherd_seals_make(const struct sherd_root_key *root, const struct sherd_uuid *deployment,
+enum sherd_err sherd_seals_make(const struct sherd_root_key *root, const struct sherd_uuid *deployment, bool fips,
                                 const struct sherd_seal_wish *wish, const struct sherd_share_set *replaced,
                                 struct sherd_shares *shares, struct sherd_buf *out_file)
 {
     SHERD_ENSURE((wish->shares != NULL) != (wish->unseal != NULL), SHERD_ERR_INVALID,
                  "a seal is by a passphrase, by a key file or by shares: ask for one of these");
     if (wish->shares == NULL)
-        return sherd_seal_make(root, deployment, wish->unseal, out_file);
+        return sherd_seal_make(root, deployment, fips, wish->unseal, out_file);
     SHERD_ENSURE(wish->give != NULL, SHERD_ERR_INVALID, "somebody must be given the shares");
-    SHERD_TRY(sherd_shares_seal_make(root, deployment, wish->shares, replaced, shares, out_file));
+    SHERD_TRY(sherd_shares_seal_make(root, deployment, fips, wish->shares, replaced, shares, out_file));
     return give_all(wish, shares);
 }
 
 enum sherd_err sherd_seals_begin(const char *dir, const struct sherd_root_key *root,
-                                 const struct sherd_uuid *deployment, const struct sherd_seal_wish *wish)
+                                 const struct sherd_uuid *deployment, bool fips, const struct sherd_seal_wish *wish)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {.max = SHERD_SEAL_FILE_BYTES_MAX};
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_shares *shares = sherd_secret_alloc(sizeof(*shares));
@@ -203,7 +203,7 @@ enum sherd_err sherd_seals_begin(const char *dir, const struct sherd_root_key *r
 
     if (shares == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(sherd_seals_make(root, deployment, wish, NULL, shares, &file));
+    SHERD_TRY(sherd_seals_make(root, deployment, fips, wish, NULL, shares, &file));
     SHERD_TRY(sherd_dir_make(dir, SHERD_SEALS_FOLDER));
     sherd_seal_name(1, "", name);
     SHERD_TRY(sherd_file_write_new(dir, name, sherd_buf_span(&file)));
@@ -261,7 +261,8 @@ static bool ends_search(enum sherd_err err)
 /* One seal: does what was given open it? */
 static enum sherd_err try_seal(const char *dir, unsigned number, const struct sherd_unseal *unseal,
                                const struct sherd_shares *shares, struct sherd_root_key *root,
-                               struct sherd_uuid *out_deployment, char out_text[32], struct worst *worst)
+                               struct sherd_uuid *out_deployment, char out_text[32], bool *out_fips,
+                               struct worst *worst)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
     enum sherd_err err = sherd_seal_file_read(dir, number, &file);
@@ -270,6 +271,7 @@ static enum sherd_err try_seal(const char *dir, unsigned number, const struct sh
         err = sherd_seal_open(sherd_buf_span(&file), unseal, root, out_deployment);
     if (err == SHERD_OK) {
         sherd_seal_describe(sherd_buf_span(&file), out_text);
+        *out_fips = sherd_seal_fips(sherd_buf_span(&file));
     } else if (err != SHERD_ERR_NOT_FOUND) {
         struct worst this = {0};
 
@@ -282,7 +284,7 @@ static enum sherd_err try_seal(const char *dir, unsigned number, const struct sh
 }
 
 enum sherd_err sherd_seals_open(const char *dir, const struct sherd_unseal *unseal, struct sherd_root_key *out_root,
-                                struct sherd_uuid *out_deployment, char out_text[32])
+                                struct sherd_uuid *out_deployment, char out_text[32], bool *out_fips)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_shares *shares = sherd_secret_alloc(sizeof(*shares));
     struct worst worst = {0};
@@ -293,7 +295,8 @@ enum sherd_err sherd_seals_open(const char *dir, const struct sherd_unseal *unse
     if (unseal->shares.len > 0)
         SHERD_TRY(sherd_shares_parse(unseal->shares, shares));
     for (unsigned number = 1; number <= SHERD_SEALS_MAX; number++) {
-        const enum sherd_err err = try_seal(dir, number, unseal, shares, out_root, out_deployment, out_text, &worst);
+        const enum sherd_err err = try_seal(dir, number, unseal, shares, out_root, out_deployment, out_text, out_fips,
+                                            &worst);
 
         if (err == SHERD_OK || (err != SHERD_ERR_NOT_FOUND && ends_search(err)))
             return err;
@@ -351,6 +354,7 @@ static enum sherd_err visit_one(const char *dir, unsigned number, sherd_seal_vis
     if (err != SHERD_OK && err != SHERD_ERR_TAMPERED)
         return err;
     view.info.kind = sherd_seal_kind_of(sherd_buf_span(&file));
+    view.info.fips = sherd_seal_fips(sherd_buf_span(&file));
     sherd_seal_describe(sherd_buf_span(&file), view.info.text);
     if (sherd_shares_seal_read(sherd_buf_span(&file), seal) == SHERD_OK) {
         view_shares(&view, seal);
@@ -545,7 +549,7 @@ enum sherd_err sherd_seals_add(const struct sherd_home *home, const struct sherd
     if (root == NULL || shares == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_home_root(home, root));
-    SHERD_TRY(sherd_seals_make(root, sherd_home_deployment(home), wish, NULL, shares, &file));
+    SHERD_TRY(sherd_seals_make(root, sherd_home_deployment(home), sherd_home_fips(home), wish, NULL, shares, &file));
     SHERD_TRY(sherd_home_lock(home, &lock));
     const enum sherd_err err = add_alone(sherd_home_dir(home), sherd_buf_span(&file), &number);
     sherd_file_lock_leave(&lock);
@@ -555,8 +559,10 @@ enum sherd_err sherd_seals_add(const struct sherd_home *home, const struct sherd
 }
 
 /* Whether another seal is there that could open the vault. */
-static enum sherd_err has_other(const char *dir, unsigned number, const struct sherd_uuid *deployment, bool *out_has)
+static enum sherd_err has_other(const struct sherd_home *home, unsigned number, bool *out_has)
 {
+    const char *dir = sherd_home_dir(home);
+
     *out_has = false;
     for (unsigned other = 1; other <= SHERD_SEALS_MAX && !*out_has; other++) {
         SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
@@ -570,7 +576,8 @@ static enum sherd_err has_other(const char *dir, unsigned number, const struct s
         SHERD_TRY(err);
         *out_has = sherd_seal_kind_of(sherd_buf_span(&file)) != SHERD_SEAL_UNKNOWN &&
                    sherd_seal_header_decode(sherd_buf_span(&file), &header) == SHERD_OK &&
-                   sherd_same(&header.deployment, deployment, sizeof(*deployment));
+                   header.fips == sherd_home_fips(home) &&
+                   sherd_same(&header.deployment, sherd_home_deployment(home), sizeof(header.deployment));
     }
     return SHERD_OK;
 }
@@ -585,8 +592,9 @@ static enum sherd_err wipe_removed(const char *dir)
     return sherd_seal_file_remove(dir, SHERD_SEALS_TEMPORARY);
 }
 
-static enum sherd_err remove_alone(const char *dir, unsigned number, const struct sherd_uuid *deployment)
+static enum sherd_err remove_alone(const struct sherd_home *home, unsigned number)
 {
+    const char *dir = sherd_home_dir(home);
     char name[SHERD_SEAL_NAME_SIZE];
     bool free_there;
     bool other;
@@ -594,7 +602,7 @@ static enum sherd_err remove_alone(const char *dir, unsigned number, const struc
     SHERD_TRY(is_free(dir, number, &free_there));
     if (free_there)
         return sherd_fail(SHERD_ERR_NOT_FOUND, "there is no seal %u", number);
-    SHERD_TRY(has_other(dir, number, deployment, &other));
+    SHERD_TRY(has_other(home, number, &other));
     SHERD_ENSURE(other, SHERD_ERR_DENIED, "this is the last seal, and nothing would open the vault: add another first");
     sherd_seal_name(number, ".new", name);
     SHERD_TRY(sherd_seal_file_remove(dir, name));
@@ -612,7 +620,7 @@ enum sherd_err sherd_seals_remove(const struct sherd_home *home, unsigned number
 
     SHERD_ENSURE(number >= 1 && number <= SHERD_SEALS_MAX, SHERD_ERR_INVALID, "seals have the numbers 1 to 99");
     SHERD_TRY(sherd_home_lock(home, &lock));
-    const enum sherd_err err = remove_alone(sherd_home_dir(home), number, sherd_home_deployment(home));
+    const enum sherd_err err = remove_alone(home, number);
     sherd_file_lock_leave(&lock);
     return err;
 }

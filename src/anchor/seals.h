@@ -28,17 +28,18 @@ struct sherd_seal_wish {
 
 /** Make the folder of seals with the first one, in the directory of a vault that is being made. */
 SHERD_MUST_USE enum sherd_err sherd_seals_begin(const char *dir, const struct sherd_root_key *root,
-                                                const struct sherd_uuid *deployment,
+                                                const struct sherd_uuid *deployment, bool fips,
                                                 const struct sherd_seal_wish *wish);
 
 /**
  * Bring the root key back by any seal of the kind that is given.
  * @param[out] out_text  what opened it, as sherd_seal_describe() says
+ * @param[out] out_fips  it is of a vault in FIPS mode
  * @return as sherd_seal_open(); SHERD_ERR_IO: there is no seal at all
  */
 SHERD_MUST_USE enum sherd_err sherd_seals_open(const char *dir, const struct sherd_unseal *unseal,
                                                struct sherd_root_key *out_root, struct sherd_uuid *out_deployment,
-                                               char out_text[32]);
+                                               char out_text[32], bool *out_fips);
 
 /** As the calls of <sherd/seal.h>, on a vault's directory or an unsealed home. */
 SHERD_MUST_USE enum sherd_err sherd_seals_each(const char *dir, sherd_seal_visit_fn *visit, void *arg);

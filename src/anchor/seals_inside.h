@@ -56,7 +56,7 @@ SHERD_MUST_USE enum sherd_err sherd_seal_file_remove(const char *dir, const char
 
 /* Make the seal that is wanted, and give its shares out. */
 SHERD_MUST_USE enum sherd_err sherd_seals_make(const struct sherd_root_key *root, const struct sherd_uuid *deployment,
-                                               const struct sherd_seal_wish *wish,
+                                               bool fips, const struct sherd_seal_wish *wish,
                                                const struct sherd_share_set *replaced, struct sherd_shares *shares,
                                                struct sherd_buf *out_file);
 

@@ -151,7 +151,8 @@ static enum sherd_err make_new(const struct sherd_home *home, const struct sherd
     if (root == NULL || shares == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(sherd_home_root(home, root));
-    SHERD_TRY(sherd_seals_make(root, sherd_home_deployment(home), wish, &old->set, shares, out_file));
+    SHERD_TRY(sherd_seals_make(root, sherd_home_deployment(home), sherd_home_fips(home), wish, &old->set, shares,
+                               out_file));
     return append_marks(shares, out_file);
 }
 

@@ -3,6 +3,9 @@
  * @file anchor/serve.h
  * The other end of anchor/remote.h: one connection served over any anchor, until the peer hangs up or breaks the
  * protocol. Whoever accepts connections says, through a table, who the peer is and what it may do.
+ *
+ * A peer that lets itself be let in as a user (SHERD_WIRE_LOGIN) is from then on that user alone: every call of the
+ * connection goes to that user's session, which no other connection reaches, and which ends with it.
  */
 #ifndef SHERD_ANCHOR_SERVE_H
 #define SHERD_ANCHOR_SERVE_H
@@ -12,7 +15,8 @@
 /** What stands behind a connection. All are required; all may be called from any thread. */
 struct sherd_serve_host {
     /**
-     * Have the anchor for one call. SHERD_ERR_SEALED: it is sealed; SHERD_ERR_DENIED: not for that user.
+     * Have the anchor for one call: the same one for as long as a connection lasts. SHERD_ERR_SEALED: it is sealed;
+     * SHERD_ERR_DENIED: not for that user.
      * @param[in] uid  the peer's, as the kernel says
      */
     enum sherd_err (*enter)(void *arg, uid_t uid, struct sherd_anchor **out_anchor);

@@ -1,148 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages of an anchor in a process of its own: see wire.h and docs/format/agent.md. */
-#include "anchor/wire.h"
-#include "base/bytes.h"
-
-/* --- fields ------------------------------------------------------------------------------------------------------- */
-
-static void fail(struct sherd_wire *wire)
-{
-    wire->failed = true;
-}
-
-/* Bytes of a fixed number. */
-static void code_fixed(struct sherd_wire *wire, void *bytes, size_t size)
-{
-    struct sherd_span taken;
-
-    if (wire->failed)
-        return;
-    if (wire->out != NULL) {
-        if (sherd_buf_append(wire->out, sherd_span_of(bytes, size)) != SHERD_OK)
-            fail(wire);
-    } else if (sherd_span_take(&wire->in, size, &taken)) {
-        memcpy(bytes, taken.data, size);
-    } else {
-        fail(wire);
-    }
-}
-
-/* An integer of 1, 2, 4 or 8 bytes, at most max. What is read into need not be set before, also below. */
-static uint64_t code_uint(struct sherd_wire *wire, size_t size, uint64_t value, uint64_t max)
-{
-    uint8_t bytes[8];
-
-    sherd_put_u64(bytes, value);
-    code_fixed(wire, bytes + sizeof(bytes) - size, size);
-    if (wire->failed)
-        return 0;
-    if (wire->out == NULL)
-        memset(bytes, 0, sizeof(bytes) - size);
-    value = sherd_get_u64(bytes);
-    if (value > max)
-        fail(wire);
-    return wire->failed ? 0 : value;
-}
-
-static void code_u8(struct sherd_wire *wire, uint8_t *value)
-{
-    *value = (uint8_t)code_uint(wire, 1, *value, UINT8_MAX);
-}
-
-static void code_u16(struct sherd_wire *wire, uint16_t *value)
-{
-    *value = (uint16_t)code_uint(wire, 2, *value, UINT16_MAX);
-}
-
-static void code_u32(struct sherd_wire *wire, uint32_t *value)
-{
-    *value = (uint32_t)code_uint(wire, 4, *value, UINT32_MAX);
-}
-
-static void code_u64(struct sherd_wire *wire, uint64_t *value)
-{
-    *value = code_uint(wire, 8, *value, UINT64_MAX);
-}
-
-static void code_bool(struct sherd_wire *wire, bool *value)
-{
-    *value = code_uint(wire, 1, wire->out != NULL && *value ? 1 : 0, 1) == 1;
-}
-
-static unsigned code_enum(struct sherd_wire *wire, unsigned value, unsigned min, unsigned max)
-{
-    value = (unsigned)code_uint(wire, 1, value, max);
-    if (value < min)
-        fail(wire);
-    return wire->failed ? min : value;
-}
-
-/* Length in 2 bytes, then the bytes. */
-static void code_span(struct sherd_wire *wire, struct sherd_span *span, size_t max)
-{
-    const size_t len = (size_t)code_uint(wire, 2, span->len, max);
-
-    if (wire->failed)
-        return;
-    if (wire->out != NULL)
-        code_fixed(wire, (void *)span->data, len); /* which only reads from it */
-    else if (!sherd_span_take(&wire->in, len, span))
-        fail(wire);
-    else if (len == 0)
-        *span = sherd_span_of(NULL, 0);
-}
-
-/* Length in 4 bytes, then the bytes. */
-static void code_block(struct sherd_wire *wire, struct sherd_span *span)
-{
-    const size_t len = (size_t)code_uint(wire, 4, span->len, SHERD_WIRE_BLOCK_BYTES_MAX);
-
-    if (wire->failed)
-        return;
-    if (wire->out != NULL)
-        code_fixed(wire, (void *)span->data, len); /* which only reads from it */
-    else if (!sherd_span_take(&wire->in, len, span))
-        fail(wire);
-}
-
-/* A text that has room for size bytes with its final zero byte. */
-static void code_text(struct sherd_wire *wire, char *text, size_t size)
-{
-    struct sherd_span span = {0};
-
-    if (wire->out != NULL)
-        span = sherd_span_of(text, strnlen(text, size));
-    code_span(wire, &span, size - 1);
-    if (wire->failed || wire->out != NULL)
-        return;
-    if (span.len > 0 && memchr(span.data, 0, span.len) != NULL) {
-        fail(wire);
-        return;
-    }
-    memset(text, 0, size);
-    if (span.len > 0)
-        memcpy(text, span.data, span.len);
-}
-
-static void code_role(struct sherd_wire *wire, enum sherd_role *role)
-{
-    *role = (enum sherd_role)code_enum(wire, (unsigned)*role, SHERD_IDENTITY, SHERD_KEYS);
-}
-
-static void code_uuid(struct sherd_wire *wire, struct sherd_uuid *id)
-{
-    code_fixed(wire, id->bytes, sizeof(id->bytes));
-}
-
-static void code_ref(struct sherd_wire *wire, struct sherd_ref *ref)
-{
-    code_fixed(wire, ref->bytes, sizeof(ref->bytes));
-}
-
-static void code_digest(struct sherd_wire *wire, struct sherd_digest *digest)
-{
-    code_fixed(wire, digest->bytes, sizeof(digest->bytes));
-}
+#include "anchor/wire_inside.h"
 
 /* --- parts of messages -------------------------------------------------------------------------------------------- */
 
@@ -165,6 +23,11 @@ static void code_pin_facts(struct sherd_wire *wire, struct sherd_pin *pin)
     code_bool(wire, &pin->has_idempotency);
     if (pin->has_idempotency)
         code_ref(wire, &pin->idempotency);
+    code_bool(wire, &pin->has_named_key);
+    if (pin->has_named_key) {
+        code_ref(wire, &pin->named_key);
+        code_u64(wire, &pin->named_key_version);
+    }
 }
 
 static void code_pin(struct sherd_wire *wire, struct sherd_pin *pin)
@@ -180,6 +43,7 @@ static void code_rules(struct sherd_wire *wire, struct sherd_collection *rules)
     code_bool(wire, &rules->exact_sizes);
     code_bool(wire, &rules->derived_entity_keys);
     code_text(wire, rules->master_key, sizeof(rules->master_key));
+    code_text(wire, rules->key, sizeof(rules->key));
 }
 
 /* All but the wrapped key. */
@@ -239,6 +103,7 @@ static void code_hello(struct sherd_wire *wire, void *message)
     code_text(wire, hello->seal, sizeof(hello->seal));
     code_bool(wire, &hello->memory_locked);
     code_bool(wire, &hello->memory_secret);
+    code_bool(wire, &hello->fips);
 }
 
 static void code_status(struct sherd_wire *wire, void *message)
@@ -428,7 +293,11 @@ static void code_scan(struct sherd_wire *wire, void *message)
 
 static void code_scanned(struct sherd_wire *wire, void *message)
 {
-    code_bool(wire, &((struct sherd_wire_scanned *)message)->end);
+    struct sherd_wire_scanned *scanned = message;
+
+    code_bool(wire, &scanned->end);
+    code_u32(wire, &scanned->count);
+    code_ref(wire, &scanned->last);
 }
 
 /* What an entry of a scan says, by which of its pointers is there. */
@@ -492,13 +361,6 @@ static void code_collection(struct sherd_wire *wire, void *message)
     code_digest(wire, &call->digest);
 }
 
-static void code_option(struct sherd_wire *wire, bool *has, char *text, size_t size)
-{
-    code_bool(wire, has);
-    if (*has)
-        code_text(wire, text, size);
-}
-
 static void code_master_options(struct sherd_wire *wire, void *message)
 {
     struct sherd_wire_master_options *options = message;
@@ -551,6 +413,9 @@ static void code_rekey_scope(struct sherd_wire *wire, void *message)
     code_uuid(wire, &scope->collection);
     code_bool(wire, &scope->one_entity);
     code_ref(wire, &scope->entity);
+    code_bool(wire, &scope->one_key);
+    code_ref(wire, &scope->key);
+    code_bool(wire, &scope->under_key);
     code_bool(wire, &scope->fresh_keys);
 }
 
@@ -726,6 +591,21 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
                                    HEAD(code_number, struct sherd_wire_number)},
     [SHERD_WIRE_STATEMENT_KEY] = {.name = "statement_key", .reply = HEAD(code_file, struct sherd_wire_file)},
     [SHERD_WIRE_MORE] = {.name = "more", .reply = LIST(code_piece, struct sherd_wire_piece)},
+    [SHERD_WIRE_USER_CREATE] = {.name = "user_create", .call = HEAD(sherd_wire_code_user_new, struct sherd_principal)},
+    [SHERD_WIRE_USER_EACH] = {.name = "user_each", .reply = LIST(sherd_wire_code_user, struct sherd_user_info)},
+    [SHERD_WIRE_USER_DISABLE] = {.name = "user_disable", .call = HEAD(sherd_wire_code_name, struct sherd_wire_name)},
+    [SHERD_WIRE_NAMED_CREATE] = {.name = "named_create",
+                                 .call = HEAD(sherd_wire_code_named_new, struct sherd_wire_named_new)},
+    [SHERD_WIRE_NAMED_EACH] = {.name = "named_each", .reply = LIST(sherd_wire_code_named, struct sherd_key_info)},
+    [SHERD_WIRE_NAMED_GRANT] = {.name = "named_grant", .call = HEAD(sherd_wire_code_grant, struct sherd_wire_grant)},
+    [SHERD_WIRE_GRANT_EACH] = {"grant_each", HEAD(sherd_wire_code_name, struct sherd_wire_name),
+                               LIST(sherd_wire_code_granted, struct sherd_wire_granted)},
+    [SHERD_WIRE_NAMED_FIND] = {"named_find", HEAD(sherd_wire_code_named_find, struct sherd_wire_named_find),
+                               HEAD(code_one_ref, struct sherd_wire_ref)},
+    [SHERD_WIRE_PRINCIPAL_CHECK] = {.name = "principal_check", .call = HEAD(code_own_entry, struct sherd_wire_stored)},
+    [SHERD_WIRE_CHALLENGE] = {"challenge", HEAD(sherd_wire_code_name, struct sherd_wire_name),
+                              HEAD(sherd_wire_code_challenge, struct sherd_challenge)},
+    [SHERD_WIRE_LOGIN] = {.name = "login", .call = HEAD(sherd_wire_code_login, struct sherd_wire_login)},
     [SHERD_WIRE_PROTECTION_EACH] = {.name = "protection_each",
                                     .reply = LIST(code_protection_info, struct sherd_protection_info)},
     [SHERD_WIRE_PROTECTION_ROTATE] = {"protection_rotate", HEAD(code_key_store, struct sherd_wire_key_store),

@@ -73,6 +73,17 @@ enum sherd_wire_verb {
     SHERD_WIRE_STATEMENT_SIGN,
     SHERD_WIRE_STATEMENT_KEY,
     SHERD_WIRE_MORE,
+    SHERD_WIRE_USER_CREATE,
+    SHERD_WIRE_USER_EACH,
+    SHERD_WIRE_USER_DISABLE,
+    SHERD_WIRE_NAMED_CREATE,
+    SHERD_WIRE_NAMED_EACH,
+    SHERD_WIRE_NAMED_GRANT,
+    SHERD_WIRE_GRANT_EACH,
+    SHERD_WIRE_NAMED_FIND,
+    SHERD_WIRE_PRINCIPAL_CHECK,
+    SHERD_WIRE_CHALLENGE,
+    SHERD_WIRE_LOGIN,
     SHERD_WIRE_PROTECTION_EACH,
     SHERD_WIRE_PROTECTION_ROTATE,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
@@ -154,7 +165,11 @@ static inline bool sherd_wire_more(const struct sherd_wire *wire)
 
 /* --- messages ----------------------------------------------------------------------------------------------------- */
 
-/* Spans are borrowed from what was read. Texts end with a zero byte. SHERD_WIRE_LEASE is struct sherd_raw_lease. */
+/*
+ * Spans are borrowed from what was read. Texts end with a zero byte. SHERD_WIRE_LEASE is struct sherd_raw_lease; users
+ * to be made are struct sherd_principal, challenges struct sherd_challenge, and what is told of users and keys are the
+ * structs of <sherd/rights.h>.
+ */
 
 struct sherd_wire_number {
     uint64_t number;
@@ -180,6 +195,7 @@ struct sherd_wire_hello {
     char seal[32]; /**< what unsealed it */
     bool memory_locked;
     bool memory_secret;
+    bool fips; /**< the vault is in FIPS mode */
 };
 
 /** Answer to SHERD_WIRE_STATUS; then an item for each seal of shares. */
@@ -234,7 +250,7 @@ struct sherd_wire_unsealed {
     char missing[192];                   /**< whose are not */
 };
 
-/** Call SHERD_WIRE_COMPARTMENT_CHECK, and with a name the answer to SHERD_WIRE_COMPARTMENT_ENTRY. */
+/** Calls SHERD_WIRE_COMPARTMENT_CHECK, SHERD_WIRE_PRINCIPAL_CHECK; the answer to SHERD_WIRE_COMPARTMENT_ENTRY. */
 struct sherd_wire_stored {
     enum sherd_role role;
     struct sherd_ref name;
@@ -295,7 +311,9 @@ struct sherd_wire_scan {
 
 /** Head of the answer to SHERD_WIRE_SCAN; then the entries. */
 struct sherd_wire_scanned {
-    bool end; /**< there are no more */
+    bool end;              /**< there are no more */
+    uint32_t count;        /**< how many were visited: more than are told, where some are not for the peer */
+    struct sherd_ref last; /**< the last one that was visited; of no meaning where none was */
 };
 
 /** One entry of a scan: struct sherd_anchor_entry with room for what it points to. */
@@ -378,6 +396,40 @@ struct sherd_wire_statement {
     char entity[SHERD_ENTITY_BYTES_MAX + 1];
     bool has_master;
     struct sherd_wire_master master;
+};
+
+/** Of a user or named key. */
+struct sherd_wire_name {
+    char name[SHERD_RIGHTS_NAME_SIZE];
+};
+
+struct sherd_wire_named_new {
+    char name[SHERD_RIGHTS_NAME_SIZE];
+    bool has_owner;
+    char owner[SHERD_RIGHTS_NAME_SIZE];
+};
+
+struct sherd_wire_grant {
+    char key[SHERD_RIGHTS_NAME_SIZE];
+    char user[SHERD_RIGHTS_NAME_SIZE];
+    uint32_t rights;
+};
+
+/** An item of the answer to SHERD_WIRE_GRANT_EACH. */
+struct sherd_wire_granted {
+    char user[SHERD_RIGHTS_NAME_SIZE];
+    uint32_t rights;
+};
+
+struct sherd_wire_named_find {
+    char name[SHERD_RIGHTS_NAME_SIZE];
+    uint32_t wanted;
+};
+
+struct sherd_wire_login {
+    char user[SHERD_RIGHTS_NAME_SIZE];
+    uint8_t nonce[SHERD_NONCE_SIZE];
+    uint8_t signature[SHERD_SIGNATURE_SIZE];
 };
 
 /** Answer to SHERD_WIRE_KEYS_OWNER. */

@@ -139,6 +139,7 @@ enum sherd_err sherd_epoch_export(struct sherd_vault *vault, struct sherd_buf *o
     const size_t before = out_file != NULL ? out_file->len : 0;
 
     SHERD_TRY(sherd_vault_check(vault));
+    SHERD_TRY(sherd_vault_check_maintains(vault));
     SHERD_ENSURE(out_file != NULL && out_epoch != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     SHERD_TRY(vault->anchor->ops->epoch_export(vault->anchor, out_file));
     SHERD_TRY(sherd_epoch_export_look(sherd_span_of(out_file->data + before, out_file->len - before), &deployment,

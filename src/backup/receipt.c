@@ -31,12 +31,19 @@ static enum sherd_err check_request(const struct sherd_receipt_request *request)
     return SHERD_OK;
 }
 
+/* Statements are the vault owner's to make. */
+static enum sherd_err check_vault(const struct sherd_vault *vault)
+{
+    SHERD_TRY(sherd_vault_check(vault));
+    return sherd_vault_check_maintains(vault);
+}
+
 enum sherd_err sherd_receipt_make(struct sherd_vault *vault, const struct sherd_receipt_request *request,
                                   struct sherd_buf *out_receipt)
 {
     struct sherd_collection_entry collection;
 
-    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_TRY(check_vault(vault));
     SHERD_TRY(check_request(request));
     SHERD_ENSURE(out_receipt != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     struct sherd_statement statement = {.kind = request->kind,
@@ -54,7 +61,7 @@ enum sherd_err sherd_receipt_make(struct sherd_vault *vault, const struct sherd_
 
 enum sherd_err sherd_receipt_public_key(struct sherd_vault *vault, struct sherd_buf *out_text)
 {
-    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_TRY(check_vault(vault));
     SHERD_ENSURE(out_text != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     return vault->anchor->ops->statement_key(vault->anchor, out_text);
 }

@@ -198,6 +198,7 @@ enum sherd_err sherd_backup_refresh(struct sherd_vault *vault, const struct sher
     struct refreshing refreshing = {.vault = vault, .keys = keys, .out = out};
 
     SHERD_TRY(sherd_vault_check(vault));
+    SHERD_TRY(sherd_vault_check_maintains(vault));
     SHERD_ENSURE(out != NULL && out->write != NULL && scratch != NULL && scratch[0] != 0 && out_info != NULL &&
                      out_stat != NULL,
                  SHERD_ERR_INVALID, "places for the backup, for the work and for the answers are needed");

@@ -196,6 +196,7 @@ enum sherd_err sherd_backup_write(struct sherd_vault *vault, const struct sherd_
     struct making making = {.vault = vault, .out = out, .observer = observer, .hold = {-1}};
 
     SHERD_TRY(sherd_vault_check(vault));
+    SHERD_TRY(sherd_vault_check_maintains(vault));
     SHERD_ENSURE(out != NULL && out->write != NULL && out_info != NULL, SHERD_ERR_INVALID,
                  "a place for the backup and one for the answer are needed");
     const enum sherd_err err = make(&making, out_info);

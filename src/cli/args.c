@@ -10,6 +10,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* Places in the table of global options: texts, which are kept as they are, then these, then flags. */
+enum { SHARE_FILE = 13, PIN_FILE, FLAGS };
+
 const struct cli_option cli_global_options[] = {
     {"vault", 0, "DIR", "the vault's directory; else $SHERD_VAULT"},
     {"passphrase-file", 0, "FILE", "read the passphrase from a file; a newline at its end is no part of it"},
@@ -19,17 +22,21 @@ const struct cli_option cli_global_options[] = {
     {"key-store-password-file", 0, "FILE", "read the key store's password from a file"},
     {"key-store-password-fd", 0, "N", "or from an open descriptor"},
     {"holder-identity", 0, "FILE", "open files of shares with a private key of age"},
-    {"share-file", 0, "FILE", "unseal with shares, one file or more; - is standard input"},
-    {"json", 0, NULL, "print results, and errors, as JSON"},
+    {"pkcs11-module", 0, "PATH", "library of the token to which shares are sealed"},
+    {"pin-fd", 0, "N", "read PINs of tokens from an open descriptor, a line for each share"},
+    {"user", 0, "NAME", "act as this user, who sees what was granted to it; else as the vault's owner"},
+    {"user-key", 0, "FILE", "show that it is that user by a key of `sherd keygen --pair`"},
+    {"user-passphrase-file", 0, "FILE", "or by its passphrase, read from a file"},
+    [SHARE_FILE] = {"share-file", 0, "FILE", "unseal with shares, one file or more; - is standard input"},
+    [PIN_FILE] = {"pin-file", 0, "FILE",
+                  "read the PIN of a token from a file, one for each share that is sealed to one"},
+    [FLAGS] = {"json", 0, NULL, "print results, and errors, as JSON"},
     {"quiet", 'q', NULL, "no progress, notes or warnings"},
     {"help", 'h', NULL, "show this help"},
     {0},
 };
 
-/* Where it stands above: the texts before it are kept as they are, the flags behind it have no value. */
-#define SHARE_FILE 8
-
-#define OPTIONS_MAX 32
+#define OPTIONS_MAX 40
 
 /* One table for getopt_long() made of two of ours. The value of each is its place in `from`, above all letters. */
 struct option_set {
@@ -84,6 +91,9 @@ static enum sherd_err refuse(const char *argument, int value)
         return sherd_fail(SHERD_ERR_INVALID,
                           "a password is never taken from the command line, where others can see it: use "
                           "--key-store-password-file or --key-store-password-fd");
+    if (len == strlen("--pin") && strncmp(argument, "--pin", len) == 0)
+        return sherd_fail(SHERD_ERR_INVALID, "a PIN is never taken from the command line, where others can see it: use "
+                                             "--pin-file, --pin-fd or the prompt");
     if (value == ':')
         return sherd_fail(SHERD_ERR_INVALID, "option %.*s needs an argument", (int)len, argument);
     return sherd_fail(SHERD_ERR_INVALID, "option %.*s is unknown, ambiguous or takes no argument", (int)len, argument);
@@ -104,26 +114,47 @@ static enum sherd_err take_share_file(struct cli *cli, const char *value)
     return SHERD_OK;
 }
 
+static enum sherd_err take_pin_file(struct cli *cli, const char *value)
+{
+    SHERD_ENSURE(cli->pin_file_count < CLI_PIN_FILES_MAX, SHERD_ERR_INVALID, "too many files of PINs");
+    cli->pin_files[cli->pin_file_count++] = value;
+    return SHERD_OK;
+}
+
 static bool take_global(struct cli *cli, const struct cli_option *option, const char *value)
 {
-    const char **const texts[] = {
-        &cli->vault,     &cli->passphrase_file,         &cli->passphrase_fd,         &cli->key_file,
-        &cli->key_store, &cli->key_store_password_file, &cli->key_store_password_fd, &cli->share_identity};
+    const char **const texts[] = {&cli->vault,
+                                  &cli->passphrase_file,
+                                  &cli->passphrase_fd,
+                                  &cli->key_file,
+                                  &cli->key_store,
+                                  &cli->key_store_password_file,
+                                  &cli->key_store_password_fd,
+                                  &cli->share_identity,
+                                  &cli->pkcs11_module,
+                                  &cli->pin_fd,
+                                  &cli->user,
+                                  &cli->user_key,
+                                  &cli->user_passphrase_file};
     bool *const flags[] = {&cli->json, &cli->quiet, &cli->help};
 
+    _Static_assert(SHERD_COUNT_OF(texts) == SHARE_FILE, "each text has its place in the table");
+    _Static_assert(FLAGS + SHERD_COUNT_OF(flags) + 1 == SHERD_COUNT_OF(cli_global_options), "and so has each flag");
     for (size_t i = 0; i < SHERD_COUNT_OF(texts); i++)
         if (option == &cli_global_options[i])
             *texts[i] = value;
     for (size_t i = 0; i < SHERD_COUNT_OF(flags); i++)
-        if (option == &cli_global_options[SHARE_FILE + 1 + i])
+        if (option == &cli_global_options[FLAGS + i])
             *flags[i] = true;
-    return option >= cli_global_options && option <= cli_global_options + SHARE_FILE + SHERD_COUNT_OF(flags);
+    return option >= cli_global_options && option < cli_global_options + SHERD_COUNT_OF(cli_global_options);
 }
 
 static enum sherd_err take(struct cli *cli, const struct cli_option *option, const char *value)
 {
     if (option == &cli_global_options[SHARE_FILE])
         return take_share_file(cli, value);
+    if (option == &cli_global_options[PIN_FILE])
+        return take_pin_file(cli, value);
     if (take_global(cli, option, value))
         return SHERD_OK;
     SHERD_ENSURE(cli->given_count < CLI_GIVEN_MAX, SHERD_ERR_INVALID, "too many options");

@@ -101,8 +101,10 @@ enum sherd_err cli_write_new(const char *path, struct sherd_span bytes)
     return cli_output_commit(&output, false, true);
 }
 
-enum sherd_err cli_receipt_check(const char *path)
+enum sherd_err cli_receipt_check(const struct cli *cli, const char *path)
 {
+    SHERD_ENSURE(path == NULL || cli->user == NULL || strcmp(cli->user, SHERD_USER_OWNER) == 0, SHERD_ERR_DENIED,
+                 "only the vault's owner makes receipts");
     if (path != NULL && access(path, F_OK) == 0)
         return sherd_fail(SHERD_ERR_CONFLICT, "%.160s is there already: a receipt replaces nothing", path);
     return SHERD_OK;

@@ -47,8 +47,11 @@ SHERD_MUST_USE enum sherd_err cli_bundle_commit(struct cli_bundle_out *out);
 /** Write a small file that nobody else may read, which must not exist yet. */
 SHERD_MUST_USE enum sherd_err cli_write_new(const char *path, struct sherd_span bytes);
 
-/** Before the work: whether a receipt can be written there. NULL is accepted. @return SHERD_OK; SHERD_ERR_CONFLICT */
-SHERD_MUST_USE enum sherd_err cli_receipt_check(const char *path);
+/**
+ * Before the work: whether a receipt can be made, and written there. NULL is accepted. @return SHERD_OK;
+ * SHERD_ERR_CONFLICT; SHERD_ERR_DENIED
+ */
+SHERD_MUST_USE enum sherd_err cli_receipt_check(const struct cli *cli, const char *path);
 
 /** Make a receipt and write it to a file; nothing where path is NULL. */
 SHERD_MUST_USE enum sherd_err cli_receipt_write(struct sherd_vault *vault, const struct sherd_receipt_request *request,

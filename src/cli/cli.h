@@ -50,6 +50,9 @@ struct cli_given {
 /** Most files of shares on one command line. */
 #define CLI_SHARE_FILES_MAX SHERD_SHARES_MAX
 
+/** Most files of PINs. */
+#define CLI_PIN_FILES_MAX 16U
+
 struct cli;
 
 struct cli_command {
@@ -72,9 +75,17 @@ struct cli {
     const char *key_store;
     const char *key_store_password_file;
     const char *key_store_password_fd;
+    const char *user; /**< NULL for the vault's owner */
+    const char *user_key;
+    const char *user_passphrase_file;
     const char *share_identity;                   /**< opens files of shares that are sealed to their holders */
     const char *share_files[CLI_SHARE_FILES_MAX]; /**< share_file_count of them; "-" is standard input */
     size_t share_file_count;
+    const char *pkcs11_module; /**< library of tokens */
+    const char
+        *pin_files[CLI_PIN_FILES_MAX]; /**< pin_file_count of them, for shares sealed to tokens, in their order */
+    size_t pin_file_count;
+    const char *pin_fd;
     bool json;
     bool quiet;
     bool help;
@@ -157,6 +168,27 @@ SHERD_MUST_USE enum sherd_err cli_key_store_password_read(const struct cli *cli,
  */
 SHERD_MUST_USE enum sherd_err cli_ask(int tty, const char *prompt, uint8_t *block, size_t *out_len);
 
+/**
+ * Read the passphrase of a new user, of a file or as asked twice on the terminal. user.c
+ * @param[in]  path            NULL: ask
+ * @param[out] block           2 * CLI_SECRET_BYTES of secret memory
+ * @param[out] out_passphrase  borrows from block
+ * @return as cli_unseal_read()
+ */
+SHERD_MUST_USE enum sherd_err cli_user_passphrase_read(const struct cli *cli, const char *path, uint8_t *block,
+                                                       struct sherd_span *out_passphrase);
+
+/** That no user is named, where that makes no sense. @return SHERD_OK; SHERD_ERR_INVALID */
+SHERD_MUST_USE enum sherd_err cli_user_none(const struct cli *cli);
+
+/**
+ * What shows that it is the user of the command line, for opening the vault; nothing for its owner. user.c
+ * @param[out] block    CLI_SECRET_BYTES of secret memory; options borrow from it
+ * @return as cli_unseal_read()
+ */
+SHERD_MUST_USE enum sherd_err cli_user_read(const struct cli *cli, uint8_t *block,
+                                            struct sherd_vault_open_options *options);
+
 /** Wipe and give back. */
 void cli_unseal_done(struct cli_unseal *unseal);
 
@@ -176,6 +208,12 @@ SHERD_MUST_USE enum sherd_err cli_vault_open(const struct cli *cli, bool read_on
 
 /** Unseal and open it in this process, whatever agent runs: for what only who can unseal may do, as changing seals. */
 SHERD_MUST_USE enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault);
+
+/** Whether a vault is in FIPS mode. @return as sherd_vault_info() */
+SHERD_MUST_USE enum sherd_err cli_vault_fips(struct sherd_vault *vault, bool *out_fips);
+
+/** What the seals of the vault of the command line say of that, before it is unsealed; false where none is named. */
+bool cli_seals_fips(const struct cli *cli);
 
 /**
  * Read the private keys of a file, "-" for standard input.

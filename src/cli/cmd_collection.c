@@ -7,13 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPT_VERSIONS, OPT_EXACT, OPT_ENTITY_KEYS, OPT_MASTER_KEY };
+enum { OPT_VERSIONS, OPT_EXACT, OPT_ENTITY_KEYS, OPT_MASTER_KEY, OPT_KEY };
 
 static const struct cli_option options[] = {
     [OPT_VERSIONS] = {"versions-kept", 0, "N", "versions of a record that are kept, 0 for all (1)"},
     [OPT_EXACT] = {"exact-sizes", 0, NULL, "store contents in their own length, which the store then sees"},
     [OPT_ENTITY_KEYS] = {"entity-keys", 0, "HOW", "random, or derived from the master key (random)"},
     [OPT_MASTER_KEY] = {"master-key", 0, "NAME", "the master key of its entities (default)"},
+    [OPT_KEY] = {"key", 'k', "NAME", "the named key that all of its records must lie under (none)"},
     {0},
 };
 
@@ -26,10 +27,12 @@ static enum sherd_err show(struct cli *cli, const struct sherd_collection *colle
 {
     if (cli->json)
         return cli_json_print("",
-                              json_pack("{s:s, s:I, s:b, s:s, s:s}", "collection", collection->name, "versions_kept",
-                                        (json_int_t)collection->versions_kept, "exact_sizes", collection->exact_sizes,
-                                        "entity_keys", collection->derived_entity_keys ? "derived" : "random",
-                                        "master_key", master_key_of(collection)),
+                              json_pack("{s:s, s:I, s:b, s:s, s:s, s:o}", "collection", collection->name,
+                                        "versions_kept", (json_int_t)collection->versions_kept, "exact_sizes",
+                                        collection->exact_sizes, "entity_keys",
+                                        collection->derived_entity_keys ? "derived" : "random", "master_key",
+                                        master_key_of(collection), "key",
+                                        collection->key[0] != 0 ? json_string(collection->key) : json_null()),
                               "\n");
     cli_print("collection      %s\n", collection->name);
     if (collection->versions_kept == 0)
@@ -39,6 +42,8 @@ static enum sherd_err show(struct cli *cli, const struct sherd_collection *colle
     cli_print("sizes           %s\n", collection->exact_sizes ? "exact: the store sees them" : "padded");
     cli_print("entity keys     %s, master key %s\n", collection->derived_entity_keys ? "derived" : "random",
               master_key_of(collection));
+    if (collection->key[0] != 0)
+        cli_print("named key       %s\n", collection->key);
     return SHERD_OK;
 }
 
@@ -47,11 +52,16 @@ static enum sherd_err take_keys(const struct cli *cli, struct sherd_collection *
 {
     const char *how = cli_value(cli, OPT_ENTITY_KEYS);
     const char *master = cli_value(cli, OPT_MASTER_KEY);
+    const char *key = cli_value(cli, OPT_KEY);
 
     SHERD_ENSURE(how == NULL || strcmp(how, "random") == 0 || strcmp(how, "derived") == 0, SHERD_ERR_INVALID,
                  "--entity-keys: random or derived");
     SHERD_ENSURE(master == NULL || strlen(master) < sizeof(collection->master_key), SHERD_ERR_INVALID,
                  "--master-key: no name of a master key");
+    SHERD_ENSURE(key == NULL || (key[0] != 0 && strlen(key) < sizeof(collection->key)), SHERD_ERR_INVALID,
+                 "--key: no name of a named key");
+    if (key != NULL)
+        (void)snprintf(collection->key, sizeof(collection->key), "%s", key);
     collection->derived_entity_keys = how != NULL && strcmp(how, "derived") == 0;
     if (master != NULL && strcmp(master, SHERD_MASTER_DEFAULT) != 0)
         (void)snprintf(collection->master_key, sizeof(collection->master_key), "%s", master);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sherd entity: whose data there is, and its erasure. */
+/* sherd entity: whose data there is, giving it out, and its erasure. */
 #include "cli/bundle.h"
 #include "cli/commands.h"
 #include "cli/json.h"
@@ -7,10 +7,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { OPT_COLLECTION, OPT_RECEIPT };
+enum { OPT_COLLECTION, OPT_IDENTITY, OPT_FRESH, OPT_RECEIPT };
 
 static const struct cli_option options[] = {
     [OPT_COLLECTION] = {"collection", 0, "NAME", "only entities of this collection (list: all; else: default)"},
+    [OPT_IDENTITY] = {"identity", 'i', "FILE", "export: private keys, to open what is sealed to a recipient"},
+    [OPT_FRESH] = {"fresh-keys", 0, NULL, "rekey: give it a fresh key, and do not just wrap the one it has anew"},
     [OPT_RECEIPT] = {"receipt", 0, "FILE", "erase: write a signed statement that the entity is gone"},
     {0},
 };
@@ -64,11 +66,10 @@ static enum sherd_err show(struct cli *cli, struct sherd_vault *vault)
 
 static enum sherd_err erase(struct cli *cli, struct sherd_vault *vault)
 {
-    const struct sherd_receipt_request request = {.kind = SHERD_RECEIPT_ENTITY,
-                                                  .collection = cli_value(cli, OPT_COLLECTION),
-                                                  .entity = cli->operands[1]};
+    const struct sherd_receipt_request request = {
+        .kind = SHERD_RECEIPT_ENTITY, .collection = cli_value(cli, OPT_COLLECTION), .entity = cli->operands[1]};
 
-    SHERD_TRY(cli_receipt_check(cli_value(cli, OPT_RECEIPT)));
+    SHERD_TRY(cli_receipt_check(cli, cli_value(cli, OPT_RECEIPT)));
     SHERD_TRY(sherd_entity_erase(vault, cli_value(cli, OPT_COLLECTION), cli->operands[1]));
     SHERD_TRY(cli_receipt_write(vault, &request, cli_value(cli, OPT_RECEIPT)));
     if (cli->json)
@@ -79,29 +80,63 @@ static enum sherd_err erase(struct cli *cli, struct sherd_vault *vault)
     return SHERD_OK;
 }
 
+static enum sherd_err rekey(struct cli *cli)
+{
+    const struct sherd_rekey_options rekey_options = {.collection = cli_value(cli, OPT_COLLECTION),
+                                                      .entity = cli->operands[1],
+                                                      .fresh_keys = cli_value(cli, OPT_FRESH) != NULL};
+
+    return cli_rekey(cli, &rekey_options, NULL);
+}
+
+static enum sherd_err give_out(struct cli *cli)
+{
+    const struct cli_entity_export wish = {.collection = cli_value(cli, OPT_COLLECTION),
+                                           .entity = cli->operands[1],
+                                           .dir = cli->operands[2],
+                                           .identity = cli_value(cli, OPT_IDENTITY)};
+
+    return cli_entity_export(cli, &wish);
+}
+
+static bool is_verb(const struct cli *cli, const char *verb, int operand_count)
+{
+    return strcmp(cli->operands[0], verb) == 0 && cli->operand_count == operand_count;
+}
+
 static enum sherd_err run(struct cli *cli)
 {
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
-    const char *verb = cli->operands[0];
-    const bool lists = strcmp(verb, "list") == 0 && cli->operand_count == 1;
-    const bool shows = strcmp(verb, "show") == 0 && cli->operand_count == 2;
-    const bool erases = strcmp(verb, "erase") == 0 && cli->operand_count == 2;
+    const bool exports = is_verb(cli, "export", 3);
+    const bool rekeys = is_verb(cli, "rekey", 2);
+    const bool erases = is_verb(cli, "erase", 2);
 
-    SHERD_ENSURE(lists || shows || erases, SHERD_ERR_INVALID,
-                 "write `entity list`, `entity show ID` or `entity erase ID`");
+    SHERD_ENSURE(is_verb(cli, "list", 1) || is_verb(cli, "show", 2) || exports || rekeys || erases, SHERD_ERR_INVALID,
+                 "write `entity list`, `entity show ID`, `entity export ID DIR`, `entity rekey ID` or `entity erase "
+                 "ID`");
+    SHERD_ENSURE(
+        (exports || cli_value(cli, OPT_IDENTITY) == NULL) && (rekeys || cli_value(cli, OPT_FRESH) == NULL) &&
+            (erases || cli_value(cli, OPT_RECEIPT) == NULL),
+        SHERD_ERR_INVALID,
+        "--identity goes with `entity export`, --fresh-keys with `entity rekey`, --receipt with `entity erase`");
+    if (rekeys)
+        return rekey(cli);
+    if (exports)
+        return give_out(cli);
     SHERD_TRY(cli_vault_open(cli, !erases, &vault));
     return erases ? erase(cli, vault) : show(cli, vault);
 }
 
 const struct cli_command cmd_entity = {
     .name = "entity",
-    .operands = "list | show ID | erase ID",
-    .summary = "list whose data there is, and erase all of it for one of them",
+    .operands = "list | show ID | export ID DIR | rekey ID | erase ID",
+    .summary = "list whose data there is; give out, rekey or erase all of it for one of them",
     .notes =
         "An entity is whose data a record is: `put --entity ID`. Each has a key of its own; erasing it destroys that\n"
-        "key, and with it all of its records at once.",
+        "key, and with it all of its records at once. `export` writes each version of each record to a file of its\n"
+        "own, and what they are to DIR/manifest.json; DIR must not exist, or be empty.",
     .options = options,
     .operand_min = 1,
-    .operand_max = 2,
+    .operand_max = 3,
     .run = run,
 };

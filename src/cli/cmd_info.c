@@ -19,12 +19,19 @@ static enum sherd_err print_json(const struct sherd_vault_info *info, struct she
                                             (json_int_t)info->blob_count[i], "blob_bytes",
                                             (json_int_t)info->blob_bytes[i]));
     return cli_json_print("",
-                          json_pack("{s:s, s:I, s:o, s:s, s:s, s:b, s:b, s:o, s:o}", "program", sherd_version(),
-                                    "format", (json_int_t)info->format, "deployment", cli_json_uuid(info->deployment),
-                                    "engine", info->engine, "seal", info->seal, "memory_locked", info->memory_locked,
-                                    "memory_secret", info->memory_secret, "public_key", cli_json_bytes(public_key),
+                          json_pack("{s:s, s:I, s:o, s:s, s:s, s:b, s:b, s:b, s:b, s:o, s:o}", "program",
+                                    sherd_version(), "format", (json_int_t)info->format, "deployment",
+                                    cli_json_uuid(info->deployment), "engine", info->engine, "seal", info->seal,
+                                    "memory_locked", info->memory_locked, "memory_secret", info->memory_secret, "fips",
+                                    info->fips, "validated_module", 0, "public_key", cli_json_bytes(public_key),
                                     "compartments", compartments),
                           "\n");
+}
+
+static const char *mode_text(const struct sherd_vault_info *info)
+{
+    return info->fips ? "FIPS: approved algorithms only; no validated module is claimed"
+                      : "standard: not FIPS; no validated module is claimed";
 }
 
 static const char *memory_text(const struct sherd_vault_info *info)
@@ -47,10 +54,11 @@ static void print_text(const struct sherd_vault_info *info, struct sherd_span pu
               "format       %" PRIu32 "\n"
               "engine       %s\n"
               "sealed by    %s\n"
+              "mode         %s\n"
               "key memory   %s\n"
               "public key   %.*s\n\n"
               "compartment   entries      bytes   blobs      bytes\n",
-              id, info->format, info->engine, info->seal, memory_text(info), (int)public_key.len,
+              id, info->format, info->engine, info->seal, mode_text(info), memory_text(info), (int)public_key.len,
               (const char *)public_key.data);
     for (size_t i = 0; i < SHERD_COUNT_OF(names); i++) {
         cli_format_size((double)info->entry_bytes[i], entries);

@@ -5,11 +5,12 @@
 #include "cli/key_store.h"
 #include "cli/shares.h"
 
-enum { OPT_ENGINE = CLI_OPT_SHARES_END };
+enum { OPT_ENGINE = CLI_OPT_SHARES_END, OPT_FIPS };
 
 static const struct cli_option options[] = {
     CLI_SHARES_OPTIONS,
     [OPT_ENGINE] = {"engine", 0, "NAME", "storage engine of the compartments (lmdb)"},
+    [OPT_FIPS] = {"fips", 0, NULL, "FIPS mode, for ever: algorithms that NIST approves, and no other"},
     {0},
 };
 
@@ -18,15 +19,16 @@ static enum sherd_err tell(struct cli *cli, const char *path, const struct cli_s
 {
     if (cli->json)
         return cli_json_print("",
-                              json_pack("{s:o, s:I, s:o}", "vault", cli_json_bytes(sherd_span_str(path)), "shares",
-                                        (json_int_t)shares->written, "key_store",
+                              json_pack("{s:o, s:I, s:b, s:o}", "vault", cli_json_bytes(sherd_span_str(path)), "shares",
+                                        (json_int_t)shares->written, "fips", cli_value(cli, OPT_FIPS) != NULL,
+                                        "key_store",
                                         key_store->given != NULL ? cli_json_bytes(sherd_span_str(key_store->path))
                                                                  : json_null()),
                               "\n");
     if (!cli->quiet) {
         cli_print("made a vault in ");
         cli_print_escaped(sherd_span_str(path));
-        cli_print("\n");
+        cli_print(cli_value(cli, OPT_FIPS) != NULL ? ", in FIPS mode; no validated module is claimed\n" : "\n");
     }
     if (key_store->given != NULL && !cli->quiet) {
         cli_print("its protection key lies in ");
@@ -45,11 +47,13 @@ static enum sherd_err by_shares(struct cli *cli, const char *path, const struct 
                                                   .shares = &shares->options,
                                                   .share_give = cli_shares_give,
                                                   .share_arg = shares,
+                                                  .fips = cli_value(cli, OPT_FIPS) != NULL,
                                                   .key_store = key_store->given};
 
     SHERD_ENSURE(cli->passphrase_file == NULL && cli->passphrase_fd == NULL && cli->key_file == NULL &&
                      cli->share_file_count == 0,
                  SHERD_ERR_INVALID, "a vault begins with one seal: add another to it by `sherd seals add`");
+    shares->fips = init.fips;
     enum sherd_err err = cli_shares_out_begin(shares);
     if (err == SHERD_OK)
         err = sherd_vault_init(path, NULL, &init);
@@ -61,7 +65,10 @@ static enum sherd_err by_shares(struct cli *cli, const char *path, const struct 
 static enum sherd_err by_other(struct cli *cli, const char *path, const struct cli_key_store *key_store)
 {
     SHERD_CLEANUP(cli_unseal_done) struct cli_unseal unseal = {0};
-    const struct sherd_vault_init_options init = {.engine = cli_value(cli, OPT_ENGINE), .key_store = key_store->given};
+    const struct sherd_vault_init_options init = {.engine = cli_value(cli, OPT_ENGINE),
+                                                  .fips = cli_value(cli, OPT_FIPS) != NULL,
+
+                                                  .key_store = key_store->given};
 
     SHERD_TRY(cli_unseal_read(cli, true, &unseal));
     if (cli->key_file != NULL && cli_inside_vault(cli->key_file))

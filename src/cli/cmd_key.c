@@ -2,6 +2,7 @@
 /* sherd key: master keys, their versions, and their end. */
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/key_named.h"
 #include "cli/key_store.h"
 #include "cli/text.h"
 
@@ -10,12 +11,13 @@
 #include <string.h>
 #include <time.h>
 
-enum { OPT_GENERATOR, OPT_STORE, OPT_ARG };
+enum { OPT_GENERATOR, OPT_STORE, OPT_ARG, OPT_OWNER };
 
 static const struct cli_option options[] = {
     [OPT_GENERATOR] = {"generator", 0, "NAME", "what makes the key (openssl)"},
     [OPT_STORE] = {"store", 0, "NAME", "what keeps it: anchor, stripe, shares (anchor)"},
     [OPT_ARG] = {"arg", 0, "NAME=VALUE", "an argument for them; may be repeated; no secrets"},
+    [OPT_OWNER] = {"owner", 0, "USER", "create: who has all rights under it (who makes it)"},
     {0},
 };
 
@@ -173,13 +175,16 @@ static enum sherd_err run(struct cli *cli)
 
     if (strcmp(verb, "protection") == 0)
         return cli_key_protection(cli);
+    if (cli_key_is_named(cli))
+        return cli_key_named(cli, cli_value(cli, OPT_OWNER));
     const bool reads = strcmp(verb, "list") == 0 || strcmp(verb, "show") == 0;
     const bool ends = strcmp(verb, "retire") == 0 || strcmp(verb, "destroy") == 0;
     const bool makes = strcmp(verb, "activate") == 0;
 
     SHERD_ENSURE(reads || ((ends || makes) && cli->operand_count > 1), SHERD_ERR_INVALID,
                  "write `key activate NAME`, `key list [NAME]`, `key show NAME`, `key retire NAME VERSION`, `key "
-                 "destroy NAME VERSION` or `key protection VERB`");
+                 "destroy NAME VERSION` or `key protection VERB`; of named keys `key create`, `grant`, `revoke`, "
+                 "`rotate`, `grants` or `named`");
     SHERD_ENSURE(makes || cli->given_count == 0, SHERD_ERR_INVALID, "only `key activate` takes options");
     SHERD_ENSURE(!makes || cli->operand_count == 2, SHERD_ERR_INVALID, "`key activate` takes one name");
     SHERD_TRY(cli_vault_open(cli, reads, &vault));
@@ -190,17 +195,19 @@ static enum sherd_err run(struct cli *cli)
 
 const struct cli_command cmd_key = {
     .name = "key",
-    .operands = "activate|list|show|retire|destroy|protection [NAME|VERB] [VERSION]",
-    .summary = "make, list and end versions of master keys",
+    .operands = "VERB [NAME] [VERSION | USER [RIGHTS]]",
+    .summary = "make, list and end master keys; make named keys and grant them",
     .notes =
         "The newest active version of a name serves from the moment it is activated; `sherd rekey` brings over what\n"
         "older ones wrap. \"default\" wraps the keys of entities, \"hash\" hashes their ids. A version that nothing\n"
-        "refers to any more can be retired and then destroyed.\n"
+        "refers to any more can be retired and then destroyed: activate, list, show, retire, destroy.\n"
+        "Named keys are for records (`put --key`): create NAME, grant NAME USER read,write,manage, revoke NAME USER,\n"
+        "rotate NAME, grants NAME, named (a list of them).\n"
         "`key protection` is about the key that encrypts master keys where they are kept: list, show [VERSION];\n"
         "rotate, which keeps all master keys anew under a new one; use-key-store, which moves it into the PKCS#12\n"
         "file of --key-store, for good (use-keyring asks for it back, and is refused).",
     .options = options,
     .operand_min = 1,
-    .operand_max = 3,
+    .operand_max = 4,
     .run = run,
 };

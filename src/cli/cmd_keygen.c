@@ -7,14 +7,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 
-enum { OPT_RECIPIENT, OPT_PQ, OPT_OUTPUT };
+enum { OPT_PAIR, OPT_RECIPIENT, OPT_PQ, OPT_OUTPUT, OPT_P256 };
 
 static const struct cli_option options[] = {
+    [OPT_PAIR] = {"pair", 0, NULL, "write the key pair of a user: FILE and FILE.pub"},
     [OPT_RECIPIENT] = {"recipient", 0, NULL,
                        "a key pair for `put --to`: the private key to FILE, the public one is shown"},
     [OPT_PQ] = {"pq", 0, NULL, "with --recipient: safe against quantum computers too (OpenSSL 3.5 or later)"},
     [OPT_OUTPUT] = {"output", 'o', "FILE", "the same as FILE"},
+    [OPT_P256] = {"p256", 0, NULL, "with --recipient: of P-256, the kind for a vault in FIPS mode"},
     {0},
 };
 
@@ -46,6 +50,9 @@ static enum sherd_err choose_path(const struct cli *cli, const char **out_path)
 
     SHERD_ENSURE((output != NULL) != (cli->operand_count > 0), SHERD_ERR_INVALID,
                  "name one file for the key: FILE or --output FILE");
+    SHERD_ENSURE(cli_value(cli, OPT_PAIR) == NULL ||
+                     (cli_value(cli, OPT_RECIPIENT) == NULL && cli_value(cli, OPT_PQ) == NULL),
+                 SHERD_ERR_INVALID, "--pair makes the key of a user: it does not go with --recipient and --pq");
     *out_path = output != NULL ? output : cli->operands[0];
     return SHERD_OK;
 }
@@ -53,10 +60,15 @@ static enum sherd_err choose_path(const struct cli *cli, const char **out_path)
 static enum sherd_err make_text(const struct cli *cli, struct sherd_buf *own, struct sherd_buf *recipient)
 {
     const bool pq = cli_value(cli, OPT_PQ) != NULL;
+    const bool p256 = cli_value(cli, OPT_P256) != NULL;
 
+    SHERD_ENSURE(!pq || !p256, SHERD_ERR_INVALID, "--pq and --p256 are two kinds of keys: give one of them");
     if (cli_value(cli, OPT_RECIPIENT) != NULL)
-        return sherd_identity_new(pq ? SHERD_IDENTITY_XWING : SHERD_IDENTITY_X25519, own, recipient);
-    SHERD_ENSURE(!pq, SHERD_ERR_INVALID, "--pq goes with --recipient");
+        return sherd_identity_new(pq     ? SHERD_IDENTITY_XWING
+                                  : p256 ? SHERD_IDENTITY_P256
+                                         : SHERD_IDENTITY_X25519,
+                                  own, recipient);
+    SHERD_ENSURE(!pq && !p256, SHERD_ERR_INVALID, "--pq and --p256 go with --recipient");
     return sherd_key_file_new(own);
 }
 
@@ -67,6 +79,37 @@ static void done_text(struct cli *cli, const char *path)
     cli_print("wrote a new key to ");
     cli_print_escaped(sherd_span_str(path));
     cli_print(": keep it outside the vault, and a copy in a safe place\n");
+}
+
+/* A user's key pair: the private half in the file, the public one beside it. */
+static enum sherd_err run_pair(struct cli *cli, const char *path)
+{
+    SHERD_CLEANUP(cli_secret_freep) uint8_t *block = sherd_secret_alloc(SHERD_USER_KEY_TEXT_BYTES);
+    uint8_t public_block[SHERD_USER_PUBLIC_TEXT_BYTES];
+    struct sherd_buf text = {0};
+    struct sherd_buf public_text = sherd_buf_borrow(public_block, sizeof(public_block));
+    char public_path[PATH_MAX];
+
+    if (block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_ENSURE(snprintf(public_path, sizeof(public_path), "%s.pub", path) < (int)sizeof(public_path),
+                 SHERD_ERR_INVALID, "the name of the file is too long");
+    text = sherd_buf_borrow(block, SHERD_USER_KEY_TEXT_BYTES);
+    SHERD_TRY(sherd_user_key_new(&text, &public_text));
+    SHERD_TRY(create_file(path, sherd_buf_span(&text)));
+    const enum sherd_err err = create_file(public_path, sherd_buf_span(&public_text));
+    if (err != SHERD_OK) {
+        (void)unlink(path); /* ours: O_EXCL made it */
+        return err;
+    }
+    if (cli->json)
+        return cli_json_print("",
+                              json_pack("{s:o, s:o}", "user_key", cli_json_bytes(sherd_span_str(path)), "public_key",
+                                        cli_json_bytes(sherd_span_str(public_path))),
+                              "\n");
+    if (!cli->quiet)
+        cli_print("%.*s", (int)public_text.len, (const char *)public_text.data);
+    return SHERD_OK;
 }
 
 /* The public key is a result, for `put --to`: it goes to stdout alone. */
@@ -97,6 +140,8 @@ static enum sherd_err run(struct cli *cli)
     if (block == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(choose_path(cli, &path));
+    if (cli_value(cli, OPT_PAIR) != NULL)
+        return run_pair(cli, path);
     text = sherd_buf_borrow(block, TEXT_BYTES);
     SHERD_TRY(make_text(cli, &text, &recipient));
     SHERD_TRY(create_file(path, sherd_buf_span(&text)));
@@ -114,10 +159,11 @@ static enum sherd_err run(struct cli *cli)
 const struct cli_command cmd_keygen = {
     .name = "keygen",
     .operands = "[FILE]",
-    .summary = "write a new key file, or a recipient's key pair, which its owner alone can read",
+    .summary = "write a new key file, or the key pair of a recipient or user, which its owner alone can read",
     .notes = "A vault made with `sherd init --key-file FILE` opens with that file and nothing else.\n"
              "With --recipient the file holds a private key, for `sherd get --identity FILE`; what is printed is the\n"
-             "public key that goes with it, for `sherd put --to`. A file is never overwritten.",
+             "public key that goes with it, for `sherd put --to`. With --pair, FILE is a user's private key, and\n"
+             "FILE.pub, which is printed, what `sherd user create --public-key` takes. A file is never overwritten.",
     .options = options,
     .operand_max = 1,
     .run = run,

@@ -5,12 +5,13 @@
 #include "cli/json.h"
 #include "cli/meta.h"
 
-enum { OPT_COLLECTION = CLI_OPT_META_COUNT, OPT_ENTITY };
+enum { OPT_COLLECTION = CLI_OPT_META_COUNT, OPT_ENTITY, OPT_KEY };
 
 static const struct cli_option options[] = {
     CLI_META_OPTIONS,
     [OPT_COLLECTION] = {"collection", 'c', "NAME", "the collection that the record belongs to (default)"},
     [OPT_ENTITY] = {"entity", 'e', "NAME", "whose data it is"},
+    [OPT_KEY] = {"key", 'k', "NAME", "the named key that it lies under (what the collection says)"},
     {0},
 };
 
@@ -39,6 +40,7 @@ static enum sherd_err run(struct cli *cli)
     SHERD_TRY(cli_meta_read(cli, &meta));
     meta.meta.collection = cli_value(cli, OPT_COLLECTION);
     meta.meta.entity = cli_value(cli, OPT_ENTITY);
+    meta.meta.key = cli_value(cli, OPT_KEY);
     SHERD_TRY(cli_input_open(cli, path, &fd));
     block = sherd_secret_alloc(CLI_BLOCK_BYTES);
     if (block == NULL)

@@ -55,28 +55,34 @@ static enum sherd_err interrupted(enum sherd_err err)
     return err;
 }
 
+enum sherd_err cli_rekey(struct cli *cli, const struct sherd_rekey_options *rekey, const char *receipt)
+{
+    const struct sherd_receipt_request request = {.kind = SHERD_RECEIPT_REKEYED};
+    SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
+    struct sherd_rekey_stat stat = {0};
+
+    SHERD_TRY(cli_receipt_check(cli, receipt));
+    SHERD_TRY(cli_vault_open(cli, false, &vault));
+    cli_signals_defer();
+    cli_progress_begin(cli, "rekey");
+    const enum sherd_err err = sherd_rekey(vault, rekey, on_progress, NULL, &stat);
+    const double seconds = cli_progress_end();
+    SHERD_TRY(interrupted(err));
+    SHERD_TRY(cli_receipt_write(vault, &request, receipt));
+    return tell(cli, &stat, seconds, 0);
+}
+
 static enum sherd_err run_rekey(struct cli *cli)
 {
-    SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
     struct sherd_rekey_options rekey = {.collection = cli_value(cli, OPT_COLLECTION),
                                         .entity = cli_value(cli, OPT_ENTITY),
                                         .fresh_keys = cli_value(cli, OPT_FRESH) != NULL,
                                         .deep = cli_value(cli, OPT_DEEP) != NULL};
-    struct sherd_rekey_stat stat = {0};
 
     SHERD_ENSURE(cli_value(cli, OPT_ALL) == NULL || (rekey.collection == NULL && rekey.entity == NULL),
                  SHERD_ERR_INVALID, "--all goes with neither --collection nor --entity");
     SHERD_TRY(cli_value_number(cli, OPT_RATE, 1, UINT32_MAX, 0, &rekey.rate));
-    SHERD_TRY(cli_receipt_check(cli_value(cli, OPT_RECEIPT)));
-    SHERD_TRY(cli_vault_open(cli, false, &vault));
-    cli_signals_defer();
-    cli_progress_begin(cli, "rekey");
-    const enum sherd_err err = sherd_rekey(vault, &rekey, on_progress, NULL, &stat);
-    const double seconds = cli_progress_end();
-    const struct sherd_receipt_request request = {.kind = SHERD_RECEIPT_REKEYED};
-    SHERD_TRY(interrupted(err));
-    SHERD_TRY(cli_receipt_write(vault, &request, cli_value(cli, OPT_RECEIPT)));
-    return tell(cli, &stat, seconds, 0);
+    return cli_rekey(cli, &rekey, cli_value(cli, OPT_RECEIPT));
 }
 
 const struct cli_command cmd_rekey = {
@@ -105,7 +111,7 @@ static enum sherd_err run_epoch(struct cli *cli)
     uint64_t epoch = 0;
 
     SHERD_ENSURE(strcmp(cli->operands[0], "roll") == 0, SHERD_ERR_INVALID, "write `epoch roll`");
-    SHERD_TRY(cli_receipt_check(cli_value(cli, OPT_EPOCH_RECEIPT)));
+    SHERD_TRY(cli_receipt_check(cli, cli_value(cli, OPT_EPOCH_RECEIPT)));
     SHERD_TRY(cli_vault_open(cli, false, &vault));
     cli_signals_defer();
     cli_progress_begin(cli, "epoch");

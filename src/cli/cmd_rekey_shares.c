@@ -97,6 +97,7 @@ static enum sherd_err begin(const struct cli *cli, const char *path, unsigned se
     if (!shares->wanted)
         SHERD_TRY(sherd_seal_each(path, take_same, &seek));
     SHERD_TRY(cli_vault_unseal(cli, false, &vault));
+    SHERD_TRY(cli_vault_fips(vault, &shares->fips));
     enum sherd_err err = cli_shares_out_begin(shares);
     if (err == SHERD_OK)
         err = sherd_shares_rekey(vault, seal, shares->wanted ? &shares->options : NULL, cli_shares_give, shares);

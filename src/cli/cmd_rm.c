@@ -42,7 +42,7 @@ static enum sherd_err run(struct cli *cli)
     int failed_count = 0;
 
     SHERD_TRY(read_ids(cli, &ids));
-    SHERD_TRY(cli_receipt_check(cli_value(cli, OPT_RECEIPT)));
+    SHERD_TRY(cli_receipt_check(cli, cli_value(cli, OPT_RECEIPT)));
     SHERD_TRY(cli_vault_open(cli, false, &vault));
     for (int i = 0; i < cli->operand_count; i++) {
         const enum sherd_err err = sherd_record_delete(vault, ids[i]);

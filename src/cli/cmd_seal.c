@@ -10,6 +10,7 @@ static enum sherd_err run(struct cli *cli)
     struct cli_agent_place place;
     const char *path = NULL;
 
+    SHERD_TRY(cli_user_none(cli));
     SHERD_TRY(cli_vault_path(cli, &path));
     const enum sherd_err err = cli_agent_connect(path, &place, &link);
     if (err == SHERD_OK)

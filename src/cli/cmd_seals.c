@@ -148,6 +148,8 @@ static enum sherd_err read_new(const struct cli *cli, struct cli_unseal *out_uns
     fresh.key_file = cli_value(cli, OPT_KEY_FILE);
     fresh.share_file_count = 0;
     fresh.share_identity = NULL;
+    fresh.pin_file_count = 0;
+    fresh.pin_fd = NULL;
     return cli_unseal_read(&fresh, true, out_unseal);
 }
 
@@ -156,6 +158,7 @@ static enum sherd_err add_shares(const struct cli *cli, struct cli_shares_out *s
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
 
     SHERD_TRY(cli_vault_unseal(cli, false, &vault));
+    SHERD_TRY(cli_vault_fips(vault, &shares->fips));
     enum sherd_err err = cli_shares_out_begin(shares);
     if (err == SHERD_OK)
         err = sherd_seal_add_shares(vault, &shares->options, cli_shares_give, shares, out_number);

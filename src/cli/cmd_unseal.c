@@ -157,6 +157,7 @@ static enum sherd_err run(struct cli *cli)
     const char *path = NULL;
     size_t count = 0;
 
+    SHERD_TRY(cli_user_none(cli));
     SHERD_TRY(cli_vault_path(cli, &path));
     SHERD_TRY(parse_idle(cli, &unseal));
     SHERD_TRY(have_agent(cli, path, unseal.idle_s, &place, &link)); /* before anything secret is in memory: it forks */

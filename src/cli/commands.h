@@ -33,11 +33,32 @@ extern const struct cli_command cmd_epoch;
 extern const struct cli_command cmd_unseal;
 extern const struct cli_command cmd_seal;
 extern const struct cli_command cmd_status;
+extern const struct cli_command cmd_encrypt_existing;
+extern const struct cli_command cmd_user;
+extern const struct cli_command cmd_secret;
 extern const struct cli_command cmd_backup;
 extern const struct cli_command cmd_restore;
 extern const struct cli_command cmd_recover;
 extern const struct cli_command cmd_receipt;
 extern const struct cli_command cmd_help;
 extern const struct cli_command cmd_version;
+
+/* ---- What one command has of another ----------------------------------------------------------------------------- */
+
+/** Rekey, with progress, tell what was done, and write a receipt of it unless that is NULL: cmd_rekey.c. */
+SHERD_MUST_USE enum sherd_err cli_rekey(struct cli *cli, const struct sherd_rekey_options *rekey, const char *receipt);
+
+/** What `entity export` is to write, and where. */
+struct cli_entity_export {
+    const char *collection; /**< NULL for "default" */
+    const char *entity;
+    const char *dir;      /**< made if it is not there; else it must be empty */
+    const char *identity; /**< file of private keys; NULL for none */
+};
+
+/**
+ * Write all that is kept about an entity into a directory: entity_export.c. @return SHERD_OK; SHERD_ERR_CONFLICT; ...
+ */
+SHERD_MUST_USE enum sherd_err cli_entity_export(struct cli *cli, const struct cli_entity_export *wish);
 
 #endif

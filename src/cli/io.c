@@ -228,6 +228,9 @@ enum sherd_err cli_input_open(const struct cli *cli, const char *path, int *out_
         SHERD_ENSURE(cli->passphrase_fd == NULL || !cli_parse_number(cli->passphrase_fd, 0, INT_MAX, &number) ||
                          number != STDIN_FILENO,
                      SHERD_ERR_INVALID, "standard input cannot be both the passphrase and the contents");
+        SHERD_ENSURE(cli->pin_fd == NULL || !cli_parse_number(cli->pin_fd, 0, INT_MAX, &number) ||
+                         number != STDIN_FILENO,
+                     SHERD_ERR_INVALID, "standard input cannot be both a PIN and the contents");
         for (size_t i = 0; i < cli->share_file_count; i++)
             SHERD_ENSURE(strcmp(cli->share_files[i], "-") != 0, SHERD_ERR_INVALID,
                          "standard input cannot be both a share and the contents");

@@ -2,7 +2,10 @@
 /* Shares on their way in: see shares.h. */
 #include "cli/shares.h"
 #include "base/mem.h"
+#include "anchor/share_seal.h"
 #include "cli/io.h"
+#include "cli/tokens.h"
+#include "crypto/approved.h"
 #include "envelope/age.h"
 
 #include <errno.h>
@@ -14,6 +17,8 @@
 #define TEXT_BYTES ((size_t)128 << 10)
 #define FILE_BYTES ((size_t)64 << 10)
 #define IDENTITIES_MAX 16U
+/* Room for one share. */
+#define SHARE_TEXT_BYTES ((size_t)1024)
 
 void cli_shares_done(struct cli_shares *shares)
 {
@@ -98,7 +103,20 @@ static enum sherd_err open_by_passphrase(const struct cli *cli, const char *path
     (void)snprintf(prompt, sizeof(prompt), "Passphrase of %.160s: ", path);
     SHERD_TRY(cli_passphrase_read(cli, prompt, passphrase, &len));
     SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the passphrase is empty");
+    if (sherd_share_is_sealed(file))
+        return sherd_share_open(sherd_span_of(passphrase, len), file, out_plain);
     return sherd_age_open_passphrase(sherd_span_of(passphrase, len), file, out_plain);
+}
+
+/* What a sealed share wants, if the vault takes it at all. */
+static enum sherd_err open_kind(const struct cli *cli, struct sherd_span file, bool *out_wants_passphrase)
+{
+    if (sherd_share_is_sealed(file)) {
+        *out_wants_passphrase = true;
+        return SHERD_OK;
+    }
+    SHERD_TRY(sherd_approved_check(cli_seals_fips(cli), SHERD_ALGORITHM_AGE));
+    return sherd_age_wants_passphrase(file, out_wants_passphrase);
 }
 
 static enum sherd_err open_sealed(const struct cli *cli, const char *path, struct sherd_span file,
@@ -111,13 +129,27 @@ static enum sherd_err open_sealed(const struct cli *cli, const char *path, struc
     if (block == NULL)
         return SHERD_ERR_NO_MEMORY;
     plain = sherd_buf_borrow(block, FILE_BYTES);
-    enum sherd_err err = sherd_age_wants_passphrase(file, &wants);
+    enum sherd_err err = open_kind(cli, file, &wants);
     if (err == SHERD_OK)
         err = wants ? open_by_passphrase(cli, path, file, &plain) : open_by_identity(cli, file, &plain);
-    if (err == SHERD_ERR_TAMPERED) /* not something of the vault */
+    if (err == SHERD_ERR_TAMPERED || err == SHERD_ERR_DENIED) /* not something of the vault */
         return sherd_fail(SHERD_ERR_DENIED, "%.120s: %s", path, sherd_err_detail());
     SHERD_TRY(err);
     return append_file(shares, path, sherd_buf_span(&plain));
+}
+
+static enum sherd_err open_by_token(const struct cli *cli, const char *path, struct sherd_span file,
+                                    struct cli_shares *shares)
+{
+    SHERD_CLEANUP(cli_secret_freep) uint8_t *block = sherd_secret_alloc(SHARE_TEXT_BYTES);
+    struct sherd_buf text;
+
+    if (block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    text = sherd_buf_borrow(block, SHARE_TEXT_BYTES);
+    SHERD_TRY(cli_token_open(cli, shares->token_count, cli_input_name(path), file, &text));
+    shares->token_count++;
+    return append_file(shares, path, sherd_buf_span(&text));
 }
 
 /* ---- Files ------------------------------------------------------------------------------------------------------- */
@@ -156,8 +188,10 @@ static enum sherd_err read_file(const struct cli *cli, const char *path, struct 
     if (len == FILE_BYTES)
         return sherd_fail(SHERD_ERR_INVALID, "%.120s is too long for shares", cli_input_name(path));
     const struct sherd_span file = sherd_span_of(block, len);
-    if (sherd_age_is_file(file))
+    if (sherd_age_is_file(file) || sherd_share_is_sealed(file))
         return open_sealed(cli, path, file, shares);
+    if (sherd_token_box_is_text(file))
+        return open_by_token(cli, path, file, shares);
     SHERD_TRY(check_private(fd, path));
     return append_file(shares, path, file);
 }
@@ -225,6 +259,8 @@ static enum sherd_err ask_share(int tty, struct cli_shares *shares)
         (void)snprintf(prompt, sizeof(prompt), "Share, line %u: ", number);
         SHERD_TRY(cli_ask(tty, prompt, line, &len));
         SHERD_ENSURE(len > 0, SHERD_ERR_SEALED, "no more shares were given");
+        SHERD_ENSURE(!sherd_token_box_is_text(sherd_span_of(line, len)), SHERD_ERR_INVALID,
+                     "this share is sealed to a token: give its file by --share-file, and --pkcs11-module");
         SHERD_TRY(append_text(shares, sherd_span_of(line, len)));
     }
     return SHERD_OK;

@@ -14,13 +14,14 @@
 struct cli_shares {
     uint8_t *block;
     struct sherd_buf text; /**< borrows block */
+    size_t token_count;    /**< of files that were sealed to tokens */
 };
 
 void cli_shares_done(struct cli_shares *shares);
 
 /**
- * Read files of shares, as they are or sealed to a holder in the format of age: those open by --identity, or by a
- * passphrase.
+ * Read files of shares, as they are or sealed to a holder: in the format of age, which open by --holder-identity or by
+ * a passphrase, or to a token, which open by it and its PIN.
  * @param[in]  files       count names; "-" is standard input
  * @param[out] out_shares  end with cli_shares_done(), also after a failure
  * @return SHERD_OK; SHERD_ERR_INVALID (others may read a file; too long); SHERD_ERR_DENIED (sealed to somebody else);
@@ -53,24 +54,29 @@ enum {
     CLI_OPT_SHARES_OUT,
     CLI_OPT_SHARE_RECIPIENT,
     CLI_OPT_SHARE_PASSPHRASE,
+    CLI_OPT_SHARE_TOKEN,
     CLI_OPT_SHARES_END
 };
 
-#define CLI_SHARES_OPTIONS                                                                            \
-    [CLI_OPT_SHARES] = {"shares", 0, "N", "seal by N shares that people hold"},                       \
-    [CLI_OPT_THRESHOLD] = {"threshold", 0, "K", "any K of the shares open, 2 or more"},               \
-    [CLI_OPT_COPIES] = {"copies", 0, NULL, "each of the shares opens alone"},                         \
-    [CLI_OPT_PARTS] = {"parts", 0, "N", "seal by N parts, all of which are needed"},                  \
-    [CLI_OPT_HOLDERS] = {"holders", 0, "A,B,...", "names of those who hold the shares"},              \
-    [CLI_OPT_SHARES_OUT] = {"shares-out", 0, "DIR", "write a file for each share; - prints them"},    \
-    [CLI_OPT_SHARE_RECIPIENT] = {"share-recipient", 0, "HOLDER=KEY", "seal a share to a key of age"}, \
-    [CLI_OPT_SHARE_PASSPHRASE] = {"share-passphrase-file", 0, "HOLDER=FILE", "seal it by a passphrase"}
+#define CLI_SHARES_OPTIONS                                                                               \
+    [CLI_OPT_SHARES] = {"shares", 0, "N", "seal by N shares that people hold"},                          \
+    [CLI_OPT_THRESHOLD] = {"threshold", 0, "K", "any K of the shares open, 2 or more"},                  \
+    [CLI_OPT_COPIES] = {"copies", 0, NULL, "each of the shares opens alone"},                            \
+    [CLI_OPT_PARTS] = {"parts", 0, "N", "seal by N parts, all of which are needed"},                     \
+    [CLI_OPT_HOLDERS] = {"holders", 0, "A,B,...", "names of those who hold the shares"},                 \
+    [CLI_OPT_SHARES_OUT] = {"shares-out", 0, "DIR", "write a file for each share; - prints them"},       \
+    [CLI_OPT_SHARE_RECIPIENT] = {"share-recipient", 0, "HOLDER=KEY", "seal a share to a key of age"},    \
+    [CLI_OPT_SHARE_PASSPHRASE] = {"share-passphrase-file", 0, "HOLDER=FILE", "seal it by a passphrase"}, \
+    [CLI_OPT_SHARE_TOKEN] = {"share-token", 0, "HOLDER=URI", "seal it to a token: pkcs11:..., or its key in a file"}
+
+struct cli_shares_token;
 
 /** Where shares go. Start it all zero. */
 struct cli_shares_out {
     const struct cli *cli;
     struct sherd_shares_options options;
     bool wanted; /**< shares were asked for */
+    bool fips;   /**< set by the command, before cli_shares_out_begin(): the vault is in FIPS mode */
     char *names; /* the holders' names, one after another */
     const char *holders[SHERD_SHARES_MAX];
     bool print;      /* to stdout */
@@ -78,7 +84,9 @@ struct cli_shares_out {
     int dir_fd;
     bool dir_made;
     size_t written;
-    char (*files)[96]; /* names of those that were written */
+    char (*files)[96];               /* names of those that were written */
+    struct cli_shares_token *tokens; /* of those who have one; token_count of them */
+    size_t token_count;
 };
 
 /**

@@ -3,7 +3,10 @@
 #include "base/mem.h"
 #include "cli/io.h"
 #include "cli/shares.h"
+#include "anchor/share_seal.h"
 #include "cli/text.h"
+#include "cli/tokens.h"
+#include "crypto/approved.h"
 #include "envelope/age.h"
 
 #include <errno.h>
@@ -14,6 +17,12 @@
 #include <sys/stat.h>
 
 #define FILE_NAME_SIZE 96
+
+/* Whose share is sealed to a token, and to which. */
+struct cli_shares_token {
+    const struct cli_given *given;
+    struct cli_token_to to;
+};
 
 /* ---- What is asked for ------------------------------------------------------------------------------------------- */
 
@@ -81,7 +90,7 @@ enum sherd_err cli_shares_out_parse(const struct cli *cli, bool again, struct cl
     SHERD_TRY(parse_holders(cli, out));
     SHERD_ENSURE(again || out->wanted ||
                      (cli_value(cli, CLI_OPT_SHARES_OUT) == NULL && cli_value(cli, CLI_OPT_SHARE_RECIPIENT) == NULL &&
-                      cli_value(cli, CLI_OPT_SHARE_PASSPHRASE) == NULL),
+                      cli_value(cli, CLI_OPT_SHARE_PASSPHRASE) == NULL && cli_value(cli, CLI_OPT_SHARE_TOKEN) == NULL),
                  SHERD_ERR_INVALID, "options of shares go with --shares or --parts");
     return out->wanted ? sherd_shares_options_check(&out->options) : SHERD_OK;
 }
@@ -125,6 +134,13 @@ static bool is_option(const struct cli *cli, const struct cli_given *given, int 
     return given->option == &cli->command->options[option];
 }
 
+/* Whether an option says how a holder's share is sealed. */
+static bool seals(const struct cli *cli, const struct cli_given *given)
+{
+    return is_option(cli, given, CLI_OPT_SHARE_RECIPIENT) || is_option(cli, given, CLI_OPT_SHARE_PASSPHRASE) ||
+           is_option(cli, given, CLI_OPT_SHARE_TOKEN);
+}
+
 static bool is_known(const struct cli_shares_out *out, const struct cli_given *given)
 {
     for (unsigned i = 0; out->options.holders != NULL && i < out->options.count; i++)
@@ -143,21 +159,34 @@ static enum sherd_err check_recipient(const struct cli_shares_out *out, const st
     for (size_t i = 0; &out->cli->given[i] < given; i++) {
         const struct cli_given *before = &out->cli->given[i];
 
-        SHERD_ENSURE((!is_option(out->cli, before, CLI_OPT_SHARE_RECIPIENT) &&
-                      !is_option(out->cli, before, CLI_OPT_SHARE_PASSPHRASE)) ||
+        SHERD_ENSURE(!seals(out->cli, before) ||
                          strncmp(before->value, given->value, (size_t)(equals - given->value) + 1) != 0,
                      SHERD_ERR_INVALID, "a holder's share is sealed in one way: a holder is named twice");
     }
     if (!is_option(out->cli, given, CLI_OPT_SHARE_RECIPIENT))
         return SHERD_OK;
+    SHERD_TRY(sherd_approved_check(out->fips, SHERD_ALGORITHM_AGE));
     SHERD_ENSURE(sherd_age_recipient_parse(sherd_span_str(equals + 1), &recipient) == SHERD_OK, SHERD_ERR_INVALID,
                  "--share-recipient: this is no public key of age (age1...)");
     return SHERD_OK;
 }
 
-static enum sherd_err seal_to(const struct cli_shares_out *out, const struct cli_given *given, const char *value,
-                              struct sherd_span plain, struct sherd_buf *out_file)
+/* As a text of our own in FIPS mode, and else as a file of age, in its armor. */
+static enum sherd_err seal_by_passphrase(bool fips, struct sherd_span passphrase, struct sherd_span plain,
+                                         struct sherd_buf *out_text)
 {
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
+
+    if (fips)
+        return sherd_share_seal(passphrase, plain, out_text);
+    SHERD_TRY(sherd_age_seal_passphrase(passphrase, 0, plain, &file));
+    return sherd_age_armor(sherd_buf_span(&file), out_text);
+}
+
+static enum sherd_err seal_to(const struct cli_shares_out *out, const struct cli_given *given, const char *value,
+                              struct sherd_span plain, struct sherd_buf *out_text)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
     SHERD_CLEANUP(cli_secret_freep) uint8_t *passphrase = sherd_secret_alloc(CLI_SECRET_BYTES);
     struct sherd_age_recipient recipient;
     size_t len = 0;
@@ -166,27 +195,75 @@ static enum sherd_err seal_to(const struct cli_shares_out *out, const struct cli
         return SHERD_ERR_NO_MEMORY;
     if (is_option(out->cli, given, CLI_OPT_SHARE_RECIPIENT)) {
         SHERD_TRY(sherd_age_recipient_parse(sherd_span_str(value), &recipient));
-        return sherd_age_seal(&recipient, 1, plain, out_file);
+        SHERD_TRY(sherd_age_seal(&recipient, 1, plain, &file));
+        return sherd_age_armor(sherd_buf_span(&file), out_text);
     }
     SHERD_TRY(cli_secret_file_read(out->cli, value, "passphrase file", passphrase, &len));
-    return sherd_age_seal_passphrase(sherd_span_of(passphrase, len), 0, plain, out_file);
+    return seal_by_passphrase(out->fips, sherd_span_of(passphrase, len), plain, out_text);
 }
 
-/* The text as it goes out: sealed, in an armor, if that was asked for its holder. Else out_text stays empty. */
-static enum sherd_err seal_for(const struct cli_shares_out *out, const char *holder, struct sherd_span plain,
-                               struct sherd_buf *out_text)
+/* Look the keys of tokens up, once, and before any share is made. */
+static enum sherd_err find_tokens(struct cli_shares_out *out)
 {
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
+    size_t count = 0;
 
-    for (size_t i = 0; i < out->cli->given_count && file.len == 0; i++) {
+    for (size_t i = 0; i < out->cli->given_count; i++)
+        count += is_option(out->cli, &out->cli->given[i], CLI_OPT_SHARE_TOKEN) ? 1 : 0;
+    if (count == 0)
+        return SHERD_OK;
+    out->tokens = sherd_alloc_array(count, sizeof(*out->tokens));
+    if (out->tokens == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    for (size_t i = 0; i < out->cli->given_count; i++) {
         const struct cli_given *given = &out->cli->given[i];
-        const char *value = value_for(given, holder);
 
-        if (value != NULL && (is_option(out->cli, given, CLI_OPT_SHARE_RECIPIENT) ||
-                              is_option(out->cli, given, CLI_OPT_SHARE_PASSPHRASE)))
-            SHERD_TRY(seal_to(out, given, value, plain, &file));
+        if (!is_option(out->cli, given, CLI_OPT_SHARE_TOKEN))
+            continue;
+        struct cli_shares_token *token = &out->tokens[out->token_count];
+        SHERD_TRY(cli_token_find(out->cli, strchr(given->value, '=') + 1, &token->to));
+        SHERD_TRY(sherd_approved_check(out->fips, sherd_algorithm_of_pubkey(token->to.key.kind)));
+        token->given = given;
+        out->token_count++;
     }
-    return file.len > 0 ? sherd_age_armor(sherd_buf_span(&file), out_text) : SHERD_OK;
+    return SHERD_OK;
+}
+
+static enum sherd_err seal_to_token(const struct cli_shares_out *out, const struct cli_given *given,
+                                    const struct sherd_share_given *share, struct sherd_buf *out_text)
+{
+    for (size_t i = 0; i < out->token_count; i++)
+        if (out->tokens[i].given == given)
+            return cli_token_seal(&out->tokens[i].to, share, out_text);
+    sherd_bug("the token of a share was not looked up");
+}
+
+/* How the name of a sealed file ends. */
+static const char *ending_of(const struct cli_shares_out *out, const struct cli_given *given)
+{
+    if (is_option(out->cli, given, CLI_OPT_SHARE_TOKEN))
+        return "token";
+    return out->fips ? "sealed" : "age";
+}
+
+/*
+ * The text as it goes out: sealed, if that was asked for its holder, and the ending of its file's name. Else out_text
+ * stays empty.
+ */
+static enum sherd_err seal_for(const struct cli_shares_out *out, const struct sherd_share_given *share,
+                               struct sherd_span plain, struct sherd_buf *out_text, const char **out_ending)
+{
+    *out_ending = "txt";
+    for (size_t i = 0; i < out->cli->given_count; i++) {
+        const struct cli_given *given = &out->cli->given[i];
+        const char *value = value_for(given, share->holder);
+
+        if (value == NULL || !seals(out->cli, given))
+            continue;
+        *out_ending = ending_of(out, given);
+        return is_option(out->cli, given, CLI_OPT_SHARE_TOKEN) ? seal_to_token(out, given, share, out_text)
+                                                               : seal_to(out, given, value, plain, out_text);
+    }
+    return SHERD_OK;
 }
 
 /* ---- Where it goes ----------------------------------------------------------------------------------------------- */
@@ -214,17 +291,17 @@ enum sherd_err cli_shares_out_begin(struct cli_shares_out *out)
     const char *dir = cli_value(out->cli, CLI_OPT_SHARES_OUT);
 
     for (size_t i = 0; i < out->cli->given_count; i++)
-        if (is_option(out->cli, &out->cli->given[i], CLI_OPT_SHARE_RECIPIENT) ||
-            is_option(out->cli, &out->cli->given[i], CLI_OPT_SHARE_PASSPHRASE))
+        if (seals(out->cli, &out->cli->given[i]))
             SHERD_TRY(check_recipient(out, &out->cli->given[i]));
     out->print = dir != NULL ? strcmp(dir, "-") == 0 : isatty(STDOUT_FILENO);
     SHERD_ENSURE(dir != NULL || out->print, SHERD_ERR_INVALID,
                  "where do the shares go? Give --shares-out DIR, or - to print them");
     SHERD_ENSURE(!out->print || !out->cli->json, SHERD_ERR_INVALID,
                  "shares are not printed as JSON: give --shares-out DIR");
+    SHERD_TRY(find_tokens(out));
     if (out->print)
         return SHERD_OK;
-    SHERD_ENSURE(*dir != 0, SHERD_ERR_INVALID, "--shares-out: the name of a directory is missing");
+    SHERD_ENSURE(dir != NULL && *dir != 0, SHERD_ERR_INVALID, "--shares-out: the name of a directory is missing");
     out->dir = dir;
     return begin_dir(out);
 }
@@ -249,12 +326,12 @@ static enum sherd_err write_share(int dir_fd, const char *dir, const char *name,
 
 /* The file of one share. The directory is made durable after the last one. */
 static enum sherd_err put_file(struct cli_shares_out *out, const struct sherd_share_given *share,
-                               struct sherd_span text, bool sealed)
+                               struct sherd_span text, const char *ending)
 {
     char *name = out->files[out->written];
 
     (void)snprintf(name, FILE_NAME_SIZE, "share-%u%s%s.%s", share->index, share->holder[0] != 0 ? "-" : "",
-                   share->holder, sealed ? "age" : "txt");
+                   share->holder, ending);
     SHERD_TRY(write_share(out->dir_fd, out->dir, name, text));
     out->written++;
     if (share->index == share->count && fsync(out->dir_fd) != 0)
@@ -282,16 +359,17 @@ enum sherd_err cli_shares_give(void *arg, const struct sherd_share_given *share)
     SHERD_CLEANUP(cli_secret_freep) uint8_t *block = sherd_secret_alloc(1024);
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf sealed = {0};
     struct cli_shares_out *out = arg;
+    const char *ending = NULL;
     struct sherd_buf plain;
 
     if (block == NULL)
         return SHERD_ERR_NO_MEMORY;
     plain = sherd_buf_borrow(block, 1024);
     SHERD_TRY(begin_text(share, &plain));
-    SHERD_TRY(seal_for(out, share->holder, sherd_buf_span(&plain), &sealed));
+    SHERD_TRY(seal_for(out, share, sherd_buf_span(&plain), &sealed, &ending));
     const struct sherd_span text = sherd_buf_span(sealed.len > 0 ? &sealed : &plain);
     if (!out->print)
-        return put_file(out, share, text, sealed.len > 0);
+        return put_file(out, share, text, ending);
     SHERD_TRY(cli_write_full(STDOUT_FILENO, "standard output", text.data, text.len));
     return cli_write_full(STDOUT_FILENO, "standard output", "\n", 1);
 }
@@ -322,6 +400,7 @@ void cli_shares_out_done(struct cli_shares_out *out)
     if (out->cli != NULL && out->dir_fd >= 0)
         (void)close(out->dir_fd);
     sherd_free(out->files);
+    sherd_free(out->tokens);
     sherd_free(out->names);
     *out = (struct cli_shares_out){.dir_fd = -1};
 }

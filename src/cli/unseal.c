@@ -117,8 +117,7 @@ enum sherd_err cli_secret_file_read(const struct cli *cli, const char *path, con
 {
     SHERD_TRY(read_secret_file(cli, path, what, block, out_len));
     *out_len = without_newline(block, *out_len);
-    SHERD_ENSURE(*out_len > 0, SHERD_ERR_INVALID, "the passphrase is empty");
-    return SHERD_OK;
+    return *out_len > 0 ? SHERD_OK : sherd_fail(SHERD_ERR_INVALID, "the %s is empty", what);
 }
 
 enum sherd_err cli_passphrase_read(const struct cli *cli, const char *prompt, uint8_t *block, size_t *out_len)
@@ -184,6 +183,8 @@ static enum sherd_err choose_one(const struct cli *cli)
                  SHERD_ERR_INVALID, "give one of --passphrase-file, --passphrase-fd, --key-file and --share-file");
     SHERD_ENSURE(cli->share_identity == NULL || cli->share_file_count > 0, SHERD_ERR_INVALID,
                  "--holder-identity opens files of shares: give them by --share-file");
+    SHERD_ENSURE((cli->pin_file_count == 0 && cli->pin_fd == NULL) || cli->share_file_count > 0, SHERD_ERR_INVALID,
+                 "--pin-file and --pin-fd open files of shares: give them by --share-file");
     return SHERD_OK;
 }
 
@@ -243,12 +244,13 @@ enum sherd_err cli_vault_check(const char *path)
 }
 
 /*
- * Through the agent, if one runs that has the vault unsealed and serves this user.
+ * Through the agent, if one runs that has the vault unsealed and serves this user. Where it does, and somebody is not
+ * let in as who it says, that is the answer.
  * @return SHERD_OK, with *out_vault unset where there is no such agent; as sherd_vault_open()
  */
-static enum sherd_err open_by_agent(const char *path, bool read_only, struct sherd_vault **out_vault)
+static enum sherd_err open_by_agent(const char *path, struct sherd_vault_open_options options,
+                                    struct sherd_vault **out_vault)
 {
-    struct sherd_vault_open_options options = {.read_only = read_only};
     struct cli_agent_place place;
     enum sherd_err err = SHERD_ERR_SEALED;
 
@@ -257,43 +259,83 @@ static enum sherd_err open_by_agent(const char *path, bool read_only, struct she
             continue;
         options.agent = place.socket;
         err = sherd_vault_open(path, NULL, &options, out_vault);
+        if (err == SHERD_ERR_DENIED && options.user != NULL && place.owner == geteuid())
+            return err;
         if (place.shared)
             break;
     }
     return err == SHERD_ERR_SEALED || err == SHERD_ERR_DENIED ? SHERD_OK : err;
 }
 
-enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
-{
-    struct sherd_vault *vault = NULL;
-    const char *path = NULL;
-
-    SHERD_TRY(cli_vault_path(cli, &path));
-    SHERD_TRY(cli_vault_check(path));
-    if (!cli_unseal_given(cli))
-        SHERD_TRY(open_by_agent(path, read_only, &vault));
-    if (vault == NULL)
-        return cli_vault_unseal(cli, read_only, out_vault);
-    *out_vault = vault;
-    return SHERD_OK;
-}
-
-enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
+/* By what the command line says, or a person. */
+static enum sherd_err open_here(const struct cli *cli, const char *path, const struct sherd_vault_open_options *options,
+                                struct sherd_vault **out_vault)
 {
     SHERD_CLEANUP(cli_unseal_done) struct cli_unseal unseal = {0};
     SHERD_CLEANUP(cli_key_store_done) struct cli_key_store key_store = {0};
-    struct sherd_vault_open_options options = {.read_only = read_only};
-    const char *path = NULL;
+    struct sherd_vault_open_options with = *options;
 
-    SHERD_TRY(cli_vault_path(cli, &path));
-    SHERD_TRY(cli_vault_check(path));
     SHERD_TRY(cli_key_store_read(cli, false, &key_store));
-    options.key_store = key_store.given;
+    with.key_store = key_store.given;
     if (cli_shares_wanted(cli, path))
         SHERD_TRY(cli_shares_ask(path, &unseal));
     else
         SHERD_TRY(cli_unseal_read(cli, false, &unseal));
-    return sherd_vault_open(path, &unseal.unseal, &options, out_vault);
+    return sherd_vault_open(path, &unseal.unseal, &with, out_vault);
+}
+
+static enum sherd_err open_vault(const struct cli *cli, bool read_only, bool by_agent, struct sherd_vault **out_vault)
+{
+    SHERD_CLEANUP(cli_secret_freep) uint8_t *user_block = sherd_secret_alloc(CLI_SECRET_BYTES);
+    struct sherd_vault_open_options options = {.read_only = read_only};
+    struct sherd_vault *vault = NULL;
+    const char *path = NULL;
+
+    if (user_block == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(cli_vault_path(cli, &path));
+    SHERD_TRY(cli_vault_check(path));
+    SHERD_TRY(cli_user_read(cli, user_block, &options));
+    if (by_agent)
+        SHERD_TRY(open_by_agent(path, options, &vault));
+    if (vault == NULL)
+        return open_here(cli, path, &options, out_vault);
+    *out_vault = vault;
+    return SHERD_OK;
+}
+
+enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
+{
+    return open_vault(cli, read_only, !cli_unseal_given(cli), out_vault);
+}
+
+enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
+{
+    return open_vault(cli, read_only, false, out_vault);
+}
+
+enum sherd_err cli_vault_fips(struct sherd_vault *vault, bool *out_fips)
+{
+    struct sherd_vault_info info;
+
+    SHERD_TRY(sherd_vault_info(vault, &info));
+    *out_fips = info.fips;
+    return SHERD_OK;
+}
+
+static enum sherd_err see_mode(void *arg, const struct sherd_seal_info *info)
+{
+    bool *fips = arg;
+
+    *fips |= info->fips;
+    return SHERD_OK;
+}
+
+bool cli_seals_fips(const struct cli *cli)
+{
+    bool fips = false;
+
+    return cli->vault != NULL && sherd_seal_each(cli->vault, see_mode, &fips) == SHERD_OK && fips;
 }
 
 static enum sherd_err identity_open(const struct cli *cli, const char *path, int *out_fd)

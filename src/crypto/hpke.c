@@ -4,11 +4,11 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
-#include "base/random.h"
 #include "base/secret.h"
 #include "crypto/cipher.h"
 #include "crypto/hash.h"
 #include "crypto/kem.h"
+#include "crypto/p256.h"
 #include <string.h>
 
 #define MODE_BASE 0x00
@@ -136,7 +136,7 @@ enum sherd_err sherd_hpke_send(const struct sherd_kem_public *to, struct sherd_s
     SHERD_CLEANUP(sherd_hpke_freep) struct sherd_hpke *hpke = NULL;
 
     SHERD_TRY(begin(to->kem, true, &hpke));
-    SHERD_TRY(sherd_random(hpke->coins, sherd_kem_coins_bytes(to->kem)));
+    SHERD_TRY(sherd_kem_coins(to->kem, hpke->coins));
     SHERD_TRY(send_with(hpke, to, info, out_enc));
     *out_hpke = sherd_hpke_take(&hpke);
     return SHERD_OK;
@@ -151,6 +151,24 @@ enum sherd_err sherd_hpke_receive(const struct sherd_kem_private *own, struct sh
     SHERD_ENSURE(enc.len == sherd_kem_enc_bytes(own->kem), SHERD_ERR_TAMPERED,
                  "what is sealed to a public key does not verify");
     SHERD_TRY(sherd_kem_decap(own, enc.data, hpke->shared));
+    SHERD_TRY(schedule(hpke, info));
+    *out_hpke = sherd_hpke_take(&hpke);
+    return SHERD_OK;
+}
+
+/* The token meets a point of the curve or nothing: not each of them looks. */
+enum sherd_err sherd_hpke_receive_by(const struct sherd_kem_public *own, sherd_hpke_agree_fn *agree, void *arg,
+                                     struct sherd_span enc, struct sherd_span info, struct sherd_hpke **out_hpke)
+{
+    SHERD_CLEANUP(sherd_hpke_freep) struct sherd_hpke *hpke = NULL;
+
+    SHERD_ENSURE(own->kem == SHERD_KEM_P256, SHERD_ERR_UNSUPPORTED, "this kind of public key is not known");
+    SHERD_TRY(begin(own->kem, false, &hpke));
+    SHERD_ENSURE(enc.len == sherd_kem_enc_bytes(own->kem), SHERD_ERR_TAMPERED,
+                 "what is sealed to a public key does not verify");
+    SHERD_TRY(sherd_p256_check(enc.data));
+    SHERD_TRY(agree(arg, enc, hpke->secret));
+    SHERD_TRY(sherd_kem_p256_finish(own, enc.data, hpke->secret, hpke->shared));
     SHERD_TRY(schedule(hpke, info));
     *out_hpke = sherd_hpke_take(&hpke);
     return SHERD_OK;

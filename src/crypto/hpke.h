@@ -2,13 +2,14 @@
 /**
  * @file crypto/hpke.h
  * HPKE, base mode: what anyone can seal to a public key, and only the private key opens. HKDF-SHA256, AES-256-GCM, and
- * one of two ways to agree on a secret:
+ * one of three ways to agree on a secret:
  *
+ *     SHERD_KEM_P256    DHKEM(P-256, HKDF-SHA256): the one that NIST approves, and that tokens can hold the key of
  *     SHERD_KEM_X25519  DHKEM(X25519, HKDF-SHA256)
  *     SHERD_KEM_XWING   ML-KEM-768 and X25519 together: safe while either holds, the first also against a quantum
  *                       computer. Needs OpenSSL 3.5 or later; sherd_kem_supported() tells.
  *
- * The private key of either is 32 random bytes. Small messages go through sherd_hpke_seal() and sherd_hpke_open(), in
+ * The private key of each has 32 bytes. Small messages go through sherd_hpke_seal() and sherd_hpke_open(), in
  * order. Contents of any length, and random access to them, go through crypto/aead.h instead, under a key that HPKE's
  * secret export gives (section 5.3 of the RFC):
  *
@@ -29,6 +30,7 @@
 /** How sender and recipient agree on a secret: the KEM ids of the IANA registry of HPKE. */
 enum sherd_kem {
     SHERD_KEM_NONE = 0, /**< none of them */
+    SHERD_KEM_P256 = 0x0010,
     SHERD_KEM_X25519 = 0x0020,
     SHERD_KEM_XWING = 0x647a,
 };
@@ -87,7 +89,7 @@ SHERD_MUST_USE enum sherd_err sherd_hpke_send(const struct sherd_kem_public *to,
 
 /**
  * Begin as the recipient (SetupBaseR). That enc was made for another key shows at the first message: any enc of the
- * right length gives some secret, but for the few that X25519 refuses.
+ * right length gives some secret, but for the few that X25519, and the many that P-256 refuses.
  * @param[in]  own   private key
  * @param[in]  enc   as sherd_hpke_send() gave it; another length is SHERD_ERR_TAMPERED
  * @param[in]  info  as the sender gave it
@@ -95,6 +97,23 @@ SHERD_MUST_USE enum sherd_err sherd_hpke_send(const struct sherd_kem_public *to,
  */
 SHERD_MUST_USE enum sherd_err sherd_hpke_receive(const struct sherd_kem_private *own, struct sherd_span enc,
                                                  struct sherd_span info, struct sherd_hpke **out_hpke);
+
+/**
+ * Agree on a raw secret with the private key of a recipient that lies elsewhere: ECDH, x of the point.
+ * @param[in]  enc         public key of the sender; a point of the curve
+ * @param[out] out_shared  SHERD_KEM_SHARED_SIZE bytes, in secret memory
+ * @return SHERD_OK; else passed up unchanged
+ */
+typedef enum sherd_err sherd_hpke_agree_fn(void *arg, struct sherd_span enc, uint8_t *out_shared);
+
+/**
+ * As sherd_hpke_receive(), for a private key that lies in a token, which computes ECDH alone. KEM: SHERD_KEM_P256.
+ * @param[in]  own  its public key
+ * @return as sherd_hpke_receive(); SHERD_ERR_UNSUPPORTED (another KEM); the code of agree
+ */
+SHERD_MUST_USE enum sherd_err sherd_hpke_receive_by(const struct sherd_kem_public *own, sherd_hpke_agree_fn *agree,
+                                                    void *arg, struct sherd_span enc, struct sherd_span info,
+                                                    struct sherd_hpke **out_hpke);
 
 /**
  * Seal the next message, as the sender.

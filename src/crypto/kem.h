@@ -9,11 +9,14 @@
 
 #include "crypto/hpke.h"
 
-/** Most random bytes that an encapsulation takes: 32 for X25519 (a private key), 64 for X-Wing (its eseed). */
+/** Most random bytes that an encapsulation takes: 32 for a curve (a private key), 64 for X-Wing (its eseed). */
 #define SHERD_KEM_COINS_MAX 64
 
 /** How many it takes. */
 size_t sherd_kem_coins_bytes(enum sherd_kem kem);
+
+/** Draw them. @return SHERD_OK; SHERD_ERR_IO (no randomness); SHERD_ERR_UNSUPPORTED; SHERD_ERR_NO_MEMORY */
+SHERD_MUST_USE enum sherd_err sherd_kem_coins(enum sherd_kem kem, uint8_t *out_coins);
 
 /**
  * Make a secret for a public key.
@@ -28,6 +31,11 @@ SHERD_MUST_USE enum sherd_err sherd_kem_encap(const struct sherd_kem_public *to,
 /** Find the secret again. @param[in] enc  sherd_kem_enc_bytes() bytes. @return as sherd_kem_encap() */
 SHERD_MUST_USE enum sherd_err sherd_kem_decap(const struct sherd_kem_private *own, const uint8_t *enc,
                                               uint8_t out_shared[SHERD_KEM_SHARED_SIZE]);
+
+/** The secret of DHKEM(P-256) from what ECDH gave, elsewhere. @return SHERD_OK; SHERD_ERR_NO_MEMORY */
+SHERD_MUST_USE enum sherd_err sherd_kem_p256_finish(const struct sherd_kem_public *own, const uint8_t *enc,
+                                                    const uint8_t raw[SHERD_KEM_SHARED_SIZE],
+                                                    uint8_t out_shared[SHERD_KEM_SHARED_SIZE]);
 
 /** sherd_hpke_send() with the random bytes given. */
 SHERD_MUST_USE enum sherd_err sherd_hpke_send_known(const struct sherd_kem_public *to, struct sherd_span info,

@@ -30,7 +30,7 @@ struct sherd_pwhash_params sherd_pwhash_default(void)
 
 struct sherd_pwhash_params sherd_pwhash_approved(void)
 {
-    const struct sherd_pwhash_params pbkdf2 = {SHERD_PWHASH_PBKDF2, 600000, 1, 1};
+    const struct sherd_pwhash_params pbkdf2 = {SHERD_PWHASH_PBKDF2, SHERD_PWHASH_APPROVED_COST_MIN, 1, 1};
 
     return pbkdf2;
 }

@@ -36,7 +36,13 @@ struct sherd_pwhash_params {
  */
 struct sherd_pwhash_params sherd_pwhash_default(void);
 
-/** The approved one: PBKDF2 with 600,000 iterations. */
+/** Fewest iterations of PBKDF2 that are taken where only approved algorithms may be used. */
+#define SHERD_PWHASH_APPROVED_COST_MIN 600000U
+
+/**
+ * The approved one: PBKDF2 with 600,000 iterations, which is what OWASP's guidance asks for; SP 800-132 itself wants
+ * 1,000 at least and as many as can be borne.
+ */
 struct sherd_pwhash_params sherd_pwhash_approved(void);
 
 /** Whether parameters lie within the bounds above and the OpenSSL that is running can compute them. */

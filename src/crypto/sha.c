@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-2 by OpenSSL, with the state in memory of ours: the one file that uses functions which OpenSSL 3.0 deprecates.
+ * SHA-2 by OpenSSL, with the state in memory of ours. Like pubkey.c it uses functions which OpenSSL 3.0 deprecates.
  *
  * EVP keeps states in OpenSSL's heap, which may be swapped and dumped, and allocates one at each copy. A short message
  * of ours takes seven copies and nine blocks of SHA-512: with the state here that takes two thirds of the time. It is

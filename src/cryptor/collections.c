@@ -2,6 +2,7 @@
 /* Collections, as callers see them, and what an open vault remembers of them. */
 #include "cryptor/vault.h"
 #include "base/bytes.h"
+#include <sherd/secret.h>
 #include <string.h>
 
 #define DEFAULT_COLLECTION "default"
@@ -65,17 +66,32 @@ enum sherd_err sherd_vault_collection_by_id(struct sherd_vault *vault, const str
     return SHERD_OK;
 }
 
+enum sherd_err sherd_vault_collection_create(struct sherd_vault *vault, const struct sherd_collection *collection)
+{
+    struct sherd_ref key;
+
+    SHERD_TRY(sherd_vault_check_maintains(vault));
+    SHERD_TRY(sherd_vault_check_writable(vault));
+    if (collection->key[0] != 0)
+        SHERD_TRY(vault->anchor->ops->named_find(vault->anchor, collection->key, 0, &key));
+    SHERD_TRY(sherd_window_enter(vault->window, true));
+    const enum sherd_err err = sherd_assets_collection_create(&vault->assets, collection);
+    sherd_window_leave(vault->window, true);
+    return err;
+}
+
 enum sherd_err sherd_collection_create(struct sherd_vault *vault, const struct sherd_collection *collection)
 {
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(collection != NULL, SHERD_ERR_INVALID, "a collection needs its rules");
     SHERD_ENSURE(memchr(collection->name, 0, sizeof(collection->name)) != NULL, SHERD_ERR_INVALID,
                  "a collection's name has at most 63 bytes");
-    SHERD_TRY(sherd_vault_check_writable(vault));
-    SHERD_TRY(sherd_window_enter(vault->window, true));
-    const enum sherd_err err = sherd_assets_collection_create(&vault->assets, collection);
-    sherd_window_leave(vault->window, true);
-    return err;
+    SHERD_ENSURE(memchr(collection->key, 0, sizeof(collection->key)) != NULL, SHERD_ERR_INVALID,
+                 "a key's name has at most 63 bytes");
+    SHERD_ENSURE(strncmp(collection->name, SHERD_COLLECTION_OWN_PREFIX, strlen(SHERD_COLLECTION_OWN_PREFIX)) != 0,
+                 SHERD_ERR_INVALID,
+                 "collections whose names begin with \"" SHERD_COLLECTION_OWN_PREFIX "\" are Sherd's own");
+    return sherd_vault_collection_create(vault, collection);
 }
 
 enum sherd_err sherd_collection_get(struct sherd_vault *vault, const char *name,

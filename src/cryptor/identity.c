@@ -17,7 +17,12 @@ struct sherd_identity {
 
 static enum sherd_kem kem_of(enum sherd_identity_kind kind)
 {
-    return kind == SHERD_IDENTITY_XWING ? SHERD_KEM_XWING : SHERD_KEM_X25519;
+    switch (kind) {
+    case SHERD_IDENTITY_X25519: return SHERD_KEM_X25519;
+    case SHERD_IDENTITY_XWING: return SHERD_KEM_XWING;
+    case SHERD_IDENTITY_P256: return SHERD_KEM_P256;
+    }
+    return SHERD_KEM_NONE;
 }
 
 static enum sherd_err append_text(struct sherd_buf *out, const char *text)
@@ -60,8 +65,7 @@ enum sherd_err sherd_identity_new(enum sherd_identity_kind kind, struct sherd_bu
     SHERD_CLEANUP(sherd_secret_freep) struct pair *pair = NULL;
 
     SHERD_ENSURE(out_own != NULL && out_recipient != NULL, SHERD_ERR_INVALID, "places for both keys are needed");
-    SHERD_ENSURE(kind == SHERD_IDENTITY_X25519 || kind == SHERD_IDENTITY_XWING, SHERD_ERR_INVALID,
-                 "this kind of identity is not known");
+    SHERD_ENSURE(kem_of(kind) != SHERD_KEM_NONE, SHERD_ERR_INVALID, "this kind of identity is not known");
     pair = sherd_secret_alloc(sizeof(*pair));
     if (pair == NULL)
         return SHERD_ERR_NO_MEMORY;

@@ -10,8 +10,6 @@
 #include "cryptor/vault.h"
 #include "store/memory/memory.h"
 
-#define OWNER_NAME "owner"
-
 static const enum sherd_role roles[] = {SHERD_IDENTITY, SHERD_ASSETS, SHERD_SECRETS, SHERD_KEYS};
 
 static enum sherd_err make_compartment(const char *dir, enum sherd_role role, const struct sherd_store_ops *engine,
@@ -40,24 +38,12 @@ static enum sherd_err write_identity_of(struct sherd_anchor *anchor, enum sherd_
     return sherd_compartment_write(compartment, &op, 1);
 }
 
-static enum sherd_err write_owner(struct sherd_anchor *anchor, struct sherd_compartment *identity)
+/* Who unseals the vault is a user like others, but for how it shows who it is. */
+static enum sherd_err write_owner(struct sherd_anchor *anchor)
 {
-    uint8_t tlv[SHERD_TLV_BYTES_MAX];
-    uint8_t block[SHERD_ENTRY_BYTES_MAX];
-    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_store_op op = {.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT};
-    struct sherd_entry_keys keys;
-    struct sherd_uuid deployment;
-    struct sherd_uuid tenant;
-    size_t tlv_bytes;
+    const struct sherd_principal owner = {.name = SHERD_USER_OWNER, .credential = SHERD_CREDENTIAL_SEAL};
 
-    anchor->ops->ids(anchor, &deployment, &tenant);
-    SHERD_TRY(anchor->ops->lease(anchor, SHERD_IDENTITY, &keys));
-    SHERD_TRY(sherd_entry_name(&keys, "principal", sherd_span_str(OWNER_NAME), sherd_span_of(NULL, 0), &op.name));
-    SHERD_TRY(sherd_principal_encode(&tenant, OWNER_NAME, tlv, &tlv_bytes));
-    SHERD_TRY(sherd_entry_seal(&keys, SHERD_KIND_PRINCIPAL, &op.name, sherd_span_of(tlv, tlv_bytes), &stored));
-    op.value = sherd_buf_span(&stored);
-    return sherd_compartment_write(identity, &op, 1);
+    return anchor->ops->user_create(anchor, &owner);
 }
 
 static enum sherd_err write_default_collection(struct sherd_anchor *anchor, struct sherd_compartment *compartment)
@@ -74,7 +60,7 @@ static enum sherd_err fill(struct sherd_anchor *anchor, struct sherd_compartment
 {
     for (size_t i = 0; i < SHERD_COUNT_OF(roles); i++)
         SHERD_TRY(write_identity_of(anchor, roles[i], compartments[i]));
-    SHERD_TRY(write_owner(anchor, compartments[0]));
+    SHERD_TRY(write_owner(anchor));
     return write_default_collection(anchor, compartments[1]);
 }
 
@@ -117,7 +103,8 @@ static enum sherd_err make_stores(const char *dir, const struct sherd_store_ops 
     return err;
 }
 
-static enum sherd_err make_home(const char *dir, const struct sherd_seal_wish *wish, struct sherd_home **out_home)
+static enum sherd_err make_home(const char *dir, bool fips, const struct sherd_seal_wish *wish,
+                                struct sherd_home **out_home)
 {
     const struct sherd_key_store_file *key_store = wish->key_store;
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_keyring *ring = sherd_secret_alloc(sizeof(*ring));
@@ -126,31 +113,32 @@ static enum sherd_err make_home(const char *dir, const struct sherd_seal_wish *w
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(key_store != NULL ? sherd_keyring_generate_outside(key_store->path, key_store->password, ring)
                                 : sherd_keyring_generate(ring));
+    ring->fips = fips;
     return sherd_home_make_by(dir, ring, wish, out_home);
 }
 
-static enum sherd_err make_in(const char *dir, const struct sherd_store_ops *engine, const struct sherd_seal_wish *wish)
+/* What is made, and how. */
+struct plan {
+    const struct sherd_store_ops *engine;
+    struct sherd_seal_wish wish;
+    bool fips;
+};
+
+static enum sherd_err make_in(const char *dir, const struct plan *plan)
 {
     struct sherd_home *home;
 
-    SHERD_TRY(make_home(dir, wish, &home));
-    SHERD_TRY(make_stores(dir, engine, home, wish->key_store));
+    SHERD_TRY(make_home(dir, plan->fips, &plan->wish, &home));
+    SHERD_TRY(make_stores(dir, plan->engine, home, plan->wish.key_store));
     SHERD_TRY(sherd_file_write_new(dir, SHERD_WINDOW_FILE, sherd_span_of(NULL, 0)));
-    SHERD_TRY(sherd_marker_write(dir, engine->name));
+    SHERD_TRY(sherd_marker_write(dir, plan->engine->name));
     return sherd_dir_sync(dir, "");
 }
 
-/* What is made, for sherd_place_make(). */
-struct making {
-    const struct sherd_store_ops *engine;
-    const struct sherd_seal_wish *wish;
-};
-
+/* For sherd_place_make(). */
 static enum sherd_err make(void *arg, const char *dir)
 {
-    const struct making *making = arg;
-
-    return make_in(dir, making->engine, making->wish);
+    return make_in(dir, arg);
 }
 
 /* What is to seal it, looked at before anything is made. */
@@ -180,27 +168,29 @@ static enum sherd_err resolve_key_store(const struct sherd_key_store_file *given
 enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *unseal,
                                 const struct sherd_vault_init_options *options)
 {
-    const struct sherd_store_ops *engine = sherd_store_engines()[0];
-    struct sherd_seal_wish wish = {.unseal = unseal};
+    struct plan plan = {.engine = sherd_store_engines()[0], .wish = {.unseal = unseal}};
     struct sherd_key_store_file key_store;
     char key_store_path[SHERD_KEY_STORE_PATH_SIZE];
 
     SHERD_ENSURE(path != NULL && path[0] != 0, SHERD_ERR_INVALID, "a vault needs a path");
     SHERD_TRY(sherd_crypto_init());
     if (options != NULL && options->engine != NULL)
-        SHERD_TRY(sherd_store_engine(options->engine, &engine));
-    SHERD_ENSURE(engine != &sherd_store_memory, SHERD_ERR_UNSUPPORTED,
+        SHERD_TRY(sherd_store_engine(options->engine, &plan.engine));
+    SHERD_ENSURE(plan.engine != &sherd_store_memory, SHERD_ERR_UNSUPPORTED,
                  "a vault in memory would end with the process: name an engine that keeps files");
     if (options != NULL) {
-        wish.shares = options->shares;
-        wish.give = options->share_give;
-        wish.give_arg = options->share_arg;
+        plan.wish.shares = options->shares;
+        plan.wish.give = options->share_give;
+        plan.wish.give_arg = options->share_arg;
+        plan.fips = options->fips;
     }
     if (options != NULL && options->key_store != NULL) {
+        SHERD_ENSURE(
+            !options->fips, SHERD_ERR_UNSUPPORTED,
+            "a PKCS#12 key store is not for FIPS mode: its MAC is made with a derivation that is not approved");
         SHERD_TRY(resolve_key_store(options->key_store, key_store_path, &key_store));
-        wish.key_store = &key_store;
+        plan.wish.key_store = &key_store;
     }
-    SHERD_TRY(check_wish(&wish));
-    struct making making = {.engine = engine, .wish = &wish};
-    return sherd_place_make(path, make, &making);
+    SHERD_TRY(check_wish(&plan.wish));
+    return sherd_place_make(path, make, &plan);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Master keys and entities, for callers: <sherd/keys.h>. The anchor does the work. */
+#include "anchor/entities.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "cryptor/vault.h"
@@ -104,6 +105,7 @@ static enum sherd_err gather(void *arg, const struct sherd_anchor_entry *entry)
     if (entry->status != SHERD_OK)
         return sherd_fail(entry->status, "an entry of keys does not verify");
     if (entry->entity == NULL || entry->entity->state == SHERD_ENTITY_ERASED ||
+        sherd_same(&entry->entity->collection, &sherd_named_keys, sizeof(sherd_named_keys)) ||
         (page->collection != NULL && !sherd_same(page->collection, &entry->entity->collection, 16)))
         return SHERD_OK;
     page->entities[page->count++] = *entry->entity;
@@ -170,6 +172,7 @@ enum sherd_err sherd_entity_each(struct sherd_vault *vault, const char *collecti
 
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(visit != NULL, SHERD_ERR_INVALID, "somebody must be told of the entities");
+    SHERD_TRY(sherd_vault_check_maintains(vault));
     if (collection != NULL)
         SHERD_TRY(sherd_vault_collection(vault, collection, &only));
     struct page *page = sherd_alloc(sizeof(*page));

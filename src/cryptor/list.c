@@ -23,6 +23,7 @@ struct listed {
 struct page {
     struct sherd_vault *vault;
     const struct sherd_uuid *collection; /* NULL for all */
+    const struct sherd_ref *entity;      /* NULL for all */
     size_t count;
     size_t count_max;
     struct listed records[PAGE_MAX];
@@ -37,6 +38,8 @@ static enum sherd_err gather(void *arg, const struct sherd_anchor_entry *entry)
     if (entry->kind != SHERD_KIND_PIN || entry->erased)
         return SHERD_OK;
     if (page->collection != NULL && !sherd_same(page->collection, &entry->pin->collection, sizeof(*page->collection)))
+        return SHERD_OK;
+    if (page->entity != NULL && !sherd_same(page->entity, &entry->pin->entity, sizeof(*page->entity)))
         return SHERD_OK;
     if (page->count == page->count_max)
         return SHERD_ERR_LIMIT; /* the page is full; taken back in fill() */
@@ -119,6 +122,23 @@ static enum sherd_err list_pages(struct page *page, struct sherd_cursor *cursor,
     return SHERD_OK;
 }
 
+/* collection and entity: NULL for all */
+static enum sherd_err list(struct sherd_vault *vault, const struct sherd_uuid *collection,
+                           const struct sherd_ref *entity, struct sherd_cursor *cursor, size_t count_max,
+                           sherd_record_visit_fn *visit, void *arg)
+{
+    struct page *page = sherd_alloc(sizeof(*page));
+
+    if (page == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    page->vault = vault;
+    page->collection = collection;
+    page->entity = entity;
+    const enum sherd_err err = list_pages(page, cursor, count_max, visit, arg);
+    sherd_free(page);
+    return err;
+}
+
 enum sherd_err sherd_record_list(struct sherd_vault *vault, const char *collection, struct sherd_cursor *cursor,
                                  size_t count_max, sherd_record_visit_fn *visit, void *arg)
 {
@@ -128,12 +148,20 @@ enum sherd_err sherd_record_list(struct sherd_vault *vault, const char *collecti
     SHERD_ENSURE(cursor != NULL && visit != NULL, SHERD_ERR_INVALID, "a cursor and a visitor are needed");
     if (collection != NULL)
         SHERD_TRY(sherd_vault_collection(vault, collection, &only));
-    struct page *page = sherd_alloc(sizeof(*page));
-    if (page == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    page->vault = vault;
-    page->collection = collection != NULL ? &only.id : NULL;
-    const enum sherd_err err = list_pages(page, cursor, count_max, visit, arg);
-    sherd_free(page);
-    return err;
+    return list(vault, collection != NULL ? &only.id : NULL, NULL, cursor, count_max, visit, arg);
+}
+
+enum sherd_err sherd_record_list_of(struct sherd_vault *vault, const char *collection, const char *entity,
+                                    struct sherd_cursor *cursor, size_t count_max, sherd_record_visit_fn *visit,
+                                    void *arg)
+{
+    struct sherd_collection_entry only;
+    struct sherd_ref ref;
+
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(entity != NULL && cursor != NULL && visit != NULL, SHERD_ERR_INVALID,
+                 "an entity, a cursor and a visitor are needed");
+    SHERD_TRY(sherd_vault_collection(vault, collection, &only));
+    SHERD_TRY(vault->anchor->ops->entity_find(vault->anchor, &only.id, entity, &ref));
+    return list(vault, &only.id, &ref, cursor, count_max, visit, arg);
 }

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "crypto/approved.h"
 #include "cryptor/identity.h"
 #include <string.h>
 
@@ -12,7 +13,7 @@
 
 enum sherd_err sherd_sealed_check_kem(const struct sherd_vault *vault, enum sherd_kem kem)
 {
-    (void)vault; /* no vault has a rule of its own for recipients yet */
+    SHERD_TRY(sherd_approved_check(vault->fips, sherd_algorithm_of_kem(kem)));
     SHERD_ENSURE(sherd_kem_supported(kem), SHERD_ERR_UNSUPPORTED,
                  "this recipient's kind of key needs OpenSSL 3.5 or later");
     return SHERD_OK;

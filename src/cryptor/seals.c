@@ -19,6 +19,7 @@ static enum sherd_err check_path(const char *path)
 static enum sherd_err home_of(struct sherd_vault *vault, const struct sherd_home **out_home)
 {
     SHERD_TRY(sherd_vault_check(vault));
+    SHERD_TRY(sherd_vault_check_maintains(vault));
     SHERD_TRY(sherd_vault_check_writable(vault));
     *out_home = vault->anchor->ops->home(vault->anchor);
     SHERD_ENSURE(*out_home != NULL, SHERD_ERR_DENIED,

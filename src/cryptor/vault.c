@@ -106,18 +106,40 @@ static enum sherd_err lease(struct sherd_vault *vault)
     vault->assets.anchor = vault->anchor;
     vault->anchor->ops->ids(vault->anchor, &vault->deployment, &vault->tenant);
     SHERD_TRY(vault->anchor->ops->lease(vault->anchor, SHERD_ASSETS, &vault->assets.keys));
-    return vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys);
+    return vault->of_user ? SHERD_OK : vault->anchor->ops->lease(vault->anchor, SHERD_IDENTITY, &vault->identity_keys);
+}
+
+/* Go on as the user that the options name, if any: from here on the anchor gives what that user may have. */
+static enum sherd_err log_in(struct sherd_vault *vault, const struct sherd_vault_open_options *options)
+{
+    const struct sherd_credentials credentials = {.passphrase = options->user_passphrase, .key = options->user_key};
+    struct sherd_anchor *anchor = vault->anchor;
+    uint8_t signature[SHERD_SIGNATURE_SIZE];
+    struct sherd_challenge challenge;
+    struct sherd_anchor *session = NULL;
+
+    if (options->user == NULL || strcmp(options->user, SHERD_USER_OWNER) == 0)
+        return SHERD_OK;
+    SHERD_TRY(anchor->ops->challenge(anchor, options->user, &challenge));
+    SHERD_TRY(sherd_credential_sign(&challenge, options->user, &credentials, signature));
+    SHERD_TRY(anchor->ops->login(anchor, options->user, challenge.nonce, signature, &session));
+    vault->whole_anchor = anchor;
+    vault->anchor = session;
+    vault->of_user = true;
+    return SHERD_OK;
 }
 
 static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unseal *unseal_by,
-                             const struct sherd_key_store_file *key_store)
+                             const struct sherd_vault_open_options *options)
 {
     SHERD_CLEANUP(sherd_home_freep) struct sherd_home *home = NULL;
 
     SHERD_TRY(sherd_home_open(vault->path, vault->read_only, unseal_by, &home));
     (void)snprintf(vault->seal, sizeof(vault->seal), "%s", sherd_home_seal_text(home));
+    vault->fips = sherd_home_fips(home); /* says the seal, and when the keyring is read it must agree */
     SHERD_TRY(open_stores(vault));
-    SHERD_TRY(open_anchor(vault, sherd_home_take(&home), key_store));
+    SHERD_TRY(open_anchor(vault, sherd_home_take(&home), options->key_store));
+    SHERD_TRY(log_in(vault, options));
     SHERD_TRY(lease(vault));
     return check_owners(vault);
 }
@@ -152,14 +174,20 @@ static enum sherd_err agent_new(const char *vault, const char *path, struct sher
     return SHERD_OK;
 }
 
-static enum sherd_err join_agent(struct sherd_vault *vault, const char *path)
+static enum sherd_err join_agent(struct sherd_vault *vault, const struct sherd_vault_open_options *options)
 {
     struct sherd_wire_hello hello;
 
-    SHERD_TRY(agent_new(vault->path, path, &vault->agent));
+    SHERD_TRY(agent_new(vault->path, options->agent, &vault->agent));
     SHERD_TRY(sherd_anchor_remote(connect_agent, vault->agent, &hello, &vault->anchor));
     SHERD_TRY(open_stores(vault));
     memcpy(vault->seal, hello.seal, sizeof(vault->seal));
+    vault->fips = hello.fips;
+    SHERD_TRY(log_in(vault, options));
+    if (vault->of_user) { /* the session has a connection of its own; none that is the owner's stays open */
+        vault->whole_anchor->ops->free(vault->whole_anchor);
+        vault->whole_anchor = NULL;
+    }
     SHERD_TRY(lease(vault));
     return check_owners(vault);
 }
@@ -183,7 +211,7 @@ static enum sherd_err open_parts(struct sherd_vault *vault, const char *path, co
     SHERD_TRY(sherd_pool_new(options->threads > 0 ? options->threads : default_threads(), &vault->pool));
     SHERD_TRY(sherd_queue_new(&vault->queue));
     vault->read_only = options->read_only || (access(path, W_OK) != 0 && (errno == EROFS || errno == EACCES));
-    return options->agent != NULL ? join_agent(vault, options->agent) : unseal(vault, unseal_by, options->key_store);
+    return options->agent != NULL ? join_agent(vault, options) : unseal(vault, unseal_by, options);
 }
 
 enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *unseal_by,
@@ -195,6 +223,8 @@ enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *uns
         options = &defaults;
     SHERD_ENSURE(path != NULL && (unseal_by != NULL || options->agent != NULL) && out_vault != NULL, SHERD_ERR_INVALID,
                  "a vault needs a path and what unseals it");
+    SHERD_ENSURE(options->user != NULL || (options->user_passphrase.len == 0 && options->user_key.len == 0),
+                 SHERD_ERR_INVALID, "the passphrase or key of a user needs the user's name");
     SHERD_TRY(sherd_crypto_init());
     SHERD_TRY(sherd_fork_watch());
     struct sherd_vault *vault = sherd_alloc(sizeof(*vault));
@@ -226,6 +256,8 @@ void sherd_vault_close(struct sherd_vault *vault)
     sherd_queue_free(vault->queue);
     if (vault->anchor != NULL)
         vault->anchor->ops->free(vault->anchor);
+    if (vault->whole_anchor != NULL)
+        vault->whole_anchor->ops->free(vault->whole_anchor);
     sherd_compartment_close(vault->secrets);
     sherd_compartment_close(vault->assets.compartment);
     sherd_compartment_close(vault->identity);
@@ -247,7 +279,7 @@ static enum sherd_err describe(struct sherd_vault *vault, struct sherd_vault_inf
     struct sherd_compartment *const compartments[] = {vault->identity, vault->assets.compartment, vault->secrets};
     struct sherd_store_stat stats[4];
     struct sherd_vault_info info = {
-        .format = SHERD_FORMAT, .deployment = vault->deployment, .read_only = vault->read_only};
+        .format = SHERD_FORMAT, .deployment = vault->deployment, .read_only = vault->read_only, .fips = vault->fips};
     struct sherd_secret_stat memory;
 
     for (size_t i = 0; i < SHERD_COUNT_OF(compartments); i++)
@@ -273,6 +305,12 @@ enum sherd_err sherd_vault_info(struct sherd_vault *vault, struct sherd_vault_in
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_info != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
     return describe(vault, out_info);
+}
+
+enum sherd_err sherd_vault_check_maintains(const struct sherd_vault *vault)
+{
+    SHERD_ENSURE(!vault->of_user, SHERD_ERR_DENIED, "only the vault's owner may do that");
+    return SHERD_OK;
 }
 
 enum sherd_err sherd_vault_check_writable(const struct sherd_vault *vault)

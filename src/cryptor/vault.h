@@ -22,15 +22,18 @@ struct sherd_vault {
     char *path;
     unsigned fork_count; /* sherd_fork_count() when it was opened */
     bool read_only;
+    bool fips; /* approved algorithms only */
     const struct sherd_store_ops *engine;
     char seal[32]; /* what seals the root key, for people */
     struct sherd_uuid deployment;
     struct sherd_uuid tenant;
     struct sherd_compartment *identity;
     struct sherd_compartment *secrets;
-    struct sherd_compartment *keys; /* the anchor's, which closes it; NULL where it runs elsewhere: for tests */
-    struct sherd_anchor *anchor;
-    struct sherd_vault_agent *agent; /* where that runs, if not here: vault.c */
+    struct sherd_compartment *keys;    /* the anchor's, which closes it; NULL where it runs elsewhere: for tests */
+    struct sherd_anchor *anchor;       /* as who asks may use it */
+    struct sherd_anchor *whole_anchor; /* what it stands on in this process, where a user asks; else NULL */
+    bool of_user;                      /* a user asks, and not the owner */
+    struct sherd_vault_agent *agent;   /* where that runs, if not here: vault.c */
     struct sherd_assets assets;
     struct sherd_entry_keys identity_keys;
     struct sherd_window *window;
@@ -44,6 +47,10 @@ struct sherd_vault {
 /** A collection by name; NULL for "default". @return as sherd_assets_collection_get() */
 SHERD_MUST_USE enum sherd_err sherd_vault_collection(struct sherd_vault *vault, const char *name,
                                                      struct sherd_collection_entry *out_collection);
+
+/** Make a collection, of whatever name. @return as sherd_collection_create() */
+SHERD_MUST_USE enum sherd_err sherd_vault_collection_create(struct sherd_vault *vault,
+                                                            const struct sherd_collection *collection);
 
 /** A collection by id. @return as sherd_assets_collection_by_id() */
 SHERD_MUST_USE enum sherd_err sherd_vault_collection_by_id(struct sherd_vault *vault, const struct sherd_uuid *id,
@@ -60,6 +67,9 @@ SHERD_MUST_USE enum sherd_err sherd_vault_check(const struct sherd_vault *vault)
 SHERD_MUST_USE enum sherd_err sherd_vault_check_owner(const struct sherd_vault *vault, enum sherd_role role,
                                                       struct sherd_compartment *compartment,
                                                       struct sherd_ref *out_name);
+
+/** Refuse what only the vault's owner may do: what looks at all records, also those that a user does not find. */
+SHERD_MUST_USE enum sherd_err sherd_vault_check_maintains(const struct sherd_vault *vault);
 
 /** Refuse a change where the vault is open for reading. @return SHERD_OK; SHERD_ERR_DENIED */
 SHERD_MUST_USE enum sherd_err sherd_vault_check_writable(const struct sherd_vault *vault);

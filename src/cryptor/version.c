@@ -143,11 +143,31 @@ static enum sherd_err take_idempotency_key(struct sherd_span key, struct sherd_v
     return SHERD_OK;
 }
 
+/* The named key that the caller says; where the collection says one, no other. */
+static enum sherd_err take_key(const struct sherd_record_meta *meta, struct sherd_version *version)
+{
+    struct sherd_collection *rules = &version->collection.rules;
+
+    if (meta->key == NULL || strcmp(meta->key, rules->key) == 0)
+        return SHERD_OK;
+    SHERD_ENSURE(rules->key[0] == 0, SHERD_ERR_INVALID, "all records of that collection lie under its own key");
+    SHERD_ENSURE(meta->key[0] != 0, SHERD_ERR_INVALID, "a key needs a name");
+    return copy_text(meta->key, rules->key, sizeof(rules->key), "a key's name has at most 63 bytes");
+}
+
 enum sherd_err sherd_version_begin(struct sherd_vault *vault, const struct sherd_record_meta *meta,
                                    struct sherd_version *version)
 {
-    static const struct sherd_record_meta defaults = {0};
     struct sherd_uuid record;
+
+    SHERD_TRY(sherd_uuid_new(&record));
+    return sherd_version_begin_as(vault, record, meta, version);
+}
+
+enum sherd_err sherd_version_begin_as(struct sherd_vault *vault, struct sherd_uuid id,
+                                      const struct sherd_record_meta *meta, struct sherd_version *version)
+{
+    static const struct sherd_record_meta defaults = {0};
 
     if (meta == NULL)
         meta = &defaults;
@@ -159,8 +179,8 @@ enum sherd_err sherd_version_begin(struct sherd_vault *vault, const struct sherd
     SHERD_TRY(take_idempotency_key(meta->idempotency_key, version));
     SHERD_TRY(take_recipient(vault, meta->recipient, version));
     SHERD_TRY(check_recipient(version));
-    SHERD_TRY(sherd_uuid_new(&record));
-    return draw(vault, record, 1, version);
+    SHERD_TRY(take_key(meta, version));
+    return draw(vault, id, 1, version);
 }
 
 /* Entity, content type, attributes and recipient as the current version has them. */
@@ -192,8 +212,9 @@ enum sherd_err sherd_version_begin_update(struct sherd_vault *vault, struct sher
     SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded current = {0};
 
     SHERD_TRY(sherd_vault_check_writable(vault));
-    SHERD_ENSURE(meta == NULL || (meta->collection == NULL && meta->entity == NULL && meta->idempotency_key.len == 0),
-                 SHERD_ERR_INVALID, "an update cannot change collection or entity, and takes no idempotency key");
+    SHERD_ENSURE(meta == NULL || (meta->collection == NULL && meta->entity == NULL && meta->key == NULL &&
+                                  meta->idempotency_key.len == 0),
+                 SHERD_ERR_INVALID, "an update cannot change collection, entity or key, and takes no idempotency key");
     SHERD_TRY(sherd_locate(vault, id, 0, &current));
     const uint64_t version_current = current.view.version_current;
     if (version_expected != 0 && version_expected != version_current)

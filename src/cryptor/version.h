@@ -52,6 +52,11 @@ SHERD_MUST_USE enum sherd_err sherd_content_key_derive(struct sherd_version_keys
 SHERD_MUST_USE enum sherd_err sherd_version_begin(struct sherd_vault *vault, const struct sherd_record_meta *meta,
                                                   struct sherd_version *version);
 
+/** As sherd_version_begin(), under an id that the caller knows. */
+SHERD_MUST_USE enum sherd_err sherd_version_begin_as(struct sherd_vault *vault, struct sherd_uuid id,
+                                                     const struct sherd_record_meta *meta,
+                                                     struct sherd_version *version);
+
 /** Begin a new version of a record. @return as sherd_record_update() */
 SHERD_MUST_USE enum sherd_err sherd_version_begin_update(struct sherd_vault *vault, struct sherd_uuid id,
                                                          uint64_t version_expected,

@@ -3,49 +3,9 @@
 #include "envelope/payload.h"
 #include "base/bytes.h"
 #include "envelope/attributes.h"
+#include "envelope/payload_inside.h"
 #include "envelope/recipient.h"
 #include <string.h>
-
-enum field {
-    FIELD_TENANT = 1,
-    FIELD_COMPARTMENT = 2,
-    FIELD_COLLECTION = 3,
-    FIELD_ENTITY = 4,
-    FIELD_RECORD = 5,
-    FIELD_VERSION = 6,
-    FIELD_VERSION_OLDEST = 7,
-    FIELD_DATA = 8,
-    FIELD_SHARE = 9,
-    FIELD_CONTENT_BYTES = 10,
-    FIELD_FRAGMENT_BYTES = 11,
-    FIELD_CREATED = 12,
-    FIELD_DIGEST = 13,
-    FIELD_WRAPPED_KEY = 14,
-    FIELD_OUTER_KEY_VERSION = 15,
-    FIELD_SECRETS_KEY_VERSION = 16,
-    FIELD_IDEMPOTENCY = 17,
-    FIELD_COLLECTION_NAME = 18,
-    FIELD_VERSIONS_KEPT = 19,
-    FIELD_EXACT_SIZES = 20,
-    FIELD_ENTITY_ID = 21,
-    FIELD_CONTENT_TYPE = 22,
-    FIELD_ATTRIBUTES = 23,
-    FIELD_CONTENT_MAC = 24,
-    FIELD_PRINCIPAL = 25,
-    FIELD_PLACEMENT = 26,
-    FIELD_MAP = 27,
-    FIELD_MASTER = 28,
-    FIELD_EPOCH = 29,
-    FIELD_ENTITY_STATE = 30,
-    FIELD_DERIVED = 31,
-    FIELD_MASTER_NAME = 32,
-    FIELD_RECIPIENT = 48,
-    FIELD_ROUND = 57,
-};
-
-#define BIT(field) SHERD_TLV_BIT(field)
-#define SPAN(object) sherd_span_of((object).bytes, sizeof((object).bytes))
-#define GET(tlv, field, object) SHERD_TRY(sherd_tlv_get((tlv), (field), (object).bytes, sizeof((object).bytes)))
 
 static enum sherd_err malformed(void)
 {
@@ -182,8 +142,24 @@ enum sherd_err sherd_pin_encode(const struct sherd_pin *pin, uint8_t *block, siz
         sherd_tlv_put(&writer, FIELD_IDEMPOTENCY, SPAN(pin->idempotency));
     sherd_tlv_put(&writer, FIELD_MAP, SPAN(pin->map));
     sherd_tlv_put_u64(&writer, FIELD_EPOCH, pin->epoch);
+    if (pin->has_named_key) {
+        sherd_tlv_put(&writer, FIELD_NAMED_KEY, SPAN(pin->named_key));
+        sherd_tlv_put_u64(&writer, FIELD_NAMED_KEY_VERSION, pin->named_key_version);
+    }
     put_round(&writer, pin->round);
     return sherd_tlv_end(&writer, out_bytes);
+}
+
+/* The named key that a record lies under: its id and version, or neither. */
+static enum sherd_err get_named_key(const struct sherd_tlv *tlv, struct sherd_pin *pin)
+{
+    pin->has_named_key = tlv->value[FIELD_NAMED_KEY].data != NULL;
+    if (pin->has_named_key != (tlv->value[FIELD_NAMED_KEY_VERSION].data != NULL))
+        return malformed();
+    if (!pin->has_named_key)
+        return SHERD_OK;
+    GET(tlv, FIELD_NAMED_KEY, pin->named_key);
+    return get_version(tlv, FIELD_NAMED_KEY_VERSION, UINT32_MAX, &pin->named_key_version);
 }
 
 static enum sherd_err get_round(const struct sherd_tlv *tlv, uint16_t *out_round)
@@ -204,10 +180,12 @@ enum sherd_err sherd_pin_decode(struct sherd_span bytes, struct sherd_pin *out_p
                               BIT(FIELD_VERSION_OLDEST) | BIT(FIELD_FRAGMENT_BYTES) | BIT(FIELD_CREATED) |
                               BIT(FIELD_DIGEST) | BIT(FIELD_WRAPPED_KEY) | BIT(FIELD_OUTER_KEY_VERSION) |
                               BIT(FIELD_SECRETS_KEY_VERSION) | BIT(FIELD_MAP) | BIT(FIELD_EPOCH);
+    const uint64_t optional = BIT(FIELD_IDEMPOTENCY) | BIT(FIELD_NAMED_KEY) | BIT(FIELD_NAMED_KEY_VERSION) |
+                              BIT(FIELD_ROUND);
     struct sherd_tlv tlv;
     struct sherd_pin pin = {0};
 
-    SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_IDEMPOTENCY) | BIT(FIELD_ROUND), &tlv));
+    SHERD_TRY(sherd_tlv_parse(bytes, required, optional, &tlv));
     GET(&tlv, FIELD_COLLECTION, pin.collection);
     GET(&tlv, FIELD_ENTITY, pin.entity);
     GET(&tlv, FIELD_RECORD, pin.record);
@@ -225,6 +203,7 @@ enum sherd_err sherd_pin_decode(struct sherd_span bytes, struct sherd_pin *out_p
         GET(&tlv, FIELD_IDEMPOTENCY, pin.idempotency);
     }
     SHERD_TRY(get_version(&tlv, FIELD_EPOCH, UINT32_MAX, &pin.epoch));
+    SHERD_TRY(get_named_key(&tlv, &pin));
     SHERD_TRY(get_round(&tlv, &pin.round));
     *out_pin = pin;
     return SHERD_OK;
@@ -327,6 +306,7 @@ enum sherd_err sherd_collection_encode(const struct sherd_collection_entry *entr
     sherd_tlv_put_u64(&writer, FIELD_EXACT_SIZES, entry->rules.exact_sizes ? 1 : 0);
     sherd_tlv_put_u64(&writer, FIELD_DERIVED, entry->rules.derived_entity_keys ? 1 : 0);
     sherd_tlv_put(&writer, FIELD_MASTER_NAME, sherd_span_str(entry->rules.master_key));
+    sherd_tlv_put(&writer, FIELD_KEY_NAME, sherd_span_str(entry->rules.key));
     return sherd_tlv_end(&writer, out_bytes);
 }
 
@@ -340,13 +320,14 @@ enum sherd_err sherd_collection_decode(struct sherd_span bytes, struct sherd_col
     uint64_t exact_sizes;
     uint64_t derived;
 
-    SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_MASTER_NAME), &tlv));
+    SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_MASTER_NAME) | BIT(FIELD_KEY_NAME), &tlv));
     GET(&tlv, FIELD_COLLECTION, entry.id);
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_COLLECTION_NAME, entry.rules.name, sizeof(entry.rules.name)));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_VERSIONS_KEPT, UINT32_MAX, &versions_kept));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_EXACT_SIZES, 1, &exact_sizes));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_DERIVED, 1, &derived));
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_MASTER_NAME, entry.rules.master_key, sizeof(entry.rules.master_key)));
+    SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_KEY_NAME, entry.rules.key, sizeof(entry.rules.key)));
     if (!sherd_collection_name_valid(entry.rules.name))
         return malformed();
     entry.rules.versions_kept = (uint32_t)versions_kept;
@@ -436,23 +417,4 @@ enum sherd_err sherd_compartment_decode(struct sherd_span bytes, struct sherd_co
     GET(&tlv, FIELD_COMPARTMENT, entry.compartment);
     *out_entry = entry;
     return SHERD_OK;
-}
-
-enum sherd_err sherd_principal_encode(const struct sherd_uuid *tenant, const char *name, uint8_t *block,
-                                      size_t *out_bytes)
-{
-    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
-
-    sherd_tlv_put(&writer, FIELD_TENANT, SPAN(*tenant));
-    sherd_tlv_put(&writer, FIELD_PRINCIPAL, sherd_span_str(name));
-    return sherd_tlv_end(&writer, out_bytes);
-}
-
-enum sherd_err sherd_principal_decode(struct sherd_span bytes, struct sherd_uuid *out_tenant, char out_name[64])
-{
-    struct sherd_tlv tlv;
-
-    SHERD_TRY(sherd_tlv_parse(bytes, BIT(FIELD_TENANT) | BIT(FIELD_PRINCIPAL), 0, &tlv));
-    GET(&tlv, FIELD_TENANT, *out_tenant);
-    return sherd_tlv_get_text(&tlv, FIELD_PRINCIPAL, out_name, 64);
 }

@@ -69,6 +69,9 @@ struct sherd_pin {
     uint16_t round; /**< deep rekeyings that had begun when the key was made */
     bool has_idempotency;
     struct sherd_ref idempotency; /**< name of the idempotency entry */
+    bool has_named_key;
+    struct sherd_ref named_key; /**< id of the named key that the record lies under */
+    uint64_t named_key_version;
 };
 
 enum sherd_entity_state {
@@ -172,12 +175,6 @@ SHERD_MUST_USE enum sherd_err sherd_compartment_encode(const struct sherd_compar
                                                        size_t *out_bytes);
 SHERD_MUST_USE enum sherd_err sherd_compartment_decode(struct sherd_span tlv,
                                                        struct sherd_compartment_entry *out_entry);
-
-/** A principal: for now the vault's owner alone. */
-SHERD_MUST_USE enum sherd_err sherd_principal_encode(const struct sherd_uuid *tenant, const char *name, uint8_t *block,
-                                                     size_t *out_bytes);
-SHERD_MUST_USE enum sherd_err sherd_principal_decode(struct sherd_span tlv, struct sherd_uuid *out_tenant,
-                                                     char out_name[64]);
 
 /** Whether a text may be a collection's name. */
 bool sherd_collection_name_valid(const char *name);

@@ -13,6 +13,7 @@ static const struct kind {
     const char *public_prefix;
     const char *private_prefix;
 } kinds[] = {
+    {SHERD_KEM_P256, "sherdp", "SHERDP-SECRET-KEY-"},
     {SHERD_KEM_X25519, "age", "AGE-SECRET-KEY-"},
     {SHERD_KEM_XWING, "age1pq", "AGE-SECRET-KEY-PQ-"},
 };
@@ -51,7 +52,7 @@ enum sherd_err sherd_recipient_parse(struct sherd_span text, struct sherd_kem_pu
         return SHERD_OK;
     }
     return sherd_fail(SHERD_ERR_INVALID,
-                      "not a public key: it begins with age1 or age1pq1, and every character counts");
+                      "not a public key: it begins with age1, age1pq1 or sherdp1, and every character counts");
 }
 
 enum sherd_err sherd_recipient_text(const struct sherd_kem_public *recipient, struct sherd_buf *out_text)
@@ -82,9 +83,10 @@ enum sherd_err sherd_recipient_own_parse(struct sherd_span text, struct sherd_ke
         memcpy(out_own->bytes, block, SHERD_KEM_PRIVATE_SIZE);
         return SHERD_OK;
     }
-    return sherd_fail(SHERD_ERR_INVALID,
-                      "not a private key: it begins with AGE-SECRET-KEY-1 or AGE-SECRET-KEY-PQ-1, and every character "
-                      "counts");
+    return sherd_fail(
+        SHERD_ERR_INVALID,
+        "not a private key: it begins with AGE-SECRET-KEY-1, AGE-SECRET-KEY-PQ-1 or SHERDP-SECRET-KEY-1, and "
+        "every character counts");
 }
 
 enum sherd_err sherd_recipient_own_text(const struct sherd_kem_private *own, struct sherd_buf *out_text)

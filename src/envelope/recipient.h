@@ -2,10 +2,11 @@
 /**
  * @file envelope/recipient.h
  * Keys of crypto/hpke.h as text and as bytes. As text they are written as age writes keys of the same kinds, so that a
- * person needs one pair:
+ * person needs one pair; age has none of P-256 alone:
  *
  *     SHERD_KEM_X25519  age1...     AGE-SECRET-KEY-1...
  *     SHERD_KEM_XWING   age1pq1...  AGE-SECRET-KEY-PQ-1...
+ *     SHERD_KEM_P256    sherdp1...  SHERDP-SECRET-KEY-1...
  *
  * @par Source  https://c2sp.org/age, "Native recipient types"
  */

@@ -5,14 +5,17 @@
 #include "base/clock.h"
 #include "cryptor/vault.h"
 #include "scrub/deep.h"
+#include <sherd/rights.h>
 #include <time.h>
 
-/* Entries of `keys` between two looks at the clock. */
-#define STEP_MAX ((size_t)256)
+/* Entries of `keys` between two looks at the clock; with a rate, of a quarter of a second at most. */
+#define STEP_MAX ((size_t)4096)
+#define STEPS_A_SECOND 4U
 
 struct walk {
     struct sherd_vault *vault;
     const struct sherd_rekey_options *options;
+    const struct sherd_rekey_scope *scope; /* NULL: as the options say */
     sherd_rekey_progress_fn *progress;
     void *arg;
     uint64_t total;
@@ -68,13 +71,22 @@ static enum sherd_err tell(const struct walk *walk)
     return SHERD_OK;
 }
 
+static size_t step_of(const struct walk *walk)
+{
+    const uint64_t rate = walk->options->rate;
+
+    if (rate == 0 || rate / STEPS_A_SECOND >= STEP_MAX)
+        return STEP_MAX;
+    return rate > STEPS_A_SECOND ? (size_t)(rate / STEPS_A_SECOND) : 1;
+}
+
 static enum sherd_err go_on(struct walk *walk, struct sherd_rekey *rekey)
 {
     struct sherd_anchor *anchor = walk->vault->anchor;
     struct sherd_rekey_progress at = {0};
 
     while (!at.done) {
-        SHERD_TRY(anchor->ops->rekey_step(anchor, rekey, STEP_MAX, &at));
+        SHERD_TRY(anchor->ops->rekey_step(anchor, rekey, step_of(walk), &at));
         walk->stat->seen = at.seen;
         walk->stat->entity_count = at.entity_count;
         walk->stat->record_count = at.record_count;
@@ -102,7 +114,10 @@ static enum sherd_err rekey(struct walk *walk)
     struct sherd_store_stat keys;
     struct sherd_rekey *rekey = NULL;
 
-    SHERD_TRY(scope_of(walk->vault, walk->options, &scope));
+    if (walk->scope != NULL)
+        scope = *walk->scope;
+    else
+        SHERD_TRY(scope_of(walk->vault, walk->options, &scope));
     SHERD_TRY(anchor->ops->keys_stat(anchor, &keys));
     /* entities, pins twice, older versions: anchor/rekey.h; contents, and once more: scrub/deep.h */
     walk->total = keys.entry_count * (walk->options->deep ? 6 : 4);
@@ -124,6 +139,45 @@ enum sherd_err sherd_rekey(struct sherd_vault *vault, const struct sherd_rekey_o
     SHERD_ENSURE(options != NULL && out_stat != NULL, SHERD_ERR_INVALID,
                  "options and a place for the answer are needed");
     SHERD_TRY(sherd_vault_check_writable(vault));
+    *out_stat = (struct sherd_rekey_stat){0};
+    return rekey(&walk);
+}
+
+static enum sherd_err check_named(struct sherd_vault *vault, const char *key, const struct sherd_rekey_stat *stat)
+{
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(key != NULL && stat != NULL, SHERD_ERR_INVALID, "a key and a place for the answer are needed");
+    return sherd_vault_check_writable(vault);
+}
+
+enum sherd_err sherd_key_rotate(struct sherd_vault *vault, const char *key, sherd_rekey_progress_fn *progress,
+                                void *arg, struct sherd_rekey_stat *out_stat)
+{
+    const struct sherd_rekey_options options = {0};
+    struct sherd_rekey_scope scope = {.one_key = true, .fresh_keys = true};
+    struct walk walk = {
+        .vault = vault, .options = &options, .scope = &scope, .progress = progress, .arg = arg, .stat = out_stat};
+
+    SHERD_TRY(check_named(vault, key, out_stat));
+    SHERD_TRY(vault->anchor->ops->named_find(vault->anchor, key, SHERD_RIGHT_MANAGE, &scope.key));
+    *out_stat = (struct sherd_rekey_stat){0};
+    return rekey(&walk);
+}
+
+enum sherd_err sherd_encrypt_existing(struct sherd_vault *vault, const char *collection, const char *key, uint64_t rate,
+                                      sherd_rekey_progress_fn *progress, void *arg, struct sherd_rekey_stat *out_stat)
+{
+    const struct sherd_rekey_options options = {.rate = rate};
+    struct sherd_rekey_scope scope = {.one_collection = true, .under_key = true};
+    struct walk walk = {
+        .vault = vault, .options = &options, .scope = &scope, .progress = progress, .arg = arg, .stat = out_stat};
+    struct sherd_collection_entry entry;
+
+    SHERD_TRY(check_named(vault, key, out_stat));
+    SHERD_TRY(sherd_vault_check_maintains(vault));
+    SHERD_TRY(sherd_vault_collection(vault, collection, &entry));
+    scope.collection = entry.id;
+    SHERD_TRY(vault->anchor->ops->named_find(vault->anchor, key, 0, &scope.key));
     *out_stat = (struct sherd_rekey_stat){0};
     return rekey(&walk);
 }
@@ -152,6 +206,7 @@ enum sherd_err sherd_epoch_roll(struct sherd_vault *vault, sherd_rekey_progress_
 
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_stat != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
+    SHERD_TRY(sherd_vault_check_maintains(vault));
     SHERD_TRY(sherd_vault_check_writable(vault));
     *out_stat = (struct sherd_rekey_stat){0};
     enum sherd_err err = roll(&walk, true, &epoch);

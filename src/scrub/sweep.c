@@ -261,15 +261,14 @@ enum sherd_err sherd_vault_sweep(struct sherd_vault *vault, bool dry_run, struct
 
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_stat != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
+    SHERD_TRY(sherd_vault_check_maintains(vault));
     if (!dry_run)
         SHERD_TRY(sherd_vault_check_writable(vault));
     if (pthread_mutex_init(&sweep.lock, NULL) != 0)
         return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
     sweep.block = sherd_secret_alloc(SHERD_PAYLOAD_BYTES_MAX);
     struct sherd_hold hold = {-1};
-    enum sherd_err err = sweep.block == NULL ? SHERD_ERR_NO_MEMORY
-                         : dry_run           ? SHERD_OK
-                                             : sherd_hold_pass(vault, &hold);
+    enum sherd_err err = sweep.block == NULL ? SHERD_ERR_NO_MEMORY : dry_run ? SHERD_OK : sherd_hold_pass(vault, &hold);
     if (err == SHERD_OK)
         err = sweep_all(&sweep);
     sherd_hold_leave(&hold);

@@ -285,10 +285,8 @@ static enum sherd_err check_identity(struct verify *verify, const struct sherd_r
     const struct sherd_entry_keys *keys = &verify->vault->identity_keys;
     uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
     struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_uuid tenant;
     struct sherd_span tlv;
     struct sherd_anchor *anchor = verify->vault->anchor;
-    char principal[64];
     enum sherd_kind kind;
     bool live;
 
@@ -298,7 +296,7 @@ static enum sherd_err check_identity(struct verify *verify, const struct sherd_r
     SHERD_TRY(sherd_entry_open(keys, kind, name, stored, &payload, &tlv)); /* bound to its name: a copy does not open */
     if (kind == SHERD_KIND_COMPARTMENT)
         return anchor->ops->compartment_check(anchor, SHERD_IDENTITY, stored);
-    return sherd_principal_decode(tlv, &tenant, principal);
+    return anchor->ops->principal_check(anchor, name, stored);
 }
 
 static enum sherd_err visit_identity(void *arg, struct sherd_ref name, struct sherd_span stored)
@@ -481,6 +479,8 @@ enum sherd_err sherd_verify_holding(struct sherd_vault *vault, const struct sher
 
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_stat != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
+    if (id == NULL)
+        SHERD_TRY(sherd_vault_check_maintains(vault));
     if (pthread_mutex_init(&verify.lock, NULL) != 0)
         return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
     enum sherd_err err = id != NULL ? SHERD_OK : measure(&verify);

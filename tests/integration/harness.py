@@ -75,9 +75,13 @@ class Box:
         assert done.returncode == code, told
         return done
 
+    def opening(self):
+        """What opens the vault: options that stand before a command."""
+        return ["--vault", self.vault, "--key-file", self.key]
+
     def sherd(self, *args, code=OK, **options):
         """Run the program on the vault with its key file."""
-        return self.run("--vault", self.vault, "--key-file", self.key, *args, code=code, **options)
+        return self.run(*self.opening(), *args, code=code, **options)
 
     def text(self, *args, **options):
         """What it prints, as text without the last newline."""

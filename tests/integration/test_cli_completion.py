@@ -11,8 +11,8 @@ from harness import COMPARTMENTS, ROOT, main
 
 FOLDER = ROOT / "completions"
 COMMANDS = ("init put get update rm ls stat verify sweep info import export inspect collection key entity rekey "
-            "epoch seals share rekey-shares unseal seal status backup restore recover receipt keygen help "
-            "version").split()
+            "epoch seals share rekey-shares user secret encrypt-existing unseal seal status backup restore recover "
+            "receipt keygen help version").split()
 
 # compadd is what every completion of zsh ends in. ^T completes what is typed, ^X clears it and says so.
 ZSH_SETUP = """
@@ -111,6 +111,7 @@ def commands_are_offered(shell, box):
     expect(shell, ["sherd", "collection", ""], {"create", "show"})
     expect(shell, ["sherd", "seals", ""], {"list", "add", "remove"})
     expect(shell, ["sherd", "share", "s"], {"show"})
+    expect(shell, ["sherd", "entity", ""], {"list", "show", "export", "rekey", "erase"})
     expect(shell, ["sherd", "key", "protection", ""], {"list", "show", "rotate", "use-key-store", "use-keyring"})
     expect(shell, ["sherd", "--key-store", "x", "key", "pro"], {"protection"})
     expect(shell, ["sherd", "help", ""], set(COMMANDS))
@@ -125,7 +126,8 @@ def commands_are_offered(shell, box):
 
 def options_are_offered(shell, box):
     glob = {"--vault", "--passphrase-file", "--passphrase-fd", "--key-file", "--key-store", "--key-store-password-file",
-            "--key-store-password-fd", "--holder-identity", "--share-file", "--json", "--quiet", "--help"}
+            "--key-store-password-fd", "--holder-identity", "--share-file", "--user", "--user-key",
+            "--user-passphrase-file", "--json", "--quiet", "--help", "--pkcs11-module", "--pin-fd", "--pin-file"}
     assert shell.offers("sherd", "--") - {"--version"} == glob
     for command in COMMANDS:
         if command not in ["help", "version"]:

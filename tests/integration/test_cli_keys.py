@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Master keys, entities, rekeying and erase epochs, through the command."""
+import hashlib
 import json
+import os
+import re
 import shutil
 import threading
 
-from harness import BUSY, CONFLICT, NOT_FOUND, OK, USAGE, OneOf, main
+from harness import BUSY, CONFLICT, FAILURE, NOT_FOUND, OK, TAMPERED, USAGE, OneOf, main
 
 
 def fill(box, count=12, entities=3):
@@ -118,6 +121,111 @@ def test_cli_key__mistakes_are_one_clear_line(box):
             (["rekey", "--rate", "0"], USAGE), (["epoch"], USAGE), (["epoch", "unroll"], USAGE),
             (["collection", "create", "x", "--entity-keys", "none"], USAGE)]:
         box.fails(*args, code=code)
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_cli_entity_export__gives_out_all_that_is_kept(box):
+    """Each kept version of each record of that entity, and of no other, with what it is."""
+    box.init()
+    box.sherd("collection", "create", "kept", "--versions-kept", "2")
+    own = ["--collection", "kept", "--entity", "pat/../x"]
+    contents = {}
+    one = box.put(b"first", *own, "--attr", "name=letter", "--type", "text/plain")
+    for version, content in [(2, b"second"), (3, b"third")]:
+        box.sherd("update", one, "-", input=content)
+        contents[one, version] = content
+    for size in [0, 5, 3000000]:
+        contents[box.put(b"x" * size, *own), 1] = b"x" * size
+    box.put(b"another's", "--collection", "kept", "--entity", "kim")
+    box.put(b"another's", "--entity", "pat/../x")
+    told = box.json("entity", "export", "pat/../x", "out", "--collection", "kept")
+    assert told == {"files": 5, "bytes": 3000016, "failed": 0}, told
+    manifest = json.loads((box.path("out") / "manifest.json").read_text())
+    assert (manifest["format"], manifest["complete"]) == ("sherd-entity-export-1", True)
+    assert (manifest["collection"], manifest["entity"]) == ("kept", "pat/../x")
+    assert manifest["deployment"] == box.json("info")["deployment"]
+    found = {}
+    for record in manifest["records"]:
+        path = box.path("out") / record["file"]
+        assert re.fullmatch(r"[0-9a-f-]{36}-v[0-9]+", record["file"]) and not record["sealed"], record
+        assert record["sha256"] == sha256(path) and record["bytes"] == record["file_bytes"] == path.stat().st_size
+        assert path.stat().st_mode & 0o777 == 0o600
+        found[record["id"], record["version"]] = path.read_bytes()
+        if record["id"] == one:
+            assert record["attributes"] == {"name": "letter"} and record["type"] == "text/plain"
+            assert (record["version_oldest"], record["version_current"]) == (2, 3)
+    assert found == contents
+    assert (box.path("out") / "manifest.json").stat().st_mode & 0o777 == 0o600
+    assert box.path("out").stat().st_mode & 0o777 == 0o700
+    assert len(os.listdir(box.path("out"))) == 6
+
+
+def test_cli_entity_export__takes_a_directory_of_its_own(box):
+    box.init()
+    box.put(b"x", "--entity", "pat")
+    box.path("full").mkdir()
+    (box.path("full") / ".hidden").write_text("")
+    box.path("file").write_text("")
+    for operand in ["full", "file"]:
+        box.fails("entity", "export", "pat", operand, code=CONFLICT)
+    box.fails("entity", "export", "nobody", "out", code=NOT_FOUND)
+    box.fails("entity", "export", "pat", "out", "--collection", "absent", code=NOT_FOUND)
+    box.fails("entity", "export", "pat", "none/out", code=FAILURE)
+    assert sorted(os.listdir(box.dir)) == ["file", "full", "my.key", "vault"]
+    assert os.listdir(box.path("full")) == [".hidden"]
+    box.path("empty").mkdir()
+    assert "wrote 1 files, 1 B, and manifest.json" in box.text("entity", "export", "pat", "empty")
+    box.sherd("entity", "erase", "pat")
+    box.fails("entity", "export", "pat", "out", code=NOT_FOUND)
+
+
+def test_cli_entity_export__of_what_is_sealed_to_somebody(box):
+    """With the private key it is opened; without it goes out as it is sealed, and the manifest says so."""
+    box.init()
+    recipient = box.run("keygen", "--recipient", "mine", "-q").stdout.decode().strip()
+    record = box.put(b"for me alone", "--to", recipient, "--entity", "pat")
+    box.put(b"open", "--entity", "pat")
+    for args, sealed, content in [([], True, box.get(record, "--raw")), (["-i", "mine"], False, b"for me alone")]:
+        out = box.path(f"out{len(args)}")
+        box.sherd("entity", "export", "pat", out, *args)
+        records = {r["id"]: r for r in json.loads((out / "manifest.json").read_text())["records"]}
+        assert len(records) == 2 and records[record]["sealed"] == sealed and records[record]["recipient"] == recipient
+        assert (out / records[record]["file"]).read_bytes() == content
+        assert (records[record]["bytes"], records[record]["file_bytes"]) == (12, len(content))
+
+
+def test_cli_entity_export__goes_on_past_what_is_damaged(box):
+    box.init()
+    good = box.put(b"good", "--entity", "pat")
+    bad = box.put(os.urandom(100000), "--entity", "pat")
+    box.flip(box.blobs()[0], 5000)
+    done = box.sherd("entity", "export", "pat", "out", code=TAMPERED)
+    assert bad.encode() in done.stderr
+    manifest = json.loads((box.path("out") / "manifest.json").read_text())
+    assert manifest["complete"] is False and [record["id"] for record in manifest["records"]] == [good]
+    assert sorted(os.listdir(box.path("out"))) == sorted([manifest["records"][0]["file"], "manifest.json"])
+
+
+def test_cli_entity_rekey__is_short_for_rekey(box):
+    box.init()
+    ids = {name: box.put(name.encode(), "--entity", name) for name in ["pat", "kim"]}
+    box.sherd("key", "activate", "default")
+    assert box.json("entity", "rekey", "pat")["entities"] == 1
+    versions = {entity["id"]: entity["master_version"] for entity in box.json("entity", "list")["entities"]}
+    assert versions == {"pat": 2, "kim": 1}
+    assert box.json("entity", "rekey", "pat")["entities"] == 0
+    assert box.json("entity", "rekey", "kim", "--fresh-keys")["entities"] == 1
+    versions = {entity["id"]: entity["key_version"] for entity in box.json("entity", "list")["entities"]}
+    assert versions == {"pat": 1, "kim": 2}
+    assert all(box.get(ids[name]) == name.encode() for name in ids)
+    box.fails("entity", "rekey", "nobody", code=NOT_FOUND)
+    box.fails("entity", "rekey", "pat", "--identity", "x", code=USAGE)
+    box.fails("entity", "export", "pat", "out", "--fresh-keys", code=USAGE)
+    box.fails("entity", "rekey", code=USAGE)
+    box.fails("entity", "export", "pat", code=USAGE)
 
 
 def test_cli_entity__derived_keys_rotate_with_the_master_key(box):

@@ -612,6 +612,45 @@ static void test_anchor_entities_rekey__misses_no_version_that_is_moved_meanwhil
     }
 }
 
+/* At the end of the first pass over pins, another process begins an epoch. */
+static enum sherd_err begin_epoch(void *arg, const char *name)
+{
+    struct between *between = arg;
+    uint64_t epoch;
+
+    if (strcmp(name, "rekey.before_write") == 0 && between->left > 0 && --between->left == 0)
+        assert_ok(between->other->ops->epoch_begin(between->other, &epoch));
+    return SHERD_OK;
+}
+
+/* The last pass opens no pin again that the walk itself has written; but when keys were changed since, it does. */
+static void test_anchor_entities_rekey__looks_again_at_what_it_knows_when_keys_change(void **state)
+{
+    struct anchor_test *test = *state;
+    struct between between = {.test = test, .left = WALKED};
+    const struct sherd_rekey_scope fresh = {.fresh_keys = true};
+    struct sherd_rekey_progress progress = {.done = false};
+    struct sherd_record_key key;
+    struct sherd_rekey *walk;
+    uint64_t epoch;
+
+    for (unsigned i = 0; i < WALKED; i++)
+        (void)put(test, test->anchor, "pat", &key);
+    assert_ok(anchor_open(test, &between.other));
+    assert_ok(test->anchor->ops->rekey_begin(test->anchor, &fresh, &walk));
+    sherd_failpoint_set(begin_epoch, &between);
+    while (!progress.done)
+        assert_ok(test->anchor->ops->rekey_step(test->anchor, walk, 1, &progress));
+    sherd_failpoint_set(NULL, NULL);
+    test->anchor->ops->rekey_end(test->anchor, walk);
+    assert_int_equal(between.left, 0);
+    assert_int_equal(progress.record_count, 2 * WALKED);
+    between.other->ops->free(between.other);
+    rekey(test->anchor, false); /* the entity was renewed before */
+    assert_ok(test->anchor->ops->epoch_end(test->anchor, &epoch));
+    assert_int_equal(epoch, 2);
+}
+
 /* Another process ends the epoch that is being ended, and begins one more; unless it would have to wait. */
 static void end_and_begin(struct between *between)
 {
@@ -672,6 +711,7 @@ int main(void)
         anchor_test_of(test_anchor_entities__are_found_and_read_while_all_is_rekeyed),
         anchor_test_of(test_anchor_entities__are_made_once_whatever_the_hash_key),
         anchor_test_of(test_anchor_entities_rekey__misses_no_version_that_is_moved_meanwhile),
+        anchor_test_of(test_anchor_entities_rekey__looks_again_at_what_it_knows_when_keys_change),
         anchor_test_of(test_anchor_entities_epoch__that_is_ended_twice_takes_no_other_with_it),
         anchor_test_of(test_anchor_entities__notice_entries_that_were_taken_away),
     };

@@ -18,7 +18,6 @@ static struct sherd_keyring *example(void)
     assert_non_null(ring);
     ring->generation = 0x01020304;
     ring->created_s = 1700000001;
-    ring->fips = true;
     ring->epoch = 6;
     memset(ring->deployment.bytes, 0xde, 16);
     memset(ring->tenant.bytes, 0x7e, 16);
@@ -94,7 +93,7 @@ static struct sherd_keyring *example(void)
 
 /* docs/format/vault.md, anchor/keyring, by hand */
 static const char golden[] =
-    "01 0010" HEX_X16(" de") " 02 0010" HEX_X16(" 7e") " 03 0008 000000006553f101 04 0008 0000000000000001"
+    "01 0010" HEX_X16(" de") " 02 0010" HEX_X16(" 7e") " 03 0008 000000006553f101 04 0008 0000000000000000"
                                                        " 05 0008 0000000000000006" STORE("0a", "0b", "0c", "0d", "0",
                                                                                          "1")
                                                            STORE("14", "15", "16", "17", "1", "2")
@@ -368,7 +367,7 @@ static void test_anchor_keyring_open__refuses_what_makes_no_sense(void **state)
         size_t offset;
         uint8_t value;
     } changes[] = {
-        {"fips is no flag", "04 0008 0000000000000001 05", 10, 2},
+        {"fips is no flag", "04 0008 0000000000000000 05", 10, 2},
         {"epoch 0", "05 0008 0000000000000006", 10, 0},
         {"store key version 0", "0c 0008 0000000000000001", 10, 0},
         {"protection keys do not ascend", "0034 01 0008 0000000000000003", 12, 1},
@@ -412,6 +411,29 @@ static void test_anchor_keyring_open__needs_its_root_key_and_deployment(void **s
     other.bytes[0] ^= 1;
     assert_err(SHERD_ERR_TAMPERED, sherd_keyring_open(sherd_buf_span(file), &other_root, &deployment, ring));
     assert_err(SHERD_ERR_TAMPERED, sherd_keyring_open(sherd_buf_span(file), &root, &other, ring));
+    sherd_secret_free(ring);
+}
+
+/* The mode is kept; a key store, whose MAC is made with a derivation that is not approved, is refused in it. */
+static void test_anchor_keyring_seal__keeps_fips_mode_without_key_stores(void **state)
+{
+    struct sherd_buf file = {.max = SHERD_KEYRING_BYTES_MAX};
+    struct sherd_keyring *ring = example();
+    struct sherd_keyring *again = sherd_secret_alloc(sizeof(*again));
+
+    (void)state;
+    assert_non_null(again);
+    ring->fips = true;
+    assert_err(SHERD_ERR_UNSUPPORTED, sherd_keyring_seal(ring, &root, &file));
+    assert_non_null(strstr(sherd_err_detail(), "PKCS#12"));
+    assert_int_equal(file.len, 0);
+    ring->protections.count = 1;
+    ring->key_store[0] = 0;
+    assert_ok(sherd_keyring_seal(ring, &root, &file));
+    assert_ok(sherd_keyring_open(sherd_buf_span(&file), &root, &ring->deployment, again));
+    assert_true(again->fips);
+    sherd_buf_done(&file);
+    sherd_secret_free(again);
     sherd_secret_free(ring);
 }
 
@@ -509,6 +531,7 @@ int main(void)
         ring_test(test_anchor_keyring_seal__writes_the_documented_bytes),
         ring_test(test_anchor_keyring_seal__grows_by_whole_pages),
         ring_test(test_anchor_keyring_seal__says_when_it_is_full),
+        ring_test(test_anchor_keyring_seal__keeps_fips_mode_without_key_stores),
         ring_test(test_anchor_keyring_open__gives_all_of_it_back),
         ring_test(test_anchor_keyring_open__refuses_every_changed_byte),
         ring_test(test_anchor_keyring_open__refuses_every_other_length),

@@ -25,7 +25,7 @@ static int setup(void **state)
         return -1;
     sealed->unseal.key_file = sherd_buf_span(&sealed->key_text);
     *state = sealed;
-    return sherd_seal_make(&root, &deployment, &sealed->unseal, &sealed->file) == SHERD_OK ? 0 : -1;
+    return sherd_seal_make(&root, &deployment, false, &sealed->unseal, &sealed->file) == SHERD_OK ? 0 : -1;
 }
 
 static int teardown(void **state)
@@ -73,7 +73,7 @@ static void test_anchor_seal_make__never_makes_the_same_twice(void **state)
     struct sealed *sealed = *state;
     struct sherd_buf again = {0};
 
-    assert_ok(sherd_seal_make(&root, &deployment, &sealed->unseal, &again));
+    assert_ok(sherd_seal_make(&root, &deployment, false, &sealed->unseal, &again));
     assert_memory_not_equal(again.data + 44, sealed->file.data + 44, 32);
     assert_memory_not_equal(again.data + 76, sealed->file.data + 76, 104);
     sherd_buf_done(&again);
@@ -155,9 +155,9 @@ static void test_anchor_seal_open__needs_exactly_one_way(void **state)
     assert_err(SHERD_ERR_INVALID, open_file(file, &none));
     assert_err(SHERD_ERR_INVALID, open_file(file, NULL));
     assert_err(SHERD_ERR_DENIED, open_file(file, &other)); /* a key file is wanted */
-    assert_err(SHERD_ERR_INVALID, sherd_seal_make(&root, &deployment, &both, &made));
-    assert_err(SHERD_ERR_INVALID, sherd_seal_make(&root, &deployment, &none, &made));
-    assert_err(SHERD_ERR_INVALID, sherd_seal_make(&root, &deployment, NULL, &made));
+    assert_err(SHERD_ERR_INVALID, sherd_seal_make(&root, &deployment, false, &both, &made));
+    assert_err(SHERD_ERR_INVALID, sherd_seal_make(&root, &deployment, false, &none, &made));
+    assert_err(SHERD_ERR_INVALID, sherd_seal_make(&root, &deployment, false, NULL, &made));
     assert_int_equal(made.len, 0);
     sherd_buf_done(&made);
 }
@@ -198,7 +198,7 @@ static void test_anchor_seal_open__takes_the_passphrase_byte_by_byte(void **stat
     (void)state;
     memset(longest, 0, sizeof(longest)); /* zero bytes are bytes like others */
     longest[0] = 'a';
-    assert_ok(sherd_seal_make(&root, &deployment, &right, &file));
+    assert_ok(sherd_seal_make(&root, &deployment, false, &right, &file));
     assert_int_equal(file.len, SHERD_SEAL_BYTES);
     assert_int_equal(file.data[12], 1);
     assert_ok(open_file(sherd_buf_span(&file), &right));
@@ -226,6 +226,73 @@ static void test_anchor_seal_open__computes_no_hash_out_of_bounds(void **state)
         sherd_put_u32(sealed->file.data + 24, params[i][3]);
         assert_err(SHERD_ERR_UNSUPPORTED, open_file(sherd_buf_span(&sealed->file), &passphrase));
     }
+}
+
+/* A seal as whoever has the root key could make it, by any hash, of either mode. */
+static void craft(const struct sherd_pwhash_params *hash, bool fips, struct sherd_buf *out_file)
+{
+    uint8_t header[76];
+    uint8_t key[32];
+
+    memset(header, 0x5a, sizeof(header));
+    (void)hex_read("53485244 5345414c 0001 0001 01 00 0000", header, 16);
+    header[13] = (uint8_t)hash->alg;
+    header[14] = fips;
+    sherd_put_u32(header + 16, hash->cost);
+    sherd_put_u32(header + 20, hash->block);
+    sherd_put_u32(header + 24, hash->parallel);
+    memcpy(header + 28, deployment.bytes, 16);
+    assert_ok(sherd_pwhash(hash, sherd_span_str("correct horse"), sherd_span_of(header + 44, 32), key, sizeof(key)));
+    sherd_buf_clear(out_file);
+    assert_ok(sherd_buf_append(out_file, sherd_span_of(header, sizeof(header))));
+    assert_ok(sherd_aead_seal(key, sherd_span_of(header, sizeof(header)), sherd_span_of(root.bytes, 32), out_file));
+}
+
+static void test_anchor_seal_fips__is_pbkdf2_and_says_so(void **state)
+{
+    const struct sherd_unseal unseal = {.passphrase = sherd_span_str("correct horse")};
+    struct sherd_buf file = {0};
+    uint8_t block[44];
+    char text[32];
+
+    (void)state;
+    assert_ok(sherd_seal_make(&root, &deployment, true, &unseal, &file));
+    (void)hex_read("53485244 5345414c 0001 0001 01 03 0100 000927c0 00000001 00000001"
+                   " de0102030405060708090a0b0c0d0e0f",
+                   block, sizeof(block));
+    assert_memory_equal(file.data, block, 44);
+    assert_true(sherd_seal_fips(sherd_buf_span(&file)));
+    assert_ok(open_file(sherd_buf_span(&file), &unseal));
+    sherd_seal_describe(sherd_buf_span(&file), text);
+    assert_string_equal(text, "passphrase (PBKDF2)");
+    file.data[14] = 0; /* the mode is part of what is authenticated */
+    assert_false(sherd_seal_fips(sherd_buf_span(&file)));
+    assert_err(SHERD_ERR_DENIED, open_file(sherd_buf_span(&file), &unseal));
+    file.data[14] = 2;
+    assert_false(sherd_seal_fips(sherd_buf_span(&file)));
+    assert_err(SHERD_ERR_DENIED, open_file(sherd_buf_span(&file), &unseal));
+    sherd_buf_done(&file);
+}
+
+static void test_anchor_seal_fips__refuses_every_other_hash(void **state)
+{
+    const struct sherd_unseal unseal = {.passphrase = sherd_span_str("correct horse")};
+    const struct sherd_pwhash_params refused[] = {{SHERD_PWHASH_SCRYPT, 14, 8, 1},
+                                                  {SHERD_PWHASH_PBKDF2, SHERD_PWHASH_APPROVED_COST_MIN - 1, 1, 1}};
+    const struct sherd_pwhash_params approved = {SHERD_PWHASH_PBKDF2, SHERD_PWHASH_APPROVED_COST_MIN, 1, 1};
+    struct sherd_buf file = {0};
+
+    (void)state;
+    for (size_t i = 0; i < SHERD_COUNT_OF(refused); i++) {
+        craft(&refused[i], false, &file);
+        assert_ok(open_file(sherd_buf_span(&file), &unseal));
+        craft(&refused[i], true, &file);
+        assert_err(SHERD_ERR_UNSUPPORTED, open_file(sherd_buf_span(&file), &unseal));
+        assert_non_null(strstr(sherd_err_detail(), "FIPS"));
+    }
+    craft(&approved, true, &file);
+    assert_ok(open_file(sherd_buf_span(&file), &unseal));
+    sherd_buf_done(&file);
 }
 
 static void test_anchor_seal_describe__says_what_seals(void **state)
@@ -275,6 +342,8 @@ int main(void)
         seal_test(test_anchor_seal_open__takes_one_form_of_a_key_file),
         seal_test(test_anchor_seal_open__takes_the_passphrase_byte_by_byte),
         seal_test(test_anchor_seal_open__computes_no_hash_out_of_bounds),
+        seal_test(test_anchor_seal_fips__is_pbkdf2_and_says_so),
+        seal_test(test_anchor_seal_fips__refuses_every_other_hash),
         seal_test(test_anchor_seal_describe__says_what_seals),
         seal_test(test_anchor_seal_key_file__is_the_documented_text),
     };

@@ -23,7 +23,7 @@ static void make(struct sealed *sealed, const struct sherd_shares_options *optio
                  const struct sherd_share_set *replaced)
 {
     sherd_buf_clear(&sealed->file);
-    assert_ok(sherd_shares_seal_make(&root, &deployment, options, replaced, sealed->shares, &sealed->file));
+    assert_ok(sherd_shares_seal_make(&root, &deployment, false, options, replaced, sealed->shares, &sealed->file));
     assert_ok(sherd_shares_seal_read(sherd_buf_span(&sealed->file), sealed->seal));
     assert_int_equal(sealed->seal->bytes, sealed->file.len);
 }

@@ -22,12 +22,15 @@ static struct sherd_pin pin = {.collection = {{1}},
                                .epoch = 11,
                                .round = 513,
                                .has_idempotency = true,
-                               .idempotency = {{12}}};
+                               .idempotency = {{12}},
+                               .has_named_key = true,
+                               .named_key = {{13}},
+                               .named_key_version = 14};
 static struct sherd_wire_number number = {7};
 static struct sherd_wire_role role = {SHERD_ASSETS};
 static struct sherd_wire_ref ref = {{{9, 8, 7}}};
 static struct sherd_wire_uuid uuid = {{{6, 5, 4}}};
-static struct sherd_wire_hello hello = {1, {{1}}, {{2}}, "passphrase (scrypt)", true, false};
+static struct sherd_wire_hello hello = {1, {{1}}, {{2}}, "passphrase (scrypt)", true, false, true};
 static struct sherd_wire_status status = {1, 4711, false, "3 of 5 shares", 900, 899, 12, 3, true};
 static struct sherd_wire_progress progress = {1, 2, 3, 5};
 static struct sherd_wire_unseal unseal = {
@@ -37,14 +40,14 @@ static struct sherd_protection_info protection_info = {3, 1700000000, true, true
 static struct sherd_wire_unsealed unsealed = {true, {1, 2, 3, 5}, "anna, bert", "carl"};
 static struct sherd_raw_lease lease = {3, {1, 2}, {3, 4}};
 static struct sherd_wire_stored stored = {SHERD_SECRETS, {{1, 2, 3}}, {(const uint8_t *)"stored bytes", 12}};
-static struct sherd_wire_key_new key_new = {{{{1}}, {"logs", 3, true, false, "default"}}, "pat", {{2}}, 5};
+static struct sherd_wire_key_new key_new = {{{{1}}, {"logs", 3, true, false, "default", "ours"}}, "pat", {{2}}, 5};
 static struct sherd_wire_made made;
 static struct sherd_wire_pin one_pin;
 static struct sherd_wire_change change;
 static struct sherd_wire_pin_get pin_get = {{{1}}, 2, true};
 static struct sherd_wire_got got;
 static struct sherd_wire_scan scan = {false, {{1}}, 100};
-static struct sherd_wire_scanned scanned = {true};
+static struct sherd_wire_scanned scanned = {true, 7, {{2}}};
 static struct sherd_wire_entry entry;
 static struct sherd_wire_idempotency idempotency = {{{1}}, {(const uint8_t *)"key", 3}, {{2}}};
 static struct sherd_wire_live live = {true};
@@ -62,7 +65,7 @@ static struct sherd_master_info master_info = {.name = "default",
                                                .protection = 1};
 static struct sherd_wire_master master = {"default", 2};
 static struct sherd_wire_entity entity = {{{1}}, "pat"};
-static struct sherd_rekey_scope scope = {true, {{1}}, false, {{0}}, true};
+static struct sherd_rekey_scope scope = {true, {{1}}, false, {{0}}, true, {{2}}, false, true};
 static struct sherd_rekey_progress rekey_progress = {1, 2, 3, true, false};
 static struct sherd_store_stat stat_of_keys = {1, 2, 3, 4};
 static struct sherd_wire_file file = {{(const uint8_t *)"a short file", 12}};
@@ -72,6 +75,21 @@ static struct sherd_wire_after after = {false, {{1, 2}}};
 static struct sherd_wire_row row = {{{1, 2, 3}}, {(const uint8_t *)"stored bytes", 12}};
 static struct sherd_wire_statement statement = {SHERD_RECEIPT_ENTITY, true, "logs", "pat", true, {"default", 2}};
 static struct sherd_wire_owner owner = {{{1}}, true, false};
+static struct sherd_principal user_new = {.name = "anna",
+                                          .credential = SHERD_CREDENTIAL_PASSPHRASE,
+                                          .public_key = {1, 2},
+                                          .hash = {SHERD_PWHASH_SCRYPT, 17, 8, 1},
+                                          .salt = {3, 4}};
+static struct sherd_user_info user = {"anna", {{1}}, false, true, true, {1, 2}, 1700000000};
+static struct sherd_wire_name name = {"anna"};
+static struct sherd_wire_named_new named_new = {"ours", true, "anna"};
+static struct sherd_key_info named = {"ours", {1, 2}, "anna", 1700000000, 3, 7};
+static struct sherd_wire_grant grant = {"ours", "bert", 5};
+static struct sherd_wire_granted granted = {"bert", 5};
+static struct sherd_wire_named_find named_find = {"ours", 4};
+static struct sherd_challenge challenge = {
+    {{1}}, {2, 3}, SHERD_CREDENTIAL_PASSPHRASE, {SHERD_PWHASH_ARGON2ID, 65536, 3, 4}, {4, 5}};
+static struct sherd_wire_login login = {"anna", {1, 2}, {3, 4}};
 
 struct sample {
     enum sherd_wire_verb verb;
@@ -124,6 +142,17 @@ static const struct sample samples[] = {
     {SHERD_WIRE_STATEMENT_SIGN, &statement, NULL, &number, NULL},
     {SHERD_WIRE_STATEMENT_KEY, NULL, NULL, &file, NULL},
     {SHERD_WIRE_MORE, NULL, NULL, NULL, &piece},
+    {SHERD_WIRE_USER_CREATE, &user_new, NULL, NULL, NULL},
+    {SHERD_WIRE_USER_EACH, NULL, NULL, NULL, &user},
+    {SHERD_WIRE_USER_DISABLE, &name, NULL, NULL, NULL},
+    {SHERD_WIRE_NAMED_CREATE, &named_new, NULL, NULL, NULL},
+    {SHERD_WIRE_NAMED_EACH, NULL, NULL, NULL, &named},
+    {SHERD_WIRE_NAMED_GRANT, &grant, NULL, NULL, NULL},
+    {SHERD_WIRE_GRANT_EACH, &name, NULL, NULL, &granted},
+    {SHERD_WIRE_NAMED_FIND, &named_find, NULL, &ref, NULL},
+    {SHERD_WIRE_PRINCIPAL_CHECK, &stored, NULL, NULL, NULL},
+    {SHERD_WIRE_CHALLENGE, &name, NULL, &challenge, NULL},
+    {SHERD_WIRE_LOGIN, &login, NULL, NULL, NULL},
     {SHERD_WIRE_PROTECTION_EACH, NULL, NULL, NULL, &protection_info},
     {SHERD_WIRE_PROTECTION_ROTATE, &key_store, NULL, &number, NULL},
 };
@@ -259,6 +288,8 @@ static void test_anchor_wire_fields__survive(void **state)
     assert_memory_equal(&read.key, &change.key, sizeof(read.key));
     assert_memory_equal(&read.change.pin.key, &pin.key, sizeof(pin.key));
     assert_int_equal(read.change.pin.epoch, 11);
+    assert_memory_equal(&read.change.pin.named_key, &pin.named_key, sizeof(pin.named_key));
+    assert_int_equal(read.change.pin.named_key_version, 14);
     assert_int_equal(read.change.pin.round, 513);
     assert_int_equal(read.change.version_expected, 3);
     assert_int_equal(read.change.versions_kept, 2);

@@ -247,7 +247,7 @@ static void test_crypto_init__the_self_test_catches_each_wrong_answer(void **sta
 {
     static const char *const expected[] = {
         "sha256",  "sha512", "hmac-sha512", "hkdf-sha512", "cobblestone-256-seal", "cobblestone-256-open",
-        "ed25519", "scrypt", "pbkdf2"};
+        "ed25519", "scrypt", "pbkdf2",      "shamir"};
     const char *const *names = sherd_crypto_selftest_names();
     size_t count = 0;
 

@@ -16,6 +16,7 @@
 #include "crypto/evp.h"
 #include "crypto/hpke.h"
 #include "crypto/init.h"
+#include "crypto/pubkey.h"
 #include "envelope/age.h"
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -62,8 +63,8 @@ static enum sherd_err failing_alloc(void *arg, const char *name)
 static const struct sherd_span some = {(const uint8_t *)"a share", 7};
 static struct sherd_age_identity identity;
 static struct sherd_age_recipient recipient;
-static struct sherd_kem_private own[2];
-static struct sherd_kem_public to[2];
+static struct sherd_kem_private own[3];
+static struct sherd_kem_public to[3];
 static struct sherd_buf file;
 static struct sherd_buf locked;
 
@@ -73,7 +74,8 @@ static int setup(void **state)
     if (sherd_crypto_init() != SHERD_OK || sherd_age_keygen(&identity, &recipient) != SHERD_OK ||
         sherd_age_seal(&recipient, 1, some, &file) != SHERD_OK ||
         sherd_age_seal_passphrase(some, 4, some, &locked) != SHERD_OK ||
-        sherd_kem_keygen(SHERD_KEM_X25519, &own[0], &to[0]) != SHERD_OK)
+        sherd_kem_keygen(SHERD_KEM_X25519, &own[0], &to[0]) != SHERD_OK ||
+        sherd_kem_keygen(SHERD_KEM_P256, &own[2], &to[2]) != SHERD_OK)
         return -1;
     if (sherd_kem_supported(SHERD_KEM_XWING) && sherd_kem_keygen(SHERD_KEM_XWING, &own[1], &to[1]) != SHERD_OK)
         return -1;
@@ -125,9 +127,26 @@ static enum sherd_err call_x25519(void)
     return agree(0);
 }
 
+static enum sherd_err call_pubkey(void)
+{
+    static const uint8_t modulus[256] = {[0] = 0x80, [255] = 1};
+    static const uint8_t exponent[] = {1, 0, 1};
+    uint8_t sealed[256];
+    struct sherd_pubkey key;
+
+    SHERD_TRY(sherd_pubkey_of_point(to[2].bytes, &key));
+    SHERD_TRY(sherd_pubkey_of_rsa(sherd_span_of(modulus, 256), sherd_span_of(exponent, 3), &key));
+    return sherd_pubkey_rsa_seal(&key, modulus, sealed);
+}
+
 static enum sherd_err call_xwing(void)
 {
     return agree(1);
+}
+
+static enum sherd_err call_p256(void)
+{
+    return agree(2);
 }
 
 static enum sherd_err call_seal(void)
@@ -195,6 +214,19 @@ static void test_crypto_memory_keys__hpke_by_x25519(void **state)
     sweep(call_x25519, SHERD_OK);
 }
 
+static void test_crypto_memory_keys__hpke_by_p256(void **state)
+{
+    (void)state;
+    sweep(call_p256, SHERD_OK);
+}
+
+static void test_crypto_memory_keys__public_keys(void **state)
+{
+    (void)state;
+    assert_int_equal(call_pubkey(), SHERD_OK); /* the self-test has passed */
+    sweep(call_pubkey, SHERD_ERR_TAMPERED);
+}
+
 static void test_crypto_memory_keys__hpke_by_xwing(void **state)
 {
     (void)state;
@@ -229,6 +261,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crypto_memory_keys__chacha),
         cmocka_unit_test(test_crypto_memory_keys__hpke_by_x25519),
+        cmocka_unit_test(test_crypto_memory_keys__hpke_by_p256),
+        cmocka_unit_test(test_crypto_memory_keys__public_keys),
         cmocka_unit_test(test_crypto_memory_keys__hpke_by_xwing),
         cmocka_unit_test(test_crypto_memory_keys__age_sealed),
         cmocka_unit_test(test_crypto_memory_keys__age_opened),

@@ -236,6 +236,43 @@ static void test_cryptor_list_pages__miss_and_repeat_nothing_while_records_chang
     test_free(seen);
 }
 
+static void test_cryptor_list_of__visits_one_entitys_records(void **state)
+{
+    const struct sherd_collection kept = {.name = "kept", .versions_kept = 3};
+    struct vault_test *test = *state;
+    struct seen *seen = seen_new();
+    struct sherd_cursor cursor = {.started = false};
+
+    assert_ok(sherd_collection_create(test->vault, &kept));
+    for (unsigned i = 0; i < 60; i++) {
+        const struct sherd_record_meta meta = {.collection = i % 2 == 0 ? "kept" : NULL,
+                                               .entity = i % 3 == 0   ? "pat"
+                                                         : i % 3 == 1 ? "kim"
+                                                                      : NULL};
+        struct sherd_uuid id;
+
+        assert_ok(sherd_record_put(test->vault, &meta, sherd_span_str("x"), &id));
+        assert_ok(sherd_record_update(test->vault, id, 0, NULL, sherd_span_str("y"), NULL));
+        if (i % 6 == 0)
+            seen->ids[seen->count++] = id;
+    }
+    while (!cursor.ended)
+        assert_ok(sherd_record_list_of(test->vault, "kept", "pat", &cursor, 3, note, seen));
+    assert_int_equal(seen->visits, 10);
+    assert_int_equal(seen->unknown, 0);
+    assert_each_once(seen, 0, 10);
+    cursor = (struct sherd_cursor){.started = false};
+    assert_err(SHERD_ERR_NOT_FOUND, sherd_record_list_of(test->vault, "kept", "ann", &cursor, 0, note, seen));
+    assert_err(SHERD_ERR_NOT_FOUND, sherd_record_list_of(test->vault, "absent", "pat", &cursor, 0, note, seen));
+    assert_err(SHERD_ERR_INVALID, sherd_record_list_of(test->vault, "kept", NULL, &cursor, 0, note, seen));
+    assert_err(SHERD_ERR_INVALID, sherd_record_list_of(test->vault, "kept", "pat", NULL, 0, note, seen));
+    assert_ok(sherd_record_list_of(test->vault, NULL, "", &cursor, 0, note, seen));
+    assert_int_equal(seen->visits, 20);
+    assert_ok(sherd_entity_erase(test->vault, "kept", "pat"));
+    assert_err(SHERD_ERR_NOT_FOUND, sherd_record_list_of(test->vault, "kept", "pat", &cursor, 0, note, seen));
+    test_free(seen);
+}
+
 static void test_cryptor_list_all__refuses_calls_without_their_arguments(void **state)
 {
     struct vault_test *test = *state;
@@ -289,6 +326,7 @@ int main(void)
         vault_test_of(test_cryptor_list_pages__miss_and_repeat_nothing_while_records_come_and_go),
         vault_test_of(test_cryptor_list_pages__miss_and_repeat_nothing_while_records_change),
         vault_test_of(test_cryptor_list_all__refuses_calls_without_their_arguments),
+        vault_test_of(test_cryptor_list_of__visits_one_entitys_records),
 #if SHERD_FAILPOINTS
         vault_test_of(test_cryptor_list_all__does_not_show_what_crashes_left),
 #endif

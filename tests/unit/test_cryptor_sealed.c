@@ -294,6 +294,25 @@ static void test_cryptor_sealed__xwing_where_openssl_has_it(void **state)
     sherd_buf_done(&text);
 }
 
+static void test_cryptor_sealed__p256_keys_too(void **state)
+{
+    struct vault_test *test = *state;
+    struct sherd_identity *identity = NULL;
+    struct sherd_buf own = {0};
+    struct sherd_buf text = {0};
+
+    assert_ok(sherd_identity_new(SHERD_IDENTITY_P256, &own, &text));
+    assert_ok(sherd_buf_append(&text, sherd_span_of("", 1)));
+    assert_ok(sherd_identity_parse(sherd_buf_span(&own), &identity));
+    const struct sherd_uuid id = put_to(test, (const char *)text.data, sherd_span_str(marker));
+    assert_opens(test, id, 0, identity, sherd_span_str(marker));
+    assert_recipient(test, id, (const char *)text.data, strlen(marker));
+    vault_assert_clean(test, 0);
+    sherd_identity_free(identity);
+    sherd_buf_done(&own);
+    sherd_buf_done(&text);
+}
+
 static void test_cryptor_sealed__goes_with_no_idempotency_key(void **state)
 {
     struct vault_test *test = *state;
@@ -715,6 +734,7 @@ int main(void)
         vault_test_of(test_cryptor_sealed__takes_any_of_several_keys),
         vault_test_of(test_cryptor_sealed__refuses_what_is_no_recipient),
         vault_test_of(test_cryptor_sealed__xwing_where_openssl_has_it),
+        vault_test_of(test_cryptor_sealed__p256_keys_too),
         vault_test_of(test_cryptor_sealed__goes_with_no_idempotency_key),
         vault_test_of(test_cryptor_sealed_batch__seals_each),
         vault_test_of(test_cryptor_sealed_update__keeps_or_replaces_the_recipient),

@@ -27,11 +27,14 @@ static const struct {
     {SHERD_KIND_ENTITY_KEY, SHERD_FOR_KEYS, 384, 464},
     {SHERD_KIND_COLLECTION_PIN, SHERD_FOR_KEYS, 192, 272},
     {SHERD_KIND_IDEMPOTENCY, SHERD_FOR_KEYS, 192, 272},
-    {SHERD_KIND_PRINCIPAL, SHERD_FOR_IDENTITY, 192, 272},
+    {SHERD_KIND_PRINCIPAL, SHERD_FOR_IDENTITY, 320, 400},
     {SHERD_KIND_KEYRING_PIN, SHERD_FOR_KEYS, 192, 272},
     {SHERD_KIND_ENTITY_LOOKUP, SHERD_FOR_KEYS, 192, 272},
     {SHERD_KIND_OLD_ENTITY_KEY, SHERD_FOR_KEYS, 384, 464},
+    {SHERD_KIND_NAMED_KEY, SHERD_FOR_KEYS, 192, 272},
     {SHERD_KIND_KEY_PART, 0, 192, 272},
+    {SHERD_KIND_PRINCIPAL_PIN, SHERD_FOR_KEYS, 192, 272},
+    {SHERD_KIND_GRANT, SHERD_FOR_KEYS, 192, 272},
 };
 
 struct keys {
@@ -90,8 +93,8 @@ static void test_envelope_entry_kinds__have_the_documented_lengths(void **state)
         }
     for (size_t c = 0; c < SHERD_COUNT_OF(compartments); c++) {
         assert_int_equal(sherd_kind_payload_bytes(0, compartments[c]), 0);
-        assert_int_equal(sherd_kind_payload_bytes(14, compartments[c]), 0);
-        assert_int_equal(sherd_kind_payload_bytes(16, compartments[c]), 0);
+        assert_int_equal(sherd_kind_payload_bytes(18, compartments[c]), 0);
+        assert_int_equal(sherd_kind_payload_bytes(19, compartments[c]), 0);
         assert_int_equal(sherd_kind_payload_bytes(128, compartments[c]), 0);
         assert_int_equal(sherd_kind_payload_bytes(255, compartments[c]), 0);
     }

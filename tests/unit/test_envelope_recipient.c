@@ -15,6 +15,9 @@
 
 static const char x25519_own[] = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
 static const char x25519_public[] = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
+static const char p256_own[] = "SHERDP-SECRET-KEY-17088LKH90CDRZRV8784MMEHN9ZLQ4XWDHJKLF4JCNNEFME9CLLFQDU2QZY";
+static const char p256_public[] = "sherdp1qnlgcxwwpyz3j84u9x9fy3tey5clymcvan3yvp3eaz7rnjmlwp4gy6nhndx0j6d"
+                                  "c5rjnn3lk97eaxzkk428cpcc0r5fg4t7k3gkwwt4qttrg9p";
 static const char xwing_own[] = "AGE-SECRET-KEY-PQ-1XX76JRALNLXDMEW0CRK45QMCCH4X06SE84UN3VPM33W6HWDX0H3SK3ZQFR";
 /* Its public key has 1959 characters; this is their SHA-256. */
 static const char xwing_public_sha256[] = "a091dd7e0ee9d62b75173dcc98441a0424baa941e66a8776e570a4ae60ff61ea";
@@ -100,6 +103,28 @@ static void test_envelope_recipient__xwing_keys_there_and_back(void **state)
     assert_text(&text, xwing_own);
 }
 
+/* The pair of RFC 9180, appendix A.3.1, as Bech32 of another implementation writes it. */
+static void test_envelope_recipient__p256_keys_there_and_back(void **state)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
+    struct sherd_kem_public made;
+    struct sherd_kem_public parsed;
+    struct sherd_kem_private own;
+
+    (void)state;
+    assert_int_equal(sherd_recipient_own_parse(sherd_span_str(p256_own), &own), SHERD_OK);
+    assert_int_equal(own.kem, SHERD_KEM_P256);
+    assert_int_equal(sherd_recipient_own_text(&own, &text), SHERD_OK);
+    assert_text(&text, p256_own);
+    sherd_buf_clear(&text);
+    assert_int_equal(sherd_kem_public(&own, &made), SHERD_OK);
+    assert_int_equal(sherd_recipient_text(&made, &text), SHERD_OK);
+    assert_text(&text, p256_public);
+    assert_int_equal(sherd_recipient_parse(sherd_buf_span(&text), &parsed), SHERD_OK);
+    assert_int_equal(parsed.kem, SHERD_KEM_P256);
+    assert_memory_equal(parsed.bytes, made.bytes, sizeof(made.bytes));
+}
+
 static void test_envelope_recipient__any_wrong_character_is_seen(void **state)
 {
     char text[SHERD_IDENTITY_CHARS_MAX + 1];
@@ -143,7 +168,7 @@ static void test_envelope_recipient__halves_and_cases_are_not_mixed_up(void **st
 
 static void test_envelope_recipient__keys_as_bytes(void **state)
 {
-    static const enum sherd_kem kems[] = {SHERD_KEM_X25519, SHERD_KEM_XWING};
+    static const enum sherd_kem kems[] = {SHERD_KEM_P256, SHERD_KEM_X25519, SHERD_KEM_XWING};
     uint8_t bytes[SHERD_RECIPIENT_BYTES_MAX + 1] = {0};
 
     (void)state;
@@ -215,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_envelope_recipient__the_x25519_pair_of_the_specification),
         cmocka_unit_test(test_envelope_recipient__the_xwing_pair_of_the_specification),
         cmocka_unit_test(test_envelope_recipient__xwing_keys_there_and_back),
+        cmocka_unit_test(test_envelope_recipient__p256_keys_there_and_back),
         cmocka_unit_test(test_envelope_recipient__any_wrong_character_is_seen),
         cmocka_unit_test(test_envelope_recipient__halves_and_cases_are_not_mixed_up),
         cmocka_unit_test(test_envelope_recipient__keys_as_bytes),

@@ -709,7 +709,7 @@ static bool opens(const struct thief *thief, const struct sherd_pin *pin, size_t
     struct sherd_context context;
 
     assert_ok(sherd_entity_key_wrapping(&thief->at, &thief->found->entries[entity], &thief->found->keys[entity], number,
-                                        &thief->epochs->keys[epoch], &wrapping));
+                                        &thief->epochs->keys[epoch], NULL, &wrapping));
     sherd_entity_key_pin_context(&thief->at, pin, &context);
     const enum sherd_err err = sherd_aead_open_with(wrapping, sherd_context_span(&context),
                                                     sherd_span_of(pin->key.bytes, sizeof(pin->key.bytes)), &plain);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file anchor/embedded_inside.h
+ * What embedded.c, embedded_backup.c and embedded_rights.c share, and nobody else uses.
+ */
+#ifndef SHERD_ANCHOR_EMBEDDED_INSIDE_H
+#define SHERD_ANCHOR_EMBEDDED_INSIDE_H
+
+#include "anchor/embedded.h"
+#include "anchor/entities.h"
+#include "anchor/nonces.h"
+#include "anchor/pins.h"
+#include "anchor/rekey.h"
+#include "anchor/rights.h"
+
+/* What of the keyring stays as it is for as long as the vault is open; in secret memory. */
+struct sherd_embedded_fixed {
+    struct sherd_uuid deployment;
+    struct sherd_uuid tenant;
+    struct sherd_keyring_store stores[4];
+};
+
+struct sherd_embedded {
+    struct sherd_anchor anchor; /* first: the table's view of it */
+    struct sherd_embedded_fixed *fixed;
+    struct sherd_home *home;
+    struct sherd_ring *ring;
+    struct sherd_masters *masters;
+    struct sherd_compartment *compartment;
+    struct sherd_hmac_key *name[4];
+    struct sherd_hmac_key *seal[4];
+    struct sherd_pins pins;
+    struct sherd_entities *entities;
+    struct sherd_principals principals;
+    struct sherd_rights rights;
+    struct sherd_nonces *nonces;
+};
+
+/** Who has this anchor itself: the vault's owner. */
+extern const struct sherd_caller sherd_embedded_owner;
+
+static inline struct sherd_embedded *sherd_embedded_of(struct sherd_anchor *anchor)
+{
+    return (struct sherd_embedded *)anchor;
+}
+
+/** Keys of a compartment; borrowed for as long as the anchor is there. */
+struct sherd_entry_keys sherd_embedded_keys(const struct sherd_embedded *self, enum sherd_role role);
+/** What rekeying stands on. */
+struct sherd_rekey_parts sherd_embedded_rekey_parts(struct sherd_embedded *self);
+
+/* The calls of the table that backups and receipts make. */
+enum sherd_err sherd_embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file);
+enum sherd_err sherd_embedded_epoch_adopt(struct sherd_anchor *anchor, struct sherd_span file);
+enum sherd_err sherd_embedded_state_take(struct sherd_anchor *anchor, const struct sherd_uuid *backup,
+                                         struct sherd_anchor_state *state);
+enum sherd_err sherd_embedded_state_scan(struct sherd_anchor *anchor, struct sherd_anchor_state *state,
+                                         const struct sherd_ref *after, sherd_store_visit_fn *visit, void *arg);
+void sherd_embedded_state_done(struct sherd_anchor *anchor, struct sherd_anchor_state *state);
+enum sherd_err sherd_embedded_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
+                                             struct sherd_buf *out_note);
+enum sherd_err sherd_embedded_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text);
+
+/* The calls of the table that ask who may what. */
+enum sherd_err sherd_embedded_user_create(struct sherd_anchor *anchor, const struct sherd_principal *principal);
+enum sherd_err sherd_embedded_user_each(struct sherd_anchor *anchor, sherd_user_visit_fn *visit, void *arg);
+enum sherd_err sherd_embedded_user_disable(struct sherd_anchor *anchor, const char *name);
+enum sherd_err sherd_embedded_named_create(struct sherd_anchor *anchor, const char *name, const char *owned_by);
+enum sherd_err sherd_embedded_named_each(struct sherd_anchor *anchor, sherd_key_visit_fn *visit, void *arg);
+enum sherd_err sherd_embedded_named_find(struct sherd_anchor *anchor, const char *name, unsigned wanted,
+                                         struct sherd_ref *out_key);
+enum sherd_err sherd_embedded_named_grant(struct sherd_anchor *anchor, const char *key, const char *user,
+                                          unsigned rights);
+enum sherd_err sherd_embedded_grant_each(struct sherd_anchor *anchor, const char *key, sherd_grant_visit_fn *visit,
+                                         void *arg);
+enum sherd_err sherd_embedded_principal_check(struct sherd_anchor *anchor, const struct sherd_ref *name,
+                                              struct sherd_span stored);
+enum sherd_err sherd_embedded_challenge(struct sherd_anchor *anchor, const char *user,
+                                        struct sherd_challenge *out_challenge);
+enum sherd_err sherd_embedded_login(struct sherd_anchor *anchor, const char *user,
+                                    const uint8_t nonce[static SHERD_NONCE_SIZE],
+                                    const uint8_t signature[static SHERD_SIGNATURE_SIZE],
+                                    struct sherd_anchor **out_session);
+
+#endif

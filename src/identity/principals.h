@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file identity/principals.h
+ * Principals in the `identity` compartment, each pinned in `keys` by the digest of its entry. For the anchor.
+ */
+#ifndef SHERD_IDENTITY_PRINCIPALS_H
+#define SHERD_IDENTITY_PRINCIPALS_H
+
+#include "envelope/rights.h"
+#include "store/compartment.h"
+#include <sherd/rights.h>
+
+/** Where principals lie, and their pins. Borrowed by all calls; any number of threads. */
+struct sherd_principals {
+    struct sherd_uuid tenant;
+    struct sherd_entry_keys keys;          /**< of `identity` */
+    struct sherd_compartment *compartment; /**< `identity` */
+    struct sherd_entry_keys pin_keys;      /**< of `keys` */
+    struct sherd_compartment *pins;        /**< `keys` */
+};
+
+/**
+ * Make a principal. Nobody else may make or change one meanwhile.
+ * @param[in,out] principal  tenant, id and time are filled in
+ * @return SHERD_OK; SHERD_ERR_INVALID: its name; SHERD_ERR_CONFLICT: the name is taken; SHERD_ERR_TAMPERED;
+ *         SHERD_ERR_IO
+ */
+SHERD_MUST_USE enum sherd_err sherd_principals_create(const struct sherd_principals *principals,
+                                                      struct sherd_principal *principal);
+
+/**
+ * A principal by its name, checked against its pin; also one that is disabled.
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_TAMPERED; SHERD_ERR_IO
+ */
+SHERD_MUST_USE enum sherd_err sherd_principals_get(const struct sherd_principals *principals, const char *name,
+                                                   struct sherd_principal *out_principal);
+
+/**
+ * Whether a principal is there still and not disabled. @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_TAMPERED; ...
+ */
+SHERD_MUST_USE enum sherd_err sherd_principals_live(const struct sherd_principals *principals, const char *name,
+                                                    const struct sherd_uuid *id);
+
+/** Disable one; nothing if it is disabled. As sherd_principals_create(); SHERD_ERR_NOT_FOUND */
+SHERD_MUST_USE enum sherd_err sherd_principals_disable(const struct sherd_principals *principals, const char *name);
+
+typedef enum sherd_err sherd_principals_visit_fn(void *arg, const struct sherd_principal *principal);
+
+/** Visit all, each checked against its pin. @return SHERD_OK; the visitor's code; SHERD_ERR_TAMPERED; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_principals_each(const struct sherd_principals *principals,
+                                                    sherd_principals_visit_fn *visit, void *arg);
+
+/**
+ * Check an entry of `identity` as a walk meets it: it lies under its own name, and agrees with its pin if it has one
+ * (one that has none was left by a crash, and counts for nothing). @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_IO
+ */
+SHERD_MUST_USE enum sherd_err sherd_principals_check(const struct sherd_principals *principals,
+                                                     const struct sherd_ref *name, struct sherd_span stored);
+
+/** Check a pin in `keys` as a walk meets it: it lies under its own name, and what it pins is there. */
+SHERD_MUST_USE enum sherd_err sherd_principals_check_pin(const struct sherd_principals *principals,
+                                                         const struct sherd_ref *name, struct sherd_span stored);
+
+#endif
