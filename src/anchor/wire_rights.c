@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages about users, named keys and grants: see wire.h and docs/format/agent.md. */
 #include "anchor/wire_inside.h"
+#include <string.h>
 
 /* Users that show who they are through an anchor: the owner, who does so by unsealing, is none of them. */
 static void code_credential(struct sherd_wire *wire, enum sherd_credential *credential)
@@ -12,7 +13,11 @@ static void code_credential(struct sherd_wire *wire, enum sherd_credential *cred
 /* How a passphrase is hashed; all zero where there is none. */
 static void code_hash(struct sherd_wire *wire, struct sherd_pwhash_params *hash)
 {
-    hash->alg = (enum sherd_pwhash_alg)code_enum(wire, (unsigned)hash->alg, 0, SHERD_PWHASH_PBKDF2);
+    const unsigned alg = code_enum(wire, (unsigned)hash->alg, 0, SHERD_PWHASH_PBKDF2);
+
+    memset(&hash->alg, 0, sizeof(hash->alg));
+    if (alg != 0)
+        hash->alg = (enum sherd_pwhash_alg)alg;
     code_u32(wire, &hash->cost);
     code_u32(wire, &hash->block);
     code_u32(wire, &hash->parallel);

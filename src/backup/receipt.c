@@ -148,13 +148,14 @@ static bool parse_head(struct sherd_span *rest, struct sherd_receipt *out)
     memcpy(out->time, value.data, value.len);
     out->time[value.len] = 0;
     return next_line(rest, &line) && value_of(line, "epoch", &value) && parse_number(value, &out->epoch) &&
-           next_line(rest, &line) && value_of(line, "salt", &value) && value.len == 2 * SHERD_STATEMENT_SALT_SIZE;
+           next_line(rest, &line) && value_of(line, "salt", &value) &&
+           value.len == (size_t)2 * SHERD_STATEMENT_SALT_SIZE;
 }
 
 enum sherd_err sherd_receipt_verify(struct sherd_span receipt, struct sherd_span public_key,
                                     struct sherd_receipt *out_receipt)
 {
-    struct sherd_receipt read = {0};
+    struct sherd_receipt read = {.kind = SHERD_RECEIPT_RECORDS};
     struct sherd_span text;
     struct sherd_span line;
     struct sherd_span value;

@@ -99,21 +99,23 @@ static enum sherd_err export_epoch_key(const struct cli *cli, struct sherd_vault
     return SHERD_OK;
 }
 
+static void out_done(struct cli_bundle_out *out)
+{
+    cli_output_done(&out->output);
+}
+
 static enum sherd_err write_backup(struct cli *cli, struct sherd_vault *vault, const char *path)
 {
-    SHERD_CLEANUP(cli_output_done) struct cli_output output = {.dir_fd = -1, .fd = -1};
-    struct cli_bundle_out out = {.output = output, .fd = -1};
+    SHERD_CLEANUP(out_done) struct cli_bundle_out out = {.output = {.dir_fd = -1, .fd = -1}, .fd = -1};
     struct sherd_backup_info info;
 
     SHERD_TRY(cli_bundle_create(path, &out));
-    output = out.output; /* ended here */
     cli_signals_defer();
     cli_progress_begin(cli, "backup");
     const enum sherd_err err = sherd_backup_write(vault, &out.out, &observer, &info);
     (void)cli_progress_end();
     SHERD_TRY(interrupted(err));
     SHERD_TRY(cli_bundle_commit(&out));
-    output = out.output;
     return tell(cli, "wrote", &info, strcmp(path, "-") == 0);
 }
 
@@ -214,16 +216,13 @@ static enum sherd_err verify(struct cli *cli)
 static enum sherd_err refresh_to(struct cli *cli, struct cli_bundle *bundle, struct sherd_vault *vault,
                                  const char *path)
 {
-    SHERD_CLEANUP(cli_output_done) struct cli_output output = {.dir_fd = -1, .fd = -1};
-    struct cli_bundle_out out = {.output = output, .fd = -1};
+    SHERD_CLEANUP(out_done) struct cli_bundle_out out = {.output = {.dir_fd = -1, .fd = -1}, .fd = -1};
     struct sherd_backup_info info;
     struct sherd_refresh_stat stat;
 
     SHERD_TRY(cli_bundle_create(path, &out));
-    output = out.output;
     SHERD_TRY(sherd_backup_refresh(vault, &bundle->in, &bundle->keys, path, &out.out, &info, &stat));
     SHERD_TRY(cli_bundle_commit(&out));
-    output = out.output;
     if (!cli->quiet && !cli->json)
         cli_print("kept %" PRIu64 " records, left out %" PRIu64 " that were deleted or erased since\n",
                   stat.record_count, stat.dropped_count);

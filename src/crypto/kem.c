@@ -66,15 +66,12 @@ bool sherd_kem_supported(enum sherd_kem kem)
     return gate(kem) == SHERD_OK;
 }
 
-/* The public key of a private one, after the gate. */
+/* The public key of a private one, on a curve, after the gate. */
 static enum sherd_err public_of(enum sherd_kem kem, const uint8_t *own, uint8_t *out_public)
 {
-    switch (kem) {
-    case SHERD_KEM_P256: return sherd_p256_public(own, out_public);
-    case SHERD_KEM_XWING: return sherd_xwing_public(own, out_public);
-    default:
-        return sherd_x25519_public((const struct sherd_x25519_private *)own, (struct sherd_x25519_public *)out_public);
-    }
+    if (kem == SHERD_KEM_P256)
+        return sherd_p256_public(own, out_public);
+    return sherd_x25519_public((const struct sherd_x25519_private *)own, (struct sherd_x25519_public *)out_public);
 }
 
 enum sherd_err sherd_kem_public(const struct sherd_kem_private *own, struct sherd_kem_public *out_public)
@@ -82,7 +79,10 @@ enum sherd_err sherd_kem_public(const struct sherd_kem_private *own, struct sher
     struct sherd_kem_public made = {.kem = own->kem};
 
     SHERD_TRY(gate(own->kem));
-    SHERD_TRY(public_of(own->kem, own->bytes, made.bytes));
+    if (own->kem == SHERD_KEM_XWING)
+        SHERD_TRY(sherd_xwing_public(own->bytes, made.bytes));
+    else
+        SHERD_TRY(public_of(own->kem, own->bytes, made.bytes));
     *out_public = made;
     return SHERD_OK;
 }

@@ -120,7 +120,7 @@ def test_cli_fips_shares__open_as_they_are_or_by_a_passphrase(box):
     wrong = secret(box, "wrong", b"bert's own")
     box.one_line(box.run("--vault", box.vault, *shares, "--passphrase-file", wrong, "info", code=DENIED),
                  "a sealed share does not open")
-    sealed.write_bytes(sealed.read_bytes()[:100] + b"\n")
+    sealed.write_bytes(sealed.read_bytes()[:60] + b"\n")  # its header is cut: nothing is left to be wrong about
     box.one_line(box.run("--vault", box.vault, *shares, "--passphrase-file", word, "info", code=USAGE))
     box.sherd("rekey-shares", "--shares-out", "new", "--share-passphrase-file", f"carl={word}")
     assert sorted(os.listdir(box.path("new")))[2] == "share-3-carl.sealed"

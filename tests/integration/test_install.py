@@ -72,6 +72,7 @@ def test_install__is_whole(box):
     for completion in ["bash-completion/completions/sherd", "zsh/site-functions/_sherd"]:
         assert (prefix / "share" / completion).read_text() == (ROOT / "completions" / Path(completion).name).read_text()
     assert run(prefix / "bin" / "sherd", "version").startswith("sherd ")
+    assert run(prefix / "bin" / "sherd-verify", "--version").startswith("sherd-verify ")
     for path in prefix.rglob("*"):
         assert os.stat(path).st_mode & 0o022 == 0, path
 
