@@ -63,6 +63,8 @@ struct sherd_backup_keys {
     const struct sherd_unseal *unseal; /**< any way that unsealed the vault when the backup was made */
     struct sherd_span epoch_key;       /**< the file of sherd_epoch_export(); empty for none */
     const char *vault;                 /**< else: directory of the vault that has the epoch's key; NULL for none */
+    /** Needed to restore, refresh and recover, if the protection key lies in a key store; which is in no backup. */
+    const struct sherd_key_store_file *key_store;
 };
 
 /** How a backup is restored. All zero is a good default. */

@@ -236,7 +236,7 @@ static enum sherd_err read_records(struct sherd_vault *vault, uint64_t *out_coun
 
 static enum sherd_err prove(struct recovering *recovering, const char *dir)
 {
-    const struct sherd_vault_open_options options = {.read_only = true};
+    const struct sherd_vault_open_options options = {.read_only = true, .key_store = recovering->keys->key_store};
     struct sherd_vault *vault = NULL;
 
     SHERD_TRY(sherd_vault_open(dir, recovering->keys->unseal, &options, &vault));
@@ -322,7 +322,7 @@ static enum sherd_err recover(struct recovering *recovering)
 /* Nothing is done where nothing is missing. */
 static enum sherd_err check_wanted(const char *path, const struct sherd_backup_keys *keys)
 {
-    const struct sherd_vault_open_options options = {.read_only = true};
+    const struct sherd_vault_open_options options = {.read_only = true, .key_store = keys->key_store};
     struct sherd_vault *vault = NULL;
     uint64_t count;
 

@@ -155,11 +155,12 @@ static enum sherd_err refresh_vault(struct refreshing *refreshing, struct sherd_
 
 static enum sherd_err refresh_beside(struct refreshing *refreshing, const char *dir)
 {
+    const struct sherd_vault_open_options options = {.key_store = refreshing->keys->key_store};
     struct sherd_vault *old = NULL;
     struct sherd_backup_info info;
 
     SHERD_TRY(sherd_restore_into(&refreshing->opened, dir, NULL, &info));
-    SHERD_TRY(sherd_vault_open(dir, refreshing->keys->unseal, NULL, &old));
+    SHERD_TRY(sherd_vault_open(dir, refreshing->keys->unseal, &options, &old));
     const enum sherd_err err = refresh_vault(refreshing, old);
     sherd_vault_close(old);
     return err;

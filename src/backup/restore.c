@@ -170,9 +170,10 @@ static enum sherd_err verify_in(struct restoring *restoring, const char *dir)
     const struct sherd_observer findings = {.finding = restoring->observer != NULL ? restoring->observer->finding
                                                                                    : NULL,
                                             .arg = restoring->observer != NULL ? restoring->observer->arg : NULL};
+    const struct sherd_vault_open_options options = {.key_store = restoring->keys->key_store};
     struct sherd_vault *vault = NULL;
 
-    SHERD_TRY(sherd_vault_open(dir, restoring->keys->unseal, NULL, &vault));
+    SHERD_TRY(sherd_vault_open(dir, restoring->keys->unseal, &options, &vault));
     enum sherd_err err = sherd_vault_verify(vault, NULL, &findings, &restoring->verify);
     sherd_vault_close(vault);
     if (err != SHERD_ERR_TAMPERED || restoring->verify.finding_count == 0)

@@ -44,12 +44,15 @@ enum sherd_err cli_bundle_open(const struct cli *cli, const char *path, const ch
         return SHERD_OK;
     SHERD_TRY(cli_unseal_read(cli, false, &bundle->unseal));
     bundle->keys.unseal = &bundle->unseal.unseal;
+    SHERD_TRY(cli_key_store_read(cli, false, &bundle->key_store));
+    bundle->keys.key_store = bundle->key_store.given;
     return SHERD_OK;
 }
 
 void cli_bundle_done(struct cli_bundle *bundle)
 {
     cli_unseal_done(&bundle->unseal);
+    cli_key_store_done(&bundle->key_store);
     cli_fd_closep(&bundle->fd);
     bundle->fd = -1;
 }

@@ -7,6 +7,7 @@
 #define SHERD_CLI_BUNDLE_H
 
 #include "cli/io.h"
+#include "cli/key_store.h"
 
 /** A backup that is being read. Start all zero with fd -1; end with cli_bundle_done(). */
 struct cli_bundle {
@@ -14,6 +15,7 @@ struct cli_bundle {
     const char *name;
     struct sherd_backup_in in;
     struct cli_unseal unseal;
+    struct cli_key_store key_store;
     uint8_t epoch_block[4096]; /* sealed: no secret */
     struct sherd_backup_keys keys;
 };

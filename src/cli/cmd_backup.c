@@ -233,13 +233,14 @@ static enum sherd_err refresh(struct cli *cli)
 {
     SHERD_CLEANUP(cli_bundle_done) struct cli_bundle bundle = {.fd = -1};
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
-    const struct sherd_vault_open_options read_only = {.read_only = true};
+    struct sherd_vault_open_options read_only = {.read_only = true};
     const char *path = NULL;
 
     SHERD_ENSURE(cli->operand_count == 3 && strcmp(cli->operands[1], "-") != 0 && strcmp(cli->operands[2], "-") != 0,
                  SHERD_ERR_INVALID, "write `backup refresh FILE NEWFILE`");
     SHERD_TRY(cli_vault_path(cli, &path));
     SHERD_TRY(cli_bundle_open(cli, cli->operands[1], cli_value(cli, OPT_EPOCH_KEY), path, true, &bundle));
+    read_only.key_store = bundle.keys.key_store;
     SHERD_TRY(sherd_vault_open(path, bundle.keys.unseal, &read_only, &vault));
     return refresh_to(cli, &bundle, vault, cli->operands[2]);
 }

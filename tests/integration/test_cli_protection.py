@@ -187,6 +187,25 @@ def test_cli_protection__leaves_no_password_behind(box):
             assert b"correct horse" not in path.read_bytes(), path
 
 
+def test_cli_protection__is_needed_to_restore_a_backup(box):
+    protected(box)
+    record = box.text("put", "-", *password(box), input=b"content")
+    box.sherd("backup", *password(box), "old.backup")
+    box.sherd("key", "protection", "rotate", *password(box))
+    box.sherd("backup", *password(box), "new.backup")
+    assert box.path("keys.p12").read_bytes() not in box.path("old.backup").read_bytes()
+    copy = box.path("copy")
+    box.fails("restore", "old.backup", copy, code=DENIED, says="--key-store-password-file")
+    assert not copy.exists()
+    for backup in ["old.backup", "new.backup"]:  # the key store has its history
+        box.sherd("restore", backup, copy, *password(box))
+        again = ["--vault", copy, "--key-file", box.key, *password(box)]
+        assert box.run(*again, "get", record).stdout == b"content"
+        shutil.rmtree(copy)
+    box.sherd("epoch", "roll", *password(box), "--quiet")
+    box.sherd("backup", *password(box), "third.backup")
+
+
 # --- with an agent -------------------------------------------------------------------------------------------------
 
 
