@@ -209,14 +209,15 @@ def master(name, version, state=1, more=b"", kept=b"\xab" * 60):
             item(5, b"openssl") + item(6, b"anchor") + more + number(9, 1699999980) + number(10, 1) + item(11, kept))
 
 
-def keyring_tlv(version=1, protections=(protection(1),), masters=(master(b"default", 5), master(b"hash", 1))):
+def keyring_tlv(version=1, protections=(protection(1),), masters=(master(b"default", 5), master(b"hash", 1)),
+                rules=b""):
     tlv = item(1, b"\xde" * 16) + item(2, b"\x7e" * 16) + number(3, 1699999980) + number(4, 0) + number(5, 1)
     for store in range(4):
         base = 10 + 10 * store
         tlv += (item(base, bytes([0xc0 + store]) * 16) + item(base + 1, bytes([0x40 + store]) * 32) +
                 number(base + 2, version) + item(base + 3, bytes([0x60 + store]) * 32))
     return (tlv + item(50, listed(*protections)) + (item(51, listed(*masters)) if masters else b"") +
-            item(60, b"\x44" * 32))
+            rules + item(60, b"\x44" * 32) + number(61, 0) + number(62, 0))
 
 
 def framed_keyring(tlv):
@@ -246,6 +247,13 @@ def keyring_seeds():
         keyring_tlv(masters=(master(b"a", 1, 2, item(7, b"k=3") + item(8, b"arn:x")),)))
     yield "contents-descending", b"\1" + header + framed_keyring(
         keyring_tlv(masters=(master(b"hash", 1), master(b"default", 5))))
+    policies = (item(1, b"default") + number(2, 86400) + number(5, 2) + number(6, 3) + number(7, 123),
+                item(1, b"store:keys") + number(8, 1000) + number(9, 2) + number(10, 1))
+    gone = tuple(item(1, bytes([n]) * 16) + item(2, b"default") + number(3, n) + number(4, 1699999980) for n in (1, 2))
+    yield "contents-rules", b"\1" + header + framed_keyring(
+        keyring_tlv(rules=item(53, listed(*policies)) + item(54, listed(*gone))))
+    yield "contents-rules-descending", b"\1" + header + framed_keyring(
+        keyring_tlv(rules=item(53, listed(*reversed(policies)))))
     yield "contents-item-cut", b"\1" + header + framed_keyring(keyring_tlv())[:-1]
 
 

@@ -45,6 +45,35 @@ enum sherd_master_state {
     SHERD_MASTER_ENDING = 3,  /**< is being destroyed, and was interrupted: destroy it again */
 };
 
+/** Days and times at which a key gives way to the next version, in UTC. */
+enum sherd_key_schedule {
+    SHERD_SCHEDULE_NONE = 0,
+    SHERD_SCHEDULE_DAILY = 1,
+    SHERD_SCHEDULE_WEEKLY = 2,
+};
+
+/** Most keys that one version of a master key wraps, unless a policy says less. */
+#define SHERD_KEY_LIMIT ((uint64_t)1 << 32)
+
+/**
+ * What is ruled of a key, by its name: when its cryptoperiod ends (NIST SP 800-57 part 1, 5.3), and what is refused. It
+ * lies in the keyring, so nobody changes it in a file. 0 in a field: no such rule.
+ *
+ * A key that is *due* is rotated by whoever looks after that: sherd_rekey_due(), which an agent calls by itself. The
+ * limit waits for nobody: who would wrap one key more activates the next version first, made as the last one was.
+ */
+struct sherd_key_policy {
+    uint64_t age_s_max;               /**< due when the version that wraps is as old, in seconds */
+    uint64_t wraps_max;               /**< due when it has wrapped as many keys */
+    uint64_t entities_max;            /**< due when as many entities were made under it */
+    enum sherd_key_schedule schedule; /**< due when this moment has passed since it was made */
+    unsigned weekday;                 /**< weekly: 0 is Sunday */
+    unsigned minute;                  /**< of the day, 0..1439 */
+    uint64_t limit;                   /**< most keys it ever wraps, at most SHERD_KEY_LIMIT; that many if 0 */
+    uint64_t floor;                   /**< versions below are refused, though they be there */
+    bool destroy;                     /**< sherd_rekey_due() destroys older versions when nothing refers to them */
+};
+
 /** How a version is made. All zero but the name is a good default. Borrowed until the call returns. */
 struct sherd_master_options {
     const char *name;      /**< 1..63 of a-z 0-9 . _ - */

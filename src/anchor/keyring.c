@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keyring: see keyring.h and docs/format/vault.md. */
 #include "anchor/keyring.h"
+#include "anchor/keyring_rules.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -18,8 +19,6 @@
 #define PLAIN_SIZE_MAX ((size_t)64 << 10)
 /* An older version of a store key: time made and key. */
 #define OLDER_SIZE (8U + SHERD_KEY_SIZE)
-/* Longest TLV of one master key, and of one protection key. */
-#define ITEM_SIZE_MAX ((size_t)4096)
 
 enum {
     RING_DEPLOYMENT = 1,
@@ -37,6 +36,8 @@ enum {
     RING_PROTECTIONS = 50,
     RING_MASTERS = 51,
     RING_KEY_STORE = 52,
+    RING_POLICIES = 53,
+    RING_DESTROYED = 54,
     RING_LEDGER_SEED = 60,
     RING_ROUND = 61,
     RING_ROUND_ENDED = 62,
@@ -67,7 +68,7 @@ enum {
     MASTER_OLD_KEPT = 14,
 };
 
-static enum sherd_err tampered(void)
+enum sherd_err sherd_keyring_tampered(void)
 {
     return sherd_fail(SHERD_ERR_TAMPERED, "anchor/keyring does not verify: it was changed, or is another vault's");
 }
@@ -117,8 +118,7 @@ enum sherd_err sherd_keyring_generate_outside(const char *path, struct sherd_spa
 
 /* --- encoding ----------------------------------------------------------------------------------------------------- */
 
-/* A list is items, each behind its length in 2 bytes. */
-static enum sherd_err list_add(struct sherd_buf *list, struct sherd_span item)
+enum sherd_err sherd_keyring_list_add(struct sherd_buf *list, struct sherd_span item)
 {
     uint8_t length[2];
 
@@ -130,7 +130,7 @@ static enum sherd_err list_add(struct sherd_buf *list, struct sherd_span item)
 static enum sherd_err encode_protection(const struct sherd_protection_version *protection, uint8_t *block,
                                         struct sherd_buf *list)
 {
-    struct sherd_tlv_writer writer = sherd_tlv_writer(block, ITEM_SIZE_MAX);
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_KEYRING_ITEM_MAX);
     size_t len;
 
     sherd_tlv_put_u64(&writer, PROTECTION_VERSION, protection->version);
@@ -141,12 +141,12 @@ static enum sherd_err encode_protection(const struct sherd_protection_version *p
     if (protection->outside)
         sherd_tlv_put(&writer, PROTECTION_CHECK, sherd_span_of(protection->check, sizeof(protection->check)));
     SHERD_TRY(sherd_tlv_end(&writer, &len));
-    return list_add(list, sherd_span_of(block, len));
+    return sherd_keyring_list_add(list, sherd_span_of(block, len));
 }
 
 static enum sherd_err encode_master(const struct sherd_master *master, uint8_t *block, struct sherd_buf *list)
 {
-    struct sherd_tlv_writer writer = sherd_tlv_writer(block, ITEM_SIZE_MAX);
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_KEYRING_ITEM_MAX);
     size_t len;
 
     sherd_tlv_put(&writer, MASTER_KID, sherd_span_of(master->kid.bytes, sizeof(master->kid.bytes)));
@@ -166,21 +166,50 @@ static enum sherd_err encode_master(const struct sherd_master *master, uint8_t *
         sherd_tlv_put(&writer, MASTER_OLD_KEPT, sherd_span_of(master->old.kept, master->old.kept_bytes));
     }
     SHERD_TRY(sherd_tlv_end(&writer, &len));
-    return list_add(list, sherd_span_of(block, len));
+    return sherd_keyring_list_add(list, sherd_span_of(block, len));
+}
+
+/* The lists of a keyring. */
+enum list {
+    LIST_PROTECTIONS,
+    LIST_MASTERS,
+    LIST_POLICIES,
+    LIST_DESTROYED,
+    LIST_COUNT,
+};
+
+typedef enum sherd_err encode_list_fn(const struct sherd_keyring *ring, uint8_t *block, struct sherd_buf *list);
+
+static enum sherd_err encode_protections(const struct sherd_keyring *ring, uint8_t *block, struct sherd_buf *list)
+{
+    for (size_t i = 0; i < ring->protections.count; i++)
+        SHERD_TRY(encode_protection(&ring->protections.list[i], block, list));
+    return SHERD_OK;
+}
+
+static enum sherd_err encode_masters(const struct sherd_keyring *ring, uint8_t *block, struct sherd_buf *list)
+{
+    for (size_t i = 0; i < ring->master_count; i++)
+        SHERD_TRY(encode_master(&ring->masters[i], block, list));
+    return SHERD_OK;
 }
 
 /* Lists are gathered behind one another in block; out_lists says where each lies. */
 static enum sherd_err encode_lists(const struct sherd_keyring *ring, uint8_t *block, size_t size,
-                                   struct sherd_span out_lists[2])
+                                   struct sherd_span out_lists[LIST_COUNT])
 {
-    struct sherd_buf list = sherd_buf_borrow(block + ITEM_SIZE_MAX, size - ITEM_SIZE_MAX);
+    static encode_list_fn *const encoders[] = {[LIST_PROTECTIONS] = encode_protections,
+                                               [LIST_MASTERS] = encode_masters,
+                                               [LIST_POLICIES] = sherd_keyring_encode_policies,
+                                               [LIST_DESTROYED] = sherd_keyring_encode_destroyed};
+    struct sherd_buf list = sherd_buf_borrow(block + SHERD_KEYRING_ITEM_MAX, size - SHERD_KEYRING_ITEM_MAX);
 
-    for (size_t i = 0; i < ring->protections.count; i++)
-        SHERD_TRY(encode_protection(&ring->protections.list[i], block, &list));
-    out_lists[0] = sherd_buf_span(&list);
-    for (size_t i = 0; i < ring->master_count; i++)
-        SHERD_TRY(encode_master(&ring->masters[i], block, &list));
-    out_lists[1] = sherd_span_of(list.data + out_lists[0].len, list.len - out_lists[0].len);
+    for (size_t i = 0; i < SHERD_COUNT_OF(encoders); i++) {
+        const size_t before = list.len;
+
+        SHERD_TRY(encoders[i](ring, block, &list));
+        out_lists[i] = sherd_span_of(list.data + before, list.len - before);
+    }
     return SHERD_OK;
 }
 
@@ -204,7 +233,7 @@ static enum sherd_err encode_store(const struct sherd_keyring_store *store, size
     return SHERD_OK;
 }
 
-static enum sherd_err encode(const struct sherd_keyring *ring, const struct sherd_span lists[2], uint8_t *out,
+static enum sherd_err encode(const struct sherd_keyring *ring, const struct sherd_span lists[LIST_COUNT], uint8_t *out,
                              size_t size, size_t *out_bytes)
 {
     struct sherd_tlv_writer writer = sherd_tlv_writer(out, size);
@@ -216,9 +245,11 @@ static enum sherd_err encode(const struct sherd_keyring *ring, const struct sher
     sherd_tlv_put_u64(&writer, RING_EPOCH, ring->epoch);
     for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++)
         SHERD_TRY(encode_store(&ring->stores[i], i, &writer));
-    sherd_tlv_put(&writer, RING_PROTECTIONS, lists[0]);
-    sherd_tlv_put(&writer, RING_MASTERS, lists[1]);
+    sherd_tlv_put(&writer, RING_PROTECTIONS, lists[LIST_PROTECTIONS]);
+    sherd_tlv_put(&writer, RING_MASTERS, lists[LIST_MASTERS]);
     sherd_tlv_put(&writer, RING_KEY_STORE, sherd_span_str(ring->key_store));
+    sherd_tlv_put(&writer, RING_POLICIES, lists[LIST_POLICIES]);
+    sherd_tlv_put(&writer, RING_DESTROYED, lists[LIST_DESTROYED]);
     sherd_tlv_put(&writer, RING_LEDGER_SEED, sherd_span_of(ring->ledger_seed, SHERD_SIGN_SEED_SIZE));
     sherd_tlv_put_u64(&writer, RING_ROUND, ring->round);
     sherd_tlv_put_u64(&writer, RING_ROUND_ENDED, ring->round_ended);
@@ -231,7 +262,7 @@ static enum sherd_err encode(const struct sherd_keyring *ring, const struct sher
 static enum sherd_err get_version(const struct sherd_tlv *tlv, unsigned tag, uint64_t *out_version)
 {
     SHERD_TRY(sherd_tlv_get_u64(tlv, tag, UINT32_MAX, out_version));
-    return *out_version >= 1 ? SHERD_OK : tampered();
+    return *out_version >= 1 ? SHERD_OK : sherd_keyring_tampered();
 }
 
 static enum sherd_err get_flag(const struct sherd_tlv *tlv, unsigned tag, bool *out_flag)
@@ -243,11 +274,10 @@ static enum sherd_err get_flag(const struct sherd_tlv *tlv, unsigned tag, bool *
     return SHERD_OK;
 }
 
-/* The next item off the front of a list. */
-static enum sherd_err list_next(struct sherd_span *list, struct sherd_span *out_item)
+enum sherd_err sherd_keyring_list_next(struct sherd_span *list, struct sherd_span *out_item)
 {
     if (list->len < 2 || list->len - 2 < sherd_get_u16(list->data))
-        return tampered();
+        return sherd_keyring_tampered();
     *out_item = sherd_span_of(list->data + 2, sherd_get_u16(list->data));
     list->data += 2 + out_item->len;
     list->len -= 2 + out_item->len;
@@ -266,7 +296,7 @@ static enum sherd_err decode_protection(struct sherd_span item, struct sherd_pro
     SHERD_TRY(sherd_tlv_get_u64(&tlv, PROTECTION_CREATED, INT64_MAX, &out->created_s));
     if (out->outside != (tlv.value[PROTECTION_KEY].data == NULL) ||
         out->outside != (tlv.value[PROTECTION_CHECK].data != NULL))
-        return tampered();
+        return sherd_keyring_tampered();
     out->loaded = !out->outside;
     return out->outside ? sherd_tlv_get(&tlv, PROTECTION_CHECK, out->check, sizeof(out->check))
                         : sherd_tlv_get(&tlv, PROTECTION_KEY, out->key, sizeof(out->key));
@@ -279,21 +309,21 @@ static enum sherd_err decode_protections(struct sherd_span list, struct sherd_pr
         struct sherd_span item;
 
         if (set->count == SHERD_PROTECTION_VERSIONS_MAX)
-            return tampered();
-        SHERD_TRY(list_next(&list, &item));
+            return sherd_keyring_tampered();
+        SHERD_TRY(sherd_keyring_list_next(&list, &item));
         SHERD_TRY(decode_protection(item, version));
         if (set->count > 0 && (version[-1].version >= version->version || version[-1].outside > version->outside))
-            return tampered();
+            return sherd_keyring_tampered();
         set->count++;
     }
-    return set->count > 0 ? SHERD_OK : tampered();
+    return set->count > 0 ? SHERD_OK : sherd_keyring_tampered();
 }
 
 static enum sherd_err copy_kept(struct sherd_span value, uint8_t out[static SHERD_KEY_KEPT_BYTES_MAX],
                                 uint16_t *out_bytes)
 {
     if (value.len > SHERD_KEY_KEPT_BYTES_MAX)
-        return tampered();
+        return sherd_keyring_tampered();
     *out_bytes = (uint16_t)value.len;
     if (value.len > 0)
         memcpy(out, value.data, value.len);
@@ -306,12 +336,13 @@ static enum sherd_err decode_old(const struct sherd_tlv *tlv, struct sherd_maste
     struct sherd_old_keeping *old = &out->old;
 
     if (tlv->value[MASTER_OLD_PROTECTION].data == NULL)
-        return tlv->value[MASTER_OLD_OUTSIDE_ID].data == NULL && tlv->value[MASTER_OLD_KEPT].data == NULL ? SHERD_OK
-                                                                                                          : tampered();
+        return tlv->value[MASTER_OLD_OUTSIDE_ID].data == NULL && tlv->value[MASTER_OLD_KEPT].data == NULL
+                   ? SHERD_OK
+                   : sherd_keyring_tampered();
     SHERD_TRY(get_version(tlv, MASTER_OLD_PROTECTION, &old->protection));
     SHERD_TRY(sherd_tlv_get_text(tlv, MASTER_OLD_OUTSIDE_ID, old->outside_id, sizeof(old->outside_id)));
     SHERD_TRY(copy_kept(tlv->value[MASTER_OLD_KEPT], old->kept, &old->kept_bytes));
-    return old->protection < out->protection ? SHERD_OK : tampered();
+    return old->protection < out->protection ? SHERD_OK : sherd_keyring_tampered();
 }
 
 static enum sherd_err decode_master(struct sherd_span item, struct sherd_master *out)
@@ -340,7 +371,7 @@ static enum sherd_err decode_master(struct sherd_span item, struct sherd_master 
     SHERD_TRY(copy_kept(tlv.value[MASTER_KEPT], out->kept, &out->kept_bytes));
     SHERD_TRY(decode_old(&tlv, out));
     if (state < SHERD_MASTER_ACTIVE || !sherd_master_name_valid(out->name))
-        return tampered();
+        return sherd_keyring_tampered();
     out->state = (enum sherd_master_state)state;
     return SHERD_OK;
 }
@@ -360,11 +391,11 @@ static enum sherd_err decode_masters(struct sherd_span list, struct sherd_keyrin
         struct sherd_span item;
 
         if (ring->master_count == SHERD_MASTERS_MAX)
-            return tampered();
-        SHERD_TRY(list_next(&list, &item));
+            return sherd_keyring_tampered();
+        SHERD_TRY(sherd_keyring_list_next(&list, &item));
         SHERD_TRY(decode_master(item, master));
         if (ring->master_count > 0 && order(&master[-1], master) >= 0)
-            return tampered();
+            return sherd_keyring_tampered();
         ring->master_count++;
     }
     return SHERD_OK;
@@ -373,13 +404,13 @@ static enum sherd_err decode_masters(struct sherd_span list, struct sherd_keyrin
 static enum sherd_err decode_older(struct sherd_span bytes, struct sherd_keyring_store *store)
 {
     if (bytes.len % OLDER_SIZE != 0 || bytes.len > sizeof(store->older) || bytes.len / OLDER_SIZE >= store->version)
-        return tampered();
+        return sherd_keyring_tampered();
     store->older_count = bytes.len / OLDER_SIZE;
     for (size_t i = 0; i < store->older_count; i++) {
         store->older[i].created_s = sherd_get_u64(bytes.data + i * OLDER_SIZE);
         memcpy(store->older[i].key.bytes, bytes.data + i * OLDER_SIZE + 8, SHERD_KEY_SIZE);
         if (store->older[i].created_s > INT64_MAX)
-            return tampered();
+            return sherd_keyring_tampered();
     }
     return SHERD_OK;
 }
@@ -393,14 +424,15 @@ static enum sherd_err decode_store(const struct sherd_tlv *tlv, size_t i, struct
     if (tlv->value[store_tag(i, RING_STORE_CREATED)].data != NULL) {
         SHERD_TRY(sherd_tlv_get_u64(tlv, store_tag(i, RING_STORE_CREATED), INT64_MAX, &store->created_s));
         if (store->created_s == 0)
-            return tampered();
+            return sherd_keyring_tampered();
     }
     return decode_older(tlv->value[store_tag(i, RING_STORE_OLDER)], store);
 }
 
 static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring)
 {
-    uint64_t optional = SHERD_TLV_BIT(RING_MASTERS) | SHERD_TLV_BIT(RING_KEY_STORE);
+    uint64_t optional = SHERD_TLV_BIT(RING_MASTERS) | SHERD_TLV_BIT(RING_KEY_STORE) | SHERD_TLV_BIT(RING_POLICIES) |
+                        SHERD_TLV_BIT(RING_DESTROYED);
     uint64_t required = SHERD_TLV_BIT(RING_DEPLOYMENT) | SHERD_TLV_BIT(RING_TENANT) | SHERD_TLV_BIT(RING_CREATED) |
                         SHERD_TLV_BIT(RING_FIPS) | SHERD_TLV_BIT(RING_EPOCH) | SHERD_TLV_BIT(RING_PROTECTIONS) |
                         SHERD_TLV_BIT(RING_LEDGER_SEED) | SHERD_TLV_BIT(RING_ROUND) | SHERD_TLV_BIT(RING_ROUND_ENDED);
@@ -421,11 +453,13 @@ static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring
         SHERD_TRY(decode_store(&tlv, i, &ring->stores[i]));
     SHERD_TRY(decode_protections(tlv.value[RING_PROTECTIONS], &ring->protections));
     SHERD_TRY(decode_masters(tlv.value[RING_MASTERS], ring));
+    SHERD_TRY(sherd_keyring_decode_policies(tlv.value[RING_POLICIES], ring));
+    SHERD_TRY(sherd_keyring_decode_destroyed(tlv.value[RING_DESTROYED], ring));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_ROUND, UINT16_MAX, &ring->round));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_ROUND_ENDED, ring->round, &ring->round_ended));
     SHERD_TRY(sherd_tlv_get_text(&tlv, RING_KEY_STORE, ring->key_store, sizeof(ring->key_store)));
     if (sherd_protections_outside(&ring->protections) != (ring->key_store[0] != 0))
-        return tampered();
+        return sherd_keyring_tampered();
     return sherd_tlv_get(&tlv, RING_LEDGER_SEED, ring->ledger_seed, SHERD_SIGN_SEED_SIZE);
 }
 
@@ -454,7 +488,7 @@ static enum sherd_err seal_with(const struct sherd_keyring *keyring, const struc
                                 uint8_t *lists_block, struct sherd_buf *out_file)
 {
     uint8_t header[HEADER_SIZE];
-    struct sherd_span lists[2];
+    struct sherd_span lists[LIST_COUNT];
     size_t len;
 
     SHERD_TRY(encode_lists(keyring, lists_block, PLAIN_SIZE_MAX, lists));
@@ -491,37 +525,37 @@ static enum sherd_err open_into(struct sherd_span file, const struct sherd_root_
 
     SHERD_TRY(sherd_aead_open(root->bytes, sherd_context_span(&context), sealed, plain));
     if (plain->len < PAD_SIZE || plain->len % PAD_SIZE != 0)
-        return tampered();
+        return sherd_keyring_tampered();
     const size_t room = plain->len - LENGTH_SIZE;
     const size_t len = sherd_get_u32(plain->data);
     if (len > room || room - len >= PAD_SIZE ||
         !sherd_padding_valid(sherd_span_of(plain->data + LENGTH_SIZE + len, room - len)))
-        return tampered();
+        return sherd_keyring_tampered();
     memset(out_keyring, 0, sizeof(*out_keyring));
     out_keyring->generation = sherd_get_u32(file.data + 12);
     if (out_keyring->generation == 0)
-        return tampered();
+        return sherd_keyring_tampered();
     SHERD_TRY(decode(sherd_span_of(plain->data + LENGTH_SIZE, len), out_keyring));
-    return sherd_same(out_keyring->deployment.bytes, deployment->bytes, 16) ? SHERD_OK : tampered();
+    return sherd_same(out_keyring->deployment.bytes, deployment->bytes, 16) ? SHERD_OK : sherd_keyring_tampered();
 }
 
 enum sherd_err sherd_keyring_open(struct sherd_span file, const struct sherd_root_key *root,
                                   const struct sherd_uuid *deployment, struct sherd_keyring *out_keyring)
 {
     if (file.len < HEADER_SIZE || !sherd_same(file.data, MAGIC, 8))
-        return tampered();
+        return sherd_keyring_tampered();
     if (sherd_get_u16(file.data + 8) != SHERD_FORMAT || sherd_get_u16(file.data + 10) != SHERD_SUITE)
         return sherd_fail(SHERD_ERR_UNSUPPORTED, "the keyring has a format that this version of sherd does not know: "
                                                  "use a newer sherd");
     if (file.len > SHERD_KEYRING_BYTES_MAX)
-        return tampered();
+        return sherd_keyring_tampered();
 
     SHERD_CLEANUP(sherd_secret_freep) uint8_t *block = sherd_secret_alloc(file.len);
     if (block == NULL)
         return SHERD_ERR_NO_MEMORY;
     struct sherd_buf plain = sherd_buf_borrow(block, file.len);
     const enum sherd_err err = open_into(file, root, deployment, &plain, out_keyring);
-    return err == SHERD_ERR_TAMPERED || err == SHERD_ERR_LIMIT ? tampered() : err;
+    return err == SHERD_ERR_TAMPERED || err == SHERD_ERR_LIMIT ? sherd_keyring_tampered() : err;
 }
 
 /* --- looking up --------------------------------------------------------------------------------------------------- */

@@ -17,6 +17,10 @@
 
 /** Most versions of all master keys together that are not destroyed. */
 #define SHERD_MASTERS_MAX 48U
+/** Most names that policies are kept for. */
+#define SHERD_POLICIES_MAX 24U
+/** How many destroyed versions are remembered, the last ones. */
+#define SHERD_DESTROYED_MAX 64U
 /** Most bytes of a sealed keyring. */
 #define SHERD_KEYRING_BYTES_MAX ((size_t)80 << 10)
 
@@ -70,6 +74,20 @@ struct sherd_master {
     struct sherd_old_keeping old;           /**< what is to be destroyed yet, after it was kept anew */
 };
 
+/** What is ruled of a key: of a master key, or of a store key as "store:ROLE". */
+struct sherd_named_policy {
+    char name[SHERD_MASTER_NAME_SIZE];
+    struct sherd_key_policy policy;
+};
+
+/** A version of a master key that is no more: what still names it was refused by that, and is not damaged. */
+struct sherd_destroyed {
+    struct sherd_ref kid;
+    char name[SHERD_MASTER_NAME_SIZE];
+    uint64_t version;
+    uint64_t destroyed_s;
+};
+
 /** All of it. Lies in secret memory. */
 struct sherd_keyring {
     uint32_t generation; /**< raised with each change */
@@ -85,6 +103,10 @@ struct sherd_keyring {
     char key_store[SHERD_KEY_STORE_PATH_SIZE]; /**< where protection keys lie that are outside; "" if none are */
     size_t master_count;                       /**< ascending by name and version */
     struct sherd_master masters[SHERD_MASTERS_MAX];
+    size_t policy_count; /**< ascending by name */
+    struct sherd_named_policy policies[SHERD_POLICIES_MAX];
+    size_t destroyed_count; /**< the oldest first */
+    struct sherd_destroyed destroyed[SHERD_DESTROYED_MAX];
     uint8_t ledger_seed[SHERD_SIGN_SEED_SIZE];
 };
 
@@ -121,6 +143,22 @@ const struct sherd_master *sherd_keyring_master(const struct sherd_keyring *keyr
 /** The active version of a master key by name, the highest one. NULL: there is none. */
 const struct sherd_master *sherd_keyring_active(const struct sherd_keyring *keyring, const char *name);
 
+/** What is ruled of a key by its name. NULL: nothing. */
+const struct sherd_key_policy *sherd_keyring_policy(const struct sherd_keyring *keyring, const char *name);
+
+/**
+ * Rule something of a key by its name, in place of what was ruled; a policy that is all zero is forgotten.
+ * @return SHERD_OK; SHERD_ERR_LIMIT: of too many names; SHERD_ERR_INVALID: a field is out of its bounds
+ */
+SHERD_MUST_USE enum sherd_err sherd_keyring_rule(struct sherd_keyring *keyring, const char *name,
+                                                 const struct sherd_key_policy *policy);
+
+/** A destroyed version that is remembered. NULL: it is not. */
+const struct sherd_destroyed *sherd_keyring_destroyed(const struct sherd_keyring *keyring, const struct sherd_ref *kid);
+
+/** Remember that a version was destroyed; the oldest that is remembered makes room. */
+void sherd_keyring_remember(struct sherd_keyring *keyring, const struct sherd_master *master, uint64_t now_s);
+
 /** Whether a keeping of a version, current or old, names a set of parts: only such parts belong to it. */
 bool sherd_master_names_set(const struct sherd_master *master, const struct sherd_ref *set);
 
@@ -138,5 +176,7 @@ void sherd_keyring_store_versions(const struct sherd_keyring_store *store, struc
 
 /** Whether a text may name a master key: 1..63 of a-z 0-9 . _ - */
 bool sherd_master_name_valid(const char *name);
+/** Whether a policy may be for it: a master key's name, or "store:" and the name of a compartment. */
+bool sherd_policy_name_valid(const char *name);
 
 #endif

@@ -58,6 +58,14 @@ static struct sherd_keyring *example(void)
                                              .created_s = 1700000005,
                                              .protection = 1};
     memset(ring->masters[1].kid.bytes, 0x2d, 16);
+    ring->policy_count = 1;
+    ring->policies[0] = (struct sherd_named_policy){
+        .name = "default",
+        .policy = {
+            .age_s_max = 86400, .schedule = SHERD_SCHEDULE_WEEKLY, .weekday = 3, .minute = 123, .destroy = true}};
+    ring->destroyed_count = 1;
+    ring->destroyed[0] = (struct sherd_destroyed){.name = "default", .version = 4, .destroyed_s = 1700000006};
+    memset(ring->destroyed[0].kid.bytes, 0x3d, 16);
     memset(ring->ledger_seed, 0x44, 32);
     ring->round = 7;
     ring->round_ended = 6;
@@ -91,6 +99,13 @@ static struct sherd_keyring *example(void)
                                               " 07 0003 613d62 08 0005 61726e3a78"                                    \
                                               " 09 0008 000000006553f105 0a 0008 0000000000000001"
 
+/* "default" is renewed every day, and on Wednesdays at 02:03; its version 4 is no more. */
+#define RULES                                                                                 \
+    " 35 0043 0041 01 0007 64656661756c74 02 0008 0000000000015180 05 0008 0000000000000002"  \
+    " 06 0008 0000000000000003 07 0008 000000000000007b 0a 0008 0000000000000001"             \
+    " 36 0035 0033 01 0010" HEX_X16(" 3d") " 02 0007 64656661756c74 03 0008 0000000000000004" \
+                                           " 04 0008 000000006553f106"
+
 /* docs/format/vault.md, anchor/keyring, by hand */
 static const char golden[] =
     "01 0010" HEX_X16(" de") " 02 0010" HEX_X16(" 7e") " 03 0008 000000006553f101 04 0008 0000000000000000"
@@ -100,7 +115,7 @@ static const char golden[] =
                                                                STORE("1e", "1f", "20", "21", "2", "3")
                                                                    STORE("28", "29", "2a", "2b", "3", "4")
                                                                        PROTECTIONS MASTERS
-    " 34 0008 2f702f6b2e703132 3c 0020" HEX_X32(" 44") " 3d 0008 0000000000000007 3e 0008 0000000000000006";
+    " 34 0008 2f702f6b2e703132" RULES " 3c 0020" HEX_X32(" 44") " 3d 0008 0000000000000007 3e 0008 0000000000000006";
 
 /* The file of a keyring: the header, and what is sealed of 4096 bytes, salt, commitment and tag with it. */
 #define FILE_BYTES (16 + 24 + 32 + 4096 + 16)
@@ -155,6 +170,34 @@ static void assert_same_master(const struct sherd_master *a, const struct sherd_
     assert_memory_equal(a->old.kept, b->old.kept, sizeof(a->old.kept));
 }
 
+static void assert_same_policy(const struct sherd_named_policy *a, const struct sherd_named_policy *b)
+{
+    assert_string_equal(a->name, b->name);
+    assert_int_equal(a->policy.age_s_max, b->policy.age_s_max);
+    assert_int_equal(a->policy.wraps_max, b->policy.wraps_max);
+    assert_int_equal(a->policy.entities_max, b->policy.entities_max);
+    assert_int_equal(a->policy.schedule, b->policy.schedule);
+    assert_int_equal(a->policy.weekday, b->policy.weekday);
+    assert_int_equal(a->policy.minute, b->policy.minute);
+    assert_int_equal(a->policy.limit, b->policy.limit);
+    assert_int_equal(a->policy.floor, b->policy.floor);
+    assert_int_equal(a->policy.destroy, b->policy.destroy);
+}
+
+static void assert_same_rules(const struct sherd_keyring *a, const struct sherd_keyring *b)
+{
+    assert_int_equal(a->policy_count, b->policy_count);
+    for (size_t i = 0; i < a->policy_count; i++)
+        assert_same_policy(&a->policies[i], &b->policies[i]);
+    assert_int_equal(a->destroyed_count, b->destroyed_count);
+    for (size_t i = 0; i < a->destroyed_count; i++) {
+        assert_memory_equal(&a->destroyed[i].kid, &b->destroyed[i].kid, sizeof(a->destroyed[i].kid));
+        assert_string_equal(a->destroyed[i].name, b->destroyed[i].name);
+        assert_int_equal(a->destroyed[i].version, b->destroyed[i].version);
+        assert_int_equal(a->destroyed[i].destroyed_s, b->destroyed[i].destroyed_s);
+    }
+}
+
 static void assert_same_ring(const struct sherd_keyring *a, const struct sherd_keyring *b)
 {
     assert_int_equal(a->generation, b->generation);
@@ -179,6 +222,7 @@ static void assert_same_ring(const struct sherd_keyring *a, const struct sherd_k
     assert_int_equal(a->master_count, b->master_count);
     for (size_t i = 0; i < a->master_count; i++)
         assert_same_master(&a->masters[i], &b->masters[i]);
+    assert_same_rules(a, b);
     assert_memory_equal(a->ledger_seed, b->ledger_seed, 32);
     assert_int_equal(a->round, b->round);
     assert_int_equal(a->round_ended, b->round_ended);
@@ -593,6 +637,97 @@ static void test_anchor_keyring_active__is_the_highest_that_wraps(void **state)
     sherd_secret_free(ring);
 }
 
+/* Seal and open again. */
+static enum sherd_err reopen(const struct sherd_keyring *ring, struct sherd_keyring *again)
+{
+    struct sherd_buf file = {0};
+
+    assert_ok(sherd_keyring_seal(ring, &root, &file));
+    const enum sherd_err err = sherd_keyring_open(sherd_buf_span(&file), &root, &ring->deployment, again);
+    sherd_buf_done(&file);
+    return err;
+}
+
+static void test_anchor_keyring_rule__orders_replaces_and_forgets(void **state)
+{
+    static const char *const names[] = {"zeta", "store:keys", "alpha", "hash"};
+    struct sherd_keyring *ring = example();
+    struct sherd_keyring *again = sherd_secret_alloc(sizeof(*again));
+    const struct sherd_key_policy nothing = {0};
+    (void)state;
+
+    assert_non_null(again);
+    for (size_t i = 0; i < SHERD_COUNT_OF(names); i++)
+        assert_ok(sherd_keyring_rule(ring, names[i], &(struct sherd_key_policy){.limit = 100 + i, .floor = i}));
+    assert_ok(sherd_keyring_rule(ring, "alpha", &(struct sherd_key_policy){.wraps_max = 5, .entities_max = 6}));
+    assert_ok(sherd_keyring_rule(ring, "default", &nothing));
+    assert_ok(sherd_keyring_rule(ring, "nobody", &nothing));
+    assert_ok(reopen(ring, again));
+    assert_same_ring(ring, again);
+    assert_int_equal(again->policy_count, 4);
+    assert_null(sherd_keyring_policy(again, "default"));
+    assert_int_equal(sherd_keyring_policy(again, "alpha")->limit, 0);
+    assert_int_equal(sherd_keyring_policy(again, "alpha")->entities_max, 6);
+    assert_int_equal(sherd_keyring_policy(again, "hash")->limit, 103);
+    assert_int_equal(sherd_keyring_policy(again, "zeta")->limit, 100);
+    sherd_secret_free(again);
+    sherd_secret_free(ring);
+}
+
+static void test_anchor_keyring_rule__keeps_to_its_bounds(void **state)
+{
+    static const struct sherd_key_policy bad[] = {
+        {.limit = SHERD_KEY_LIMIT + 1},
+        {.wraps_max = SHERD_KEY_LIMIT + 1},
+        {.entities_max = SHERD_KEY_LIMIT + 1},
+        {.floor = (uint64_t)UINT32_MAX + 1},
+        {.age_s_max = (uint64_t)INT64_MAX + 1},
+        {.schedule = SHERD_SCHEDULE_WEEKLY, .weekday = 7},
+        {.schedule = SHERD_SCHEDULE_DAILY, .weekday = 1},
+        {.schedule = SHERD_SCHEDULE_DAILY, .minute = 1440},
+        {.age_s_max = 1, .minute = 1},
+    };
+    const struct sherd_key_policy good = {.age_s_max = 1};
+    struct sherd_keyring *ring = example();
+    char name[16];
+    (void)state;
+
+    for (size_t i = 0; i < SHERD_COUNT_OF(bad); i++)
+        assert_err(SHERD_ERR_INVALID, sherd_keyring_rule(ring, "default", &bad[i]));
+    assert_err(SHERD_ERR_INVALID, sherd_keyring_rule(ring, "store:nothing", &good));
+    assert_err(SHERD_ERR_INVALID, sherd_keyring_rule(ring, "", &good));
+    for (size_t i = ring->policy_count; i < SHERD_POLICIES_MAX; i++) {
+        (void)snprintf(name, sizeof(name), "k%zu", i);
+        assert_ok(sherd_keyring_rule(ring, name, &good));
+    }
+    assert_err(SHERD_ERR_LIMIT, sherd_keyring_rule(ring, "one-more", &good));
+    assert_ok(sherd_keyring_rule(ring, "default", &good)); /* which is there */
+    sherd_secret_free(ring);
+}
+
+static void test_anchor_keyring_remember__forgets_the_oldest(void **state)
+{
+    struct sherd_keyring *ring = example();
+    struct sherd_keyring *again = sherd_secret_alloc(sizeof(*again));
+    struct sherd_master master = ring->masters[0];
+    (void)state;
+
+    assert_non_null(again);
+    for (size_t i = 0; i < SHERD_DESTROYED_MAX + 1; i++) {
+        master.kid.bytes[0] = (uint8_t)i;
+        master.version = i + 1;
+        sherd_keyring_remember(ring, &master, 1700000000 + i);
+    }
+    assert_ok(reopen(ring, again));
+    assert_same_ring(ring, again);
+    assert_int_equal(again->destroyed_count, SHERD_DESTROYED_MAX);
+    assert_int_equal(sherd_keyring_destroyed(again, &master.kid)->version, SHERD_DESTROYED_MAX + 1);
+    master.kid.bytes[0] = 0;
+    assert_null(sherd_keyring_destroyed(again, &master.kid));
+    sherd_secret_free(again);
+    sherd_secret_free(ring);
+}
+
 #define ring_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -612,6 +747,9 @@ int main(void)
         ring_test(test_anchor_keyring_open__needs_its_root_key_and_deployment),
         ring_test(test_anchor_keyring_open__refuses_a_key_store_that_is_off),
         ring_test(test_anchor_keyring__knows_the_parts_of_a_master_key),
+        cmocka_unit_test(test_anchor_keyring_rule__orders_replaces_and_forgets),
+        cmocka_unit_test(test_anchor_keyring_rule__keeps_to_its_bounds),
+        cmocka_unit_test(test_anchor_keyring_remember__forgets_the_oldest),
         ring_test(test_anchor_keyring_generate__draws_each_key_anew),
         ring_test(test_anchor_keyring_active__is_the_highest_that_wraps),
     };
