@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/bytes.h"
 #include "base/mem.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -158,6 +159,30 @@ enum sherd_err sherd_dir_make(const char *dir, const char *name)
         return SHERD_ERR_NO_MEMORY;
     if (mkdir(path, 0700) != 0)
         return sherd_fail_errno(errno == EEXIST ? SHERD_ERR_CONFLICT : SHERD_ERR_IO, "%s cannot be made", path);
+    return SHERD_OK;
+}
+
+static void dir_closep(DIR **dir)
+{
+    if (*dir != NULL)
+        (void)closedir(*dir);
+}
+
+enum sherd_err sherd_dir_remove(const char *dir, const char *name)
+{
+    SHERD_CLEANUP(path_freep) char *path = sherd_path_join(dir, name);
+
+    if (path == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_CLEANUP(dir_closep) DIR *entries = opendir(path);
+    if (entries == NULL)
+        return errno == ENOENT ? SHERD_OK : sherd_fail_errno(SHERD_ERR_IO, "%s cannot be opened", path);
+    for (const struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            unlinkat(dirfd(entries), entry->d_name, 0) != 0)
+            return sherd_fail_errno(SHERD_ERR_IO, "a file in %s cannot be removed", path);
+    if (rmdir(path) != 0)
+        return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be removed", path);
     return SHERD_OK;
 }
 

@@ -41,6 +41,9 @@ SHERD_MUST_USE enum sherd_err sherd_dir_sync(const char *dir, const char *name);
 /** Make a directory for its owner alone. @return SHERD_OK; SHERD_ERR_CONFLICT: it exists; SHERD_ERR_IO */
 SHERD_MUST_USE enum sherd_err sherd_dir_make(const char *dir, const char *name);
 
+/** Remove a directory and the files in it. One that does not exist is no error. @return SHERD_OK; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_dir_remove(const char *dir, const char *name);
+
 /** A lock that processes, and handles within one, take in turn: an empty file. */
 struct sherd_file_lock {
     int fd;

@@ -12,8 +12,8 @@ enum sherd_err sherd_merkle_leaf(struct sherd_span bytes, struct sherd_digest *o
     return sherd_hash(SHERD_SHA256, parts, SHERD_COUNT_OF(parts), out_hash->bytes);
 }
 
-static enum sherd_err node_hash(const struct sherd_digest *left, const struct sherd_digest *right,
-                                struct sherd_digest *out_hash)
+enum sherd_err sherd_merkle_node(const struct sherd_digest *left, const struct sherd_digest *right,
+                                 struct sherd_digest *out_hash)
 {
     const struct sherd_span parts[] = {
         {&node_mark, 1},
@@ -37,7 +37,7 @@ enum sherd_err sherd_merkle_add(struct sherd_merkle *tree, const struct sherd_di
     SHERD_ENSURE(tree->leaf_count < UINT64_MAX, SHERD_ERR_LIMIT, "merkle: the tree is full");
     /* Each set low bit is a complete subtree as large as the one that grows: they join, as in a binary counter. */
     for (uint64_t bits = tree->leaf_count; (bits & 1) != 0; bits >>= 1) {
-        SHERD_TRY(node_hash(&tree->peaks[peaks - 1], &top, &top));
+        SHERD_TRY(sherd_merkle_node(&tree->peaks[peaks - 1], &top, &top));
         peaks--;
     }
     tree->peaks[peaks] = top;
@@ -54,7 +54,7 @@ enum sherd_err sherd_merkle_root(const struct sherd_merkle *tree, struct sherd_d
         return sherd_hash(SHERD_SHA256, NULL, 0, out_root->bytes);
     root = tree->peaks[--peaks];
     while (peaks > 0)
-        SHERD_TRY(node_hash(&tree->peaks[--peaks], &root, &root));
+        SHERD_TRY(sherd_merkle_node(&tree->peaks[--peaks], &root, &root));
     *out_root = root;
     return SHERD_OK;
 }

@@ -12,6 +12,10 @@
 /** The hash of one leaf: SHA-256(0x00 || bytes). */
 SHERD_MUST_USE enum sherd_err sherd_merkle_leaf(struct sherd_span bytes, struct sherd_digest *out_hash);
 
+/** The hash of an inner node: SHA-256(0x01 || left || right). out_hash may be one of the two. */
+SHERD_MUST_USE enum sherd_err sherd_merkle_node(const struct sherd_digest *left, const struct sherd_digest *right,
+                                                struct sherd_digest *out_hash);
+
 /** A tree that grows at its right end. Plain struct: start it all zero. */
 struct sherd_merkle {
     uint64_t leaf_count;
