@@ -134,6 +134,7 @@ struct sherd_rekey_options {
     const char *collection; /**< only this one; NULL for all, or with an entity "default" */
     const char *entity;     /**< only this entity of the collection; NULL for all */
     bool fresh_keys;        /**< entities get a fresh key; else the same one is wrapped anew */
+    bool deep;              /**< contents are sealed anew, too, with fresh record keys; else they are not touched */
     uint64_t rate;          /**< entries of `keys` looked at in a second, at most; 0 for no limit */
 };
 
@@ -142,15 +143,20 @@ struct sherd_rekey_stat {
     uint64_t seen;         /**< entries of `keys` looked at, in all passes */
     uint64_t entity_count; /**< entities whose keys were renewed */
     uint64_t record_count; /**< record versions whose keys were wrapped anew */
+    uint64_t sealed_count; /**< record versions whose contents were sealed anew */
 };
 
 /** Told now and then how far it is. @return false to stop: what was done stays, and the next call goes on from there */
 typedef bool sherd_rekey_progress_fn(void *arg, const struct sherd_rekey_stat *stat, uint64_t entries_total);
 
 /**
- * Bring wrapped keys up to date after a master key or the hash key was activated, or give entities fresh keys. Contents
- * are not touched; reading and writing go on meanwhile. What is up to date is left alone, so a call that was stopped or
- * killed is simply made again. One at a time among all processes.
+ * Bring wrapped keys up to date after a master key or the hash key was activated, or give entities fresh keys. Reading
+ * and writing go on meanwhile. What is up to date is left alone, so a call that was stopped or killed is simply made
+ * again. One at a time among all processes.
+ *
+ * A deep one also seals each version of each record anew, which stays the same version: the same number, time,
+ * attributes. Its next call after one that was stopped goes on with what that one has left; after one that came to its
+ * end, it begins anew. It takes memory for a few versions, however long they are.
  * @param[in]  progress  NULL for none
  * @param[out] out_stat  also when it was stopped
  * @return SHERD_OK; SHERD_ERR_BUSY (somebody else rekeys, or progress stopped it); SHERD_ERR_NOT_FOUND (collection or

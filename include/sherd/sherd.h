@@ -6,11 +6,13 @@
 #ifndef SHERD_SHERD_H
 #define SHERD_SHERD_H
 
+#include <sherd/backup.h>
 #include <sherd/collection.h>
 #include <sherd/err.h>
 #include <sherd/identity.h>
 #include <sherd/keys.h>
 #include <sherd/maintain.h>
+#include <sherd/receipt.h>
 #include <sherd/record.h>
 #include <sherd/seal.h>
 #include <sherd/span.h>

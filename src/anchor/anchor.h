@@ -39,6 +39,8 @@ struct sherd_pin_change {
     uint32_t versions_kept;             /**< 0 for all */
     struct sherd_span idempotency_key;  /**< empty for none; new records only */
     struct sherd_digest content_hash;   /**< SHA-256 of the contents; only with an idempotency key */
+    bool reseals;                       /**< for pin_replace(): the same version, sealed anew */
+    struct sherd_ref map_expected;      /**< for pin_replace(): the map entry that its pin must name */
 };
 
 /** One entry of `keys` in a scan. Pointers are NULL for other kinds, and where the entry did not verify. */
@@ -76,6 +78,13 @@ struct sherd_rekey_progress {
     bool instant_wanted;   /**< before the next step, see to an instant at which nothing is in flight */
     bool done;
 };
+
+/** The state of an anchor at one instant: anchor/state.h */
+struct sherd_anchor_state;
+/** What the anchor is to sign: anchor/statement.h */
+struct sherd_statement;
+/** The epochs that have a key: anchor/epoch.h */
+struct sherd_epoch_set;
 
 /** A rekeying under way: anchor/rekey.h */
 struct sherd_rekey;
@@ -130,6 +139,30 @@ struct sherd_anchor_ops {
      */
     enum sherd_err (*pin_commit)(struct sherd_anchor *anchor, const struct sherd_pin_change *changes, size_t count,
                                  struct sherd_refs *dropped);
+
+    /**
+     * Make a fresh key for a version that is pinned, to seal its contents anew.
+     * @param[out] out_pin  as before, but for the wrapped key and what it hangs on; map and digest are the caller's
+     * SHERD_ERR_NOT_FOUND: its entity was erased
+     */
+    enum sherd_err (*key_renew)(struct sherd_anchor *anchor, const struct sherd_pin *before, struct sherd_pin *out_pin,
+                                struct sherd_record_key *out_key);
+
+    /**
+     * Put pins in the place of those of the same versions, all or none, durably: the commit point of sealing anew.
+     * SHERD_ERR_CONFLICT: one was replaced meanwhile, or its entity erased; SHERD_ERR_NOT_FOUND: one is gone
+     * @param[in,out] dropped  gets the map entries of those that were replaced
+     */
+    enum sherd_err (*pin_replace)(struct sherd_anchor *anchor, const struct sherd_pin_change *changes, size_t count,
+                                  struct sherd_refs *dropped);
+
+    /**
+     * Begin a deep rekeying, or go on with the one that did not come to its end.
+     * @param[out] out_round  its number: what bears a lower one is still to be sealed anew
+     */
+    enum sherd_err (*round_begin)(struct sherd_anchor *anchor, uint16_t *out_round);
+    /** It came to its end: the next one begins anew. */
+    enum sherd_err (*round_end)(struct sherd_anchor *anchor, uint16_t round);
 
     /**
      * The pin of a version (0 for the current one), and its key unless out_key is NULL.
@@ -203,6 +236,32 @@ struct sherd_anchor_ops {
      */
     enum sherd_err (*epoch_end)(struct sherd_anchor *anchor, uint64_t *out_epoch);
 
+    /** The keys of the epochs that there are, as a file that is sealed under the root key. */
+    enum sherd_err (*epoch_export)(struct sherd_anchor *anchor, struct sherd_buf *out_file);
+    /**
+     * Go over from an epoch that a restored vault is in to the one that another vault of the same deployment is in:
+     * its key serves from now on. The caller rekeys, and ends the older one. SHERD_ERR_CONFLICT: it is no later one.
+     */
+    enum sherd_err (*epoch_adopt)(struct sherd_anchor *anchor, struct sherd_span file);
+
+    /**
+     * Take the state for the backup of that id; ended with state_done(), also after a failure. SHERD_ERR_BUSY: somebody
+     * takes one over the same connection, or the state changes all the time
+     * @param[in,out] state  all zero
+     */
+    enum sherd_err (*state_take)(struct sherd_anchor *anchor, const struct sherd_uuid *backup,
+                                 struct sherd_anchor_state *state);
+    /** Visit all entries of `keys` as they were then: as they are stored, in the order of their names. */
+    enum sherd_err (*state_scan)(struct sherd_anchor *anchor, struct sherd_anchor_state *state,
+                                 const struct sherd_ref *after, sherd_store_visit_fn *visit, void *arg);
+    /** End it, and wipe it. One that is all zero is accepted. Cannot fail. */
+    void (*state_done)(struct sherd_anchor *anchor, struct sherd_anchor_state *state);
+
+    /** Look a statement up, and sign it. SHERD_ERR_CONFLICT: it is not so. */
+    enum sherd_err (*statement_sign)(struct sherd_anchor *anchor, const struct sherd_statement *statement,
+                                     struct sherd_buf *out_note);
+    /** The public key of statements, as text. */
+    enum sherd_err (*statement_key)(struct sherd_anchor *anchor, struct sherd_buf *out_text);
     /** Figures of `keys`, which nobody but the anchor opens. */
     enum sherd_err (*keys_stat)(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat);
     /**

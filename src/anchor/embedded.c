@@ -4,6 +4,8 @@
 #include "anchor/entities.h"
 #include "anchor/pins.h"
 #include "anchor/rekey.h"
+#include "anchor/state.h"
+#include "anchor/statement.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -150,6 +152,17 @@ static enum sherd_err embedded_compartment_check(struct sherd_anchor *anchor, en
     return err;
 }
 
+/* The deep rekeying that a key made now is up to date for. */
+static enum sherd_err round_now(const struct embedded *self, uint16_t *out_round)
+{
+    const struct sherd_keyring *keyring;
+
+    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
+    *out_round = (uint16_t)keyring->round;
+    sherd_ring_leave(self->ring);
+    return SHERD_OK;
+}
+
 static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct sherd_collection_entry *collection,
                                        const char *entity_id, struct sherd_uuid record, uint64_t version,
                                        struct sherd_pin *out_pin, struct sherd_record_key *out_key)
@@ -158,6 +171,20 @@ static enum sherd_err embedded_key_new(struct sherd_anchor *anchor, const struct
     struct sherd_pin pin = {.collection = collection->id, .record = record, .version = version};
 
     SHERD_TRY(sherd_entities_ensure(self->entities, collection, entity_id, &pin.entity));
+    SHERD_TRY(round_now(self, &pin.round));
+    SHERD_TRY(sherd_random(out_key->bytes, sizeof(out_key->bytes)));
+    SHERD_TRY(sherd_entities_wrap(self->entities, out_key, &pin));
+    *out_pin = pin;
+    return SHERD_OK;
+}
+
+static enum sherd_err embedded_key_renew(struct sherd_anchor *anchor, const struct sherd_pin *before,
+                                         struct sherd_pin *out_pin, struct sherd_record_key *out_key)
+{
+    struct embedded *self = embedded_of(anchor);
+    struct sherd_pin pin = *before;
+
+    SHERD_TRY(round_now(self, &pin.round));
     SHERD_TRY(sherd_random(out_key->bytes, sizeof(out_key->bytes)));
     SHERD_TRY(sherd_entities_wrap(self->entities, out_key, &pin));
     *out_pin = pin;
@@ -205,17 +232,31 @@ static enum sherd_err bring_up_to_date(struct embedded *self, const struct sherd
                                       : err;
 }
 
-static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
-                                          size_t count, struct sherd_refs *dropped)
+typedef enum sherd_err write_pins_fn(const struct sherd_pins *pins, const struct sherd_pin_change *changes,
+                                     size_t count, struct sherd_refs *dropped);
+
+static enum sherd_err write_up_to_date(struct embedded *self, const struct sherd_pin_change *changes, size_t count,
+                                       write_pins_fn *write, struct sherd_refs *dropped)
 {
-    struct embedded *self = embedded_of(anchor);
     struct sherd_pin_change *copy = NULL;
 
     enum sherd_err err = bring_up_to_date(self, changes, count, &copy);
     if (err == SHERD_OK)
-        err = sherd_pins_commit(&self->pins, copy != NULL ? copy : changes, count, dropped);
+        err = write(&self->pins, copy != NULL ? copy : changes, count, dropped);
     sherd_free(copy);
     return err;
+}
+
+static enum sherd_err embedded_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
+                                          size_t count, struct sherd_refs *dropped)
+{
+    return write_up_to_date(embedded_of(anchor), changes, count, sherd_pins_commit, dropped);
+}
+
+static enum sherd_err embedded_pin_replace(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
+                                           size_t count, struct sherd_refs *dropped)
+{
+    return write_up_to_date(embedded_of(anchor), changes, count, sherd_pins_replace, dropped);
 }
 
 /* Whether two pins say the same, but for how the key is wrapped. */
@@ -542,6 +583,16 @@ static void embedded_rekey_end(struct sherd_anchor *anchor, struct sherd_rekey *
     sherd_rekey_free(rekey);
 }
 
+static enum sherd_err embedded_round_begin(struct sherd_anchor *anchor, uint16_t *out_round)
+{
+    return sherd_rekey_round_begin(embedded_of(anchor)->ring, out_round);
+}
+
+static enum sherd_err embedded_round_end(struct sherd_anchor *anchor, uint16_t round)
+{
+    return sherd_rekey_round_end(embedded_of(anchor)->ring, round);
+}
+
 struct epoch_change {
     const struct sherd_home *home;
     uint64_t epoch;
@@ -599,6 +650,68 @@ static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *
     return SHERD_OK;
 }
 
+static enum sherd_err embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file)
+{
+    const struct embedded *self = embedded_of(anchor);
+
+    return sherd_anchor_epoch_export(self->home, self->ring, out_file);
+}
+
+static enum sherd_err embedded_epoch_adopt(struct sherd_anchor *anchor, struct sherd_span file)
+{
+    const struct embedded *self = embedded_of(anchor);
+
+    return sherd_anchor_epoch_adopt(self->home, self->ring, file);
+}
+
+static enum sherd_err embedded_state_take(struct sherd_anchor *anchor, const struct sherd_uuid *backup,
+                                          struct sherd_anchor_state *state)
+{
+    const struct embedded *self = embedded_of(anchor);
+    const struct sherd_span salt = sherd_span_of(backup->bytes, sizeof(backup->bytes));
+
+    return sherd_anchor_state_take(self->home, self->ring, self->compartment, salt, state);
+}
+
+static enum sherd_err embedded_state_scan(struct sherd_anchor *anchor, struct sherd_anchor_state *state,
+                                          const struct sherd_ref *after, sherd_store_visit_fn *visit, void *arg)
+{
+    (void)anchor;
+    SHERD_ENSURE(state->keys != NULL, SHERD_ERR_INVALID, "no state was taken");
+    return sherd_snapshot_scan(state->keys, after, visit, arg);
+}
+
+static void embedded_state_done(struct sherd_anchor *anchor, struct sherd_anchor_state *state)
+{
+    (void)anchor;
+    sherd_anchor_state_done(state);
+}
+
+static struct sherd_statement_parts statement_parts(struct embedded *self)
+{
+    const struct sherd_statement_parts parts = {.rekey = rekey_parts(self),
+                                                .masters = self->masters,
+                                                .assets = keys_of(self, SHERD_ASSETS),
+                                                .deployment = self->fixed->deployment};
+
+    return parts;
+}
+
+static enum sherd_err embedded_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
+                                              struct sherd_buf *out_note)
+{
+    const struct sherd_statement_parts parts = statement_parts(embedded_of(anchor));
+
+    return sherd_statement_sign(&parts, statement, out_note);
+}
+
+static enum sherd_err embedded_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text)
+{
+    const struct sherd_statement_parts parts = statement_parts(embedded_of(anchor));
+
+    return sherd_statement_key(&parts, out_text);
+}
+
 static enum sherd_err embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
 {
     return sherd_compartment_stat(embedded_of(anchor)->compartment, out_stat);
@@ -641,6 +754,10 @@ static const struct sherd_anchor_ops embedded_ops = {
     .compartment_check = embedded_compartment_check,
     .key_new = embedded_key_new,
     .pin_commit = embedded_pin_commit,
+    .key_renew = embedded_key_renew,
+    .pin_replace = embedded_pin_replace,
+    .round_begin = embedded_round_begin,
+    .round_end = embedded_round_end,
     .pin_get = embedded_pin_get,
     .pin_delete = embedded_pin_delete,
     .scan = embedded_scan,
@@ -659,6 +776,13 @@ static const struct sherd_anchor_ops embedded_ops = {
     .rekey_end = embedded_rekey_end,
     .epoch_begin = embedded_epoch_begin,
     .epoch_end = embedded_epoch_end,
+    .epoch_export = embedded_epoch_export,
+    .epoch_adopt = embedded_epoch_adopt,
+    .state_take = embedded_state_take,
+    .state_scan = embedded_state_scan,
+    .state_done = embedded_state_done,
+    .statement_sign = embedded_statement_sign,
+    .statement_key = embedded_statement_key,
     .keys_stat = embedded_keys_stat,
     .keys_owner = embedded_keys_owner,
     .keys_blobs = embedded_keys_blobs,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The anchor's directory: see home.h. */
 #include "anchor/home.h"
+#include "anchor/seals_inside.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -13,6 +14,8 @@
 #define KEYRING_NEW_FILE "anchor/keyring.new"
 #define LOCK_FILE SHERD_ANCHOR_LOCK_FILE
 #define NOTICE_FILE "anchor/notice"
+/* Where every kind of seal says whose it is. */
+#define SEAL_DEPLOYMENT_OFFSET 28U
 
 struct sherd_home {
     char *dir; /* the vault's */
@@ -299,4 +302,166 @@ enum sherd_err sherd_home_overwrite(const struct sherd_home *home, const char *n
 {
     SHERD_ENSURE(!home->read_only, SHERD_ERR_DENIED, "the vault is open for reading only");
     return sherd_file_overwrite(home->dir, name, offset, bytes);
+}
+
+/* --- copies ------------------------------------------------------------------------------------------------------- */
+
+/* One of the two files as it is, if its digest is the one that is wanted. */
+static enum sherd_err copy_one(const struct sherd_home *home, const char *name, const struct sherd_digest *pinned,
+                               struct sherd_buf *out_file)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {.max = SHERD_KEYRING_BYTES_MAX};
+    struct sherd_digest digest;
+
+    SHERD_TRY(sherd_file_read(home->dir, name, &file));
+    SHERD_TRY(digest_of(&file, &digest));
+    SHERD_ENSURE(sherd_same(&digest, pinned, sizeof(digest)), SHERD_ERR_NOT_FOUND, "that keyring is not the one");
+    return sherd_buf_append(out_file, sherd_buf_span(&file));
+}
+
+enum sherd_err sherd_home_keyring_copy(const struct sherd_home *home, const struct sherd_digest *pinned,
+                                       struct sherd_buf *out_file)
+{
+    const enum sherd_err err = copy_one(home, KEYRING_FILE, pinned, out_file);
+
+    return err == SHERD_ERR_NOT_FOUND ? copy_one(home, KEYRING_NEW_FILE, pinned, out_file) : err;
+}
+
+enum sherd_err sherd_seal_copies_of(const char *dir, struct sherd_buf *out_seals)
+{
+    for (unsigned number = 1; number <= SHERD_SEALS_MAX; number++) {
+        SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {.max = SHERD_SEAL_FILE_BYTES_MAX};
+        uint8_t frame[3] = {(uint8_t)number};
+        char name[SHERD_SEAL_NAME_SIZE];
+
+        sherd_seal_name(number, "", name);
+        const enum sherd_err err = sherd_file_read(dir, name, &file);
+        if (err == SHERD_ERR_NOT_FOUND || (err == SHERD_OK && file.len == 0))
+            continue;
+        SHERD_TRY(err);
+        sherd_put_u16(frame + 1, (uint16_t)file.len);
+        SHERD_TRY(sherd_buf_append(out_seals, sherd_span_of(frame, sizeof(frame))));
+        SHERD_TRY(sherd_buf_append(out_seals, sherd_buf_span(&file)));
+    }
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_home_seals_copy(const struct sherd_home *home, struct sherd_buf *out_seals)
+{
+    return sherd_seal_copies_of(home->dir, out_seals);
+}
+
+enum sherd_err sherd_seal_copies_next(struct sherd_span *seals, unsigned *number, struct sherd_span *out_file)
+{
+    struct sherd_span frame;
+
+    if (!sherd_span_take(seals, 3, &frame) || frame.data[0] <= *number || frame.data[0] > SHERD_SEALS_MAX ||
+        sherd_get_u16(frame.data + 1) == 0 || sherd_get_u16(frame.data + 1) > SHERD_SEAL_FILE_BYTES_MAX ||
+        !sherd_span_take(seals, sherd_get_u16(frame.data + 1), out_file))
+        return sherd_fail(SHERD_ERR_TAMPERED, "the copies of seals are not as sherd wrote them");
+    *number = frame.data[0];
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_seal_copy_look(struct sherd_span file, struct sherd_uuid *out_deployment)
+{
+    SHERD_ENSURE(file.len >= SEAL_DEPLOYMENT_OFFSET + 16 && sherd_same(file.data, "SHRDSEAL", 8), SHERD_ERR_TAMPERED,
+                 "anchor/seals does not verify: it was changed");
+    memcpy(out_deployment->bytes, file.data + SEAL_DEPLOYMENT_OFFSET, 16);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_home_write_seals(const char *dir, struct sherd_span seals)
+{
+    unsigned number = 0;
+
+    SHERD_TRY(sherd_dir_make(dir, FOLDER));
+    SHERD_TRY(sherd_dir_make(dir, SHERD_SEALS_FOLDER));
+    while (seals.len > 0) {
+        struct sherd_span file;
+        char name[SHERD_SEAL_NAME_SIZE];
+
+        SHERD_TRY(sherd_seal_copies_next(&seals, &number, &file));
+        sherd_seal_name(number, "", name);
+        SHERD_TRY(sherd_file_write_new(dir, name, file));
+    }
+    SHERD_TRY(sherd_file_write_new(dir, LOCK_FILE, sherd_span_of(NULL, 0)));
+    SHERD_TRY(sherd_file_write_new(dir, NOTICE_FILE, sherd_span_of(NULL, 0)));
+    SHERD_TRY(sherd_dir_sync(dir, SHERD_SEALS_FOLDER));
+    return sherd_dir_sync(dir, FOLDER);
+}
+
+enum sherd_err sherd_home_write_keyring(const char *dir, struct sherd_span file)
+{
+    SHERD_TRY(sherd_file_write_new(dir, KEYRING_FILE, file));
+    return sherd_dir_sync(dir, FOLDER);
+}
+
+/* All copies in turn, until one opens; else what the first one said that what was given is meant for. */
+static enum sherd_err try_copies(struct sherd_home *home, struct sherd_span seals, const struct sherd_unseal *unseal,
+                                 struct sherd_root_key *root)
+{
+    char detail[SHERD_FAIL_TEXT_SIZE] = "";
+    enum sherd_err result = SHERD_OK;
+    unsigned number = 0;
+
+    while (seals.len > 0) {
+        struct sherd_span file;
+
+        SHERD_TRY(sherd_seal_copies_next(&seals, &number, &file));
+        const enum sherd_err err = sherd_seal_open(file, unseal, root, &home->deployment);
+        if (err == SHERD_OK) {
+            sherd_seal_describe(file, home->seal_text);
+            return SHERD_OK;
+        }
+        if (err != SHERD_ERR_DENIED && err != SHERD_ERR_UNSUPPORTED)
+            return err;
+        if (result == SHERD_OK) {
+            result = err;
+            (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+        }
+    }
+    SHERD_ENSURE(result != SHERD_OK, SHERD_ERR_NOT_FOUND, "there is no seal in the backup");
+    sherd_fail_restore(detail);
+    return result;
+}
+
+enum sherd_err sherd_home_of_copies(struct sherd_span seals, const struct sherd_unseal *unseal,
+                                    struct sherd_home **out_home)
+{
+    SHERD_CLEANUP(sherd_home_freep) struct sherd_home *home = NULL;
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_root_key *root = sherd_secret_alloc(sizeof(*root));
+
+    if (root == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(home_new("", true, &home));
+    SHERD_TRY(try_copies(home, seals, unseal, root));
+    SHERD_TRY(sherd_shield_new(sherd_span_of(root->bytes, sizeof(root->bytes)), &home->root));
+    *out_home = sherd_home_take(&home);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_home_check_keyring(const struct sherd_home *home, struct sherd_span file,
+                                        struct sherd_keyring *out_ring)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_root_key *root = sherd_secret_alloc(sizeof(*root));
+
+    if (root == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_shield_open(home->root, root->bytes, sizeof(root->bytes)));
+    return sherd_keyring_open(file, root, &home->deployment, out_ring);
+}
+
+enum sherd_err sherd_home_mix(const struct sherd_home *home, struct sherd_span more, struct sherd_span salt,
+                              const char *info, uint8_t out_key[SHERD_KEY_SIZE])
+{
+    SHERD_CLEANUP(sherd_secret_freep)
+    uint8_t *ikm = sherd_secret_alloc(sizeof(struct sherd_root_key) + more.len);
+
+    if (ikm == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_shield_open(home->root, ikm, sizeof(struct sherd_root_key)));
+    memcpy(ikm + sizeof(struct sherd_root_key), more.data, more.len);
+    return sherd_hkdf(SHERD_SHA512, sherd_span_of(ikm, sizeof(struct sherd_root_key) + more.len), salt,
+                      sherd_span_str(info), out_key, SHERD_KEY_SIZE);
 }

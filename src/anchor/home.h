@@ -94,6 +94,52 @@ SHERD_MUST_USE enum sherd_err sherd_home_lock(const struct sherd_home *home, str
 SHERD_MUST_USE enum sherd_err sherd_home_try_lock(const struct sherd_home *home, const char *name,
                                                   struct sherd_file_lock *out_lock);
 
+/*
+ * Copies, for backups: all seals behind one another, each its number (1 byte), its length (2 bytes) and its file.
+ * docs/format/backup.md
+ */
+
+/** Copy all seals. @param[in,out] out_seals  they are appended. @return SHERD_OK; SHERD_ERR_LIMIT; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_home_seals_copy(const struct sherd_home *home, struct sherd_buf *out_seals);
+
+/** The same of a vault that is not unsealed. */
+SHERD_MUST_USE enum sherd_err sherd_seal_copies_of(const char *dir, struct sherd_buf *out_seals);
+
+/**
+ * Copy the keyring's file that has a digest. @return SHERD_OK; SHERD_ERR_NOT_FOUND: there is none (any more);
+ * SHERD_ERR_IO
+ */
+SHERD_MUST_USE enum sherd_err sherd_home_keyring_copy(const struct sherd_home *home, const struct sherd_digest *pinned,
+                                                      struct sherd_buf *out_file);
+
+/** The next copy off the front of *seals. @param[in,out] number  of the one before; 0 at first. @return SHERD_OK;
+ * SHERD_ERR_TAMPERED */
+SHERD_MUST_USE enum sherd_err sherd_seal_copies_next(struct sherd_span *seals, unsigned *number,
+                                                     struct sherd_span *out_file);
+
+/** Whose seal a copy says it is, not verified. @return SHERD_OK; SHERD_ERR_TAMPERED: it is no seal */
+SHERD_MUST_USE enum sherd_err sherd_seal_copy_look(struct sherd_span file, struct sherd_uuid *out_deployment);
+
+/** Make the anchor's directory below dir, with copies of seals and all else but keyring and epochs. */
+SHERD_MUST_USE enum sherd_err sherd_home_write_seals(const char *dir, struct sherd_span seals);
+/** Put a keyring's file into it. */
+SHERD_MUST_USE enum sherd_err sherd_home_write_keyring(const char *dir, struct sherd_span file);
+
+/**
+ * Bring the root key back by copies of seals. The home has no directory: only what needs none may be called of it.
+ * @return SHERD_OK; SHERD_ERR_DENIED; SHERD_ERR_NOT_FOUND: no copy; SHERD_ERR_TAMPERED; as sherd_seal_open()
+ */
+SHERD_MUST_USE enum sherd_err sherd_home_of_copies(struct sherd_span seals, const struct sherd_unseal *unseal,
+                                                   struct sherd_home **out_home);
+
+/** Open a keyring's file. @param[out] out_ring  in secret memory. @return as sherd_keyring_open() */
+SHERD_MUST_USE enum sherd_err sherd_home_check_keyring(const struct sherd_home *home, struct sherd_span file,
+                                                       struct sherd_keyring *out_ring);
+
+/** HKDF-SHA-512 over root key || more. @param[out] out_key  in secret memory */
+SHERD_MUST_USE enum sherd_err sherd_home_mix(const struct sherd_home *home, struct sherd_span more,
+                                             struct sherd_span salt, const char *info, uint8_t out_key[SHERD_KEY_SIZE]);
+
 /** The notice: raised after every change that others hold in memory. Borrowed. */
 const struct sherd_notice *sherd_home_notice(const struct sherd_home *home);
 

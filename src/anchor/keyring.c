@@ -32,6 +32,8 @@ enum {
     RING_PROTECTIONS = 50,
     RING_MASTERS = 51,
     RING_LEDGER_SEED = 60,
+    RING_ROUND = 61,
+    RING_ROUND_ENDED = 62,
 };
 
 enum {
@@ -170,6 +172,8 @@ static enum sherd_err encode(const struct sherd_keyring *ring, const struct sher
     sherd_tlv_put(&writer, RING_PROTECTIONS, lists[0]);
     sherd_tlv_put(&writer, RING_MASTERS, lists[1]);
     sherd_tlv_put(&writer, RING_LEDGER_SEED, sherd_span_of(ring->ledger_seed, SHERD_SIGN_SEED_SIZE));
+    sherd_tlv_put_u64(&writer, RING_ROUND, ring->round);
+    sherd_tlv_put_u64(&writer, RING_ROUND_ENDED, ring->round_ended);
     return sherd_tlv_end(&writer, out_bytes);
 }
 
@@ -296,7 +300,7 @@ static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring
 {
     uint64_t required = SHERD_TLV_BIT(RING_DEPLOYMENT) | SHERD_TLV_BIT(RING_TENANT) | SHERD_TLV_BIT(RING_CREATED) |
                         SHERD_TLV_BIT(RING_FIPS) | SHERD_TLV_BIT(RING_EPOCH) | SHERD_TLV_BIT(RING_PROTECTIONS) |
-                        SHERD_TLV_BIT(RING_LEDGER_SEED);
+                        SHERD_TLV_BIT(RING_LEDGER_SEED) | SHERD_TLV_BIT(RING_ROUND) | SHERD_TLV_BIT(RING_ROUND_ENDED);
     struct sherd_tlv tlv;
 
     for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++)
@@ -318,6 +322,8 @@ static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring
     }
     SHERD_TRY(decode_protections(tlv.value[RING_PROTECTIONS], &ring->protections));
     SHERD_TRY(decode_masters(tlv.value[RING_MASTERS], ring));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_ROUND, UINT16_MAX, &ring->round));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_ROUND_ENDED, ring->round, &ring->round_ended));
     return sherd_tlv_get(&tlv, RING_LEDGER_SEED, ring->ledger_seed, SHERD_SIGN_SEED_SIZE);
 }
 

@@ -59,6 +59,8 @@ struct sherd_keyring {
     uint64_t created_s;
     bool fips;
     uint64_t epoch;                       /**< the erase epoch that serves: anchor/epoch.h */
+    uint64_t round;                       /**< deep rekeyings that were begun */
+    uint64_t round_ended;                 /**< the last one that came to its end */
     struct sherd_keyring_store stores[4]; /**< by role, less one */
     struct sherd_protections protections; /**< what encrypts master keys where they are kept */
     size_t master_count;                  /**< ascending by name and version */

@@ -76,6 +76,19 @@ static enum sherd_err read_head(const struct sherd_pins *pins, struct sherd_snap
     return sherd_same(out_pin->record.bytes, record->bytes, 16) ? SHERD_OK : tampered();
 }
 
+static enum sherd_err check_pin(const struct sherd_pins *pins, enum sherd_kind kind, const struct sherd_ref *name,
+                                struct sherd_span stored, struct sherd_pin *out_pin)
+{
+    struct sherd_ref derived;
+
+    SHERD_TRY(open_pin(pins, kind, name, stored, out_pin));
+    if (kind == SHERD_KIND_PIN)
+        SHERD_TRY(head_name(pins, &out_pin->record, &derived));
+    else
+        SHERD_TRY(old_name(pins, &out_pin->record, out_pin->version, &derived));
+    return sherd_same(derived.bytes, name->bytes, sizeof(derived.bytes)) ? SHERD_OK : tampered();
+}
+
 static enum sherd_err read_old(const struct sherd_pins *pins, struct sherd_snapshot *snapshot,
                                const struct sherd_uuid *record, uint64_t version, struct sherd_pin *out_pin)
 {
@@ -326,6 +339,106 @@ enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct she
     return err;
 }
 
+/* --- sealing anew ------------------------------------------------------------------------------------------------- */
+
+/* A version's pin as it lies in the store: under the name of the head, or of an older version. */
+struct place {
+    struct sherd_ref name;
+    enum sherd_kind kind;
+    struct sherd_pin pin;
+};
+
+static enum sherd_err read_place(const struct sherd_pins *pins, struct sherd_snapshot *snapshot,
+                                 const struct sherd_pin *wanted, struct sherd_buf *stored, struct place *out_place)
+{
+    struct sherd_pin *pin = &out_place->pin;
+
+    out_place->kind = SHERD_KIND_PIN;
+    SHERD_TRY(read_head(pins, snapshot, &wanted->record, stored, &out_place->name, pin));
+    if (pin->version == wanted->version)
+        return SHERD_OK;
+    if (wanted->version > pin->version || wanted->version < pin->version_oldest)
+        return sherd_fail(SHERD_ERR_NOT_FOUND, "that version of the record is not kept");
+    out_place->kind = SHERD_KIND_OLD_PIN;
+    sherd_buf_clear(stored);
+    SHERD_TRY(old_name(pins, &wanted->record, wanted->version, &out_place->name));
+    const enum sherd_err err = read_entry(pins, snapshot, &out_place->name, stored);
+    if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_LIMIT)
+        return tampered();
+    SHERD_TRY(err);
+    return check_pin(pins, out_place->kind, &out_place->name, sherd_buf_span(stored), pin);
+}
+
+static enum sherd_err add_replace(const struct sherd_pins *pins, struct sherd_snapshot *snapshot,
+                                  const struct sherd_pin_change *change, struct change_bytes *bytes,
+                                  struct op_list *list, struct sherd_refs *dropped)
+{
+    struct sherd_buf current = sherd_buf_borrow(bytes->current, sizeof(bytes->current));
+    struct sherd_pin pin = change->pin;
+    struct place place;
+
+    SHERD_TRY(read_place(pins, snapshot, &pin, &current, &place));
+    SHERD_ENSURE(sherd_same(&place.pin.map, &change->map_expected, sizeof(place.pin.map)), SHERD_ERR_CONFLICT,
+                 "the version was sealed anew by somebody else");
+    pin.version_oldest = place.pin.version_oldest;
+    pin.has_idempotency = place.pin.has_idempotency;
+    pin.idempotency = place.pin.idempotency;
+    SHERD_TRY(sherd_refs_add(dropped, &place.pin.map));
+    SHERD_TRY(seal_pin(pins, place.kind, &place.name, &pin, bytes->head));
+    const struct sherd_store_op op = {.kind = SHERD_STORE_PUT,
+                                      .expect = SHERD_EXPECT_EQUALS,
+                                      .name = place.name,
+                                      .value = sherd_span_of(bytes->head, sizeof(bytes->head)),
+                                      .expected = sherd_buf_span(&current)};
+    return add_op(list, &op);
+}
+
+static enum sherd_err add_replaces(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
+                                   struct change_bytes *bytes, struct op_list *list, struct sherd_refs *dropped)
+{
+    struct sherd_snapshot *snapshot;
+    enum sherd_err err = SHERD_OK;
+
+    SHERD_TRY(sherd_compartment_snapshot_begin(pins->compartment, &snapshot));
+    for (size_t i = 0; i < count && err == SHERD_OK; i++)
+        err = add_replace(pins, snapshot, &changes[i], &bytes[i], list, dropped);
+    sherd_snapshot_end(snapshot);
+    return err;
+}
+
+/* An update moves a pin to another name, and leaves what it says: so it is tried again. */
+static enum sherd_err replace_tries(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
+                                    struct change_bytes *bytes, struct op_list *list, struct sherd_refs *dropped)
+{
+    const size_t dropped_before = dropped->count;
+    enum sherd_err err = SHERD_ERR_CONFLICT;
+
+    for (unsigned tries = 0; tries < TRIES_MAX && err == SHERD_ERR_CONFLICT; tries++) {
+        list->count = 0;
+        dropped->count = dropped_before;
+        SHERD_TRY(add_replaces(pins, changes, count, bytes, list, dropped));
+        sherd_store_ops_order(list->ops, list->count);
+        SHERD_FAILPOINT("pin.before_replace");
+        err = sherd_compartment_write(pins->compartment, list->ops, list->count);
+    }
+    return err;
+}
+
+enum sherd_err sherd_pins_replace(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
+                                  struct sherd_refs *dropped)
+{
+    struct op_list list = {.cap = count};
+    struct change_bytes *bytes = sherd_alloc_array(count, sizeof(*bytes));
+    enum sherd_err err = SHERD_ERR_NO_MEMORY;
+
+    list.ops = sherd_alloc_array(list.cap, sizeof(*list.ops));
+    if (bytes != NULL && list.ops != NULL)
+        err = replace_tries(pins, changes, count, bytes, &list, dropped);
+    sherd_free(list.ops);
+    sherd_free(bytes);
+    return err;
+}
+
 /* Shrink a record with very many versions, oldest first, until the rest fits one write set. */
 static enum sherd_err delete_oldest(const struct sherd_pins *pins, struct op_list *list, struct sherd_span stored,
                                     const struct sherd_ref *name, const struct sherd_pin *pin,
@@ -398,19 +511,6 @@ enum sherd_err sherd_pins_delete(const struct sherd_pins *pins, struct sherd_uui
     }
     sherd_free(list.ops);
     return err;
-}
-
-static enum sherd_err check_pin(const struct sherd_pins *pins, enum sherd_kind kind, const struct sherd_ref *name,
-                                struct sherd_span stored, struct sherd_pin *out_pin)
-{
-    struct sherd_ref derived;
-
-    SHERD_TRY(open_pin(pins, kind, name, stored, out_pin));
-    if (kind == SHERD_KIND_PIN)
-        SHERD_TRY(head_name(pins, &out_pin->record, &derived));
-    else
-        SHERD_TRY(old_name(pins, &out_pin->record, out_pin->version, &derived));
-    return sherd_same(derived.bytes, name->bytes, sizeof(derived.bytes)) ? SHERD_OK : tampered();
 }
 
 static enum sherd_err check_idempotency(const struct sherd_pins *pins, const struct sherd_ref *name,

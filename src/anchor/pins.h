@@ -23,6 +23,10 @@ SHERD_MUST_USE enum sherd_err sherd_pins_get(const struct sherd_pins *pins, stru
 SHERD_MUST_USE enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct sherd_pin_change *changes,
                                                 size_t count, struct sherd_refs *dropped);
 
+/** As sherd_anchor_ops.pin_replace. */
+SHERD_MUST_USE enum sherd_err sherd_pins_replace(const struct sherd_pins *pins, const struct sherd_pin_change *changes,
+                                                 size_t count, struct sherd_refs *dropped);
+
 /** As sherd_anchor_ops.pin_delete. */
 SHERD_MUST_USE enum sherd_err sherd_pins_delete(const struct sherd_pins *pins, struct sherd_uuid record,
                                                 struct sherd_refs *dropped);

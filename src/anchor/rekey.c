@@ -399,3 +399,35 @@ enum sherd_err sherd_rekey_count(const struct sherd_rekey_parts *parts, struct s
     sherd_free(page);
     return err;
 }
+
+/* --- rounds ------------------------------------------------------------------------------------------------------- */
+
+static enum sherd_err begin_round(void *arg, struct sherd_keyring *keyring)
+{
+    uint16_t *round = arg;
+
+    SHERD_ENSURE(keyring->round < UINT16_MAX, SHERD_ERR_LIMIT, "there were too many deep rekeyings");
+    if (keyring->round == keyring->round_ended)
+        keyring->round++;
+    *round = (uint16_t)keyring->round;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_rekey_round_begin(struct sherd_ring *ring, uint16_t *out_round)
+{
+    return sherd_ring_change(ring, begin_round, out_round);
+}
+
+static enum sherd_err end_round(void *arg, struct sherd_keyring *keyring)
+{
+    const uint16_t *round = arg;
+
+    SHERD_ENSURE(keyring->round == *round, SHERD_ERR_CONFLICT, "somebody else has begun another deep rekeying");
+    keyring->round_ended = *round;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_rekey_round_end(struct sherd_ring *ring, uint16_t round)
+{
+    return sherd_ring_change(ring, end_round, &round);
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/rekey.h
- * Rekeying: a walk over `keys` that brings every wrapped key up to date. Contents are not touched.
+ * Rekeying: a walk over `keys` that brings every wrapped key up to date. Contents are not touched here: scrub/deep.h.
  *
  * First entities (their keys under the master key and epoch that serve; a fresh version where that is asked for), then
  * pins (record keys under the newest version of their entity's key), as often as there is something to do, then the
@@ -42,6 +42,11 @@ SHERD_DEFINE_OWNED(sherd_rekey);
  */
 SHERD_MUST_USE enum sherd_err sherd_rekey_step(struct sherd_rekey *rekey, size_t count_max,
                                                struct sherd_rekey_progress *out_progress);
+
+/** Begin a deep rekeying, or go on with the one that did not come to its end: see anchor.h, round_begin(). */
+SHERD_MUST_USE enum sherd_err sherd_rekey_round_begin(struct sherd_ring *ring, uint16_t *out_round);
+/** It came to its end. @return SHERD_OK; SHERD_ERR_CONFLICT: it is another one that is under way; SHERD_ERR_IO; ... */
+SHERD_MUST_USE enum sherd_err sherd_rekey_round_end(struct sherd_ring *ring, uint16_t round);
 
 /** What still refers to something: counted by a walk over all of `keys`. */
 struct sherd_rekey_references {

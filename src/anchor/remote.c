@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The anchor's table over connections to its agent: see remote.h. */
-#include "anchor/remote.h"
+#include "anchor/remote_inside.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include <pthread.h>
@@ -84,6 +84,16 @@ static enum sherd_err borrow(struct remote *remote, struct sherd_link **out_link
     }
     *out_link = link;
     return SHERD_OK;
+}
+
+enum sherd_err sherd_remote_borrow(struct sherd_anchor *anchor, struct sherd_link **out_link)
+{
+    return borrow(remote_of(anchor), out_link);
+}
+
+void sherd_remote_give_back(struct sherd_anchor *anchor, struct sherd_link *link, bool broken)
+{
+    give_back(remote_of(anchor), link, broken);
 }
 
 static void done(struct call *call)
@@ -297,25 +307,52 @@ static enum sherd_err remote_key_new(struct sherd_anchor *anchor, const struct s
     return SHERD_OK;
 }
 
-static enum sherd_err remote_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
-                                        size_t count, struct sherd_refs *dropped)
+/* SHERD_WIRE_PIN_COMMIT or SHERD_WIRE_PIN_REPLACE, whose items differ in what of a change they take. */
+static enum sherd_err change_pins(struct sherd_anchor *anchor, enum sherd_wire_verb verb,
+                                  const struct sherd_pin_change *changes, size_t count, struct sherd_refs *dropped)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_wire_change *item = sherd_secret_alloc(sizeof(*item));
     SHERD_CLEANUP(done) struct call call = {0};
 
     if (item == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(begin(anchor, SHERD_WIRE_PIN_COMMIT, NULL, &call));
+    SHERD_TRY(begin(anchor, verb, NULL, &call));
     struct sherd_wire *wire = sherd_link_write_keys(call.link, count * SHERD_WIRE_CHANGE_BYTES_MAX);
     for (size_t i = 0; i < count; i++) {
         item->change = changes[i];
         item->with_key = changes[i].key != NULL;
         if (item->with_key)
             item->key = *changes[i].key;
-        sherd_wire_code(wire, sherd_wire_call_of(SHERD_WIRE_PIN_COMMIT)->call.item, item);
+        sherd_wire_code(wire, sherd_wire_call_of(verb)->call.item, item);
     }
     SHERD_TRY(finish(&call, NULL));
     return read_refs(&call, dropped);
+}
+
+static enum sherd_err remote_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
+                                        size_t count, struct sherd_refs *dropped)
+{
+    return change_pins(anchor, SHERD_WIRE_PIN_COMMIT, changes, count, dropped);
+}
+
+static enum sherd_err remote_key_renew(struct sherd_anchor *anchor, const struct sherd_pin *before,
+                                       struct sherd_pin *out_pin, struct sherd_record_key *out_key)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_wire_made *made = sherd_secret_alloc(sizeof(*made));
+    struct sherd_wire_pin call = {.pin = *before};
+
+    if (made == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(plain(anchor, SHERD_WIRE_KEY_RENEW, &call, made));
+    *out_pin = made->pin;
+    *out_key = made->key;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_pin_replace(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
+                                         size_t count, struct sherd_refs *dropped)
+{
+    return change_pins(anchor, SHERD_WIRE_PIN_REPLACE, changes, count, dropped);
 }
 
 static enum sherd_err remote_pin_get(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
@@ -587,6 +624,22 @@ static void remote_rekey_end(struct sherd_anchor *anchor, struct sherd_rekey *re
     sherd_free(lent);
 }
 
+static enum sherd_err remote_round_begin(struct sherd_anchor *anchor, uint16_t *out_round)
+{
+    struct sherd_wire_number round;
+
+    SHERD_TRY(plain(anchor, SHERD_WIRE_ROUND_BEGIN, NULL, &round));
+    *out_round = (uint16_t)round.number;
+    return SHERD_OK;
+}
+
+static enum sherd_err remote_round_end(struct sherd_anchor *anchor, uint16_t round)
+{
+    struct sherd_wire_number call = {.number = round};
+
+    return plain(anchor, SHERD_WIRE_ROUND_END, &call, NULL);
+}
+
 static enum sherd_err epoch_call(struct sherd_anchor *anchor, enum sherd_wire_verb verb, uint64_t *out_epoch)
 {
     struct sherd_wire_number epoch;
@@ -649,6 +702,10 @@ static const struct sherd_anchor_ops remote_ops = {
     .compartment_check = remote_compartment_check,
     .key_new = remote_key_new,
     .pin_commit = remote_pin_commit,
+    .key_renew = remote_key_renew,
+    .pin_replace = remote_pin_replace,
+    .round_begin = remote_round_begin,
+    .round_end = remote_round_end,
     .pin_get = remote_pin_get,
     .pin_delete = remote_pin_delete,
     .scan = remote_scan,
@@ -667,6 +724,13 @@ static const struct sherd_anchor_ops remote_ops = {
     .rekey_end = remote_rekey_end,
     .epoch_begin = remote_epoch_begin,
     .epoch_end = remote_epoch_end,
+    .epoch_export = sherd_remote_epoch_export,
+    .epoch_adopt = sherd_remote_epoch_adopt,
+    .state_take = sherd_remote_state_take,
+    .state_scan = sherd_remote_state_scan,
+    .state_done = sherd_remote_state_done,
+    .statement_sign = sherd_remote_statement_sign,
+    .statement_key = sherd_remote_statement_key,
     .keys_stat = remote_keys_stat,
     .keys_owner = remote_keys_owner,
     .keys_blobs = remote_keys_blobs,

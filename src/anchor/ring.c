@@ -341,3 +341,18 @@ enum sherd_err sherd_ring_check(struct sherd_ring *ring, const struct sherd_ref 
     SHERD_ENSURE(sherd_same(&ours, name, sizeof(ours)), SHERD_ERR_TAMPERED, "the keyring's pin does not verify");
     return open_pin(ring, name, stored, &digest);
 }
+
+enum sherd_err sherd_ring_pinned(const struct sherd_ring *ring, struct sherd_snapshot *snapshot,
+                                 struct sherd_digest *out_digest)
+{
+    uint8_t block[PIN_STORED_BYTES];
+    struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_ref name;
+
+    SHERD_TRY(pin_name(ring, &name));
+    const enum sherd_err err = sherd_snapshot_get(snapshot, name, &stored);
+    if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_LIMIT)
+        return sherd_fail(SHERD_ERR_TAMPERED, "the keyring's pin is missing or does not verify: `keys` was changed");
+    SHERD_TRY(err);
+    return open_pin(ring, &name, sherd_buf_span(&stored), out_digest);
+}

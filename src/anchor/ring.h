@@ -89,4 +89,8 @@ SHERD_MUST_USE enum sherd_err sherd_ring_look(struct sherd_ring *ring, sherd_rin
 SHERD_MUST_USE enum sherd_err sherd_ring_check(struct sherd_ring *ring, const struct sherd_ref *name,
                                                struct sherd_span stored);
 
+/** The digest of the keyring that was valid in a snapshot of `keys`. @return SHERD_OK; SHERD_ERR_TAMPERED */
+SHERD_MUST_USE enum sherd_err sherd_ring_pinned(const struct sherd_ring *ring, struct sherd_snapshot *snapshot,
+                                                struct sherd_digest *out_digest);
+
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Serving a connection over an anchor: see serve.h. One handler a verb, in a table. */
 #include "anchor/serve.h"
+#include "anchor/state.h"
+#include "anchor/statement.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include <string.h>
@@ -19,7 +21,13 @@ union secret {
     struct sherd_wire_made made;
     struct sherd_wire_got got;
     struct sherd_wire_change change;
+    struct sherd_wire_state state;
 };
+
+/* Most bytes that wait to be asked for: SHERD_WIRE_MORE. */
+#define REST_BYTES_MAX (SHERD_SEAL_COPIES_BYTES_MAX + SHERD_KEYRING_BYTES_MAX + SHERD_RECEIPT_BYTES_MAX)
+/* Bytes of a row but for its value. */
+#define ROW_BYTES 20U
 
 struct serve {
     struct sherd_link *link;
@@ -28,6 +36,11 @@ struct serve {
     void *arg;
     struct sherd_anchor *anchor; /* while a call has it */
     struct sherd_rekey *rekey;
+    struct sherd_anchor_state state; /* of a backup that is being made */
+    bool state_taken;
+    struct sherd_buf records; /* of the statement that comes next */
+    struct sherd_buf rest;    /* what an answer had no room for */
+    size_t rest_told;
     union secret *secret;
     struct sherd_wire call;   /* the message that came */
     struct sherd_wire *reply; /* the message that goes back */
@@ -184,7 +197,10 @@ static enum sherd_err take_changes(struct serve *serve, struct changes *changes)
     return sherd_wire_read(&serve->call);
 }
 
-static enum sherd_err serve_pin_commit(struct serve *serve)
+typedef enum sherd_err change_pins_fn(struct sherd_anchor *anchor, const struct sherd_pin_change *changes, size_t count,
+                                      struct sherd_refs *dropped);
+
+static enum sherd_err serve_changes(struct serve *serve, change_pins_fn *change)
 {
     SHERD_CLEANUP(sherd_refs_done) struct sherd_refs dropped = {0};
     SHERD_CLEANUP(changes_done) struct changes changes = {.max = serve->call.in.len / CHANGE_BYTES_MIN + 1};
@@ -194,8 +210,28 @@ static enum sherd_err serve_pin_commit(struct serve *serve)
     if (changes.list == NULL || changes.keys == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(take_changes(serve, &changes));
-    SHERD_TRY(serve->anchor->ops->pin_commit(serve->anchor, changes.list, changes.count, &dropped));
+    SHERD_TRY(change(serve->anchor, changes.list, changes.count, &dropped));
     return answer_refs(serve, &dropped);
+}
+
+static enum sherd_err serve_pin_commit(struct serve *serve)
+{
+    return serve_changes(serve, serve->anchor->ops->pin_commit);
+}
+
+static enum sherd_err serve_key_renew(struct serve *serve)
+{
+    struct sherd_wire_made *made = &serve->secret->made;
+    struct sherd_wire_pin call = {0};
+
+    SHERD_TRY(take(serve, &call));
+    SHERD_TRY(serve->anchor->ops->key_renew(serve->anchor, &call.pin, &made->pin, &made->key));
+    return answer(serve, made);
+}
+
+static enum sherd_err serve_pin_replace(struct serve *serve)
+{
+    return serve_changes(serve, serve->anchor->ops->pin_replace);
 }
 
 static enum sherd_err serve_pin_get(struct serve *serve)
@@ -394,6 +430,25 @@ static enum sherd_err serve_rekey_end(struct serve *serve)
     return SHERD_OK;
 }
 
+static enum sherd_err serve_round_begin(struct serve *serve)
+{
+    struct sherd_wire_number call;
+    uint16_t round;
+
+    SHERD_TRY(take(serve, NULL));
+    SHERD_TRY(serve->anchor->ops->round_begin(serve->anchor, &round));
+    call.number = round;
+    return answer(serve, &call);
+}
+
+static enum sherd_err serve_round_end(struct serve *serve)
+{
+    struct sherd_wire_number call = {0};
+
+    SHERD_TRY(take(serve, &call));
+    return serve->anchor->ops->round_end(serve->anchor, (uint16_t)call.number);
+}
+
 static enum sherd_err serve_epoch_begin(struct serve *serve)
 {
     struct sherd_wire_number epoch;
@@ -442,6 +497,176 @@ static enum sherd_err serve_keys_blobs(struct serve *serve)
     return answer_refs(serve, &blobs);
 }
 
+/* --- backups and statements --------------------------------------------------------------------------------------- */
+
+/* Nothing of what waited is asked for any more. */
+static void forget_rest(struct serve *serve)
+{
+    sherd_buf_done(&serve->rest);
+    serve->rest = (struct sherd_buf){.max = REST_BYTES_MAX};
+    serve->rest_told = 0;
+}
+
+static enum sherd_err serve_more(struct serve *serve)
+{
+    SHERD_TRY(take(serve, NULL));
+    const size_t left = serve->rest.len - serve->rest_told;
+    SHERD_ENSURE(left > 0, SHERD_ERR_NOT_FOUND, "there is no more");
+    struct sherd_wire_piece piece = {.bytes = {serve->rest.data + serve->rest_told,
+                                               left < SHERD_WIRE_BLOCK_BYTES_MAX ? left : SHERD_WIRE_BLOCK_BYTES_MAX}};
+    add_item(serve, &piece);
+    serve->rest_told += piece.bytes.len;
+    if (serve->rest_told == serve->rest.len)
+        forget_rest(serve); /* it was copied into the answer */
+    return sherd_wire_written(serve->reply);
+}
+
+static enum sherd_err serve_epoch_export(struct serve *serve)
+{
+    uint8_t block[SHERD_WIRE_FILE_BYTES_MAX];
+    struct sherd_buf file = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_wire_file reply;
+
+    SHERD_TRY(take(serve, NULL));
+    SHERD_TRY(serve->anchor->ops->epoch_export(serve->anchor, &file));
+    reply.bytes = sherd_buf_span(&file);
+    return answer(serve, &reply);
+}
+
+static void end_state(struct serve *serve)
+{
+    serve->anchor->ops->state_done(serve->anchor, &serve->state);
+    serve->state_taken = false;
+}
+
+static enum sherd_err tell_state(struct serve *serve)
+{
+    struct sherd_anchor_state *state = &serve->state;
+    struct sherd_wire_state *reply = &serve->secret->state;
+
+    forget_rest(serve);
+    SHERD_TRY(sherd_buf_append(&serve->rest, sherd_buf_span(&state->seals)));
+    SHERD_TRY(sherd_buf_append(&serve->rest, sherd_buf_span(&state->keyring)));
+    *reply = (struct sherd_wire_state){.generation = state->generation,
+                                       .epoch = state->epoch,
+                                       .epoch_older = state->epoch_older,
+                                       .seals_bytes = state->seals.len,
+                                       .keyring_bytes = state->keyring.len};
+    memcpy(reply->key, state->key->bytes, sizeof(reply->key));
+    sherd_buf_done(&state->seals);
+    sherd_buf_done(&state->keyring);
+    return answer(serve, reply);
+}
+
+static enum sherd_err serve_state_take(struct serve *serve)
+{
+    struct sherd_wire_uuid call;
+
+    SHERD_TRY(take(serve, &call));
+    SHERD_ENSURE(!serve->state_taken, SHERD_ERR_BUSY, "this connection makes a backup already");
+    enum sherd_err err = serve->anchor->ops->state_take(serve->anchor, &call.id, &serve->state);
+    if (err == SHERD_OK)
+        err = tell_state(serve);
+    serve->state_taken = err == SHERD_OK;
+    if (err != SHERD_OK)
+        end_state(serve);
+    return err;
+}
+
+static enum sherd_err add_row(void *arg, struct sherd_ref name, struct sherd_span stored)
+{
+    struct scan *scan = arg;
+    struct sherd_wire_row row = {.name = name, .stored = stored};
+
+    scan->full = sherd_link_written(scan->serve->link) + ROW_BYTES + stored.len >
+                 SHERD_WIRE_FRAME_BYTES_MAX - SHERD_WIRE_HEAD_SIZE;
+    if (scan->full)
+        return SHERD_ERR_LIMIT; /* taken back in serve_state_scan() */
+    add_item(scan->serve, &row);
+    return sherd_wire_written(scan->serve->reply);
+}
+
+/* As serve_scan(). */
+static enum sherd_err serve_state_scan(struct serve *serve)
+{
+    struct sherd_wire_scanned scanned = {.end = false};
+    struct scan scan = {.serve = serve};
+    struct sherd_wire_after call;
+
+    SHERD_TRY(take(serve, &call));
+    SHERD_ENSURE(serve->state_taken, SHERD_ERR_INVALID, "no state was taken");
+    SHERD_TRY(answer(serve, &scanned));
+    const enum sherd_err err = serve->anchor->ops->state_scan(serve->anchor, &serve->state,
+                                                              call.from_first ? NULL : &call.after, add_row, &scan);
+    if (scan.full)
+        return SHERD_OK;
+    SHERD_TRY(err);
+    *sherd_link_message(serve->link) = 1; /* all of the head */
+    return SHERD_OK;
+}
+
+static enum sherd_err serve_state_end(struct serve *serve)
+{
+    SHERD_TRY(take(serve, NULL));
+    end_state(serve);
+    forget_rest(serve);
+    return SHERD_OK;
+}
+
+static enum sherd_err serve_statement_records(struct serve *serve)
+{
+    struct sherd_wire_uuid item;
+
+    while (sherd_wire_more(&serve->call)) {
+        sherd_wire_code(&serve->call, serve->shapes->call.item, &item);
+        SHERD_ENSURE(serve->records.len < SHERD_RECEIPT_RECORDS_MAX * sizeof(item.id), SHERD_ERR_LIMIT,
+                     "a receipt is for 1 to 65536 records");
+        SHERD_TRY(sherd_buf_append(&serve->records, sherd_span_of(item.id.bytes, sizeof(item.id.bytes))));
+    }
+    return sherd_wire_read(&serve->call);
+}
+
+static enum sherd_err sign_statement(struct serve *serve)
+{
+    struct sherd_wire_statement call = {.has_entity = false};
+
+    SHERD_TRY(take(serve, &call));
+    const struct sherd_statement statement = {.kind = call.kind,
+                                              .collection = call.has_entity ? call.collection : NULL,
+                                              .entity = call.has_entity ? call.entity : NULL,
+                                              .records = (const struct sherd_uuid *)serve->records.data,
+                                              .record_count = serve->records.len / sizeof(struct sherd_uuid),
+                                              .master_key = call.has_master ? call.master.name : NULL,
+                                              .master_version = call.has_master ? call.master.version : 0};
+    forget_rest(serve);
+    return serve->anchor->ops->statement_sign(serve->anchor, &statement, &serve->rest);
+}
+
+static enum sherd_err serve_statement_sign(struct serve *serve)
+{
+    const enum sherd_err err = sign_statement(serve);
+    struct sherd_wire_number bytes = {.number = serve->rest.len};
+
+    sherd_buf_done(&serve->records);
+    if (err != SHERD_OK) {
+        forget_rest(serve);
+        return err;
+    }
+    return answer(serve, &bytes);
+}
+
+static enum sherd_err serve_statement_key(struct serve *serve)
+{
+    uint8_t block[SHERD_WIRE_FILE_BYTES_MAX];
+    struct sherd_buf text = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_wire_file reply;
+
+    SHERD_TRY(take(serve, NULL));
+    SHERD_TRY(serve->anchor->ops->statement_key(serve->anchor, &text));
+    reply.bytes = sherd_buf_span(&text);
+    return answer(serve, &reply);
+}
+
 /* --- the table of verbs ------------------------------------------------------------------------------------------- */
 
 typedef enum sherd_err handler(struct serve *serve);
@@ -478,6 +703,18 @@ static handler *const handlers[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_KEYS_STAT] = serve_keys_stat,
     [SHERD_WIRE_KEYS_OWNER] = serve_keys_owner,
     [SHERD_WIRE_KEYS_BLOBS] = serve_keys_blobs,
+    [SHERD_WIRE_KEY_RENEW] = serve_key_renew,
+    [SHERD_WIRE_PIN_REPLACE] = serve_pin_replace,
+    [SHERD_WIRE_ROUND_BEGIN] = serve_round_begin,
+    [SHERD_WIRE_ROUND_END] = serve_round_end,
+    [SHERD_WIRE_EPOCH_EXPORT] = serve_epoch_export,
+    [SHERD_WIRE_STATE_TAKE] = serve_state_take,
+    [SHERD_WIRE_STATE_SCAN] = serve_state_scan,
+    [SHERD_WIRE_STATE_END] = serve_state_end,
+    [SHERD_WIRE_STATEMENT_RECORDS] = serve_statement_records,
+    [SHERD_WIRE_STATEMENT_SIGN] = serve_statement_sign,
+    [SHERD_WIRE_STATEMENT_KEY] = serve_statement_key,
+    [SHERD_WIRE_MORE] = serve_more,
 };
 
 static bool needs_anchor(unsigned verb)
@@ -524,25 +761,29 @@ static enum sherd_err serve_one(struct serve *serve)
     return sherd_link_send(serve->link, head);
 }
 
-/* A rekeying ends with its connection. Where the anchor has ended before, it ended that, too. */
-static void end_rekey(struct serve *serve)
+/* A rekeying and a backup's state end with their connection. Where the anchor has ended before, it ended them, too. */
+static void end_held(struct serve *serve)
 {
-    if (serve->rekey == NULL || serve->host->enter(serve->arg, serve->uid, &serve->anchor) != SHERD_OK)
+    sherd_buf_done(&serve->records);
+    sherd_buf_done(&serve->rest);
+    if ((serve->rekey == NULL && !serve->state_taken) ||
+        serve->host->enter(serve->arg, serve->uid, &serve->anchor) != SHERD_OK)
         return;
     serve->anchor->ops->rekey_end(serve->anchor, serve->rekey);
+    end_state(serve);
     serve->host->leave(serve->arg);
 }
 
 void sherd_serve(struct sherd_link *link, uid_t uid, const struct sherd_serve_host *host, void *arg)
 {
-    struct serve serve = {.link = link, .uid = uid, .host = host, .arg = arg};
+    struct serve serve = {.link = link, .uid = uid, .host = host, .arg = arg, .rest = {.max = REST_BYTES_MAX}};
 
     serve.secret = sherd_secret_alloc(sizeof(*serve.secret));
     if (serve.secret == NULL)
         return;
     while (serve_one(&serve) == SHERD_OK)
         ;
-    end_rekey(&serve);
+    end_held(&serve);
     sherd_secret_free(serve.secret);
 }
 

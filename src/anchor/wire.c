@@ -49,6 +49,11 @@ static void code_u8(struct sherd_wire *wire, uint8_t *value)
     *value = (uint8_t)code_uint(wire, 1, *value, UINT8_MAX);
 }
 
+static void code_u16(struct sherd_wire *wire, uint16_t *value)
+{
+    *value = (uint16_t)code_uint(wire, 2, *value, UINT16_MAX);
+}
+
 static void code_u32(struct sherd_wire *wire, uint32_t *value)
 {
     *value = (uint32_t)code_uint(wire, 4, *value, UINT32_MAX);
@@ -85,6 +90,19 @@ static void code_span(struct sherd_wire *wire, struct sherd_span *span, size_t m
         fail(wire);
     else if (len == 0)
         *span = sherd_span_of(NULL, 0);
+}
+
+/* Length in 4 bytes, then the bytes. */
+static void code_block(struct sherd_wire *wire, struct sherd_span *span)
+{
+    const size_t len = (size_t)code_uint(wire, 4, span->len, SHERD_WIRE_BLOCK_BYTES_MAX);
+
+    if (wire->failed)
+        return;
+    if (wire->out != NULL)
+        code_fixed(wire, (void *)span->data, len); /* which only reads from it */
+    else if (!sherd_span_take(&wire->in, len, span))
+        fail(wire);
 }
 
 /* A text that has room for size bytes with its final zero byte. */
@@ -143,6 +161,7 @@ static void code_pin_facts(struct sherd_wire *wire, struct sherd_pin *pin)
     code_u64(wire, &pin->entity_key_version);
     code_u64(wire, &pin->secrets_key_version);
     code_u64(wire, &pin->epoch);
+    code_u16(wire, &pin->round);
     code_bool(wire, &pin->has_idempotency);
     if (pin->has_idempotency)
         code_ref(wire, &pin->idempotency);
@@ -334,6 +353,33 @@ static void code_change(struct sherd_wire *wire, void *message)
         code_fixed(wire, item->key.bytes, sizeof(item->key.bytes));
 }
 
+/* The version that is replaced is the pin's own. */
+static void code_replacement(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_change *item = message;
+
+    code_pin(wire, &item->change.pin);
+    code_ref(wire, &item->change.map_expected);
+    item->change.reseals = true;
+    code_bool(wire, &item->with_key);
+    if (item->with_key)
+        code_fixed(wire, item->key.bytes, sizeof(item->key.bytes));
+}
+
+static void code_one_pin(struct sherd_wire *wire, void *message)
+{
+    code_pin_facts(wire, &((struct sherd_wire_pin *)message)->pin);
+}
+
+static void code_round(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_number *round = message;
+    uint16_t number = (uint16_t)round->number;
+
+    code_u16(wire, &number);
+    round->number = number;
+}
+
 static void code_pin_get(struct sherd_wire *wire, void *message)
 {
     struct sherd_wire_pin_get *call = message;
@@ -523,6 +569,61 @@ static void code_owner(struct sherd_wire *wire, void *message)
     code_bool(wire, &owner->valid);
 }
 
+static void code_file(struct sherd_wire *wire, void *message)
+{
+    code_span(wire, &((struct sherd_wire_file *)message)->bytes, SHERD_WIRE_FILE_BYTES_MAX);
+}
+
+static void code_piece(struct sherd_wire *wire, void *message)
+{
+    code_block(wire, &((struct sherd_wire_piece *)message)->bytes);
+}
+
+static void code_state(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_state *state = message;
+
+    code_u32(wire, &state->generation);
+    code_u64(wire, &state->epoch);
+    code_u64(wire, &state->epoch_older);
+    code_u64(wire, &state->seals_bytes);
+    code_u64(wire, &state->keyring_bytes);
+    code_fixed(wire, state->key, sizeof(state->key));
+}
+
+static void code_after(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_after *call = message;
+
+    code_bool(wire, &call->from_first);
+    if (!call->from_first)
+        code_ref(wire, &call->after);
+}
+
+static void code_row(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_row *row = message;
+
+    code_ref(wire, &row->name);
+    code_block(wire, &row->stored);
+}
+
+static void code_statement(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_statement *call = message;
+
+    call->kind = (enum sherd_receipt_kind)code_enum(wire, (unsigned)call->kind, SHERD_RECEIPT_RECORDS,
+                                                    SHERD_RECEIPT_REKEYED);
+    code_bool(wire, &call->has_entity);
+    if (call->has_entity) {
+        code_text(wire, call->collection, sizeof(call->collection));
+        code_text(wire, call->entity, sizeof(call->entity));
+    }
+    code_bool(wire, &call->has_master);
+    if (call->has_master)
+        code_master(wire, &call->master);
+}
+
 /* --- the table ---------------------------------------------------------------------------------------------------- */
 
 #define HEAD(code, type) {.head = (code), .head_bytes = sizeof(type)}
@@ -580,6 +681,23 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_KEYS_STAT] = {.name = "keys_stat", .reply = HEAD(code_stat, struct sherd_store_stat)},
     [SHERD_WIRE_KEYS_OWNER] = {.name = "keys_owner", .reply = HEAD(code_owner, struct sherd_wire_owner)},
     [SHERD_WIRE_KEYS_BLOBS] = {.name = "keys_blobs", .reply = LIST(code_one_ref, struct sherd_wire_ref)},
+    [SHERD_WIRE_KEY_RENEW] = {"key_renew", HEAD(code_one_pin, struct sherd_wire_pin),
+                              HEAD(code_made, struct sherd_wire_made)},
+    [SHERD_WIRE_PIN_REPLACE] = {"pin_replace", KEYS(code_replacement, struct sherd_wire_change),
+                                LIST(code_one_ref, struct sherd_wire_ref)},
+    [SHERD_WIRE_ROUND_BEGIN] = {.name = "round_begin", .reply = HEAD(code_round, struct sherd_wire_number)},
+    [SHERD_WIRE_ROUND_END] = {.name = "round_end", .call = HEAD(code_round, struct sherd_wire_number)},
+    [SHERD_WIRE_EPOCH_EXPORT] = {.name = "epoch_export", .reply = HEAD(code_file, struct sherd_wire_file)},
+    [SHERD_WIRE_STATE_TAKE] = {"state_take", HEAD(code_one_uuid, struct sherd_wire_uuid),
+                               HEAD(code_state, struct sherd_wire_state)},
+    [SHERD_WIRE_STATE_SCAN] = {"state_scan", HEAD(code_after, struct sherd_wire_after),
+                               BOTH(code_scanned, struct sherd_wire_scanned, code_row, struct sherd_wire_row)},
+    [SHERD_WIRE_STATE_END] = {.name = "state_end"},
+    [SHERD_WIRE_STATEMENT_RECORDS] = {.name = "statement_records", .call = LIST(code_one_uuid, struct sherd_wire_uuid)},
+    [SHERD_WIRE_STATEMENT_SIGN] = {"statement_sign", HEAD(code_statement, struct sherd_wire_statement),
+                                   HEAD(code_number, struct sherd_wire_number)},
+    [SHERD_WIRE_STATEMENT_KEY] = {.name = "statement_key", .reply = HEAD(code_file, struct sherd_wire_file)},
+    [SHERD_WIRE_MORE] = {.name = "more", .reply = LIST(code_piece, struct sherd_wire_piece)},
 };
 
 const struct sherd_wire_call *sherd_wire_call_of(unsigned verb)

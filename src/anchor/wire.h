@@ -11,6 +11,7 @@
 #define SHERD_ANCHOR_WIRE_H
 
 #include "anchor/anchor.h"
+#include <sherd/receipt.h>
 
 /** What this file describes. A peer of another number is refused. */
 #define SHERD_WIRE_PROTOCOL 1U
@@ -22,6 +23,10 @@
  * Most bytes of a frame that holds no list. Such frames, and so most that hold keys, fit secret memory of that size.
  */
 #define SHERD_WIRE_SMALL_BYTES_MAX ((size_t)8 << 10)
+/** Most bytes of a short file in a message. */
+#define SHERD_WIRE_FILE_BYTES_MAX 4096U
+/** Most bytes of a stored entry, or of a piece, in a message. */
+#define SHERD_WIRE_BLOCK_BYTES_MAX SHERD_STORE_VALUE_BYTES_MAX
 /** Most bytes of what unseals: a passphrase, the text of a key file or of some shares. */
 #define SHERD_WIRE_UNSEAL_BYTES_MAX 7168U
 
@@ -56,6 +61,18 @@ enum sherd_wire_verb {
     SHERD_WIRE_KEYS_STAT,
     SHERD_WIRE_KEYS_OWNER,
     SHERD_WIRE_KEYS_BLOBS,
+    SHERD_WIRE_KEY_RENEW,
+    SHERD_WIRE_PIN_REPLACE,
+    SHERD_WIRE_ROUND_BEGIN,
+    SHERD_WIRE_ROUND_END,
+    SHERD_WIRE_EPOCH_EXPORT,
+    SHERD_WIRE_STATE_TAKE,
+    SHERD_WIRE_STATE_SCAN,
+    SHERD_WIRE_STATE_END,
+    SHERD_WIRE_STATEMENT_RECORDS,
+    SHERD_WIRE_STATEMENT_SIGN,
+    SHERD_WIRE_STATEMENT_KEY,
+    SHERD_WIRE_MORE,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 
@@ -218,7 +235,7 @@ struct sherd_wire_live {
     bool live;
 };
 
-/** One version to be pinned, an item of SHERD_WIRE_PIN_COMMIT. Lies in secret memory. */
+/** One version to be pinned, an item of SHERD_WIRE_PIN_COMMIT and SHERD_WIRE_PIN_REPLACE. Lies in secret memory. */
 struct sherd_wire_change {
     struct sherd_pin_change change; /**< its key leads nowhere */
     bool with_key;
@@ -235,7 +252,12 @@ struct sherd_wire_key_new {
     uint64_t version;
 };
 
-/** Answer to SHERD_WIRE_KEY_NEW. Lies in secret memory. */
+/** Call SHERD_WIRE_KEY_RENEW: without the wrapped key, which is what is made. */
+struct sherd_wire_pin {
+    struct sherd_pin pin;
+};
+
+/** Answer to SHERD_WIRE_KEY_NEW and SHERD_WIRE_KEY_RENEW. Lies in secret memory. */
 struct sherd_wire_made {
     struct sherd_pin pin;
     struct sherd_record_key key;
@@ -302,6 +324,49 @@ struct sherd_wire_master {
 struct sherd_wire_entity {
     struct sherd_uuid collection;
     char entity_id[SHERD_ENTITY_BYTES_MAX + 1];
+};
+
+/** A short file or text: the answers to SHERD_WIRE_EPOCH_EXPORT and SHERD_WIRE_STATEMENT_KEY. */
+struct sherd_wire_file {
+    struct sherd_span bytes; /**< at most SHERD_WIRE_FILE_BYTES_MAX */
+};
+
+/** A piece of what is longer than a frame: an item of the answer to SHERD_WIRE_MORE. */
+struct sherd_wire_piece {
+    struct sherd_span bytes; /**< at most SHERD_WIRE_BLOCK_BYTES_MAX */
+};
+
+/** Answer to SHERD_WIRE_STATE_TAKE; seals and keyring follow in answers to SHERD_WIRE_MORE. Lies in secret memory. */
+struct sherd_wire_state {
+    uint32_t generation;
+    uint64_t epoch;
+    uint64_t epoch_older;
+    uint64_t seals_bytes;
+    uint64_t keyring_bytes;
+    uint8_t key[SHERD_KEY_SIZE]; /**< of the backup */
+};
+
+struct sherd_wire_after {
+    bool from_first;
+    struct sherd_ref after; /**< all zero from the first */
+};
+
+/**
+ * An entry as it is stored: an item of the answer to SHERD_WIRE_STATE_SCAN, whose head is struct sherd_wire_scanned.
+ */
+struct sherd_wire_row {
+    struct sherd_ref name;
+    struct sherd_span stored; /**< at most SHERD_WIRE_BLOCK_BYTES_MAX */
+};
+
+/** Call SHERD_WIRE_STATEMENT_SIGN, for the records of the calls SHERD_WIRE_STATEMENT_RECORDS before. */
+struct sherd_wire_statement {
+    enum sherd_receipt_kind kind;
+    bool has_entity; /**< and so a collection */
+    char collection[SHERD_COLLECTION_NAME_BYTES_MAX + 1];
+    char entity[SHERD_ENTITY_BYTES_MAX + 1];
+    bool has_master;
+    struct sherd_wire_master master;
 };
 
 /** Answer to SHERD_WIRE_KEYS_OWNER. */

@@ -21,17 +21,9 @@ static enum sherd_err collection_name(const struct sherd_assets *assets, const c
     return sherd_entry_name(&assets->keys, "collection", sherd_span_str(name), sherd_span_of(NULL, 0), out_name);
 }
 
-/* A pseudonym of the name, in the form of RFC 9562 section 5.8 (version 8: as its maker sees fit). */
 static enum sherd_err collection_id(const struct sherd_assets *assets, const char *name, struct sherd_uuid *out_id)
 {
-    struct sherd_ref ref;
-
-    SHERD_TRY(sherd_entry_name(&assets->keys, "collection of the name", sherd_span_str(name), sherd_span_of(NULL, 0),
-                               &ref));
-    memcpy(out_id->bytes, ref.bytes, sizeof(out_id->bytes));
-    out_id->bytes[6] = (uint8_t)((out_id->bytes[6] & 0x0f) | 0x80);
-    out_id->bytes[8] = (uint8_t)((out_id->bytes[8] & 0x3f) | 0x80);
-    return SHERD_OK;
+    return sherd_entry_collection_id(&assets->keys, name, out_id);
 }
 
 static enum sherd_err open_entry(const struct sherd_assets *assets, const struct sherd_ref *name,

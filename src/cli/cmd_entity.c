@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sherd entity: whose data there is, and its erasure. */
+#include "cli/bundle.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { OPT_COLLECTION };
+enum { OPT_COLLECTION, OPT_RECEIPT };
 
 static const struct cli_option options[] = {
     [OPT_COLLECTION] = {"collection", 0, "NAME", "only entities of this collection (list: all; else: default)"},
+    [OPT_RECEIPT] = {"receipt", 0, "FILE", "erase: write a signed statement that the entity is gone"},
     {0},
 };
 
@@ -62,7 +64,13 @@ static enum sherd_err show(struct cli *cli, struct sherd_vault *vault)
 
 static enum sherd_err erase(struct cli *cli, struct sherd_vault *vault)
 {
+    const struct sherd_receipt_request request = {.kind = SHERD_RECEIPT_ENTITY,
+                                                  .collection = cli_value(cli, OPT_COLLECTION),
+                                                  .entity = cli->operands[1]};
+
+    SHERD_TRY(cli_receipt_check(cli_value(cli, OPT_RECEIPT)));
     SHERD_TRY(sherd_entity_erase(vault, cli_value(cli, OPT_COLLECTION), cli->operands[1]));
+    SHERD_TRY(cli_receipt_write(vault, &request, cli_value(cli, OPT_RECEIPT)));
     if (cli->json)
         return cli_json_print("", json_pack("{s:b}", "erased", 1), "\n");
     if (!cli->quiet)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sherd rekey and sherd epoch: wrapped keys under the keys that serve now. */
+#include "cli/bundle.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 
@@ -7,14 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPT_ALL, OPT_COLLECTION, OPT_ENTITY, OPT_FRESH, OPT_RATE };
+enum { OPT_ALL, OPT_COLLECTION, OPT_ENTITY, OPT_FRESH, OPT_DEEP, OPT_RATE, OPT_RECEIPT };
 
 static const struct cli_option options[] = {
     [OPT_ALL] = {"all", 0, NULL, "everything, which is what happens without other options"},
     [OPT_COLLECTION] = {"collection", 0, "NAME", "only this collection"},
     [OPT_ENTITY] = {"entity", 0, "ID", "only this entity, of the collection (default)"},
     [OPT_FRESH] = {"fresh-keys", 0, NULL, "give entities a fresh key, and do not just wrap the one they have anew"},
+    [OPT_DEEP] = {"deep", 0, NULL, "encrypt contents anew, too, with fresh keys"},
     [OPT_RATE] = {"rate", 0, "N", "look at no more than N entries a second"},
+    [OPT_RECEIPT] = {"receipt", 0, "FILE", "write a signed statement that nothing refers to older versions"},
     {0},
 };
 
@@ -29,15 +32,17 @@ static enum sherd_err tell(struct cli *cli, const struct sherd_rekey_stat *stat,
 {
     if (cli->json)
         return cli_json_print("",
-                              json_pack("{s:I, s:I, s:I, s:f, s:o}", "entries", (json_int_t)stat->seen, "entities",
+                              json_pack("{s:I, s:I, s:I, s:I, s:f, s:o}", "entries", (json_int_t)stat->seen, "entities",
                                         (json_int_t)stat->entity_count, "records", (json_int_t)stat->record_count,
-                                        "seconds", seconds, "epoch",
+                                        "contents", (json_int_t)stat->sealed_count, "seconds", seconds, "epoch",
                                         epoch != 0 ? json_integer((json_int_t)epoch) : json_null()),
                               "\n");
     if (cli->quiet)
         return SHERD_OK;
     cli_print("wrapped the keys of %" PRIu64 " entities and %" PRIu64 " record versions anew in %.1f s\n",
               stat->entity_count, stat->record_count, seconds);
+    if (stat->sealed_count != 0)
+        cli_print("encrypted the contents of %" PRIu64 " record versions anew\n", stat->sealed_count);
     if (epoch != 0)
         cli_print("erase epoch %" PRIu64 " serves; the keys of older ones are destroyed\n", epoch);
     return SHERD_OK;
@@ -55,18 +60,22 @@ static enum sherd_err run_rekey(struct cli *cli)
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
     struct sherd_rekey_options rekey = {.collection = cli_value(cli, OPT_COLLECTION),
                                         .entity = cli_value(cli, OPT_ENTITY),
-                                        .fresh_keys = cli_value(cli, OPT_FRESH) != NULL};
+                                        .fresh_keys = cli_value(cli, OPT_FRESH) != NULL,
+                                        .deep = cli_value(cli, OPT_DEEP) != NULL};
     struct sherd_rekey_stat stat = {0};
 
     SHERD_ENSURE(cli_value(cli, OPT_ALL) == NULL || (rekey.collection == NULL && rekey.entity == NULL),
                  SHERD_ERR_INVALID, "--all goes with neither --collection nor --entity");
     SHERD_TRY(cli_value_number(cli, OPT_RATE, 1, UINT32_MAX, 0, &rekey.rate));
+    SHERD_TRY(cli_receipt_check(cli_value(cli, OPT_RECEIPT)));
     SHERD_TRY(cli_vault_open(cli, false, &vault));
     cli_signals_defer();
     cli_progress_begin(cli, "rekey");
     const enum sherd_err err = sherd_rekey(vault, &rekey, on_progress, NULL, &stat);
     const double seconds = cli_progress_end();
+    const struct sherd_receipt_request request = {.kind = SHERD_RECEIPT_REKEYED};
     SHERD_TRY(interrupted(err));
+    SHERD_TRY(cli_receipt_write(vault, &request, cli_value(cli, OPT_RECEIPT)));
     return tell(cli, &stat, seconds, 0);
 }
 
@@ -75,10 +84,18 @@ const struct cli_command cmd_rekey = {
     .operands = "",
     .summary = "bring wrapped keys under the master keys that serve now",
     .notes =
-        "Contents are not touched, and reading and writing go on meanwhile. What is up to date is left alone, so a\n"
-        "command that was interrupted or killed is simply given again.",
+        "Contents are not touched but with --deep, and reading and writing go on meanwhile. What is up to date is\n"
+        "left alone, so a command that was interrupted or killed is simply given again.",
     .options = options,
     .run = run_rekey,
+};
+
+enum { OPT_EPOCH_RECEIPT };
+
+static const struct cli_option epoch_options[] = {
+    [OPT_EPOCH_RECEIPT] = {"receipt", 0, "FILE",
+                           "write a signed statement that the keys of older epochs are destroyed"},
+    {0},
 };
 
 static enum sherd_err run_epoch(struct cli *cli)
@@ -88,12 +105,15 @@ static enum sherd_err run_epoch(struct cli *cli)
     uint64_t epoch = 0;
 
     SHERD_ENSURE(strcmp(cli->operands[0], "roll") == 0, SHERD_ERR_INVALID, "write `epoch roll`");
+    SHERD_TRY(cli_receipt_check(cli_value(cli, OPT_EPOCH_RECEIPT)));
     SHERD_TRY(cli_vault_open(cli, false, &vault));
     cli_signals_defer();
     cli_progress_begin(cli, "epoch");
     const enum sherd_err err = sherd_epoch_roll(vault, on_progress, NULL, &stat, &epoch);
     const double seconds = cli_progress_end();
+    const struct sherd_receipt_request request = {.kind = SHERD_RECEIPT_EPOCH};
     SHERD_TRY(interrupted(err));
+    SHERD_TRY(cli_receipt_write(vault, &request, cli_value(cli, OPT_EPOCH_RECEIPT)));
     return tell(cli, &stat, seconds, epoch);
 }
 
@@ -105,6 +125,7 @@ const struct cli_command cmd_epoch = {
         "Every key that is still needed is wrapped under the key of a new erase epoch; then the old epoch's key is\n"
         "destroyed. What was deleted or erased before is gone from then on, also for one who has every file, every\n"
         "older backup and the live keys. Backups of the old epoch cannot be read any more.",
+    .options = epoch_options,
     .operand_min = 1,
     .operand_max = 1,
     .run = run_epoch,

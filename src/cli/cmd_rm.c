@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sherd rm: delete records, keys first. */
 #include "base/mem.h"
+#include "cli/bundle.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 
 #include <stdio.h>
+
+enum { OPT_RECEIPT };
+
+static const struct cli_option options[] = {
+    [OPT_RECEIPT] = {"receipt", 0, "FILE", "write a signed statement that the records are gone"},
+    {0},
+};
 
 static void free_ids(struct sherd_uuid **ids)
 {
@@ -34,6 +42,7 @@ static enum sherd_err run(struct cli *cli)
     int failed_count = 0;
 
     SHERD_TRY(read_ids(cli, &ids));
+    SHERD_TRY(cli_receipt_check(cli_value(cli, OPT_RECEIPT)));
     SHERD_TRY(cli_vault_open(cli, false, &vault));
     for (int i = 0; i < cli->operand_count; i++) {
         const enum sherd_err err = sherd_record_delete(vault, ids[i]);
@@ -51,13 +60,16 @@ static enum sherd_err run(struct cli *cli)
     }
     if (failed_count > 0)
         return sherd_fail(worst, "%d of %d records were not deleted", failed_count, cli->operand_count);
-    return SHERD_OK;
+    const struct sherd_receipt_request request = {
+        .kind = SHERD_RECEIPT_RECORDS, .records = ids, .record_count = (size_t)cli->operand_count};
+    return cli_receipt_write(vault, &request, cli_value(cli, OPT_RECEIPT));
 }
 
 const struct cli_command cmd_rm = {
     .name = "rm",
     .operands = "UUID...",
     .summary = "delete records with all their versions: their keys first",
+    .options = options,
     .operand_min = 1,
     .operand_max = -1,
     .run = run,

@@ -33,6 +33,10 @@ extern const struct cli_command cmd_epoch;
 extern const struct cli_command cmd_unseal;
 extern const struct cli_command cmd_seal;
 extern const struct cli_command cmd_status;
+extern const struct cli_command cmd_backup;
+extern const struct cli_command cmd_restore;
+extern const struct cli_command cmd_recover;
+extern const struct cli_command cmd_receipt;
 extern const struct cli_command cmd_help;
 extern const struct cli_command cmd_version;
 

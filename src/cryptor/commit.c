@@ -6,6 +6,7 @@
 #include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "cryptor/hold.h"
 #include "cryptor/version.h"
 
 /* Versions whose remains are removed in one write set. */
@@ -56,7 +57,9 @@ static enum sherd_err commit_pins(struct sherd_vault *vault, struct sherd_versio
         return SHERD_ERR_NO_MEMORY;
     for (size_t i = 0; i < count; i++)
         changes[i] = versions[i]->change;
-    const enum sherd_err err = vault->anchor->ops->pin_commit(vault->anchor, changes, count, dropped);
+    struct sherd_anchor *anchor = vault->anchor;
+    const enum sherd_err err = changes[0].reseals ? anchor->ops->pin_replace(anchor, changes, count, dropped)
+                                                  : anchor->ops->pin_commit(anchor, changes, count, dropped);
     sherd_free(changes);
     return err;
 }
@@ -73,9 +76,11 @@ static void take_back(struct sherd_vault *vault, struct sherd_version *const *ve
     sherd_refs_done(&stored);
 }
 
-/* The crash points of a put and of an update have names of their own. */
-#define COMMIT_POINT(versions, place) \
-    SHERD_FAILPOINT((versions)[0]->change.version_expected != 0 ? "update." place : "put." place)
+/* The crash points of a put, an update and of sealing anew have names of their own. */
+#define COMMIT_POINT(versions, place)                                               \
+    SHERD_FAILPOINT((versions)[0]->change.reseals                 ? "reseal." place \
+                    : (versions)[0]->change.version_expected != 0 ? "update." place \
+                                                                  : "put." place)
 
 static enum sherd_err commit_in_window(struct sherd_vault *vault, struct sherd_version *const *versions, size_t count,
                                        struct sherd_store_op *ops, struct sherd_refs *dropped)
@@ -160,7 +165,7 @@ static enum sherd_err find_remains(struct sherd_vault *vault, const struct sherd
     return SHERD_OK;
 }
 
-static enum sherd_err drop_some(struct sherd_vault *vault, const struct remains *remains, size_t count)
+static enum sherd_err drop_held(struct sherd_vault *vault, const struct remains *remains, size_t count)
 {
     struct sherd_store_op secrets[DROP_MAX];
     struct sherd_store_op assets[DROP_MAX];
@@ -177,6 +182,23 @@ static enum sherd_err drop_some(struct sherd_vault *vault, const struct remains 
         SHERD_TRY(sherd_compartment_write(vault->secrets, secrets, secrets_count));
     SHERD_FAILPOINT("drop.after_secrets");
     return count == 0 ? SHERD_OK : sherd_compartment_write(vault->assets.compartment, assets, count);
+}
+
+/* Where a backup holds the blobs, all of it is left to the sweeper. */
+static enum sherd_err drop_some(struct sherd_vault *vault, const struct remains *remains, size_t count)
+{
+    struct sherd_hold hold = {-1};
+    bool blobs = false;
+
+    for (size_t i = 0; i < count; i++)
+        blobs = blobs || remains[i].blob;
+    enum sherd_err err = blobs ? sherd_hold_pass(vault, &hold) : SHERD_OK;
+    if (err == SHERD_ERR_BUSY)
+        return SHERD_OK;
+    SHERD_TRY(err);
+    err = drop_held(vault, remains, count);
+    sherd_hold_leave(&hold);
+    return err;
 }
 
 enum sherd_err sherd_version_drop(struct sherd_vault *vault, const struct sherd_refs *dropped)

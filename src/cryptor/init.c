@@ -6,15 +6,9 @@
 #include "base/secret.h"
 #include "crypto/init.h"
 #include "cryptor/files.h"
+#include "cryptor/place.h"
 #include "cryptor/vault.h"
 #include "store/memory/memory.h"
-#include <errno.h>
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define OWNER_NAME "owner"
 
@@ -142,83 +136,17 @@ static enum sherd_err make_in(const char *dir, const struct sherd_store_ops *eng
     return sherd_dir_sync(dir, "");
 }
 
-static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *ftw)
+/* What is made, for sherd_place_make(). */
+struct making {
+    const struct sherd_store_ops *engine;
+    const struct sherd_seal_wish *wish;
+};
+
+static enum sherd_err make(void *arg, const char *dir)
 {
-    (void)stat;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
+    const struct making *making = arg;
 
-/* The directory that holds path, as a new string. */
-static char *parent_of(const char *path)
-{
-    char *parent = sherd_strdup(path);
-
-    if (parent == NULL)
-        return NULL;
-    char *slash = strrchr(parent, '/');
-    if (slash == NULL)
-        (void)snprintf(parent, 2, ".");
-    else if (slash == parent)
-        parent[1] = 0;
-    else
-        *slash = 0;
-    return parent;
-}
-
-static enum sherd_err rename_into_place(const char *temporary, const char *path)
-{
-    if (rename(temporary, path) != 0) /* replaces an empty directory, nothing else */
-        return sherd_fail_errno(errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR ? SHERD_ERR_CONFLICT
-                                                                                          : SHERD_ERR_IO,
-                                "a vault cannot be made at %s", path);
-    char *parent = parent_of(path);
-    if (parent == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    const enum sherd_err err = sherd_dir_sync(parent, "");
-    sherd_free(parent);
-    return err;
-}
-
-static enum sherd_err make_at(const char *path, const struct sherd_store_ops *engine,
-                              const struct sherd_seal_wish *wish)
-{
-    const size_t size = strlen(path) + sizeof(".new-XXXXXX");
-    char *temporary = sherd_alloc(size);
-
-    if (temporary == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    (void)snprintf(temporary, size, "%s.new-XXXXXX", path);
-    if (mkdtemp(temporary) == NULL) {
-        const enum sherd_err err = sherd_fail_errno(SHERD_ERR_IO, "a directory cannot be made beside %s", path);
-
-        sherd_free(temporary);
-        return err;
-    }
-    enum sherd_err err = make_in(temporary, engine, wish);
-    if (err == SHERD_OK)
-        err = rename_into_place(temporary, path);
-    if (err != SHERD_OK) {
-        char detail[SHERD_FAIL_TEXT_SIZE];
-
-        (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
-        (void)nftw(temporary, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-        sherd_fail_restore(detail);
-    }
-    sherd_free(temporary);
-    return err;
-}
-
-static enum sherd_err check_free(const char *path)
-{
-    struct stat stat_of_path;
-
-    if (lstat(path, &stat_of_path) != 0)
-        return errno == ENOENT ? SHERD_OK : sherd_fail_errno(SHERD_ERR_IO, "%s cannot be looked at", path);
-    if (!S_ISDIR(stat_of_path.st_mode))
-        return sherd_fail(SHERD_ERR_CONFLICT, "%s exists and is no directory", path);
-    return SHERD_OK; /* whether it is empty shows when it is replaced */
+    return make_in(dir, making->engine, making->wish);
 }
 
 /* What is to seal it, looked at before anything is made. */
@@ -230,22 +158,6 @@ static enum sherd_err check_wish(const struct sherd_seal_wish *wish)
         return sherd_unseal_check(wish->unseal);
     SHERD_ENSURE(wish->give != NULL, SHERD_ERR_INVALID, "somebody must be given the shares");
     return sherd_shares_options_check(wish->shares);
-}
-
-static enum sherd_err make_clean(const char *path, const struct sherd_store_ops *engine,
-                                 const struct sherd_seal_wish *wish)
-{
-    char *clean = sherd_strdup(path);
-
-    if (clean == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    for (size_t len = strlen(clean); len > 1 && clean[len - 1] == '/'; len--)
-        clean[len - 1] = 0;
-    enum sherd_err err = check_free(clean);
-    if (err == SHERD_OK)
-        err = make_at(clean, engine, wish);
-    sherd_free(clean);
-    return err;
 }
 
 enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *unseal,
@@ -266,5 +178,6 @@ enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *uns
         wish.give_arg = options->share_arg;
     }
     SHERD_TRY(check_wish(&wish));
-    return make_clean(path, engine, &wish);
+    struct making making = {.engine = engine, .wish = &wish};
+    return sherd_place_make(path, make, &making);
 }

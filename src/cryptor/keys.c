@@ -14,7 +14,10 @@ enum sherd_err sherd_master_activate(struct sherd_vault *vault, const struct she
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(options != NULL, SHERD_ERR_INVALID, "a master key needs a name");
     SHERD_TRY(sherd_vault_check_writable(vault));
-    return vault->anchor->ops->master_activate(vault->anchor, options, out_version);
+    SHERD_TRY(sherd_window_enter(vault->window, false)); /* a backup has its parts and the keyring, or neither */
+    const enum sherd_err err = vault->anchor->ops->master_activate(vault->anchor, options, out_version);
+    sherd_window_leave(vault->window, false);
+    return err;
 }
 
 enum sherd_err sherd_master_each(struct sherd_vault *vault, sherd_master_visit_fn *visit, void *arg)

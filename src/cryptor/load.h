@@ -43,6 +43,9 @@ void sherd_loaded_done(struct sherd_loaded *loaded);
 /** Open contents that lie in an entry; padding included. @param[in,out] out_padded  must have room */
 SHERD_MUST_USE enum sherd_err sherd_loaded_open_inline(const struct sherd_loaded *loaded, struct sherd_buf *out_padded);
 
+/** The version that a reader reads; borrowed until the reader is closed. */
+const struct sherd_loaded *sherd_reader_loaded(const struct sherd_reader *reader);
+
 /** Describe a version. @param[out] out_info  free with sherd_record_info_free() */
 SHERD_MUST_USE enum sherd_err sherd_record_info_new(struct sherd_vault *vault, const struct sherd_pin_view *view,
                                                     const struct sherd_map *map, struct sherd_record_info **out_info);

@@ -303,6 +303,11 @@ enum sherd_err sherd_reader_open(struct sherd_vault *vault, struct sherd_uuid id
     return sherd_reader_open_with(vault, id, &options, out_reader, out_content_bytes);
 }
 
+const struct sherd_loaded *sherd_reader_loaded(const struct sherd_reader *reader)
+{
+    return &reader->loaded;
+}
+
 void sherd_reader_close(struct sherd_reader *reader)
 {
     if (reader == NULL || sherd_fork_passed(reader->vault->fork_count))

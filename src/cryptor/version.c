@@ -57,28 +57,18 @@ static enum sherd_err take_description(const struct sherd_record_meta *meta, str
     return SHERD_OK;
 }
 
-/* Names, shares, key and time of a version whose record, collection and entity are known. */
-static enum sherd_err draw(struct sherd_vault *vault, struct sherd_uuid record, uint64_t number,
-                           struct sherd_version *version)
+/* Names and shares of a version whose pin and key are there; map and pin get the same scope. */
+static enum sherd_err draw_names(struct sherd_vault *vault, struct sherd_version *version)
 {
-    struct sherd_anchor *anchor = vault->anchor;
     struct sherd_pin *pin = &version->change.pin;
     struct sherd_context context;
     struct sherd_ref names[2];
 
-    version->keys = sherd_secret_alloc(sizeof(*version->keys));
-    if (version->keys == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(anchor->ops->key_new(anchor, &version->collection, version->map.entity_id, record, number, pin,
-                                   &version->keys->record));
-    pin->created_s = (uint64_t)sherd_clock()->wall_s() / 60 * 60;
     version->change.key = &version->keys->record;
-    version->change.versions_kept = version->collection.rules.versions_kept;
-
     version->map.collection = pin->collection;
     version->map.entity = pin->entity;
-    version->map.record = record;
-    version->map.version = number;
+    version->map.record = pin->record;
+    version->map.version = pin->version;
     version->map.created_s = pin->created_s;
     SHERD_TRY(sherd_random(names, sizeof(names)));
     version->map.data = names[0];
@@ -87,6 +77,23 @@ static enum sherd_err draw(struct sherd_vault *vault, struct sherd_uuid record, 
     version->map.share = version->keys->in_assets;
     sherd_content_context(vault, pin, &context);
     return sherd_content_key_derive(version->keys, &context);
+}
+
+/* Names, shares, key and time of a version whose record, collection and entity are known. */
+static enum sherd_err draw(struct sherd_vault *vault, struct sherd_uuid record, uint64_t number,
+                           struct sherd_version *version)
+{
+    struct sherd_anchor *anchor = vault->anchor;
+    struct sherd_pin *pin = &version->change.pin;
+
+    version->keys = sherd_secret_alloc(sizeof(*version->keys));
+    if (version->keys == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(anchor->ops->key_new(anchor, &version->collection, version->map.entity_id, record, number, pin,
+                                   &version->keys->record));
+    pin->created_s = (uint64_t)sherd_clock()->wall_s() / 60 * 60;
+    version->change.versions_kept = version->collection.rules.versions_kept;
+    return draw_names(vault, version);
 }
 
 /*
@@ -200,6 +207,25 @@ enum sherd_err sherd_version_begin_update(struct sherd_vault *vault, struct sher
     SHERD_TRY(draw(vault, id, version_current + 1, version));
     version->change.version_expected = version_current;
     return SHERD_OK;
+}
+
+enum sherd_err sherd_version_begin_anew(struct sherd_vault *vault, const struct sherd_loaded *loaded,
+                                        struct sherd_version *version)
+{
+    const struct sherd_pin *before = &loaded->view.pin;
+    struct sherd_anchor *anchor = vault->anchor;
+
+    SHERD_TRY(sherd_vault_check_writable(vault));
+    SHERD_TRY(sherd_vault_collection_by_id(vault, &before->collection, &version->collection));
+    SHERD_TRY(inherit(&loaded->map, version));
+    version->keys = sherd_secret_alloc(sizeof(*version->keys));
+    if (version->keys == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(anchor->ops->key_renew(anchor, before, &version->change.pin, &version->keys->record));
+    version->change.version_expected = before->version;
+    version->change.reseals = true;
+    version->change.map_expected = before->map;
+    return draw_names(vault, version);
 }
 
 /* Seal contents and the zeros behind them as one message. */

@@ -37,6 +37,9 @@ struct sherd_version {
     struct sherd_blob_writer *blob; /* the fragment, where it is a blob: finished, not yet committed */
 };
 
+/** A version that was found: cryptor/load.h */
+struct sherd_loaded;
+
 /** The context of a version's contents. */
 void sherd_content_context(const struct sherd_vault *vault, const struct sherd_pin *pin,
                            struct sherd_context *out_context);
@@ -54,6 +57,14 @@ SHERD_MUST_USE enum sherd_err sherd_version_begin_update(struct sherd_vault *vau
                                                          uint64_t version_expected,
                                                          const struct sherd_record_meta *meta,
                                                          struct sherd_version *version);
+
+/**
+ * Begin to seal a version anew, as it was loaded: with a fresh key, shares and names; number, time, entity, content
+ * type, attributes and recipient stay. What goes to a recipient is given as it is kept, sealed to it already. @return
+ * SHERD_OK; SHERD_ERR_NOT_FOUND: its entity was erased; others
+ */
+SHERD_MUST_USE enum sherd_err sherd_version_begin_anew(struct sherd_vault *vault, const struct sherd_loaded *loaded,
+                                                       struct sherd_version *version);
 
 /** Note lengths and digest of the sealed fragment, and seal the map entry. The version is then ready for commit. */
 SHERD_MUST_USE enum sherd_err sherd_version_sealed(struct sherd_vault *vault, struct sherd_version *version,

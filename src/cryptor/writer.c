@@ -489,3 +489,18 @@ enum sherd_err sherd_writer_begin_update(struct sherd_vault *vault, struct sherd
     *out_writer = writer;
     return SHERD_OK;
 }
+
+enum sherd_err sherd_writer_begin_anew(struct sherd_vault *vault, const struct sherd_loaded *loaded,
+                                       struct sherd_writer **out_writer)
+{
+    struct sherd_writer *writer;
+
+    SHERD_TRY(writer_new(vault, &writer));
+    const enum sherd_err err = sherd_version_begin_anew(vault, loaded, &writer->version);
+    if (err != SHERD_OK) {
+        writer_free(writer);
+        return err;
+    }
+    *out_writer = writer;
+    return SHERD_OK;
+}

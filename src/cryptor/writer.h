@@ -14,4 +14,8 @@
  */
 SHERD_MUST_USE enum sherd_err sherd_writer_append_lent(struct sherd_writer *writer, struct sherd_span bytes);
 
+/** Begin to seal a version anew: sherd_version_begin_anew(). Its contents are then appended as they were. */
+SHERD_MUST_USE enum sherd_err sherd_writer_begin_anew(struct sherd_vault *vault, const struct sherd_loaded *loaded,
+                                                      struct sherd_writer **out_writer);
+
 #endif

@@ -63,6 +63,19 @@ enum sherd_err sherd_entry_name(const struct sherd_entry_keys *keys, const char 
     return SHERD_OK;
 }
 
+enum sherd_err sherd_entry_collection_id(const struct sherd_entry_keys *assets_keys, const char *name,
+                                         struct sherd_uuid *out_id)
+{
+    struct sherd_ref ref;
+
+    SHERD_TRY(sherd_entry_name(assets_keys, "collection of the name", sherd_span_str(name), sherd_span_of(NULL, 0),
+                               &ref));
+    memcpy(out_id->bytes, ref.bytes, sizeof(out_id->bytes));
+    out_id->bytes[6] = (uint8_t)((out_id->bytes[6] & 0x0f) | 0x80);
+    out_id->bytes[8] = (uint8_t)((out_id->bytes[8] & 0x3f) | 0x80);
+    return SHERD_OK;
+}
+
 /* The kinds that every compartment has differ in their numbers: no two compartments have eight bytes in common. */
 static uint8_t kind_number(enum sherd_kind kind, enum sherd_purpose compartment)
 {

@@ -63,6 +63,13 @@ SHERD_MUST_USE enum sherd_err sherd_entry_name(const struct sherd_entry_keys *ke
                                                struct sherd_ref *out_name);
 
 /**
+ * The id of a collection, which follows from its name: a pseudonym under the name key of `assets`, in the form of RFC
+ * 9562 section 5.8 (version 8: as its maker sees fit).
+ */
+SHERD_MUST_USE enum sherd_err sherd_entry_collection_id(const struct sherd_entry_keys *assets_keys, const char *name,
+                                                        struct sherd_uuid *out_id);
+
+/**
  * Seal a payload.
  * @param[in]     tlv         canonical TLV of the kind's fields; at most the payload's bytes less two
  * @param[in,out] out_stored  sherd_entry_bytes() bytes are appended

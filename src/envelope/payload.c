@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The fields of each kind of entry: see payload.h and docs/format/envelope.md section 2. */
 #include "envelope/payload.h"
+#include "base/bytes.h"
 #include "envelope/attributes.h"
 #include "envelope/recipient.h"
 #include <string.h>
@@ -39,6 +40,7 @@ enum field {
     FIELD_DERIVED = 31,
     FIELD_MASTER_NAME = 32,
     FIELD_RECIPIENT = 48,
+    FIELD_ROUND = 57,
 };
 
 #define BIT(field) SHERD_TLV_BIT(field)
@@ -151,6 +153,16 @@ enum sherd_err sherd_map_decode(struct sherd_span bytes, struct sherd_map *out_m
     return SHERD_OK;
 }
 
+/* Two bytes, and none for round 0: a pin has little room. */
+static void put_round(struct sherd_tlv_writer *writer, uint16_t round)
+{
+    uint8_t bytes[2];
+
+    sherd_put_u16(bytes, round);
+    if (round != 0)
+        sherd_tlv_put(writer, FIELD_ROUND, sherd_span_of(bytes, sizeof(bytes)));
+}
+
 enum sherd_err sherd_pin_encode(const struct sherd_pin *pin, uint8_t *block, size_t *out_bytes)
 {
     struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
@@ -170,7 +182,20 @@ enum sherd_err sherd_pin_encode(const struct sherd_pin *pin, uint8_t *block, siz
         sherd_tlv_put(&writer, FIELD_IDEMPOTENCY, SPAN(pin->idempotency));
     sherd_tlv_put(&writer, FIELD_MAP, SPAN(pin->map));
     sherd_tlv_put_u64(&writer, FIELD_EPOCH, pin->epoch);
+    put_round(&writer, pin->round);
     return sherd_tlv_end(&writer, out_bytes);
+}
+
+static enum sherd_err get_round(const struct sherd_tlv *tlv, uint16_t *out_round)
+{
+    uint8_t bytes[2];
+
+    *out_round = 0;
+    if (tlv->value[FIELD_ROUND].data == NULL)
+        return SHERD_OK;
+    SHERD_TRY(sherd_tlv_get(tlv, FIELD_ROUND, bytes, sizeof(bytes)));
+    *out_round = sherd_get_u16(bytes);
+    return *out_round != 0 ? SHERD_OK : malformed();
 }
 
 enum sherd_err sherd_pin_decode(struct sherd_span bytes, struct sherd_pin *out_pin)
@@ -182,7 +207,7 @@ enum sherd_err sherd_pin_decode(struct sherd_span bytes, struct sherd_pin *out_p
     struct sherd_tlv tlv;
     struct sherd_pin pin = {0};
 
-    SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_IDEMPOTENCY), &tlv));
+    SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_IDEMPOTENCY) | BIT(FIELD_ROUND), &tlv));
     GET(&tlv, FIELD_COLLECTION, pin.collection);
     GET(&tlv, FIELD_ENTITY, pin.entity);
     GET(&tlv, FIELD_RECORD, pin.record);
@@ -200,6 +225,7 @@ enum sherd_err sherd_pin_decode(struct sherd_span bytes, struct sherd_pin *out_p
         GET(&tlv, FIELD_IDEMPOTENCY, pin.idempotency);
     }
     SHERD_TRY(get_version(&tlv, FIELD_EPOCH, UINT32_MAX, &pin.epoch));
+    SHERD_TRY(get_round(&tlv, &pin.round));
     *out_pin = pin;
     return SHERD_OK;
 }

@@ -66,6 +66,7 @@ struct sherd_pin {
     uint64_t entity_key_version;
     uint64_t secrets_key_version;
     uint64_t epoch; /**< erase epoch under which the key is wrapped */
+    uint16_t round; /**< deep rekeyings that had begun when the key was made */
     bool has_idempotency;
     struct sherd_ref idempotency; /**< name of the idempotency entry */
 };

@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "cryptor/vault.h"
+#include "scrub/deep.h"
 #include <time.h>
 
 /* Entries of `keys` between two looks at the clock. */
@@ -59,6 +60,14 @@ static enum sherd_err instant(struct sherd_vault *vault)
     return SHERD_OK;
 }
 
+static enum sherd_err tell(const struct walk *walk)
+{
+    if (walk->progress != NULL && !walk->progress(walk->arg, walk->stat, walk->total))
+        return sherd_fail(SHERD_ERR_BUSY, "rekeying was stopped: the same command goes on from here");
+    keep_rate(walk);
+    return SHERD_OK;
+}
+
 static enum sherd_err go_on(struct walk *walk, struct sherd_rekey *rekey)
 {
     struct sherd_anchor *anchor = walk->vault->anchor;
@@ -71,11 +80,19 @@ static enum sherd_err go_on(struct walk *walk, struct sherd_rekey *rekey)
         walk->stat->record_count = at.record_count;
         if (at.instant_wanted)
             SHERD_TRY(instant(walk->vault));
-        if (walk->progress != NULL && !walk->progress(walk->arg, walk->stat, walk->total))
-            return sherd_fail(SHERD_ERR_BUSY, "rekeying was stopped: the same command goes on from here");
-        keep_rate(walk);
+        SHERD_TRY(tell(walk));
     }
     return SHERD_OK;
+}
+
+/* A step of sealing contents anew. */
+static enum sherd_err deep_step(void *arg, uint64_t seen, uint64_t sealed)
+{
+    struct walk *walk = arg;
+
+    walk->stat->seen += seen;
+    walk->stat->sealed_count += sealed;
+    return tell(walk);
 }
 
 static enum sherd_err rekey(struct walk *walk)
@@ -87,10 +104,13 @@ static enum sherd_err rekey(struct walk *walk)
 
     SHERD_TRY(scope_of(walk->vault, walk->options, &scope));
     SHERD_TRY(anchor->ops->keys_stat(anchor, &keys));
-    walk->total = keys.entry_count * 4; /* entities, pins twice, older versions: anchor/rekey.h */
+    /* entities, pins twice, older versions: anchor/rekey.h; contents, and once more: scrub/deep.h */
+    walk->total = keys.entry_count * (walk->options->deep ? 6 : 4);
     walk->begin_ns = sherd_clock()->monotonic_ns();
     SHERD_TRY(anchor->ops->rekey_begin(anchor, &scope, &rekey));
-    const enum sherd_err err = go_on(walk, rekey);
+    enum sherd_err err = go_on(walk, rekey);
+    if (err == SHERD_OK && walk->options->deep)
+        err = sherd_deep_rekey(walk->vault, &scope, deep_step, walk);
     anchor->ops->rekey_end(anchor, rekey);
     return err;
 }

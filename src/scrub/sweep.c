@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "cryptor/hold.h"
 #include "cryptor/load.h"
 #include "scrub/instant.h"
 #include "scrub/pages.h"
@@ -265,7 +266,13 @@ enum sherd_err sherd_vault_sweep(struct sherd_vault *vault, bool dry_run, struct
     if (pthread_mutex_init(&sweep.lock, NULL) != 0)
         return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
     sweep.block = sherd_secret_alloc(SHERD_PAYLOAD_BYTES_MAX);
-    const enum sherd_err err = sweep.block != NULL ? sweep_all(&sweep) : SHERD_ERR_NO_MEMORY;
+    struct sherd_hold hold = {-1};
+    enum sherd_err err = sweep.block == NULL ? SHERD_ERR_NO_MEMORY
+                         : dry_run           ? SHERD_OK
+                                             : sherd_hold_pass(vault, &hold);
+    if (err == SHERD_OK)
+        err = sweep_all(&sweep);
+    sherd_hold_leave(&hold);
     sherd_instant_done(&sweep.instant);
     (void)pthread_mutex_destroy(&sweep.lock);
     sherd_refs_done(&sweep.late);

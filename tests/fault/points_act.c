@@ -150,6 +150,17 @@ static enum sherd_err act_sweep(struct scene *here, struct sherd_vault *vault)
     return sherd_vault_sweep(vault, false, &stat);
 }
 
+static enum sherd_err act_rekey(struct scene *here, struct sherd_vault *vault)
+{
+    const struct sherd_rekey_options options = {.collection = "kept", .deep = true};
+    struct sherd_rekey_stat stat;
+
+    (void)here;
+    const enum sherd_err err = sherd_rekey(vault, &options, NULL, NULL, &stat);
+    REQUIRE(err != SHERD_OK || stat.sealed_count > 0, "nothing was sealed anew");
+    return err;
+}
+
 static enum sherd_err act_open(struct scene *here, struct sherd_vault *vault)
 {
     const struct sherd_unseal unseal = place_unseal(&here->place);
@@ -204,6 +215,7 @@ static const struct change changes[] = {
     {.name = "delete_once", .kind = KIND_DELETE, .target = ONCE, .act = act_delete},
     {.name = "collection", .kind = KIND_COLLECTION, .act = act_collection},
     {.name = "sweep", .kind = KIND_NONE, .act = act_sweep},
+    {.name = "rekey", .kind = KIND_NONE, .act = act_rekey},
     {.name = "open", .kind = KIND_NONE, .act = act_open, .opens = true},
     {.name = "init", .kind = KIND_NONE, .makes = MAKES_VAULT, .act = act_init, .opens = true},
 };

@@ -34,7 +34,7 @@
 #include <sys/wait.h>
 
 #define ANYWHERE_HITS 6U
-#define NAMES_MAX 40U
+#define NAMES_MAX 64U
 
 static const char *const action_names[ACTION_COUNT] = {"kill", "io", "nospace", "lost"};
 
@@ -265,6 +265,13 @@ static void test_fault_points__sweep_harms_nothing(void **state)
     run_matrix_of("sweep");
 }
 
+static void test_fault_points__rekey_leaves_every_version_what_it_was(void **state)
+{
+    (void)state;
+    run_matrix_of("rekey");
+    assert_true(traced("reseal.after_pin") > 1 && traced("pin.before_replace") > 1); /* in entries and in blobs */
+}
+
 /* Comes first: afterwards the cryptography is ready in this process, and so in all that it starts. */
 static void test_fault_points__open_and_init_harm_nothing(void **state)
 {
@@ -314,6 +321,7 @@ int main(void)
         cmocka_unit_test(test_fault_points__delete_is_as_before_or_as_after),
         cmocka_unit_test(test_fault_points__collection_is_there_or_not),
         cmocka_unit_test(test_fault_points__sweep_harms_nothing),
+        cmocka_unit_test(test_fault_points__rekey_leaves_every_version_what_it_was),
         cmocka_unit_test(test_fault_points__all_that_are_documented_were_struck),
     };
 

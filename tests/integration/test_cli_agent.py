@@ -116,6 +116,26 @@ def test_cli_agent__serves_every_command_until_it_is_sealed(box):
 
 
 @agent_test
+def test_cli_agent__rekeys_deep(box):
+    vault(box)
+    records = {box.put(content): content for content in (b"", b"short", os.urandom(3 << 20))}
+    recipient = box.run("keygen", "--recipient", "-o", "mine", "-q").stdout.decode().strip()
+    sealed = box.put(b"for one alone", "--to", recipient)
+    unseal(box)
+    late = plain(box, "put", "-", input=b"through the agent").stdout.decode().strip()
+    for _ in range(2):
+        assert json.loads(plain(box, "rekey", "--deep", "--json").stdout)["contents"] == 5
+    for record, content in {**records, late: b"through the agent"}.items():
+        assert plain(box, "get", record).stdout == content
+    assert plain(box, "get", sealed, "--identity", box.path("mine")).stdout == b"for one alone"
+    plain(box, "get", sealed, code=DENIED)
+    plain(box, "verify")
+    plain(box, "seal")
+    assert json.loads(box.sherd("rekey", "--deep", "--json").stdout)["contents"] == 5  # and without it again
+    box.sherd("verify")
+
+
+@agent_test
 def test_cli_agent__gives_the_same_as_without_it(box):
     vault(box)
     record = box.put(b"written without")

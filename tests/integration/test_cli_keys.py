@@ -205,5 +205,15 @@ def test_cli_rekey__runs_beside_writers_and_is_taken_up_again(box):
     assert json.loads(box.sherd("--json", "rekey").stdout)["entities"] == 0
 
 
+def test_cli_rekey__deep_encrypts_contents_anew(box):
+    records = fill(box, count=20)
+    stat = json.loads(box.sherd("--json", "rekey", "--deep").stdout)
+    assert stat["contents"] == 20
+    assert json.loads(box.sherd("--json", "rekey").stdout)["contents"] == 0
+    assert "20 record versions anew" in box.sherd("rekey", "--deep").stdout.decode()
+    check(box, records)
+    box.sherd("verify")
+
+
 if __name__ == "__main__":
     main(globals())

@@ -221,6 +221,76 @@ static void test_anchor_embedded_pin_commit__is_all_or_none(void **state)
     test_free(changes);
 }
 
+static struct sherd_pin_change renewed(struct anchor_test *test, const struct sherd_pin *before,
+                                       struct sherd_record_key *out_key)
+{
+    struct sherd_pin_change change = {
+        .version_expected = before->version, .reseals = true, .map_expected = before->map};
+
+    assert_ok(test->anchor->ops->key_renew(test->anchor, before, &change.pin, out_key));
+    change.pin.map.bytes[15] ^= 1;
+    memset(change.pin.digest.bytes, 0x77, sizeof(change.pin.digest.bytes));
+    return change;
+}
+
+static void test_anchor_embedded_pin_replace__puts_another_key_into_the_same_version(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_anchor_ops *ops = test->anchor->ops;
+    const struct sherd_uuid record = record_new();
+    struct sherd_pin_view before;
+    struct sherd_pin_view after;
+    struct sherd_record_key keys[2];
+    struct sherd_refs dropped = {0};
+
+    pin_version(test, record, 1, 0);
+    pin_version(test, record, 2, 0);
+    for (uint64_t version = 1; version <= 2; version++) {
+        assert_ok(get(test, record, version, &before));
+        struct sherd_pin_change change = renewed(test, &before.pin, &keys[0]);
+        assert_ok(ops->pin_replace(test->anchor, &change, 1, &dropped));
+        assert_int_equal(dropped.count, version);
+        assert_memory_equal(&dropped.refs[version - 1], &before.pin.map, sizeof(before.pin.map));
+        assert_ok(ops->pin_get(test->anchor, record, version, &after, &keys[1]));
+        assert_memory_equal(&keys[1], &keys[0], sizeof(keys[0]));
+        assert_memory_equal(&after.pin.map, &change.pin.map, sizeof(after.pin.map));
+        assert_memory_equal(&after.pin.digest, &change.pin.digest, sizeof(after.pin.digest));
+        assert_memory_equal(&after.pin.entity, &before.pin.entity, sizeof(after.pin.entity));
+        assert_int_equal(after.pin.version, version);
+        assert_int_equal(after.version_current, 2);
+        assert_int_equal(after.version_oldest, 1);
+        assert_err(SHERD_ERR_CONFLICT, ops->pin_replace(test->anchor, &change, 1, &dropped)); /* it was replaced */
+        assert_int_equal(dropped.count, version);
+    }
+    const struct sherd_pin_change late = renewed(test, &after.pin, &keys[0]);
+    assert_ok(ops->pin_delete(test->anchor, record, &dropped));
+    assert_err(SHERD_ERR_NOT_FOUND, ops->pin_replace(test->anchor, &late, 1, &dropped));
+    sherd_refs_done(&dropped);
+}
+
+static void test_anchor_embedded_round__goes_on_until_it_is_ended(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_uuid record = record_new();
+    struct sherd_record_key key;
+    struct sherd_pin_view view;
+    uint16_t round = 0;
+
+    pin_version(test, record, 1, 1);
+    for (uint16_t i = 1; i <= 2; i++) {
+        for (unsigned again = 0; again < 2; again++) {
+            assert_ok(test->anchor->ops->round_begin(test->anchor, &round));
+            assert_int_equal(round, i);
+            anchor_again(test);
+        }
+        assert_ok(get(test, record, 0, &view));
+        assert_int_equal(view.pin.round, 0); /* not renewed yet */
+        assert_int_equal(renewed(test, &view.pin, &key).pin.round, i);
+        assert_err(SHERD_ERR_CONFLICT, test->anchor->ops->round_end(test->anchor, i - 1));
+        assert_ok(test->anchor->ops->round_end(test->anchor, i));
+    }
+}
+
 static void test_anchor_embedded_pin_delete__gives_all_that_the_record_had(void **state)
 {
     struct anchor_test *test = *state;
@@ -448,6 +518,8 @@ int main(void)
         anchor_test_of(test_anchor_embedded_pin_commit__obeys_rules_that_keep_less_than_there_is),
         anchor_test_of(test_anchor_embedded_pin_commit__conflicts_with_another_version),
         anchor_test_of(test_anchor_embedded_pin_commit__is_all_or_none),
+        anchor_test_of(test_anchor_embedded_pin_replace__puts_another_key_into_the_same_version),
+        anchor_test_of(test_anchor_embedded_round__goes_on_until_it_is_ended),
         anchor_test_of(test_anchor_embedded_pin_delete__gives_all_that_the_record_had),
         anchor_test_of(test_anchor_embedded_pin_delete__takes_more_versions_than_one_write_set_holds),
         anchor_test_of(test_anchor_embedded_idempotency__knows_key_contents_and_record),

@@ -56,6 +56,8 @@ static struct sherd_keyring *example(void)
                                              .protection = 1};
     memset(ring->masters[1].kid.bytes, 0x2d, 16);
     memset(ring->ledger_seed, 0x44, 32);
+    ring->round = 7;
+    ring->round_ended = 6;
     return ring;
 }
 
@@ -91,7 +93,8 @@ static const char golden[] =
                                                            STORE("14", "15", "16", "17", "1", "2")
                                                                STORE("1e", "1f", "20", "21", "2", "3")
                                                                    STORE("28", "29", "2a", "2b", "3", "4")
-                                                                       PROTECTIONS MASTERS " 3c 0020" HEX_X32(" 44");
+                                                                       PROTECTIONS MASTERS
+    " 3c 0020" HEX_X32(" 44") " 3d 0008 0000000000000007 3e 0008 0000000000000006";
 
 /* The file of a keyring: the header, and what is sealed of 4096 bytes, salt, commitment and tag with it. */
 #define FILE_BYTES (16 + 24 + 32 + 4096 + 16)
@@ -162,6 +165,8 @@ static void assert_same_ring(const struct sherd_keyring *a, const struct sherd_k
     for (size_t i = 0; i < a->master_count; i++)
         assert_same_master(&a->masters[i], &b->masters[i]);
     assert_memory_equal(a->ledger_seed, b->ledger_seed, 32);
+    assert_int_equal(a->round, b->round);
+    assert_int_equal(a->round_ended, b->round_ended);
 }
 
 /* Open a file as the example's; it must be the example. */
@@ -364,6 +369,8 @@ static void test_anchor_keyring_open__refuses_what_makes_no_sense(void **state)
         {"protection 0", "0a 0008 0000000000000003", 10, 0},
         {"a list that is too short", "33 00cc", 2, 0xcb},
         {"an item that is too long", "0067 01 0010", 1, 0x68},
+        {"a round that ended and never began", "3e 0008 0000000000000006", 10, 8},
+        {"too many rounds", "3d 0008 0000000000000007", 8, 1},
         {"another deployment", "01 0010 dede", 3, 0xdf},
     };
 

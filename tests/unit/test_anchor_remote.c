@@ -6,6 +6,8 @@
 #include "anchor/embedded.h"
 #include "anchor/remote.h"
 #include "anchor/serve.h"
+#include "anchor/state.h"
+#include "anchor/statement.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "vault.h"
@@ -308,6 +310,232 @@ static void test_anchor_remote_entities__are_found_and_erased(void **state)
     assert_int_equal(epoch, 2);
 }
 
+/* --- backups and statements --------------------------------------------------------------------------------------- */
+
+/* Everything that a scan told: names and values, one after another. */
+struct told {
+    struct sherd_buf bytes;
+    size_t count;
+    size_t stop_at; /* 0: never */
+};
+
+static enum sherd_err tell_row(void *arg, struct sherd_ref name, struct sherd_span stored)
+{
+    struct told *told = arg;
+
+    assert_ok(sherd_buf_append(&told->bytes, sherd_span_of(name.bytes, sizeof(name.bytes))));
+    assert_ok(sherd_buf_append(&told->bytes, stored));
+    told->count++;
+    return told->count == told->stop_at ? sherd_fail(SHERD_ERR_CONFLICT, "enough") : SHERD_OK;
+}
+
+/* More entries in `keys` than a frame holds, the longest that a store takes among them. */
+static void fill_keys(struct anchor_test *test)
+{
+    static uint8_t value[SHERD_STORE_VALUE_BYTES_MAX];
+    struct sherd_store_op op = {
+        .kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT, .value = {value, sizeof(value)}};
+
+    for (unsigned i = 0; i < 12; i++) {
+        value[i] = (uint8_t)(i + 1);
+        sherd_put_u64(op.name.bytes, (uint64_t)i << 60);
+        op.value.len = i % 3 == 0 ? 1 : sizeof(value);
+        assert_ok(sherd_compartment_write(test->keys, &op, 1));
+    }
+    for (unsigned i = 0; i < 100; i++)
+        pin_version(test, record_new(), 1, 1);
+}
+
+static bool spans_same(const struct sherd_buf *a, const struct sherd_buf *b)
+{
+    return sherd_span_equal(sherd_buf_span(a), sherd_buf_span(b));
+}
+
+static void test_anchor_remote_state__is_that_of_the_anchor_itself(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_anchor_ops *ops = test->anchor->ops;
+    struct sherd_anchor *embedded = served_of(test)->embedded;
+    struct sherd_anchor_state far = {0};
+    struct sherd_anchor_state near = {0};
+    struct told by_far = {.count = 0};
+    struct told by_near = {.count = 0};
+    const struct sherd_uuid backup = record_new();
+
+    fill_keys(test);
+    assert_ok(ops->state_take(test->anchor, &backup, &far));
+    assert_ok(embedded->ops->state_take(embedded, &backup, &near));
+    pin_version(test, record_new(), 1, 1); /* in neither */
+    assert_ok(ops->state_scan(test->anchor, &far, NULL, tell_row, &by_far));
+    assert_ok(embedded->ops->state_scan(embedded, &near, NULL, tell_row, &by_near));
+    assert_true(by_near.count > 112 && by_near.bytes.len > SHERD_WIRE_FRAME_BYTES_MAX);
+    assert_int_equal(by_far.count, by_near.count);
+    assert_true(spans_same(&by_far.bytes, &by_near.bytes));
+    assert_true(spans_same(&far.seals, &near.seals));
+    assert_true(spans_same(&far.keyring, &near.keyring));
+    assert_true(far.keyring.len > 0 && far.seals.len > 0);
+    assert_memory_equal(far.key, near.key, sizeof(*far.key));
+    assert_int_equal(far.generation, near.generation);
+    assert_int_equal(far.epoch, near.epoch);
+    assert_int_equal(far.epoch_older, near.epoch_older);
+    ops->state_done(test->anchor, &far);
+    embedded->ops->state_done(embedded, &near);
+    assert_null(far.key);
+    ops->state_done(test->anchor, &far); /* all zero */
+    sherd_buf_done(&by_far.bytes);
+    sherd_buf_done(&by_near.bytes);
+}
+
+static void test_anchor_remote_state__goes_on_behind_a_name_and_stops_when_told(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_anchor_ops *ops = test->anchor->ops;
+    struct sherd_anchor_state taken = {0};
+    struct told all = {.count = 0};
+    struct told some = {.stop_at = 3};
+    struct told rest = {.count = 0};
+    struct sherd_ref after;
+    const struct sherd_uuid backup = record_new();
+
+    fill_keys(test);
+    assert_err(SHERD_ERR_INVALID, ops->state_scan(test->anchor, &taken, NULL, tell_row, &all));
+    assert_ok(ops->state_take(test->anchor, &backup, &taken));
+    assert_ok(ops->state_scan(test->anchor, &taken, NULL, tell_row, &all));
+    assert_err(SHERD_ERR_CONFLICT, ops->state_scan(test->anchor, &taken, NULL, tell_row, &some));
+    assert_int_equal(some.count, 3);
+    memcpy(after.bytes, all.bytes.data, sizeof(after.bytes)); /* the first name */
+    assert_ok(ops->state_scan(test->anchor, &taken, &after, tell_row, &rest));
+    assert_int_equal(rest.count, all.count - 1);
+    ops->state_done(test->anchor, &taken);
+    sherd_buf_done(&all.bytes);
+    sherd_buf_done(&some.bytes);
+    sherd_buf_done(&rest.bytes);
+}
+
+static void test_anchor_remote_state__is_one_a_connection_and_ends_with_it(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_anchor_ops *ops = test->anchor->ops;
+    struct sherd_anchor_state states[2] = {{.key = NULL}};
+    struct sherd_wire_uuid call = {.id = record_new()};
+    struct sherd_link *link = NULL;
+    struct sherd_wire reply;
+    bool broken = true;
+
+    for (size_t i = 0; i < SHERD_COUNT_OF(states); i++)
+        assert_ok(ops->state_take(test->anchor, &call.id, &states[i]));
+    for (size_t i = 0; i < SHERD_COUNT_OF(states); i++)
+        ops->state_done(test->anchor, &states[i]);
+    assert_ok(connect_one(served_of(test), &link));
+    (void)sherd_link_write(link, false);
+    assert_err(SHERD_ERR_NOT_FOUND, sherd_link_call(link, SHERD_WIRE_MORE, &reply, &broken));
+    for (unsigned i = 0; i < 2; i++) {
+        sherd_wire_code(sherd_link_write(link, false), sherd_wire_call_of(SHERD_WIRE_STATE_TAKE)->call.head, &call);
+        assert_int_equal(sherd_link_call(link, SHERD_WIRE_STATE_TAKE, &reply, &broken),
+                         i == 0 ? SHERD_OK : SHERD_ERR_BUSY);
+    }
+    sherd_link_free(link); /* the snapshot goes with it: who checks memory sees if it did not */
+}
+
+static void test_anchor_remote_epoch_export__opens_and_is_not_adopted(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_anchor_ops *ops = test->anchor->ops;
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
+    struct sherd_epoch_set *set = sherd_secret_alloc(sizeof(*set));
+    struct sherd_home *home = anchor_home_open(test);
+
+    assert_non_null(set);
+    assert_ok(ops->epoch_export(test->anchor, &file));
+    assert_ok(sherd_epoch_import_file(home, sherd_buf_span(&file), set));
+    assert_int_equal(set->count, 1);
+    assert_int_equal(set->numbers[0], 1);
+    assert_err(SHERD_ERR_UNSUPPORTED, ops->epoch_adopt(test->anchor, sherd_buf_span(&file)));
+    assert_non_null(strstr(sherd_err_detail(), "agent"));
+    sherd_home_free(home);
+    sherd_secret_free(set);
+}
+
+/* As many records as a statement names, which no frame holds, as no frame holds what is said of them. */
+static void test_anchor_remote_statement__is_signed_for_as_many_records_as_there_may_be(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_anchor_ops *ops = test->anchor->ops;
+    struct sherd_uuid *records = test_calloc(SHERD_RECEIPT_RECORDS_MAX + 1, sizeof(*records));
+    struct sherd_statement statement = {
+        .kind = SHERD_RECEIPT_RECORDS, .records = records, .record_count = SHERD_RECEIPT_RECORDS_MAX};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {.max = SHERD_RECEIPT_BYTES_MAX};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf key = {0};
+    struct sherd_receipt receipt;
+
+    for (size_t i = 0; i <= SHERD_RECEIPT_RECORDS_MAX; i++)
+        sherd_put_u64(records[i].bytes, i + 1);
+    assert_ok(ops->statement_key(test->anchor, &key));
+    assert_ok(ops->statement_sign(test->anchor, &statement, &note));
+    assert_true(note.len > SHERD_WIRE_FRAME_BYTES_MAX);
+    assert_ok(sherd_receipt_verify(sherd_buf_span(&note), sherd_buf_span(&key), &receipt));
+    assert_int_equal(receipt.item_count, SHERD_RECEIPT_RECORDS_MAX);
+    assert_ok(sherd_receipt_names(sherd_buf_span(&note), &records[0], NULL, NULL));
+    assert_ok(sherd_receipt_names(sherd_buf_span(&note), &records[SHERD_RECEIPT_RECORDS_MAX - 1], NULL, NULL));
+    sherd_buf_clear(&note);
+    statement.record_count++;
+    assert_err(SHERD_ERR_LIMIT, ops->statement_sign(test->anchor, &statement, &note));
+    assert_int_equal(note.len, 0);
+    statement.record_count = 0; /* nothing is left of the ones before */
+    assert_err(SHERD_ERR_INVALID, ops->statement_sign(test->anchor, &statement, &note));
+    test_free(records);
+}
+
+static void test_anchor_remote_statement__is_refused_where_it_is_not_so(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_anchor_ops *ops = test->anchor->ops;
+    struct sherd_uuid records[2] = {record_new(), record_new()};
+    struct sherd_statement statement = {.kind = SHERD_RECEIPT_RECORDS, .records = records, .record_count = 2};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {.max = SHERD_RECEIPT_BYTES_MAX};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf key = {0};
+    struct sherd_refs dropped = {0};
+    struct sherd_receipt receipt;
+
+    pin_version(test, records[1], 1, 1);
+    assert_ok(ops->statement_key(test->anchor, &key));
+    assert_err(SHERD_ERR_CONFLICT, ops->statement_sign(test->anchor, &statement, &note));
+    assert_int_equal(note.len, 0);
+    assert_ok(ops->pin_delete(test->anchor, records[1], &dropped));
+    assert_ok(ops->statement_sign(test->anchor, &statement, &note));
+    assert_ok(sherd_receipt_verify(sherd_buf_span(&note), sherd_buf_span(&key), &receipt));
+    assert_int_equal(receipt.item_count, 2);
+    statement = (struct sherd_statement){.kind = SHERD_RECEIPT_ENTITY, .collection = "logs"};
+    assert_err(SHERD_ERR_INVALID, ops->statement_sign(test->anchor, &statement, &note)); /* of whom? */
+    statement = (struct sherd_statement){.kind = SHERD_RECEIPT_REKEYED, .master_key = "default", .master_version = 7};
+    assert_err(SHERD_ERR_NOT_FOUND, ops->statement_sign(test->anchor, &statement, &note));
+    sherd_refs_done(&dropped);
+}
+
+/*
+ * Whose collection an entity is of follows from the collection's name alone: nobody gets a statement about one
+ * collection by asking for it in the words of another.
+ */
+static void test_anchor_remote_statement__finds_the_collection_itself(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_anchor_ops *ops = test->anchor->ops;
+    struct sherd_statement statement = {.kind = SHERD_RECEIPT_ENTITY, .collection = "logs", .entity = "pat"};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {.max = SHERD_RECEIPT_BYTES_MAX};
+    struct sherd_entry_keys assets;
+    struct sherd_record_key key;
+    struct sherd_pin pin;
+
+    assert_ok(ops->lease(test->anchor, SHERD_ASSETS, &assets));
+    assert_ok(sherd_entry_collection_id(&assets, "logs", &test->collection.id));
+    assert_ok(ops->key_new(test->anchor, &test->collection, "pat", record_new(), 1, &pin, &key));
+    assert_err(SHERD_ERR_CONFLICT, ops->statement_sign(test->anchor, &statement, &note));
+    assert_ok(ops->entity_erase(test->anchor, &test->collection.id, "pat"));
+    assert_ok(ops->statement_sign(test->anchor, &statement, &note));
+    assert_ok(sherd_receipt_names(sherd_buf_span(&note), NULL, "logs", "pat"));
+    assert_err(SHERD_ERR_NOT_FOUND, sherd_receipt_names(sherd_buf_span(&note), NULL, "default", "pat"));
+}
+
 /* --- many at once ------------------------------------------------------------------------------------------------- */
 
 #define THREADS 12U /* more than there are connections */
@@ -505,6 +733,13 @@ int main(void)
         anchor_test_of(test_anchor_remote_rekey__belongs_to_its_connection),
         anchor_test_of(test_anchor_remote_keys__are_described),
         anchor_test_of(test_anchor_remote_entities__are_found_and_erased),
+        anchor_test_of(test_anchor_remote_state__is_that_of_the_anchor_itself),
+        anchor_test_of(test_anchor_remote_state__goes_on_behind_a_name_and_stops_when_told),
+        anchor_test_of(test_anchor_remote_state__is_one_a_connection_and_ends_with_it),
+        anchor_test_of(test_anchor_remote_epoch_export__opens_and_is_not_adopted),
+        anchor_test_of(test_anchor_remote_statement__is_signed_for_as_many_records_as_there_may_be),
+        anchor_test_of(test_anchor_remote_statement__is_refused_where_it_is_not_so),
+        anchor_test_of(test_anchor_remote_statement__finds_the_collection_itself),
         anchor_test_of(test_anchor_remote_threads__share_connections),
         anchor_test_of(test_anchor_remote_pin_commit__takes_many_at_once),
         anchor_test_of(test_anchor_remote_refusal__keeps_code_and_words),

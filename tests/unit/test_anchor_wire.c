@@ -20,6 +20,7 @@ static struct sherd_pin pin = {.collection = {{1}},
                                .entity_key_version = 9,
                                .secrets_key_version = 10,
                                .epoch = 11,
+                               .round = 513,
                                .has_idempotency = true,
                                .idempotency = {{12}}};
 static struct sherd_wire_number number = {7};
@@ -35,6 +36,7 @@ static struct sherd_raw_lease lease = {3, {1, 2}, {3, 4}};
 static struct sherd_wire_stored stored = {SHERD_SECRETS, {{1, 2, 3}}, {(const uint8_t *)"stored bytes", 12}};
 static struct sherd_wire_key_new key_new = {{{{1}}, {"logs", 3, true, false, "default"}}, "pat", {{2}}, 5};
 static struct sherd_wire_made made;
+static struct sherd_wire_pin one_pin;
 static struct sherd_wire_change change;
 static struct sherd_wire_pin_get pin_get = {{{1}}, 2, true};
 static struct sherd_wire_got got;
@@ -60,6 +62,12 @@ static struct sherd_wire_entity entity = {{{1}}, "pat"};
 static struct sherd_rekey_scope scope = {true, {{1}}, false, {{0}}, true};
 static struct sherd_rekey_progress rekey_progress = {1, 2, 3, true, false};
 static struct sherd_store_stat stat_of_keys = {1, 2, 3, 4};
+static struct sherd_wire_file file = {{(const uint8_t *)"a short file", 12}};
+static struct sherd_wire_piece piece = {{(const uint8_t *)"a piece of more", 15}};
+static struct sherd_wire_state backup_state = {7, 3, 2, 300, 8192, {1, 2, 3}};
+static struct sherd_wire_after after = {false, {{1, 2}}};
+static struct sherd_wire_row row = {{{1, 2, 3}}, {(const uint8_t *)"stored bytes", 12}};
+static struct sherd_wire_statement statement = {SHERD_RECEIPT_ENTITY, true, "logs", "pat", true, {"default", 2}};
 static struct sherd_wire_owner owner = {{{1}}, true, false};
 
 struct sample {
@@ -101,18 +109,32 @@ static const struct sample samples[] = {
     {SHERD_WIRE_KEYS_STAT, NULL, NULL, &stat_of_keys, NULL},
     {SHERD_WIRE_KEYS_OWNER, NULL, NULL, &owner, NULL},
     {SHERD_WIRE_KEYS_BLOBS, NULL, NULL, NULL, &ref},
+    {SHERD_WIRE_KEY_RENEW, &one_pin, NULL, &made, NULL},
+    {SHERD_WIRE_PIN_REPLACE, NULL, &change, NULL, &ref},
+    {SHERD_WIRE_ROUND_BEGIN, NULL, NULL, &number, NULL},
+    {SHERD_WIRE_ROUND_END, &number, NULL, NULL, NULL},
+    {SHERD_WIRE_EPOCH_EXPORT, NULL, NULL, &file, NULL},
+    {SHERD_WIRE_STATE_TAKE, &uuid, NULL, &backup_state, NULL},
+    {SHERD_WIRE_STATE_SCAN, &after, NULL, &scanned, &row},
+    {SHERD_WIRE_STATE_END, NULL, NULL, NULL, NULL},
+    {SHERD_WIRE_STATEMENT_RECORDS, NULL, &uuid, NULL, NULL},
+    {SHERD_WIRE_STATEMENT_SIGN, &statement, NULL, &number, NULL},
+    {SHERD_WIRE_STATEMENT_KEY, NULL, NULL, &file, NULL},
+    {SHERD_WIRE_MORE, NULL, NULL, NULL, &piece},
 };
 
 static int setup(void **state)
 {
     (void)state;
     made.pin = pin;
+    one_pin.pin = pin;
     memset(made.key.bytes, 0x5a, sizeof(made.key.bytes));
     change = (struct sherd_wire_change){.change = {.pin = pin,
                                                    .version_expected = 3,
                                                    .versions_kept = 2,
                                                    .idempotency_key = sherd_span_str("an order"),
-                                                   .content_hash = {{1}}},
+                                                   .content_hash = {{1}},
+                                                   .map_expected = {{5}}},
                                         .with_key = true,
                                         .key = made.key};
     got = (struct sherd_wire_got){
@@ -220,6 +242,7 @@ static void test_anchor_wire_fields__survive(void **state)
 {
     struct sherd_buf bytes = {.max = SHERD_WIRE_FRAME_BYTES_MAX};
     const struct sherd_wire_shape *shape = &sherd_wire_call_of(SHERD_WIRE_PIN_COMMIT)->call;
+    const struct sherd_wire_shape *replacement = &sherd_wire_call_of(SHERD_WIRE_PIN_REPLACE)->call;
     struct sherd_wire_change read = {.with_key = false};
 
     (void)state;
@@ -231,9 +254,19 @@ static void test_anchor_wire_fields__survive(void **state)
     assert_memory_equal(&read.key, &change.key, sizeof(read.key));
     assert_memory_equal(&read.change.pin.key, &pin.key, sizeof(pin.key));
     assert_int_equal(read.change.pin.epoch, 11);
+    assert_int_equal(read.change.pin.round, 513);
     assert_int_equal(read.change.version_expected, 3);
     assert_int_equal(read.change.versions_kept, 2);
     assert_true(sherd_span_equal(read.change.idempotency_key, sherd_span_str("an order")));
+    assert_false(read.change.reseals);
+    sherd_buf_clear(&bytes);
+    wire = sherd_wire_writer(&bytes);
+    sherd_wire_code(&wire, replacement->item, &change);
+    wire = sherd_wire_reader(sherd_buf_span(&bytes));
+    sherd_wire_code(&wire, replacement->item, &read);
+    assert_ok(sherd_wire_read(&wire));
+    assert_true(read.change.reseals);
+    assert_memory_equal(&read.change.map_expected, &change.change.map_expected, sizeof(read.change.map_expected));
     sherd_buf_done(&bytes);
 }
 

@@ -401,6 +401,66 @@ static struct sherd_buf raw_of(struct vault_test *test, struct sherd_uuid id)
     return raw;
 }
 
+static void assert_versions(struct vault_test *test, struct sherd_uuid id, const struct pair *pair,
+                            const struct sherd_span contents[static 2])
+{
+    for (uint64_t version = 1; version <= 2; version++)
+        assert_opens(test, id, version, pair->identity, contents[version - 1]);
+    assert_recipient(test, id, pair->recipient, contents[1].len);
+    assert_err(SHERD_ERR_DENIED, get_as(test, id, NULL));
+}
+
+static struct sherd_pin pin_of(struct vault_test *test, struct sherd_uuid id, uint64_t version)
+{
+    struct sherd_pin_view view;
+
+    assert_ok(test->vault->anchor->ops->pin_get(test->vault->anchor, id, version, &view, NULL));
+    return view.pin;
+}
+
+/* The vault has no identity: it seals anew what it keeps, which stays what the recipient was sent, byte for byte. */
+static void test_cryptor_sealed_rekey__deep_leaves_it_sealed_to_the_recipient(void **state)
+{
+    static const size_t seconds[] = {0, 5000, 65536, 3000001}; /* in entries and in blobs */
+    const struct sherd_rekey_options deep = {.deep = true};
+    struct vault_test *test = *state;
+    uint8_t *block = test_malloc(LENGTH_MAX);
+    struct pair pair;
+
+    pair_new(&pair);
+    vault_collection(test, "kept", 0, false);
+    for (size_t i = 0; i < SHERD_COUNT_OF(seconds); i++) {
+        const struct sherd_record_meta meta = {.collection = "kept", .entity = "pat", .recipient = pair.recipient};
+        const struct sherd_span contents[] = {sherd_span_str(marker), sherd_span_of(block, seconds[i])};
+        struct sherd_rekey_stat stat;
+        struct sherd_uuid id;
+
+        vault_fill(block, seconds[i], i);
+        assert_ok(sherd_record_put(test->vault, &meta, contents[0], &id));
+        assert_ok(sherd_record_update(test->vault, id, 1, NULL, contents[1], NULL));
+        const struct sherd_pin before = pin_of(test, id, 2);
+        struct sherd_buf raw = raw_of(test, id);
+        assert_ok(sherd_rekey(test->vault, &deep, NULL, NULL, &stat));
+        assert_int_equal(stat.sealed_count, 3 * i + 2);
+        vault_reopen(test);
+        const struct sherd_pin after = pin_of(test, id, 2);
+        struct sherd_buf raw_after = raw_of(test, id);
+        assert_false(sherd_same(&after.digest, &before.digest, sizeof(after.digest)));
+        assert_false(sherd_same(&after.map, &before.map, sizeof(after.map)));
+        assert_true(sherd_same(&after.entity, &before.entity, sizeof(after.entity)));
+        assert_int_equal(after.version, 2);
+        assert_true(sherd_span_equal(sherd_buf_span(&raw), sherd_buf_span(&raw_after)));
+        assert_versions(test, id, &pair, contents);
+        assert_ok(sherd_record_update(test->vault, id, 2, NULL, sherd_span_str("three"), NULL));
+        assert_opens(test, id, 3, pair.identity, sherd_span_str("three")); /* the recipient is inherited as before */
+        sherd_buf_done(&raw);
+        sherd_buf_done(&raw_after);
+    }
+    vault_assert_clean(test, 0);
+    pair_done(&pair);
+    test_free(block);
+}
+
 static void test_cryptor_sealed_raw__holds_nothing_that_was_sealed(void **state)
 {
     struct vault_test *test = *state;
@@ -659,6 +719,7 @@ int main(void)
         vault_test_of(test_cryptor_sealed_batch__seals_each),
         vault_test_of(test_cryptor_sealed_update__keeps_or_replaces_the_recipient),
         vault_test_of(test_cryptor_sealed_update__seals_any_length_to_the_recipient_it_keeps),
+        vault_test_of(test_cryptor_sealed_rekey__deep_leaves_it_sealed_to_the_recipient),
         vault_test_of(test_cryptor_sealed_raw__holds_nothing_that_was_sealed),
         vault_test_of(test_cryptor_sealed_tamper__any_byte_changed_under_the_vaults_keys_is_seen),
         vault_test_of(test_cryptor_sealed_tamper__the_bit_that_x25519_ignores_is_seen),

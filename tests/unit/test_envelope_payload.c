@@ -277,6 +277,28 @@ static void test_envelope_payload_decode__reads_each_field_of_a_pin(void **state
     assert_int_equal(pin.epoch, 9);
 }
 
+static void test_envelope_payload_decode__reads_the_round_of_a_pin(void **state)
+{
+    const struct sample sample = sample_of(&kinds[1]);
+    uint8_t tlv[SHERD_TLV_BYTES_MAX];
+    struct sherd_pin pin;
+    struct sherd_pin again;
+    size_t len;
+
+    (void)state;
+    assert_int_equal(sherd_pin_decode(sherd_span_of(sample.golden, sample.len), &pin), SHERD_OK);
+    assert_int_equal(pin.round, 0);
+    pin.round = 0x0102;
+    assert_int_equal(sherd_pin_encode(&pin, tlv, &len), SHERD_OK);
+    assert_int_equal(len, sample.len + 5);
+    assert_memory_equal(tlv + len - 5, "\x39\x00\x02\x01\x02", 5);
+    assert_int_equal(sherd_pin_decode(sherd_span_of(tlv, len), &again), SHERD_OK);
+    assert_int_equal(again.round, 0x0102);
+    tlv[len - 2] = 0;
+    tlv[len - 1] = 0; /* 0 is written as nothing */
+    assert_int_equal(sherd_pin_decode(sherd_span_of(tlv, len), &again), SHERD_ERR_TAMPERED);
+}
+
 static void test_envelope_payload_decode__reads_each_field_of_the_others(void **state)
 {
     struct sherd_entity_key_entry entity_key;
@@ -721,6 +743,7 @@ int main(void)
         cmocka_unit_test(test_envelope_payload_decode__takes_the_golden_bytes_of_each_kind),
         cmocka_unit_test(test_envelope_payload_decode__reads_each_field_of_a_map),
         cmocka_unit_test(test_envelope_payload_decode__reads_each_field_of_a_pin),
+        cmocka_unit_test(test_envelope_payload_decode__reads_the_round_of_a_pin),
         cmocka_unit_test(test_envelope_payload_decode__reads_each_field_of_the_others),
         cmocka_unit_test(test_envelope_payload_decode__takes_keys_and_ids_only_where_they_belong),
         cmocka_unit_test(test_envelope_payload_decode__refuses_every_cut_and_extension),

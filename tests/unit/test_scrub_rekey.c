@@ -22,8 +22,10 @@
 /* Under a sanitizer everything takes ten times as long. */
 #if defined(__SANITIZE_ADDRESS__)
 #define RECORDS 1000U
+#define DEEP_RECORDS 1000U
 #else
 #define RECORDS 10000U
+#define DEEP_RECORDS 10000U
 #endif
 #define ENTITIES 50U
 #define BATCH 500U
@@ -102,6 +104,8 @@ static uint64_t roll(struct sherd_vault *vault)
 /* What processes share. */
 struct shared {
     atomic_bool stop;
+    unsigned count;   /* of records */
+    unsigned updated; /* so many of them are */
     atomic_uint failed;
     atomic_ulong reads;
     atomic_ulong writes;
@@ -126,13 +130,13 @@ static void *work(void *arg)
 
     while (!atomic_load(&shared->stop)) {
         x = x * UINT64_C(6364136223846793005) + 1442695040888963407U;
-        const unsigned record = (unsigned)((x >> 33) % (RECORDS / WORKERS)) * WORKERS + worker->number;
+        const unsigned record = (unsigned)((x >> 33) % (shared->count / WORKERS)) * WORKERS + worker->number;
         const unsigned version = atomic_load(&shared->versions[record]);
         enum sherd_err err = check_one(worker->vault, shared->ids[record], record, version);
         char text[32];
 
         atomic_fetch_add(&shared->reads, 1);
-        if (err == SHERD_OK && x >> 60 < 4) {
+        if (err == SHERD_OK && x >> 60 < 4 && record < shared->updated) {
             content_of(record, version + 1, text);
             err = sherd_record_update(worker->vault, shared->ids[record], version, NULL, sherd_span_str(text), NULL);
             atomic_store(&shared->versions[record], version + 1);
@@ -258,6 +262,8 @@ static void test_scrub_rekey__leaves_every_record_readable_under_load_and_kills(
     int status;
 
     assert_ptr_not_equal(shared, MAP_FAILED);
+    shared->count = RECORDS;
+    shared->updated = RECORDS;
     put_all(test->vault, shared->ids, RECORDS);
     for (unsigned i = 0; i < RECORDS; i++)
         atomic_store(&shared->versions[i], 1);
@@ -286,6 +292,213 @@ static void test_scrub_rekey__leaves_every_record_readable_under_load_and_kills(
     assert_int_equal(keys_count(test->vault), before); /* no older version of an entity's key is left */
     vault_assert_clean(test, 0);
     (void)munmap(shared, sizeof(*shared));
+}
+
+/* --- deep --------------------------------------------------------------------------------------------------------- */
+
+static struct sherd_rekey_stat rekey_deep(struct sherd_vault *vault)
+{
+    const struct sherd_rekey_options options = {.deep = true};
+    struct sherd_rekey_stat stat;
+
+    assert_ok(sherd_rekey(vault, &options, NULL, NULL, &stat));
+    return stat;
+}
+
+/* Meta of a collection that keeps all versions. */
+static struct sherd_record_meta *kept_versions(struct vault_test *test)
+{
+    static struct sherd_record_meta meta = {.collection = "kept"};
+    const struct sherd_collection rules = {.name = "kept"};
+
+    assert_ok(sherd_collection_create(test->vault, &rules));
+    return &meta;
+}
+
+static struct sherd_pin pin_of(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version)
+{
+    struct sherd_pin_view view;
+
+    assert_ok(vault->anchor->ops->pin_get(vault->anchor, id, version, &view, NULL));
+    return view.pin;
+}
+
+static void test_scrub_rekey__deep_seals_every_version_anew_and_changes_nothing_else(void **state)
+{
+    struct vault_test *test = *state;
+    const struct sherd_attribute color = {.name = "color", .value = sherd_span_str("green")};
+    struct sherd_record_meta meta = *kept_versions(test);
+    const size_t long_bytes = ((size_t)3 << 20) + 7;
+    uint8_t *block = test_calloc(long_bytes, 1);
+    struct sherd_record_info *info;
+    struct sherd_uuid long_id;
+
+    for (size_t i = 0; i < long_bytes; i++)
+        block[i] = (uint8_t)(i * 7 + i / 253);
+    meta.entity = "pat";
+    meta.content_type = "text/x-test";
+    meta.attributes = &color;
+    meta.attribute_count = 1;
+    const struct sherd_uuid id = vault_put(test, &meta, "one");
+    assert_ok(sherd_record_update(test->vault, id, 0, NULL, sherd_span_str("two, longer"), NULL));
+    assert_ok(sherd_record_put(test->vault, NULL, sherd_span_of(block, long_bytes), &long_id));
+    const uint64_t before = keys_count(test->vault);
+    const struct sherd_pin pins[] = {pin_of(test->vault, id, 1), pin_of(test->vault, id, 2),
+                                     pin_of(test->vault, long_id, 1)};
+
+    assert_int_equal(rekey_deep(test->vault).sealed_count, 3);
+    for (size_t i = 0; i < SHERD_COUNT_OF(pins); i++) {
+        const struct sherd_pin now = pin_of(test->vault, pins[i].record, pins[i].version);
+
+        assert_int_equal(now.version, pins[i].version);
+        assert_int_equal(now.version_oldest, pins[i].version_oldest);
+        assert_int_equal(now.created_s, pins[i].created_s);
+        assert_int_equal(now.fragment_bytes, pins[i].fragment_bytes);
+        assert_false(sherd_same(&now.map, &pins[i].map, sizeof(now.map)));
+        assert_false(sherd_same(&now.digest, &pins[i].digest, sizeof(now.digest)));
+        assert_false(sherd_same(&now.key, &pins[i].key, sizeof(now.key)));
+        assert_int_equal(now.round, pins[i].round + 1);
+    }
+    vault_reopen(test);
+    vault_assert_text(test, id, 1, "one");
+    vault_assert_text(test, id, 2, "two, longer");
+    struct sherd_buf found = {0};
+    assert_ok(sherd_record_get(test->vault, long_id, 0, &found));
+    assert_true(sherd_span_equal(sherd_buf_span(&found), sherd_span_of(block, long_bytes)));
+    sherd_buf_done(&found);
+    assert_ok(sherd_record_stat(test->vault, id, 1, &info));
+    assert_string_equal(info->content_type, "text/x-test");
+    assert_string_equal(info->entity, "pat");
+    assert_int_equal(info->attribute_count, 1);
+    sherd_record_info_free(info);
+    assert_int_equal(keys_count(test->vault), before);
+    vault_assert_clean(test, 0); /* what was replaced is removed */
+    test_free(block);
+}
+
+static bool stop_when_sealing(void *arg, const struct sherd_rekey_stat *stat, uint64_t total)
+{
+    (void)arg;
+    (void)total;
+    return stat->sealed_count == 0;
+}
+
+static void test_scrub_rekey__deep_goes_on_where_it_was_stopped(void **state)
+{
+    struct vault_test *test = *state;
+    const struct sherd_rekey_options options = {.deep = true};
+    struct sherd_rekey_stat stat;
+    struct sherd_uuid *ids = test_calloc(600, sizeof(*ids));
+
+    put_all(test->vault, ids, 600);
+    assert_err(SHERD_ERR_BUSY, sherd_rekey(test->vault, &options, stop_when_sealing, NULL, &stat));
+    const uint64_t first = stat.sealed_count;
+    assert_true(first > 0 && first < 600);
+    const struct sherd_uuid late = vault_put(test, NULL, "late");
+    assert_int_equal(rekey_deep(test->vault).sealed_count, 600 - first); /* what was done, and what is new, is left */
+    assert_int_equal(pin_of(test->vault, late, 0).round, 1);
+    assert_int_equal(rekey_deep(test->vault).sealed_count, 601); /* the one before came to its end: all anew */
+    for (unsigned i = 0; i < 600; i++)
+        assert_ok(check_one(test->vault, ids[i], i, 1));
+    vault_assert_clean(test, 0);
+    test_free(ids);
+}
+
+static void deep_until(const struct vault_test *test, struct strike strike)
+{
+    int status;
+    const pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct sherd_vault *vault = vault_open_as(test, false, 2);
+
+        sherd_failpoint_set(die_at, &strike);
+        (void)rekey_deep(vault);
+        sherd_vault_close(vault);
+        _exit(9);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+        fail_msg("%s was not hit %u times: %d", strike.name, strike.at, status);
+}
+
+/* Twenty kills; each run goes on where the last one died. */
+static void test_scrub_rekey__deep_leaves_every_record_readable_under_load_and_kills(void **state)
+{
+    static const char *const names[] = {"reseal.before_secrets", "reseal.after_secrets", "reseal.after_assets",
+                                        "pin.before_replace",    "reseal.after_pin",     "drop.after_secrets"};
+    struct vault_test *test = *state;
+    struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct sherd_sweep_stat swept;
+    int status;
+
+    assert_ptr_not_equal(shared, MAP_FAILED);
+    shared->count = DEEP_RECORDS;
+    shared->updated = DEEP_RECORDS / 4; /* what is updated is up to date */
+    put_all(test->vault, shared->ids, DEEP_RECORDS);
+    for (unsigned i = 0; i < DEEP_RECORDS; i++)
+        atomic_store(&shared->versions[i], 1);
+    activate(test->vault, "default");
+    sherd_vault_close(test->vault);
+    test->vault = NULL;
+
+    const pid_t load = load_begin(test, shared);
+    for (unsigned i = 0; i < 20; i++)
+        deep_until(test, (struct strike){names[i % SHERD_COUNT_OF(names)], 1, 0});
+    test->vault = vault_open_as(test, false, 2);
+    assert_true(rekey_deep(test->vault).sealed_count > 0);
+    destroy_old(test->vault); /* which is refused while anything refers to an older version */
+    atomic_store(&shared->stop, true);
+    assert_int_equal(waitpid(load, &status, 0), load);
+    assert_int_equal(status, 0);
+    if (atomic_load(&shared->failed) != 0)
+        fail_msg("after %lu reads and %lu writes: %s", atomic_load(&shared->reads), atomic_load(&shared->writes),
+                 shared->why);
+    assert_true(atomic_load(&shared->reads) > 100 && atomic_load(&shared->writes) > 10);
+
+    vault_reopen(test);
+    for (unsigned i = 0; i < DEEP_RECORDS; i++) {
+        assert_ok(check_one(test->vault, shared->ids[i], i, atomic_load(&shared->versions[i])));
+        assert_int_equal(pin_of(test->vault, shared->ids[i], 0).round, 1);
+    }
+    assert_ok(sherd_vault_sweep(test->vault, false, &swept)); /* what the kills have left */
+    vault_assert_clean(test, 0);
+    (void)munmap(shared, sizeof(*shared));
+}
+
+/* An update that comes between the reading of a version and its new pin wins; the older one is sealed anew as well. */
+struct overtake {
+    struct sherd_vault *vault;
+    struct sherd_uuid id;
+    unsigned hits;
+};
+
+static enum sherd_err update_meanwhile(void *arg, const char *name)
+{
+    struct overtake *overtake = arg;
+
+    if (strcmp(name, "reseal.after_secrets") == 0 && ++overtake->hits == 1)
+        assert_ok(sherd_record_update(overtake->vault, overtake->id, 1, NULL, sherd_span_str("newer"), NULL));
+    return SHERD_OK;
+}
+
+static void test_scrub_rekey__deep_lets_an_update_meanwhile_win(void **state)
+{
+    struct vault_test *test = *state;
+    struct overtake overtake = {.vault = test->vault};
+
+    overtake.id = vault_put(test, kept_versions(test), "older");
+    sherd_failpoint_set(update_meanwhile, &overtake);
+    (void)rekey_deep(test->vault);
+    sherd_failpoint_set(NULL, NULL);
+    assert_true(overtake.hits > 0);
+    vault_assert_text(test, overtake.id, 0, "newer");
+    vault_assert_text(test, overtake.id, 2, "newer");
+    vault_assert_text(test, overtake.id, 1, "older");
+    assert_int_equal(pin_of(test->vault, overtake.id, 1).round, 1);
+    assert_int_equal(pin_of(test->vault, overtake.id, 2).round, 1);
+    vault_assert_clean(test, 0);
 }
 
 /* --- what is written meanwhile ------------------------------------------------------------------------------------ */
@@ -650,6 +863,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         vault_test_of(test_scrub_rekey__leaves_every_record_readable_under_load_and_kills),
+        vault_test_of(test_scrub_rekey__deep_seals_every_version_anew_and_changes_nothing_else),
+        vault_test_of(test_scrub_rekey__deep_goes_on_where_it_was_stopped),
+        vault_test_of(test_scrub_rekey__deep_leaves_every_record_readable_under_load_and_kills),
+        vault_test_of(test_scrub_rekey__deep_lets_an_update_meanwhile_win),
         vault_test_of(test_scrub_rekey__wraps_anew_what_was_begun_before),
         vault_test_of(test_scrub_rekey__gives_fresh_keys_to_whom_they_are_asked_for),
         vault_test_of(test_scrub_epoch__that_was_stopped_is_ended_and_followed_by_another),
