@@ -21,19 +21,35 @@ static int64_t system_wall_s(void)
     return (int64_t)system_time(CLOCK_REALTIME).tv_sec;
 }
 
-static uint64_t system_monotonic_ns(void)
+static uint64_t nanoseconds(struct timespec time)
 {
-    const struct timespec now = system_time(CLOCK_MONOTONIC);
-
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
 }
 
-static const struct sherd_clock system_clock = {.wall_s = system_wall_s, .monotonic_ns = system_monotonic_ns};
+static uint64_t system_monotonic_ns(void)
+{
+    return nanoseconds(system_time(CLOCK_MONOTONIC));
+}
+
+static uint64_t system_wall_ns(void)
+{
+    return nanoseconds(system_time(CLOCK_REALTIME));
+}
+
+static const struct sherd_clock system_clock = {
+    .wall_s = system_wall_s, .monotonic_ns = system_monotonic_ns, .wall_ns = system_wall_ns};
 static const struct sherd_clock *_Atomic clock_in_use = &system_clock;
 
 const struct sherd_clock *sherd_clock(void)
 {
     return atomic_load_explicit(&clock_in_use, memory_order_acquire);
+}
+
+uint64_t sherd_clock_wall_ns(void)
+{
+    const struct sherd_clock *clock = sherd_clock();
+
+    return clock->wall_ns != NULL ? clock->wall_ns() : (uint64_t)clock->wall_s() * 1000000000U;
 }
 
 void sherd_clock_set(const struct sherd_clock *clock)

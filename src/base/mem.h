@@ -8,6 +8,7 @@
 
 #include "base/macros.h"
 #include <stddef.h>
+#include <string.h>
 #include <sherd/span.h>
 
 /** Zeroed heap memory; size 0 gives a block of one byte. NULL (detail set) if there is none. Free with sherd_free(). */
@@ -23,6 +24,15 @@ void *sherd_realloc(void *block, size_t size) __attribute__((warn_unused_result)
 
 /** Free without wiping; for what was never secret. NULL is accepted. */
 void sherd_free(void *block);
+
+/** For SHERD_CLEANUP, of a pointer to any object. */
+static inline void sherd_freep(void *pointer_to_block)
+{
+    void *block = NULL;
+
+    memcpy(&block, pointer_to_block, sizeof(block)); /* the variable is of any pointer type, not a void pointer */
+    sherd_free(block);
+}
 
 /** Wipe, in a way no compiler removes. */
 void sherd_wipe(void *block, size_t size);

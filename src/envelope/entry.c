@@ -33,6 +33,8 @@ static const struct {
     [SHERD_KIND_KEY_PART] = {EVERYWHERE, 192},
     [SHERD_KIND_PRINCIPAL_PIN] = {BIT(SHERD_FOR_KEYS), 192},
     [SHERD_KIND_GRANT] = {BIT(SHERD_FOR_KEYS), 192},
+    [SHERD_KIND_PENDING] = {BIT(SHERD_FOR_KEYS), 320},
+    [SHERD_KIND_LONG_PENDING] = {BIT(SHERD_FOR_KEYS), SHERD_PAYLOAD_BYTES_MAX},
 };
 
 size_t sherd_kind_payload_bytes(enum sherd_kind kind, enum sherd_purpose compartment)

@@ -1,0 +1,709 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rounds of the ledger: see sequencer.h and docs/format/ledger.md. */
+#include "anchor/sequencer.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "crypto/aead.h"
+#include "crypto/ct.h"
+#include "crypto/sign.h"
+#include "envelope/note.h"
+#include "envelope/tlv.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LEDGER "ledger"
+#define STATE "ledger/state"
+#define STATE_NEW "ledger/state.new"
+#define LOCK "ledger/round"
+#define STATE_MAGIC "SHRDLEDG"
+#define STATE_HEAD_SIZE 12U
+#define STATE_FORMAT 1U
+
+#define BLOCKS_MAX 4096U
+#define BLOCK_ID_SIZE 8U
+#define STATE_BYTES_MAX (BLOCKS_MAX * BLOCK_ID_SIZE + 512U)
+
+/* The thread makes a round when so many sets were written, or so long after the first of them. */
+#define WAKE_SETS 1000U
+#define WAKE_S 60
+/* How long it waits after a round that failed. */
+#define RETRY_S 5
+#define NS 1000000000U
+#define WAKE_NS ((uint64_t)WAKE_S * NS)
+#define RETRY_NS ((uint64_t)RETRY_S * NS)
+
+enum state_field {
+    STATE_SIZE = 1,
+    STATE_DIGEST = 2,
+    STATE_ROUND = 3,
+    STATE_BLOCKS = 4,
+};
+
+/* What the ledger implies: kept beside the log of that size. */
+struct state {
+    uint64_t size;
+    struct sherd_digest digest;
+    uint64_t round;
+    size_t block_count;
+    uint8_t blocks[BLOCKS_MAX][BLOCK_ID_SIZE]; /* those of this round: they may still lie in `keys` */
+};
+
+struct sherd_sequencer {
+    struct sherd_sequencer_parts parts;
+    struct sherd_policy *policy;
+    char *log_dir;
+    pthread_mutex_t turn; /* rounds and readers of the log, one at a time in this process */
+    pthread_mutex_t lock; /* what follows */
+    pthread_cond_t woken;
+    pthread_t thread;
+    bool started;
+    bool ending;
+    uint64_t sets;        /* written since the last round */
+    uint64_t due_ns;      /* when a round is made also for few of them */
+    uint64_t clean_round; /* whose blocks are known to be gone; under turn */
+};
+
+/* An event on its way to the log. */
+struct sequenced {
+    struct sherd_event event;
+    size_t order; /* in which it was read: events of one block stay in theirs */
+};
+
+/* A round. */
+struct round {
+    struct sherd_sequencer *sequencer;
+    const struct state *before;
+    struct state *after;
+    struct sequenced *events;
+    size_t event_count;
+    bool more; /* blocks are left */
+};
+
+static enum sherd_err tampered(const char *what)
+{
+    return sherd_fail(SHERD_ERR_TAMPERED, "the ledger %s: restore `anchor` from where it was not changed", what);
+}
+
+/* --- names and keys ----------------------------------------------------------------------------------------------- */
+
+static void origin_of(const struct sherd_uuid *deployment, char out_origin[SHERD_UUID_TEXT_SIZE + 16])
+{
+    char id[SHERD_UUID_TEXT_SIZE];
+
+    sherd_uuid_format(*deployment, id);
+    (void)snprintf(out_origin, SHERD_UUID_TEXT_SIZE + 16, "sherd.%s/ledger", id);
+}
+
+static enum sherd_err sign(void *arg, struct sherd_span text, struct sherd_buf *out_note)
+{
+    const struct sherd_sequencer_parts *parts = arg;
+    char origin[SHERD_UUID_TEXT_SIZE + 16];
+
+    origin_of(&parts->deployment, origin);
+    return sherd_note_sign(origin, parts->seed, text, out_note);
+}
+
+enum sherd_err sherd_sequencer_vkey(const struct sherd_sequencer_parts *parts, struct sherd_buf *out_text)
+{
+    uint8_t public_key[SHERD_SIGN_PUBLIC_SIZE];
+    char origin[SHERD_UUID_TEXT_SIZE + 16];
+
+    origin_of(&parts->deployment, origin);
+    SHERD_TRY(sherd_sign_public(parts->seed, public_key));
+    return sherd_note_key_text(origin, public_key, out_text);
+}
+
+/* --- state -------------------------------------------------------------------------------------------------------- */
+
+/* What the state is sealed to: whose it is, and its head. */
+static void state_context(const struct sherd_sequencer_parts *parts, uint8_t out[static 16 + STATE_HEAD_SIZE])
+{
+    memcpy(out, parts->deployment.bytes, 16);
+    memcpy(out + 16, STATE_MAGIC, 8);
+    sherd_put_u32(out + 24, STATE_FORMAT);
+}
+
+static enum sherd_err state_encode(const struct sherd_sequencer_parts *parts, const struct state *state,
+                                   struct sherd_buf *out_file)
+{
+    uint8_t context[16 + STATE_HEAD_SIZE];
+    SHERD_CLEANUP(sherd_freep) uint8_t *tlv = sherd_alloc(STATE_BYTES_MAX);
+    struct sherd_tlv_writer writer = sherd_tlv_writer(tlv, STATE_BYTES_MAX);
+    size_t tlv_bytes;
+
+    if (tlv == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    sherd_tlv_put_u64(&writer, STATE_SIZE, state->size);
+    sherd_tlv_put(&writer, STATE_DIGEST, sherd_span_of(state->digest.bytes, sizeof(state->digest.bytes)));
+    sherd_tlv_put_u64(&writer, STATE_ROUND, state->round);
+    sherd_tlv_put(&writer, STATE_BLOCKS, sherd_span_of(state->blocks, state->block_count * BLOCK_ID_SIZE));
+    SHERD_TRY(sherd_tlv_end(&writer, &tlv_bytes));
+    state_context(parts, context);
+    SHERD_TRY(sherd_buf_append(out_file, sherd_span_of(context + 16, STATE_HEAD_SIZE)));
+    return sherd_aead_seal_with(sherd_leaf_state_key(parts->leaves), sherd_span_of(context, sizeof(context)),
+                                sherd_span_of(tlv, tlv_bytes), out_file);
+}
+
+static enum sherd_err state_parse(struct sherd_span bytes, struct state *out_state)
+{
+    const uint64_t required = SHERD_TLV_BIT(STATE_SIZE) | SHERD_TLV_BIT(STATE_DIGEST) | SHERD_TLV_BIT(STATE_ROUND);
+    struct sherd_tlv tlv;
+
+    SHERD_TRY(sherd_tlv_parse(bytes, required, SHERD_TLV_BIT(STATE_BLOCKS), &tlv));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, STATE_SIZE, INT64_MAX, &out_state->size));
+    SHERD_TRY(sherd_tlv_get(&tlv, STATE_DIGEST, out_state->digest.bytes, sizeof(out_state->digest.bytes)));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, STATE_ROUND, INT64_MAX, &out_state->round));
+    const struct sherd_span blocks = tlv.value[STATE_BLOCKS];
+    if (blocks.len % BLOCK_ID_SIZE != 0 || blocks.len / BLOCK_ID_SIZE > BLOCKS_MAX)
+        return tampered("has a state that does not verify");
+    out_state->block_count = blocks.len / BLOCK_ID_SIZE;
+    if (blocks.len != 0)
+        memcpy(out_state->blocks, blocks.data, blocks.len);
+    return SHERD_OK;
+}
+
+/* @return SHERD_ERR_NOT_FOUND: there is no such file */
+static enum sherd_err state_read(const struct sherd_sequencer_parts *parts, const char *name, struct state *out_state)
+{
+    uint8_t context[16 + STATE_HEAD_SIZE];
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {.max = STATE_BYTES_MAX + 4096U};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf plain = {.max = STATE_BYTES_MAX};
+
+    const enum sherd_err err = sherd_file_read(parts->dir, name, &file);
+    if (err == SHERD_ERR_LIMIT)
+        return tampered("has a state that does not verify");
+    SHERD_TRY(err);
+    state_context(parts, context);
+    if (file.len < STATE_HEAD_SIZE || !sherd_same(file.data, context + 16, STATE_HEAD_SIZE))
+        return tampered("has a state that does not verify");
+    SHERD_TRY(sherd_aead_open_with(sherd_leaf_state_key(parts->leaves), sherd_span_of(context, sizeof(context)),
+                                   sherd_span_of(file.data + STATE_HEAD_SIZE, file.len - STATE_HEAD_SIZE), &plain));
+    return state_parse(sherd_buf_span(&plain), out_state);
+}
+
+static enum sherd_err state_write(const struct sherd_sequencer_parts *parts, const char *name,
+                                  const struct state *state)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
+
+    SHERD_TRY(state_encode(parts, state, &file));
+    SHERD_TRY(sherd_file_write(parts->dir, name, sherd_buf_span(&file)));
+    return sherd_dir_sync(parts->dir, LEDGER);
+}
+
+static enum sherd_err state_take_name(const struct sherd_sequencer_parts *parts)
+{
+    SHERD_TRY(sherd_file_rename(parts->dir, STATE_NEW, STATE));
+    return sherd_dir_sync(parts->dir, LEDGER);
+}
+
+/*
+ * The state that belongs to a log of this size. A round that ended between appending and renaming is finished here; of
+ * one that ended before appending, state.new is passed over.
+ */
+static enum sherd_err state_of(const struct sherd_sequencer_parts *parts, uint64_t log_size, struct state *out_state)
+{
+    const enum sherd_err fresh = state_read(parts, STATE_NEW, out_state);
+
+    if (fresh == SHERD_OK && out_state->size == log_size)
+        return parts->read_only ? SHERD_OK : state_take_name(parts);
+    if (fresh != SHERD_OK && fresh != SHERD_ERR_NOT_FOUND && fresh != SHERD_ERR_TAMPERED)
+        return fresh;
+    const enum sherd_err err = state_read(parts, STATE, out_state);
+    if (err == SHERD_ERR_NOT_FOUND)
+        return tampered("has lost its state");
+    SHERD_TRY(err);
+    return out_state->size == log_size ? SHERD_OK : tampered("and its state are not of one time: one was rolled back");
+}
+
+/* --- a round ------------------------------------------------------------------------------------------------------ */
+
+static void block_name(const uint8_t id[static BLOCK_ID_SIZE], struct sherd_ref *out_name)
+{
+    *out_name = (struct sherd_ref){{0}};
+    memcpy(out_name->bytes + sizeof(out_name->bytes) - BLOCK_ID_SIZE, id, BLOCK_ID_SIZE);
+}
+
+static bool lists(const struct state *state, const struct sherd_ref *name)
+{
+    for (size_t i = 0; i < state->block_count; i++)
+        if (sherd_same(state->blocks[i], name->bytes + sizeof(name->bytes) - BLOCK_ID_SIZE, BLOCK_ID_SIZE))
+            return true;
+    return false;
+}
+
+/* Those of a state's blocks that are still there, as operations that remove them. */
+static enum sherd_err blocks_there(struct sherd_compartment *keys, const struct state *state,
+                                   struct sherd_store_op *ops, size_t *out_count)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf stored = {.max = SHERD_ENTRY_BYTES_MAX};
+    size_t count = 0;
+
+    for (size_t i = 0; i < state->block_count; i++) {
+        ops[count] = (struct sherd_store_op){.kind = SHERD_STORE_DELETE};
+        block_name(state->blocks[i], &ops[count].name);
+        stored.len = 0;
+        const enum sherd_err err = sherd_compartment_get(keys, ops[count].name, &stored);
+        if (err != SHERD_OK && err != SHERD_ERR_NOT_FOUND)
+            return err;
+        count += err == SHERD_OK;
+    }
+    *out_count = count;
+    return SHERD_OK;
+}
+
+/* Blocks are no entries of the digest: they come and go without events of their own. */
+static enum sherd_err remove_blocks(struct sherd_sequencer *sequencer, const struct state *state)
+{
+    struct sherd_compartment *keys = sherd_changes_compartment(sequencer->parts.changes);
+    SHERD_CLEANUP(sherd_freep) struct sherd_store_op *ops = sherd_alloc_array(BLOCKS_MAX, sizeof(*ops));
+    size_t count;
+
+    if (ops == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(blocks_there(keys, state, ops, &count));
+    sherd_store_ops_order(ops, count);
+    for (size_t done = 0; done < count; done += SHERD_STORE_OPS_MAX) {
+        const size_t left = count - done;
+
+        SHERD_TRY(sherd_compartment_write(keys, ops + done, left < SHERD_STORE_OPS_MAX ? left : SHERD_STORE_OPS_MAX));
+    }
+    sequencer->clean_round = state->round;
+    return SHERD_OK;
+}
+
+/* Ends the scan: what follows are no blocks, or they are for the next round. */
+#define SCAN_ENOUGH SHERD_ERR_BUSY
+
+static enum sherd_err take_block(void *arg, struct sherd_ref name, struct sherd_span value)
+{
+    struct round *round = arg;
+    struct state *after = round->after;
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf payload = {0};
+    struct sherd_pending pending;
+
+    if (!sherd_pending_named(&name))
+        return SCAN_ENOUGH;
+    SHERD_TRY(sherd_pending_open(&round->sequencer->parts.keys, &name, value, &payload, &pending));
+    for (struct sherd_span rest = pending.events; rest.len != 0;) {
+        if (round->event_count == SHERD_SEQUENCER_ROUND_EVENTS_MAX + SHERD_PENDING_EVENTS_BYTES_MAX)
+            return sherd_fail(SHERD_ERR_LIMIT, "too many events in a round");
+        struct sequenced *next = &round->events[round->event_count];
+
+        SHERD_TRY(sherd_pending_next(&rest, &next->event));
+        next->order = round->event_count++;
+    }
+    for (size_t i = 0; i < sizeof(after->digest.bytes); i++)
+        after->digest.bytes[i] ^= pending.delta.bytes[i];
+    memcpy(after->blocks[after->block_count++], name.bytes + sizeof(name.bytes) - BLOCK_ID_SIZE, BLOCK_ID_SIZE);
+    round->more = round->event_count >= SHERD_SEQUENCER_ROUND_EVENTS_MAX || after->block_count == BLOCKS_MAX;
+    return round->more ? SCAN_ENOUGH : SHERD_OK;
+}
+
+static int in_time(const void *a, const void *b)
+{
+    const struct sequenced *first = a;
+    const struct sequenced *second = b;
+
+    if (first->event.time_ns != second->event.time_ns)
+        return first->event.time_ns < second->event.time_ns ? -1 : 1;
+    return first->order < second->order ? -1 : first->order > second->order;
+}
+
+static enum sherd_err collect(struct round *round)
+{
+    struct sherd_compartment *keys = sherd_changes_compartment(round->sequencer->parts.changes);
+    struct sherd_snapshot *snapshot;
+
+    SHERD_TRY(sherd_compartment_snapshot_begin(keys, &snapshot));
+    const enum sherd_err err = sherd_snapshot_scan(snapshot, NULL, take_block, round);
+    sherd_snapshot_end(snapshot);
+    if (err != SHERD_OK && err != SCAN_ENOUGH)
+        return err;
+    if (round->event_count > 1)
+        qsort(round->events, round->event_count, sizeof(*round->events), in_time);
+    return SHERD_OK;
+}
+
+static enum sherd_err append(const struct round *round, struct sherd_log *log)
+{
+    SHERD_ENSURE(round->event_count != 0, SHERD_ERR_TAMPERED, "a pending block in keys stands for nothing");
+    SHERD_CLEANUP(sherd_freep) struct sherd_span *entries = sherd_alloc_array(round->event_count,
+                                                                                         sizeof(*entries));
+    SHERD_CLEANUP(sherd_freep) uint8_t *leaves = sherd_alloc_array(round->event_count, SHERD_LEAF_BYTES_MAX);
+
+    if (entries == NULL || leaves == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    for (size_t i = 0; i < round->event_count; i++) {
+        uint8_t *leaf = leaves + i * SHERD_LEAF_BYTES_MAX;
+
+        SHERD_TRY(sherd_leaf_encode(round->sequencer->parts.leaves, &round->events[i].event, leaf, &entries[i].len));
+        entries[i].data = leaf;
+    }
+    return sherd_log_append(log, entries, round->event_count, NULL);
+}
+
+/* Steps 3 to 6. */
+static enum sherd_err carry_out(struct round *round, struct sherd_log *log)
+{
+    struct sherd_sequencer *sequencer = round->sequencer;
+
+    round->after->size = round->before->size + round->event_count;
+    round->after->round = round->before->round + 1;
+    SHERD_TRY(state_write(&sequencer->parts, STATE_NEW, round->after));
+    SHERD_FAILPOINT("sequencer.before_append");
+    SHERD_TRY(append(round, log));
+    SHERD_FAILPOINT("sequencer.after_append");
+    SHERD_TRY(state_take_name(&sequencer->parts));
+    SHERD_FAILPOINT("sequencer.before_remove");
+    return remove_blocks(sequencer, round->after);
+}
+
+static enum sherd_err open_log(struct sherd_sequencer *sequencer, bool append, struct sherd_log **out_log)
+{
+    const struct sherd_log_signer signer = {.sign = sign, .arg = &sequencer->parts};
+    const enum sherd_err err = sherd_log_open(sequencer->log_dir, sequencer->policy, append ? &signer : NULL, out_log);
+
+    return err == SHERD_ERR_NOT_FOUND ? tampered("is missing") : err;
+}
+
+static enum sherd_err round_with(struct sherd_sequencer *sequencer, struct round *round, struct sherd_log *log,
+                                 struct state *before)
+{
+    SHERD_TRY(state_of(&sequencer->parts, sherd_log_checkpoint(log)->head.size, before));
+    if (sequencer->clean_round != before->round)
+        SHERD_TRY(remove_blocks(sequencer, before));
+    *round->after = (struct state){.digest = before->digest};
+    SHERD_TRY(collect(round));
+    return round->after->block_count == 0 ? SHERD_OK : carry_out(round, log);
+}
+
+/* The caller has the turn of this process and the lock of all. */
+static enum sherd_err one_round(struct sherd_sequencer *sequencer, bool *out_more, uint64_t *out_size)
+{
+    SHERD_CLEANUP(sherd_freep) struct state *states = sherd_alloc_array(2, sizeof(*states));
+    SHERD_CLEANUP(sherd_freep) struct sequenced *events =
+        sherd_alloc_array(SHERD_SEQUENCER_ROUND_EVENTS_MAX + SHERD_PENDING_EVENTS_BYTES_MAX, sizeof(*events));
+    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
+    struct round round = {.sequencer = sequencer, .events = events};
+
+    if (states == NULL || events == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    round.before = &states[0];
+    round.after = &states[1];
+    SHERD_TRY(open_log(sequencer, true, &log));
+    SHERD_TRY(round_with(sequencer, &round, log, &states[0]));
+    *out_more = round.more;
+    *out_size = sherd_log_checkpoint(log)->head.size;
+    return SHERD_OK;
+}
+
+/* --- rounds in turn ----------------------------------------------------------------------------------------------- */
+
+enum sherd_err sherd_sequencer_run(struct sherd_sequencer *sequencer, uint64_t *out_size)
+{
+    struct sherd_file_lock lock;
+    enum sherd_err err = SHERD_OK;
+    uint64_t size = 0;
+    bool more = true;
+
+    SHERD_ENSURE(!sequencer->parts.read_only, SHERD_ERR_DENIED, "the vault is open for reading only");
+    (void)pthread_mutex_lock(&sequencer->turn);
+    while (more && err == SHERD_OK) {
+        err = sherd_file_lock_take(sequencer->parts.dir, LOCK, &lock);
+        if (err != SHERD_OK)
+            break;
+        err = one_round(sequencer, &more, &size);
+        sherd_file_lock_leave(&lock);
+    }
+    (void)pthread_mutex_unlock(&sequencer->turn);
+    if (err == SHERD_OK && out_size != NULL)
+        *out_size = size;
+    return err;
+}
+
+/* Wait until a round is due, or the end. @return whether it is the end */
+static bool wait_for_due(struct sherd_sequencer *sequencer, uint64_t not_before_ns)
+{
+    (void)pthread_mutex_lock(&sequencer->lock);
+    for (;;) {
+        const uint64_t now = sherd_clock()->monotonic_ns();
+        uint64_t until = sequencer->due_ns > not_before_ns ? sequencer->due_ns : not_before_ns;
+
+        if (sequencer->ending || (sequencer->sets != 0 && now >= until) ||
+            (sequencer->sets >= WAKE_SETS && now >= not_before_ns))
+            break;
+        if (sequencer->sets >= WAKE_SETS)
+            until = not_before_ns;
+        if (sequencer->sets == 0) {
+            (void)pthread_cond_wait(&sequencer->woken, &sequencer->lock);
+        } else {
+            const struct timespec at = {.tv_sec = (time_t)(until / NS), .tv_nsec = (long)(until % NS)};
+
+            (void)pthread_cond_timedwait(&sequencer->woken, &sequencer->lock, &at);
+        }
+    }
+    const bool end = sequencer->ending;
+    sequencer->sets = 0;
+    (void)pthread_mutex_unlock(&sequencer->lock);
+    return end;
+}
+
+static void *make_rounds(void *arg)
+{
+    struct sherd_sequencer *sequencer = arg;
+    uint64_t not_before_ns = 0;
+
+    while (!wait_for_due(sequencer, not_before_ns)) {
+        const enum sherd_err err = sherd_sequencer_run(sequencer, NULL);
+
+        not_before_ns = 0;
+        if (err != SHERD_OK) { /* what was written stays pending: the next round takes it */
+            not_before_ns = sherd_clock()->monotonic_ns() + RETRY_NS;
+            sherd_sequencer_wake(sequencer);
+        }
+    }
+    return NULL;
+}
+
+enum sherd_err sherd_sequencer_start(struct sherd_sequencer *sequencer)
+{
+    SHERD_ENSURE(!sequencer->started, SHERD_ERR_INVALID, "the ledger's thread was started before");
+    if (pthread_create(&sequencer->thread, NULL, make_rounds, sequencer) != 0)
+        return sherd_fail(SHERD_ERR_NO_MEMORY, "no thread for the ledger can be started");
+    sequencer->started = true;
+    return SHERD_OK;
+}
+
+void sherd_sequencer_wake(struct sherd_sequencer *sequencer)
+{
+    (void)pthread_mutex_lock(&sequencer->lock);
+    if (sequencer->sets++ == 0)
+        sequencer->due_ns = sherd_clock()->monotonic_ns() + WAKE_NS;
+    if (sequencer->sets == 1 || sequencer->sets == WAKE_SETS)
+        (void)pthread_cond_signal(&sequencer->woken);
+    (void)pthread_mutex_unlock(&sequencer->lock);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------ */
+
+enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequencer, sherd_log_use_fn *use, void *arg)
+{
+    struct sherd_log *log = NULL;
+
+    (void)pthread_mutex_lock(&sequencer->turn);
+    enum sherd_err err = open_log(sequencer, false, &log);
+    if (err == SHERD_OK)
+        err = use(arg, log);
+    sherd_log_close(log);
+    (void)pthread_mutex_unlock(&sequencer->turn);
+    return err;
+}
+
+/* A check under way. */
+struct check {
+    struct sherd_sequencer *sequencer;
+    struct state *state;
+    struct sherd_keys_check found;
+};
+
+static enum sherd_err add_pending(void *arg, struct sherd_ref name, struct sherd_span value)
+{
+    struct check *check = arg;
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf payload = {0};
+    struct sherd_pending pending;
+
+    if (!sherd_pending_named(&name))
+        return SCAN_ENOUGH;
+    if (lists(check->state, &name)) /* its leaves are in the log: it was about to be removed */
+        return SHERD_OK;
+    SHERD_TRY(sherd_pending_open(&check->sequencer->parts.keys, &name, value, &payload, &pending));
+    for (size_t i = 0; i < sizeof(pending.delta.bytes); i++)
+        check->state->digest.bytes[i] ^= pending.delta.bytes[i];
+    check->found.pending_count++;
+    return SHERD_OK;
+}
+
+static enum sherd_err check_in(struct check *check, struct sherd_snapshot *snapshot)
+{
+    struct sherd_keys_digest digest;
+
+    const enum sherd_err err = sherd_snapshot_scan(snapshot, NULL, add_pending, check);
+    if (err != SHERD_OK && err != SCAN_ENOUGH)
+        return err;
+    SHERD_TRY(sherd_keys_digest(snapshot, check->sequencer->parts.leaves, &digest));
+    check->found.entry_count = digest.entry_count;
+    check->found.agrees = sherd_ct_equal(digest.entries.bytes, check->state->digest.bytes,
+                                         sizeof(digest.entries.bytes));
+    return SHERD_OK;
+}
+
+/* The state and a snapshot of one time: while nobody makes a round. */
+static enum sherd_err begin_check(struct check *check, struct sherd_snapshot **out_snapshot)
+{
+    struct sherd_sequencer *sequencer = check->sequencer;
+    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
+
+    SHERD_TRY(open_log(sequencer, false, &log));
+    check->found.log_size = sherd_log_checkpoint(log)->head.size;
+    SHERD_TRY(state_of(&sequencer->parts, check->found.log_size, check->state));
+    return sherd_compartment_snapshot_begin(sherd_changes_compartment(sequencer->parts.changes), out_snapshot);
+}
+
+enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer, struct sherd_keys_check *out_check)
+{
+    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    struct check check = {.sequencer = sequencer, .state = state};
+    struct sherd_snapshot *snapshot = NULL;
+    struct sherd_file_lock lock;
+
+    if (state == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    (void)pthread_mutex_lock(&sequencer->turn);
+    enum sherd_err err = sherd_file_lock_take(sequencer->parts.dir, LOCK, &lock);
+    if (err == SHERD_OK) {
+        err = begin_check(&check, &snapshot);
+        sherd_file_lock_leave(&lock);
+    }
+    (void)pthread_mutex_unlock(&sequencer->turn);
+    SHERD_TRY(err);
+    err = check_in(&check, snapshot);
+    sherd_snapshot_end(snapshot);
+    SHERD_TRY(err);
+    *out_check = check.found;
+    return SHERD_OK;
+}
+
+/* --- making and opening ------------------------------------------------------------------------------------------- */
+
+/* Its times are those of a clock that never jumps. */
+static bool init_cond(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+
+    if (pthread_condattr_init(&attributes) != 0)
+        return false;
+    const bool made = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+                      pthread_cond_init(cond, &attributes) == 0;
+    (void)pthread_condattr_destroy(&attributes);
+    return made;
+}
+
+static enum sherd_err prepare(const struct sherd_sequencer_parts *parts, struct sherd_sequencer **out_sequencer)
+{
+    struct sherd_sequencer *sequencer = sherd_alloc(sizeof(*sequencer));
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf vkey = {0};
+
+    if (sequencer == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    *sequencer = (struct sherd_sequencer){.parts = *parts};
+    if (pthread_mutex_init(&sequencer->turn, NULL) != 0 || pthread_mutex_init(&sequencer->lock, NULL) != 0 ||
+        !init_cond(&sequencer->woken)) {
+        sherd_free(sequencer);
+        return sherd_fail(SHERD_ERR_NO_MEMORY, "no lock for the ledger can be made");
+    }
+    sequencer->log_dir = sherd_path_join(parts->dir, LEDGER);
+    enum sherd_err err = sequencer->log_dir != NULL ? SHERD_OK : SHERD_ERR_NO_MEMORY;
+    if (err == SHERD_OK)
+        err = sherd_sequencer_vkey(parts, &vkey);
+    if (err == SHERD_OK)
+        err = sherd_policy_of_log(sherd_buf_span(&vkey), &sequencer->policy);
+    if (err != SHERD_OK) {
+        sherd_sequencer_free(sequencer);
+        return err;
+    }
+    *out_sequencer = sequencer;
+    return SHERD_OK;
+}
+
+void sherd_sequencer_free(struct sherd_sequencer *sequencer)
+{
+    if (sequencer == NULL)
+        return;
+    if (sequencer->started) {
+        (void)pthread_mutex_lock(&sequencer->lock);
+        sequencer->ending = true;
+        (void)pthread_cond_signal(&sequencer->woken);
+        (void)pthread_mutex_unlock(&sequencer->lock);
+        (void)pthread_join(sequencer->thread, NULL);
+    }
+    (void)pthread_cond_destroy(&sequencer->woken);
+    (void)pthread_mutex_destroy(&sequencer->lock);
+    (void)pthread_mutex_destroy(&sequencer->turn);
+    sherd_policy_free(sequencer->policy);
+    sherd_free(sequencer->log_dir);
+    sherd_free(sequencer);
+}
+
+/* Log and state are there, verify, and belong together. */
+static enum sherd_err look(struct sherd_sequencer *sequencer)
+{
+    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
+    struct sherd_file_lock lock;
+
+    if (state == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_file_lock_take(sequencer->parts.dir, LOCK, &lock));
+    enum sherd_err err = open_log(sequencer, false, &log);
+    if (err == SHERD_OK)
+        err = state_of(&sequencer->parts, sherd_log_checkpoint(log)->head.size, state);
+    sherd_file_lock_leave(&lock);
+    return err;
+}
+
+enum sherd_err sherd_sequencer_new(const struct sherd_sequencer_parts *parts, struct sherd_sequencer **out_sequencer)
+{
+    SHERD_CLEANUP(sherd_sequencer_freep) struct sherd_sequencer *sequencer = NULL;
+
+    SHERD_TRY(prepare(parts, &sequencer));
+    SHERD_TRY(look(sequencer));
+    *out_sequencer = sequencer;
+    sequencer = NULL;
+    return SHERD_OK;
+}
+
+/* What the ledger that begins now takes as given: all that is there but for what pending blocks say of themselves. */
+static enum sherd_err take_as_given(struct sherd_sequencer *sequencer, struct state *state)
+{
+    struct check check = {.sequencer = sequencer, .state = state};
+    struct sherd_keys_digest digest;
+    struct sherd_snapshot *snapshot;
+
+    SHERD_TRY(sherd_compartment_snapshot_begin(sherd_changes_compartment(sequencer->parts.changes), &snapshot));
+    enum sherd_err err = sherd_snapshot_scan(snapshot, NULL, add_pending, &check);
+    if (err == SHERD_OK || err == SCAN_ENOUGH)
+        err = sherd_keys_digest(snapshot, sequencer->parts.leaves, &digest);
+    sherd_snapshot_end(snapshot);
+    SHERD_TRY(err);
+    for (size_t i = 0; i < sizeof(digest.entries.bytes); i++)
+        state->digest.bytes[i] ^= digest.entries.bytes[i];
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_sequencer_make(const struct sherd_sequencer_parts *parts, enum sherd_event_kind first)
+{
+    SHERD_CLEANUP(sherd_sequencer_freep) struct sherd_sequencer *sequencer = NULL;
+    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    struct sherd_log_signer signer = {.sign = sign};
+    struct sherd_event event = {.kind = first};
+    char origin[SHERD_UUID_TEXT_SIZE + 16];
+
+    if (state == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(prepare(parts, &sequencer));
+    signer.arg = &sequencer->parts;
+    origin_of(&parts->deployment, origin);
+    SHERD_TRY(sherd_dir_make(parts->dir, LEDGER));
+    SHERD_TRY(sherd_log_make(sequencer->log_dir, sherd_span_str(origin), &signer));
+    SHERD_TRY(take_as_given(sequencer, state));
+    SHERD_TRY(state_write(parts, STATE, state));
+    SHERD_TRY(sherd_changes_write(parts->changes, NULL, 0, &event, 1));
+    return sherd_sequencer_run(sequencer, NULL);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file anchor/sequencer.h
+ * From pending blocks to the ledger: one process at a time takes the blocks that lie in `keys`, appends their events
+ * as leaves to the log under `anchor/ledger`, and takes the blocks out.
+ *
+ * What the ledger implies of `keys` (the digest of its entries, as the sequenced blocks add it up) is kept beside the
+ * log, sealed, and says the size of the log that it belongs to: neither can be put back without the other, and neither
+ * agrees with a `keys` that was.
+ *
+ * @par Rounds  1. what the last round took but did not get to remove is removed; 2. the blocks are read, in one
+ * snapshot; 3. `state.new` says what will be so; 4. the log is appended to: the commit point; 5. `state.new` becomes
+ * `state`; 6. the blocks are removed. A round that ended before 4 is made again; one that ended after it is finished.
+ *
+ * docs/format/ledger.md
+ */
+#ifndef SHERD_ANCHOR_SEQUENCER_H
+#define SHERD_ANCHOR_SEQUENCER_H
+
+#include "anchor/changes.h"
+#include "ledger/log.h"
+
+struct sherd_sequencer;
+
+/** What a sequencer needs. Strings and pointers are borrowed until it ends, the rest is copied. */
+struct sherd_sequencer_parts {
+    const char *dir; /**< the anchor's directory */
+    struct sherd_uuid deployment;
+    const uint8_t *seed; /**< of the signing key: SHERD_SIGN_SEED_SIZE bytes in secret memory */
+    struct sherd_changes *changes;
+    struct sherd_entry_keys keys; /**< of the `keys` compartment */
+    const struct sherd_leaf_keys *leaves;
+    bool read_only;
+};
+
+/** Most events that one round makes leaves of; blocks that are left wait for the next. */
+#define SHERD_SEQUENCER_ROUND_EVENTS_MAX 4096U
+
+/**
+ * Make the ledger of a vault that is being made: its first leaf says so, and what is in `keys` now is taken as it is.
+ * Nobody else has the vault open.
+ */
+SHERD_MUST_USE enum sherd_err sherd_sequencer_make(const struct sherd_sequencer_parts *parts,
+                                                   enum sherd_event_kind first);
+
+/**
+ * @return SHERD_OK; SHERD_ERR_TAMPERED: log and state do not agree with each other, or do not verify;
+ *         SHERD_ERR_NOT_FOUND: there is no ledger; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_sequencer_new(const struct sherd_sequencer_parts *parts,
+                                                  struct sherd_sequencer **out_sequencer);
+/** End; a round under way is finished first. NULL is accepted. */
+void sherd_sequencer_free(struct sherd_sequencer *sequencer);
+SHERD_DEFINE_OWNED(sherd_sequencer);
+
+/**
+ * Make rounds until no block is left that was there at the beginning. Any thread; threads and processes take turns.
+ * @param[out] out_size  leaves of the log; NULL if not wanted
+ */
+SHERD_MUST_USE enum sherd_err sherd_sequencer_run(struct sherd_sequencer *sequencer, uint64_t *out_size);
+
+/**
+ * Let a thread of its own make rounds: every so many sets or seconds. Ends with the sequencer. A round that
+ * failed is made again a little later: until then its events are pending, and as durable as before.
+ */
+SHERD_MUST_USE enum sherd_err sherd_sequencer_start(struct sherd_sequencer *sequencer);
+/** Tell the thread that a set was written. Cheap; any thread. */
+void sherd_sequencer_wake(struct sherd_sequencer *sequencer);
+
+/** What the check of `keys` against the ledger found. */
+struct sherd_keys_check {
+    uint64_t entry_count;
+    uint64_t log_size;
+    uint64_t pending_count; /**< blocks that are not leaves yet */
+    bool agrees;
+};
+
+/**
+ * Walk over `keys` and compare it with what the ledger implies: an entry that was rolled back, removed or added by
+ * others makes them differ.
+ */
+SHERD_MUST_USE enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer,
+                                                    struct sherd_keys_check *out_check);
+
+/** Do something with the log, open to read, while no round changes it. */
+typedef enum sherd_err sherd_log_use_fn(void *arg, struct sherd_log *log);
+SHERD_MUST_USE enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequencer, sherd_log_use_fn *use, void *arg);
+
+/** The log's public key, as text. @param[in,out] out_text  appended */
+SHERD_MUST_USE enum sherd_err sherd_sequencer_vkey(const struct sherd_sequencer_parts *parts,
+                                                   struct sherd_buf *out_text);
+
+#endif
