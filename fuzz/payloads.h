@@ -7,6 +7,7 @@
 #define SHERD_FUZZ_PAYLOADS_H
 
 #include "envelope/rights.h"
+#include "ledger/event.h"
 
 /**
  * Decode a payload's TLV as one kind, and encode what was decoded.
@@ -27,6 +28,7 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
         struct sherd_principal_pin principal_pin;
         struct sherd_named_key named_key;
         struct sherd_grant grant;
+        struct sherd_pending pending;
     } entry;
     enum sherd_kind map_kind;
     struct sherd_uuid id;
@@ -76,6 +78,10 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
     case SHERD_KIND_GRANT:
         SHERD_TRY(sherd_grant_decode(tlv, &entry.grant));
         return sherd_grant_encode(&entry.grant, block, out_bytes);
+    case SHERD_KIND_PENDING:
+    case SHERD_KIND_LONG_PENDING:
+        SHERD_TRY(sherd_pending_decode(tlv, &entry.pending));
+        return sherd_pending_encode(&entry.pending, block, out_bytes);
     case SHERD_KIND_KEY_PART: break; /* kms/places.h knows it */
     }
     return SHERD_ERR_TAMPERED;

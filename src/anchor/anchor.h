@@ -43,6 +43,16 @@ struct sherd_pin_change {
     struct sherd_digest content_hash;   /**< SHA-256 of the contents; only with an idempotency key */
     bool reseals;                       /**< for pin_replace(): the same version, sealed anew */
     struct sherd_ref map_expected;      /**< for pin_replace(): the map entry that its pin must name */
+    struct sherd_ref fragment;          /**< for the ledger: where the fragment whose digest the pin has lies */
+    struct sherd_digest map_digest;     /**< for the ledger: SHA-256 of the map entry as it is stored */
+};
+
+/** What a comparison of `keys` with the ledger found. */
+struct sherd_keys_check {
+    uint64_t entry_count;   /**< of `keys`, but for what is pending */
+    uint64_t log_size;      /**< leaves of the ledger */
+    uint64_t pending_count; /**< blocks that are not leaves yet */
+    bool agrees;            /**< false: an entry was rolled back, removed or added by others */
 };
 
 /** One entry of `keys` in a scan. Pointers are NULL for other kinds, and where the entry did not verify. */
@@ -322,6 +332,15 @@ struct sherd_anchor_ops {
                                      struct sherd_buf *out_note);
     /** The public key of statements, as text. */
     enum sherd_err (*statement_key)(struct sherd_anchor *anchor, struct sherd_buf *out_text);
+    /**
+     * Make leaves of the ledger of all that was written before. @param[out] out_size  how many leaves it has then; NULL
+     * if not wanted. SHERD_ERR_DENIED: read-only
+     */
+    enum sherd_err (*ledger_run)(struct sherd_anchor *anchor, uint64_t *out_size);
+
+    /** Compare all of `keys` with what the ledger says of it: see struct sherd_keys_check. It is a walk over all. */
+    enum sherd_err (*ledger_check)(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
+
     /** Figures of `keys`, which nobody but the anchor opens. */
     enum sherd_err (*keys_stat)(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat);
     /**

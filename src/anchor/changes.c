@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include <stdatomic.h>
 #include <string.h>
 
 /* How often a set is tried that somebody else's change came before. */
@@ -18,7 +17,8 @@ struct sherd_changes {
     struct sherd_compartment *compartment;
     struct sherd_entry_keys keys;
     const struct sherd_leaf_keys *leaves;
-    _Atomic uint64_t written;
+    sherd_changes_written_fn *written; /* NULL: nobody asks */
+    void *written_arg;
 };
 
 /* A set as it goes to the store: the caller's operations, then the pending blocks. */
@@ -26,6 +26,7 @@ struct set {
     struct sherd_store_op *ops;
     size_t count;
     struct sherd_buf read;   /* what was read of entries of which nothing was expected */
+    struct sherd_buf last;   /* the same, at the try before */
     struct sherd_buf blocks; /* pending blocks as they are stored */
     struct sherd_digest delta;
     bool any_read;
@@ -39,7 +40,6 @@ enum sherd_err sherd_changes_new(struct sherd_compartment *compartment, const st
     if (changes == NULL)
         return SHERD_ERR_NO_MEMORY;
     *changes = (struct sherd_changes){.compartment = compartment, .keys = *keys, .leaves = leaves};
-    atomic_init(&changes->written, 0);
     *out_changes = changes;
     return SHERD_OK;
 }
@@ -54,12 +54,25 @@ struct sherd_compartment *sherd_changes_compartment(const struct sherd_changes *
     return changes->compartment;
 }
 
-uint64_t sherd_changes_count(const struct sherd_changes *changes)
+void sherd_changes_tell(struct sherd_changes *changes, sherd_changes_written_fn *written, void *arg)
 {
-    return atomic_load_explicit(&changes->written, memory_order_relaxed);
+    changes->written = written;
+    changes->written_arg = arg;
 }
 
 /* --- the digest --------------------------------------------------------------------------------------------------- */
+
+/* What every compartment has, `keys` too, is written by others: it is checked where it is read, and not in the digest. */
+static bool is_marked(struct sherd_span stored)
+{
+    return !sherd_entry_is_everywhere(SHERD_FOR_KEYS, stored);
+}
+
+static enum sherd_err mark(const struct sherd_changes *changes, struct set *set, const struct sherd_ref *name,
+                           struct sherd_span stored)
+{
+    return is_marked(stored) ? sherd_leaf_mark(changes->leaves, name, stored, &set->delta) : SHERD_OK;
+}
 
 /*
  * Of an entry of which nothing is expected, what is replaced must be known, and still be there when it is replaced: so
@@ -86,6 +99,10 @@ static enum sherd_err read_unexpected(struct sherd_changes *changes, struct set 
 {
     size_t offset = 0;
 
+    const struct sherd_buf last = set->last;
+
+    set->last = set->read;
+    set->read = last;
     set->read.len = 0;
     set->any_read = false;
     for (size_t i = 0; i < count; i++) {
@@ -112,9 +129,9 @@ static enum sherd_err mark_ops(const struct sherd_changes *changes, struct set *
         if (op->kind == SHERD_STORE_CHECK)
             continue;
         if (op->expect == SHERD_EXPECT_EQUALS)
-            SHERD_TRY(sherd_leaf_mark(changes->leaves, &op->name, op->expected, &set->delta));
+            SHERD_TRY(mark(changes, set, &op->name, op->expected));
         if (op->kind == SHERD_STORE_PUT)
-            SHERD_TRY(sherd_leaf_mark(changes->leaves, &op->name, op->value, &set->delta));
+            SHERD_TRY(mark(changes, set, &op->name, op->value));
     }
     return SHERD_OK;
 }
@@ -191,45 +208,70 @@ static enum sherd_err stamp(struct sherd_event *events, size_t event_count)
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
-static enum sherd_err write_once(struct sherd_changes *changes, struct set *set, const struct sherd_store_op *ops,
-                                 size_t count, const struct sherd_event *events, size_t event_count)
+/* Events that have their id and time. */
+struct stamped {
+    const struct sherd_event *list;
+    size_t count;
+};
+
+static enum sherd_err write_once(struct sherd_changes *changes, struct set *set, const struct stamped *events)
 {
-    SHERD_TRY(read_unexpected(changes, set, ops, count));
     SHERD_TRY(mark_ops(changes, set));
-    SHERD_TRY(add_blocks(changes, set, events, event_count));
+    SHERD_TRY(add_blocks(changes, set, events->list, events->count));
     sherd_store_ops_order(set->ops, set->count);
     return sherd_compartment_write(changes->compartment, set->ops, set->count);
+}
+
+/*
+ * Where a set was refused, and something that was read for it was changed meanwhile, it is tried again; else it was
+ * refused for what the caller expects.
+ */
+static enum sherd_err write_tries(struct sherd_changes *changes, struct set *set, const struct sherd_store_op *ops,
+                                  size_t count, const struct stamped *events)
+{
+    enum sherd_err err = SHERD_ERR_CONFLICT;
+
+    for (unsigned tries = 0; tries < TRIES_MAX && err == SHERD_ERR_CONFLICT; tries++) {
+        SHERD_TRY(read_unexpected(changes, set, ops, count));
+        if (tries != 0 && (!set->any_read || sherd_span_equal(sherd_buf_span(&set->read), sherd_buf_span(&set->last))))
+            break;
+        err = write_once(changes, set, events);
+    }
+    return err;
+}
+
+/* Room for all of a set. @param[in] room  operations */
+static enum sherd_err set_begin(struct set *set, size_t room, size_t blocks)
+{
+    if (room > OPS_SMALL)
+        set->ops = sherd_alloc_array(room, sizeof(*set->ops));
+    if (blocks > 1)
+        set->blocks = (struct sherd_buf){0};
+    return set->ops != NULL ? sherd_buf_reserve(&set->blocks, blocks * SHERD_ENTRY_BYTES_MAX) : SHERD_ERR_NO_MEMORY;
 }
 
 enum sherd_err sherd_changes_write(struct sherd_changes *changes, const struct sherd_store_op *ops, size_t count,
                                    struct sherd_event *events, size_t event_count)
 {
+    const struct stamped stamped = {.list = events, .count = event_count};
     struct sherd_store_op small[OPS_SMALL];
-    const size_t room = count + blocks_for(event_count);
+    const size_t blocks = blocks_for(event_count);
     uint8_t one_block[SHERD_ENTRY_BYTES_MAX];
-    struct set set = {.ops = small, .blocks = sherd_buf_borrow(one_block, sizeof(one_block)), .any_read = true};
-    enum sherd_err err = SHERD_ERR_CONFLICT;
+    struct set set = {.ops = small, .blocks = sherd_buf_borrow(one_block, sizeof(one_block))};
 
-    SHERD_ENSURE(count <= SHERD_CHANGES_OPS_MAX && room <= SHERD_STORE_OPS_MAX, SHERD_ERR_LIMIT,
+    SHERD_ENSURE(count <= SHERD_CHANGES_OPS_MAX && count + blocks <= SHERD_STORE_OPS_MAX, SHERD_ERR_LIMIT,
                  "too many changes at once");
-    if (room > OPS_SMALL)
-        set.ops = sherd_alloc_array(room, sizeof(*set.ops));
-    if (set.ops == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    if (blocks_for(event_count) > 1)
-        set.blocks = (struct sherd_buf){0};
-    enum sherd_err ready = sherd_buf_reserve(&set.blocks, blocks_for(event_count) * SHERD_ENTRY_BYTES_MAX);
-    if (ready == SHERD_OK)
-        ready = stamp(events, event_count);
-    if (ready != SHERD_OK)
-        err = ready;
-    for (unsigned tries = 0; tries < TRIES_MAX && err == SHERD_ERR_CONFLICT && set.any_read; tries++)
-        err = write_once(changes, &set, ops, count, events, event_count);
+    enum sherd_err err = set_begin(&set, count + blocks, blocks);
     if (err == SHERD_OK)
-        atomic_fetch_add_explicit(&changes->written, 1, memory_order_relaxed);
+        err = stamp(events, event_count);
+    if (err == SHERD_OK)
+        err = write_tries(changes, &set, ops, count, &stamped);
+    if (err == SHERD_OK && changes->written != NULL)
+        changes->written(changes->written_arg);
     if (set.ops != small)
         sherd_free(set.ops);
     sherd_buf_done(&set.read);
+    sherd_buf_done(&set.last);
     sherd_buf_done(&set.blocks);
     return err;
 }
@@ -250,6 +292,16 @@ enum sherd_err sherd_pending_open(const struct sherd_entry_keys *keys, const str
     return sherd_pending_decode(tlv, out_pending);
 }
 
+enum sherd_err sherd_pending_check(const struct sherd_entry_keys *keys, const struct sherd_ref *name,
+                                   struct sherd_span stored)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf payload = {0};
+    struct sherd_pending pending;
+
+    SHERD_ENSURE(sherd_pending_named(name), SHERD_ERR_TAMPERED, "a pending block in keys has another's name");
+    return sherd_pending_open(keys, name, stored, &payload, &pending);
+}
+
 struct digest_walk {
     const struct sherd_leaf_keys *leaves;
     struct sherd_keys_digest digest;
@@ -259,7 +311,7 @@ static enum sherd_err digest_entry(void *arg, struct sherd_ref name, struct sher
 {
     struct digest_walk *walk = arg;
 
-    if (sherd_pending_named(&name))
+    if (sherd_pending_named(&name) || !is_marked(value))
         return SHERD_OK;
     walk->digest.entry_count++;
     return sherd_leaf_mark(walk->leaves, &name, value, &walk->digest.entries);

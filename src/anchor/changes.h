@@ -5,10 +5,11 @@
  * digest of all entries, in a pending block that is part of it. So an event is exactly as durable as its change, costs
  * no flush of its own, and any number of processes may write; the sequencer (anchor/sequencer.h) makes leaves of them.
  *
- * @par The digest  Exclusive or of the marks of all entries of `keys` but pending blocks; a mark is a MAC over name and
+ * @par The digest  Exclusive or of the marks of all entries of `keys` but pending blocks and what every compartment has
+ * (its own entry, and parts of master keys: key stores write those); a mark is a MAC over name and
  * stored bytes (a set hash with a secret key: Clarke, Devadas, van Dijk, Gassend, Suh, "Incremental Multiset Hash
  * Functions and Their Application to Memory Integrity Checking", ASIACRYPT 2003). An entry that was put back, removed
- * or added by other means than this one changes it. docs/decisions/0012-digest-of-keys.md
+ * or added by other means than this one changes it. docs/decisions/0007-digest-of-keys.md
  */
 #ifndef SHERD_ANCHOR_CHANGES_H
 #define SHERD_ANCHOR_CHANGES_H
@@ -47,8 +48,11 @@ struct sherd_compartment *sherd_changes_compartment(const struct sherd_changes *
 SHERD_MUST_USE enum sherd_err sherd_changes_write(struct sherd_changes *changes, const struct sherd_store_op *ops,
                                                   size_t count, struct sherd_event *events, size_t event_count);
 
-/** How many sets were written since it was made: for those who wait for enough to sequence. Any thread. */
-uint64_t sherd_changes_count(const struct sherd_changes *changes);
+/** Gets a call after each set that was written. Any thread. */
+typedef void sherd_changes_written_fn(void *arg);
+
+/** Let somebody know of each set that is written. Before the first other thread. */
+void sherd_changes_tell(struct sherd_changes *changes, sherd_changes_written_fn *written, void *arg);
 
 /** Whether a name is one of those that only pending blocks have. They sort before all others. */
 bool sherd_pending_named(const struct sherd_ref *name);
@@ -57,6 +61,10 @@ bool sherd_pending_named(const struct sherd_ref *name);
 SHERD_MUST_USE enum sherd_err sherd_pending_open(const struct sherd_entry_keys *keys, const struct sherd_ref *name,
                                                  struct sherd_span stored, struct sherd_buf *payload,
                                                  struct sherd_pending *out_pending);
+
+/** Check a pending block as a walk meets it. @return SHERD_OK; SHERD_ERR_TAMPERED */
+SHERD_MUST_USE enum sherd_err sherd_pending_check(const struct sherd_entry_keys *keys, const struct sherd_ref *name,
+                                                  struct sherd_span stored);
 
 /** The digest of all of `keys` at one instant, and the pending blocks of that instant. */
 struct sherd_keys_digest {

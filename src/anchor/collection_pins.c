@@ -33,25 +33,17 @@ static enum sherd_err write_pin(const struct sherd_pins *pins, const struct sher
     uint8_t block[SHERD_ENTRY_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
     struct sherd_store_op ops[2] = {{.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT}};
-    struct sherd_ring_guard_room room;
-    struct sherd_store_op guard;
+    struct sherd_event event = {.kind = SHERD_EVENT_COLLECTION};
     size_t tlv_bytes;
 
     *out_lost = false;
+    memcpy(event.subject.bytes, collection->bytes, sizeof(event.subject.bytes));
     SHERD_TRY(collection_name(pins, collection, &ops[0].name));
     SHERD_TRY(sherd_collection_pin_encode(collection, digest, tlv, &tlv_bytes));
     SHERD_TRY(sherd_entry_seal(&pins->keys, SHERD_KIND_COLLECTION_PIN, &ops[0].name, sherd_span_of(tlv, tlv_bytes),
                                &stored));
     ops[0].value = sherd_buf_span(&stored);
-    enum sherd_err err = sherd_ring_guard_set(pins->ring, ops, 1, &room, &guard);
-    *out_lost = err == SHERD_ERR_CONFLICT;
-    SHERD_TRY(err);
-    ops[1] = guard;
-    sherd_store_ops_order(ops, SHERD_COUNT_OF(ops));
-    err = sherd_compartment_write(pins->compartment, ops, SHERD_COUNT_OF(ops));
-    if (err == SHERD_ERR_CONFLICT)
-        SHERD_TRY(sherd_ring_guard_lost(pins->ring, &guard, out_lost));
-    return err;
+    return sherd_ring_write(pins->ring, ops, 1, &event, 1, out_lost);
 }
 
 enum sherd_err sherd_collection_pins_add(const struct sherd_pins *pins, const struct sherd_uuid *collection,

@@ -34,6 +34,7 @@ static void embedded_free(struct sherd_anchor *anchor)
     sherd_nonces_free(self->nonces);
     sherd_entities_free(self->entities);
     sherd_masters_free(self->masters);
+    sherd_embedded_ledger_end(self);
     sherd_ring_free(self->ring);
     sherd_store_ring_free(self->stores);
     for (size_t i = 0; i < SHERD_COUNT_OF(self->name); i++)
@@ -376,6 +377,8 @@ static enum sherd_err check_entry(struct sherd_embedded *self, const struct sher
     case SHERD_KIND_NAMED_KEY:
     case SHERD_KIND_GRANT: return sherd_rights_check(&self->rights, kind, name, stored);
     case SHERD_KIND_KEYRING_PIN: return sherd_ring_check(self->ring, name, stored);
+    case SHERD_KIND_PENDING:
+    case SHERD_KIND_LONG_PENDING: return sherd_pending_check(&self->pins.keys, name, stored);
     case SHERD_KIND_COLLECTION_PIN:
         return sherd_collection_pins_open(&self->pins, name, stored, &out_said->collection, &digest);
     default: return sherd_pins_check(&self->pins, kind, name, stored, &out_said->pin);
@@ -701,6 +704,8 @@ static const struct sherd_anchor_ops embedded_ops = {
     .state_done = sherd_embedded_state_done,
     .statement_sign = sherd_embedded_statement_sign,
     .statement_key = sherd_embedded_statement_key,
+    .ledger_run = sherd_embedded_ledger_run,
+    .ledger_check = sherd_embedded_ledger_check,
     .keys_stat = embedded_keys_stat,
     .keys_owner = embedded_keys_owner,
     .keys_blobs = embedded_keys_blobs,
@@ -716,6 +721,7 @@ static enum sherd_err ready_keys(struct sherd_embedded *self, const struct sherd
         return SHERD_ERR_NO_MEMORY;
     self->fixed->deployment = ring->deployment;
     self->fixed->tenant = ring->tenant;
+    memcpy(self->fixed->ledger_seed, ring->ledger_seed, sizeof(self->fixed->ledger_seed));
     for (size_t i = 0; i < SHERD_COUNT_OF(self->name); i++) {
         const struct sherd_keyring_store *store = &ring->stores[i];
 
@@ -805,6 +811,7 @@ static enum sherd_err make_first(struct sherd_embedded *self)
 static enum sherd_err ready(struct sherd_embedded *self, const struct sherd_anchor_parts *parts)
 {
     SHERD_TRY(ready_ring(self, parts->fresh));
+    SHERD_TRY(sherd_embedded_ledger_begin(self, parts->fresh, parts->read_only));
     SHERD_TRY(ready_masters(self, parts));
     SHERD_TRY(sherd_masters_key_store(self->masters, parts->key_store));
     SHERD_TRY(ready_entities(self));

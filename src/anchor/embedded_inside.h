@@ -12,6 +12,7 @@
 #include "anchor/pins.h"
 #include "anchor/rekey.h"
 #include "anchor/rights.h"
+#include "anchor/sequencer.h"
 #include "anchor/store_keys.h"
 
 /* What of the keyring stays as it is for as long as the vault is open; in secret memory. */
@@ -19,6 +20,7 @@ struct sherd_embedded_fixed {
     struct sherd_uuid deployment;
     struct sherd_uuid tenant;
     struct sherd_uuid compartments[4]; /* their ids */
+    uint8_t ledger_seed[SHERD_SIGN_SEED_SIZE];
 };
 
 struct sherd_embedded {
@@ -31,6 +33,10 @@ struct sherd_embedded {
     struct sherd_compartment *others[3]; /* identity, assets, secrets; NULL where they are not at hand */
     struct sherd_hmac_key *name[4];
     struct sherd_store_ring *stores; /* store keys, as they rotate */
+    char *dir; /* the anchor's */
+    struct sherd_leaf_keys *leaves;
+    struct sherd_changes *changes;
+    struct sherd_sequencer *sequencer;
     struct sherd_pins pins;
     struct sherd_entities *entities;
     struct sherd_principals principals;
@@ -51,6 +57,15 @@ struct sherd_entry_keys sherd_embedded_keys(const struct sherd_embedded *self, e
 /** What rekeying stands on. */
 struct sherd_rekey_parts sherd_embedded_rekey_parts(struct sherd_embedded *self);
 
+/** Open the ledger, or make it with the vault: from now on all that is written to `keys` goes through it. */
+enum sherd_err sherd_embedded_ledger_begin(struct sherd_embedded *self, bool fresh, bool read_only);
+/** Nobody writes any more. */
+void sherd_embedded_ledger_end(struct sherd_embedded *self);
+
+/* The calls of the table that are about the ledger. */
+enum sherd_err sherd_embedded_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size);
+enum sherd_err sherd_embedded_ledger_check(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
+
 /* The calls of the table that backups and receipts make. */
 enum sherd_err sherd_embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file);
 enum sherd_err sherd_embedded_epoch_adopt(struct sherd_anchor *anchor, struct sherd_span file);
@@ -64,7 +79,8 @@ enum sherd_err sherd_embedded_statement_sign(struct sherd_anchor *anchor, const 
 enum sherd_err sherd_embedded_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text);
 
 /** How a principal's pin is written: a sherd_principals_write_fn over a ring. */
-enum sherd_err sherd_embedded_write_pin(void *arg, const struct sherd_store_op *op, bool *out_lost);
+enum sherd_err sherd_embedded_write_pin(void *arg, const struct sherd_uuid *principal, const struct sherd_store_op *op,
+                                        bool *out_lost);
 
 /* The calls of the table that ask who may what. */
 enum sherd_err sherd_embedded_user_create(struct sherd_anchor *anchor, const struct sherd_principal *principal);

@@ -7,11 +7,14 @@
 
 const struct sherd_caller sherd_embedded_owner = {.owner = true, .name = SHERD_USER_OWNER};
 
-enum sherd_err sherd_embedded_write_pin(void *arg, const struct sherd_store_op *op, bool *out_lost)
+enum sherd_err sherd_embedded_write_pin(void *arg, const struct sherd_uuid *principal, const struct sherd_store_op *op,
+                                        bool *out_lost)
 {
     struct sherd_store_op ops[2] = {*op}; /* and the guard */
+    struct sherd_event event = {.kind = SHERD_EVENT_PRINCIPAL};
 
-    return sherd_ring_write(arg, ops, 1, out_lost);
+    memcpy(event.subject.bytes, principal->bytes, sizeof(event.subject.bytes));
+    return sherd_ring_write(arg, ops, 1, &event, 1, out_lost);
 }
 
 /* Alone among all processes: two that made the same name at once would write over each other. */

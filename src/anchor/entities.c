@@ -502,6 +502,14 @@ static const char *master_of(const struct sherd_collection *rules)
     return rules->master_key[0] != 0 ? rules->master_key : SHERD_MASTER_DEFAULT;
 }
 
+struct sherd_event sherd_entities_event(enum sherd_event_kind kind, const struct sherd_entity_key_entry *entry)
+{
+    struct sherd_event event = {.kind = kind, .version = entry->version, .subject = entry->entity};
+
+    memcpy(event.collection.bytes, entry->collection.bytes, sizeof(event.collection.bytes));
+    return event;
+}
+
 /* The write set of a new entity: its entry, its lookup entry, and the guard. */
 static enum sherd_err write_new(struct sherd_entities *entities, const struct id_place *place,
                                 const struct sherd_entity_key_entry *entry)
@@ -512,13 +520,14 @@ static enum sherd_err write_new(struct sherd_entities *entities, const struct id
     struct sherd_store_op ops[3];
     struct sherd_entities_room rooms[2];
     struct sherd_ring_guard_room guard;
+    bool lost;
 
     SHERD_TRY(sherd_entities_lookup_op(entities, &place->name, &lookup, &rooms[0], &ops[0]));
     SHERD_TRY(sherd_entities_op(entities, SHERD_KIND_ENTITY_KEY, &entry->entity, entry, sherd_span_of(NULL, 0),
                                 &rooms[1], &ops[1]));
     SHERD_TRY(sherd_entities_guard(entities, &serving, ops, 2, &guard, &ops[2]));
-    sherd_store_ops_order(ops, SHERD_COUNT_OF(ops));
-    return sherd_compartment_write(entities->parts.at.compartment, ops, SHERD_COUNT_OF(ops));
+    struct sherd_event event = sherd_entities_event(SHERD_EVENT_ENTITY, entry);
+    return sherd_ring_write_guarded(entities->parts.ring, ops, SHERD_COUNT_OF(ops), &ops[2], &event, 1, &lost);
 }
 
 static enum sherd_err create(struct sherd_entities *entities, const struct sherd_entities_stamp *now,

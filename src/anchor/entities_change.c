@@ -50,27 +50,25 @@ static enum sherd_err change_entity(struct change *change, enum sherd_kind kind,
     return SHERD_OK;
 }
 
-/* Write it, with its guard. */
-static enum sherd_err change_write_guarded(const struct change *change)
+/* Write it; the guard is the last of it. @param[in] entry  the entity, as it was */
+static enum sherd_err change_write_guarded(const struct change *change, enum sherd_event_kind kind,
+                                           const struct sherd_entity_key_entry *entry)
 {
-    const struct sherd_entities_parts *parts = sherd_entities_parts(change->entities);
-    const struct sherd_store_op guard = change->ops[change->count - 1];
+    struct sherd_event event = sherd_entities_event(kind, entry);
     bool lost;
 
-    sherd_store_ops_order(change->ops, change->count);
-    const enum sherd_err err = sherd_compartment_write(parts->at.compartment, change->ops, change->count);
-    if (err == SHERD_ERR_CONFLICT)
-        SHERD_TRY(sherd_ring_guard_lost(parts->ring, &guard, &lost));
-    return err;
+    return sherd_ring_write_guarded(sherd_entities_parts(change->entities)->ring, change->ops, change->count,
+                                    &change->ops[change->count - 1], &event, 1, &lost);
 }
 
 /* Write it, with a guard that holds no more than that it is sealed under the store key that serves. */
-static enum sherd_err change_write(struct change *change)
+static enum sherd_err change_write(struct change *change, enum sherd_event_kind kind,
+                                   const struct sherd_entity_key_entry *entry)
 {
     SHERD_TRY(sherd_ring_guard_set(sherd_entities_parts(change->entities)->ring, change->ops, change->count,
                                    &change->guard, &change->ops[change->count]));
     change->count++;
-    return change_write_guarded(change);
+    return change_write_guarded(change, kind, entry);
 }
 
 /* The lookup entries that an id has under any hash key are deleted, but for the newest if keep says so. */
@@ -146,7 +144,7 @@ static enum sherd_err erase_with(struct sherd_entities *entities, const struct s
     SHERD_TRY(change_lookups(change, kids, old, false));
     SHERD_TRY(delete_versions(change, old));
     SHERD_FAILPOINT("erase.before_write");
-    return change_write(change);
+    return change_write(change, SHERD_EVENT_ERASE, old);
 }
 
 static enum sherd_err erase_once(struct sherd_entities *entities, const struct sherd_ref *entity)
@@ -332,7 +330,7 @@ static enum sherd_err renew_stored(struct sherd_entities *entities, const struct
                                    &change->ops[change->count]));
     change->count++;
     SHERD_FAILPOINT("renew.before_write");
-    return change_write_guarded(change);
+    return change_write_guarded(change, SHERD_EVENT_ENTITY, head);
 }
 
 enum sherd_err sherd_entities_renew(struct sherd_entities *entities, const struct sherd_ref *entity,
@@ -368,7 +366,7 @@ static enum sherd_err trim_with(struct sherd_entities *entities, const struct sh
     SHERD_TRY(delete_versions(change, &entry));
     entry.version_oldest = entry.version;
     SHERD_TRY(change_entity(change, SHERD_KIND_ENTITY_KEY, &entry.entity, &entry, sherd_buf_span(&stored->stored)));
-    return change_write(change);
+    return change_write(change, SHERD_EVENT_ENTITY, &entry);
 }
 
 enum sherd_err sherd_entities_trim(struct sherd_entities *entities, const struct sherd_ref *entity)

@@ -102,4 +102,7 @@ SHERD_MUST_USE enum sherd_err sherd_entities_guard(struct sherd_entities *entiti
 /** SHERD_ERR_NOT_FOUND, for an entity that was erased. */
 SHERD_MUST_USE enum sherd_err sherd_entities_erased(void);
 
+/** What was done to an entity, for the ledger. */
+struct sherd_event sherd_entities_event(enum sherd_event_kind kind, const struct sherd_entity_key_entry *entry);
+
 #endif

@@ -7,7 +7,7 @@
 #include "crypto/ct.h"
 
 /* Old versions that one write set deletes at most. */
-#define DELETES_MAX 4000U
+#define DELETES_MAX 3700U
 /* How often an update is tried whose record is changed, to the same version, while it is written. */
 #define TRIES_MAX 16U
 
@@ -170,6 +170,8 @@ struct op_list {
     struct sherd_store_op *ops;
     size_t count;
     size_t cap;
+    struct sherd_event *events; /* what the set stands for */
+    size_t event_count;
 };
 
 /* There is always room for the guard. */
@@ -315,6 +317,34 @@ static enum sherd_err add_update(const struct sherd_pins *pins, const struct she
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
+/* What a version that is pinned is to the ledger. */
+static struct sherd_event event_of(enum sherd_event_kind kind, const struct sherd_pin_change *change)
+{
+    const struct sherd_pin *pin = &change->pin;
+    struct sherd_event event = {.kind = kind,
+                                .version = pin->version,
+                                .entity = pin->entity,
+                                .map = {.there = true, .name = pin->map, .digest = change->map_digest},
+                                .fragment = {.there = true, .name = change->fragment, .digest = pin->digest}};
+
+    memcpy(event.subject.bytes, pin->record.bytes, sizeof(event.subject.bytes));
+    memcpy(event.collection.bytes, pin->collection.bytes, sizeof(event.collection.bytes));
+    return event;
+}
+
+/* A deletion, whole or of the oldest versions. */
+static struct sherd_event event_of_delete(const struct sherd_pin *pin, uint64_t version)
+{
+    struct sherd_event event = {.kind = SHERD_EVENT_DELETE,
+                                .version = version,
+                                .count = version - pin->version_oldest + 1,
+                                .entity = pin->entity};
+
+    memcpy(event.subject.bytes, pin->record.bytes, sizeof(event.subject.bytes));
+    memcpy(event.collection.bytes, pin->collection.bytes, sizeof(event.collection.bytes));
+    return event;
+}
+
 /* Whether what wraps the keys of the changes is what serves: else they are to be wrapped anew. The ring is held. */
 static bool wraps_serve(const struct sherd_keyring *keyring, const struct sherd_pin_change *changes, size_t count)
 {
@@ -351,7 +381,6 @@ static enum sherd_err write_list(const struct sherd_pins *pins, const struct she
                                  struct op_list *list, bool *out_lost)
 {
     struct sherd_ring_guard_room room;
-    struct sherd_store_op guard;
 
     *out_lost = false;
     if (pins->ring == NULL) {
@@ -361,12 +390,8 @@ static enum sherd_err write_list(const struct sherd_pins *pins, const struct she
     enum sherd_err err = add_guard(pins, changes, count, list, &room);
     *out_lost = err == SHERD_ERR_CONFLICT;
     SHERD_TRY(err);
-    guard = list->ops[list->count - 1];
-    sherd_store_ops_order(list->ops, list->count);
-    err = sherd_compartment_write(pins->compartment, list->ops, list->count);
-    if (err == SHERD_ERR_CONFLICT)
-        SHERD_TRY(sherd_ring_guard_lost(pins->ring, &guard, out_lost));
-    return err;
+    return sherd_ring_write_guarded(pins->ring, list->ops, list->count, &list->ops[list->count - 1], list->events,
+                                    list->event_count, out_lost);
 }
 
 /* @param[out] out_raced  what was read to make the set was changed before it was written: nothing is decided yet */
@@ -379,6 +404,8 @@ static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sh
 
     *out_raced = false;
     for (size_t i = 0; i < count; i++) {
+        list->events[i] =
+            event_of(changes[i].version_expected == 0 ? SHERD_EVENT_PUT : SHERD_EVENT_UPDATE, &changes[i]);
         any_update = any_update || changes[i].version_expected != 0;
         if (changes[i].version_expected == 0)
             SHERD_TRY(add_new(pins, &changes[i], &bytes[i], list));
@@ -412,16 +439,19 @@ static enum sherd_err commit_tries(const struct sherd_pins *pins, const struct s
 enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
                                  struct sherd_refs *dropped)
 {
-    struct op_list list = {.cap = SHERD_STORE_OPS_MAX};
+    struct op_list list = {.cap = SHERD_CHANGES_OPS_MAX,
+                           .events = sherd_alloc_array(count, sizeof(*list.events)),
+                           .event_count = count};
     struct change_bytes *bytes = sherd_alloc_array(count, sizeof(*bytes));
     enum sherd_err err = SHERD_ERR_NO_MEMORY;
 
     if (list.cap > 4 * count && changes[0].version_expected == 0)
         list.cap = 4 * count; /* new records need two operations each, and all of them the guard */
     list.ops = sherd_alloc_array(list.cap, sizeof(*list.ops));
-    if (bytes != NULL && list.ops != NULL)
+    if (bytes != NULL && list.ops != NULL && list.events != NULL)
         err = commit_tries(pins, changes, count, bytes, &list, dropped);
     sherd_free(list.ops);
+    sherd_free(list.events);
     sherd_free(bytes);
     return err;
 }
@@ -505,6 +535,8 @@ static enum sherd_err replace_tries(const struct sherd_pins *pins, const struct 
     for (unsigned tries = 0; tries < TRIES_MAX && err == SHERD_ERR_CONFLICT; tries++) {
         list->count = 0;
         dropped->count = dropped_before;
+        for (size_t i = 0; i < count; i++)
+            list->events[i] = event_of(SHERD_EVENT_RESEAL, &changes[i]);
         SHERD_TRY(add_replaces(pins, changes, count, bytes, list, dropped));
         SHERD_FAILPOINT("pin.before_replace");
         err = write_list(pins, changes, count, list, &lost);
@@ -515,14 +547,17 @@ static enum sherd_err replace_tries(const struct sherd_pins *pins, const struct 
 enum sherd_err sherd_pins_replace(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
                                   struct sherd_refs *dropped)
 {
-    struct op_list list = {.cap = count + 1}; /* and the guard */
+    struct op_list list = {.cap = count + 1, /* and the guard */
+                           .events = sherd_alloc_array(count, sizeof(*list.events)),
+                           .event_count = count};
     struct change_bytes *bytes = sherd_alloc_array(count, sizeof(*bytes));
     enum sherd_err err = SHERD_ERR_NO_MEMORY;
 
     list.ops = sherd_alloc_array(list.cap, sizeof(*list.ops));
-    if (bytes != NULL && list.ops != NULL)
+    if (bytes != NULL && list.ops != NULL && list.events != NULL)
         err = replace_tries(pins, changes, count, bytes, &list, dropped);
     sherd_free(list.ops);
+    sherd_free(list.events);
     sherd_free(bytes);
     return err;
 }
@@ -532,6 +567,7 @@ static enum sherd_err delete_oldest(const struct sherd_pins *pins, struct op_lis
                                     const struct sherd_ref *name, const struct sherd_pin *pin,
                                     struct sherd_refs *dropped)
 {
+    struct sherd_event event = event_of_delete(pin, pin->version_oldest + DELETES_MAX - 1);
     struct sherd_pin shrunk = *pin;
     uint8_t head[PIN_STORED_BYTES];
     bool lost;
@@ -543,6 +579,8 @@ static enum sherd_err delete_oldest(const struct sherd_pins *pins, struct op_lis
     op.value = sherd_span_of(head, sizeof(head));
     SHERD_TRY(add_op(list, &op));
     SHERD_TRY(add_deletes(pins, &pin->record, pin->version_oldest, shrunk.version_oldest - 1, list, dropped));
+    list->events = &event;
+    list->event_count = 1;
     return write_list(pins, NULL, 0, list, &lost);
 }
 
@@ -554,13 +592,17 @@ static enum sherd_err delete_whole(const struct sherd_pins *pins, struct op_list
         .kind = SHERD_STORE_DELETE, .expect = SHERD_EXPECT_EQUALS, .name = *name, .expected = stored};
     const struct sherd_store_op idempotency = {
         .kind = SHERD_STORE_DELETE, .expect = SHERD_EXPECT_ANY, .name = pin->idempotency};
+    struct sherd_event event = event_of_delete(pin, pin->version);
+    bool lost;
 
     SHERD_TRY(add_op(list, &head));
     if (pin->has_idempotency)
         SHERD_TRY(add_op(list, &idempotency));
     SHERD_TRY(add_deletes(pins, &pin->record, pin->version_oldest, pin->version - 1, list, dropped));
     SHERD_TRY(sherd_refs_add(dropped, &pin->map));
-    return sherd_compartment_write(pins->compartment, list->ops, list->count);
+    list->events = &event;
+    list->event_count = 1;
+    return write_list(pins, NULL, 0, list, &lost);
 }
 
 /* One step of a deletion. @return SHERD_ERR_CONFLICT: the record changed meanwhile */
@@ -581,7 +623,7 @@ static enum sherd_err delete_step(const struct sherd_pins *pins, const struct sh
 
 enum sherd_err sherd_pins_delete(const struct sherd_pins *pins, struct sherd_uuid record, struct sherd_refs *dropped)
 {
-    struct op_list list = {.cap = SHERD_STORE_OPS_MAX};
+    struct op_list list = {.cap = SHERD_CHANGES_OPS_MAX};
     bool done = false;
     enum sherd_err err = SHERD_OK;
 

@@ -332,8 +332,10 @@ static enum sherd_err wrap_pin(struct sherd_rekey *rekey, const struct item *ite
 static enum sherd_err write_guarded(struct sherd_rekey *rekey, struct batch *batch, size_t first, size_t count,
                                     bool *out_lost)
 {
+    struct sherd_event event = {.kind = SHERD_EVENT_REWRAP, .count = count};
+
     memcpy(batch->set, &batch->ops[first], count * sizeof(*batch->set));
-    return sherd_ring_write(rekey->parts.ring, batch->set, count, out_lost);
+    return sherd_ring_write(rekey->parts.ring, batch->set, count, &event, 1, out_lost);
 }
 
 /*

@@ -90,20 +90,12 @@ static enum sherd_err gather_page(struct gather *gather)
 /* One set, with its guard where there is one. @param[out] out_lost  refused by the guard: the keys were changed */
 static enum sherd_err write_set(struct sherd_reseal *reseal, struct sherd_store_op *ops, size_t count, bool *out_lost)
 {
-    struct sherd_store_op guard;
+    struct sherd_event event = {.kind = SHERD_EVENT_REWRAP, .count = count};
 
     *out_lost = false;
     if (reseal->over.ring == NULL)
         return sherd_compartment_write(reseal->over.compartment, ops, count);
-    enum sherd_err err = sherd_ring_guard_set(reseal->over.ring, ops, count, &reseal->guard, &guard);
-    *out_lost = err == SHERD_ERR_CONFLICT;
-    SHERD_TRY(err);
-    ops[count] = guard;
-    sherd_store_ops_order(ops, count + 1);
-    err = sherd_compartment_write(reseal->over.compartment, ops, count + 1);
-    if (err == SHERD_ERR_CONFLICT)
-        SHERD_TRY(sherd_ring_guard_lost(reseal->over.ring, &guard, out_lost));
-    return err;
+    return sherd_ring_write(reseal->over.ring, ops, count, &event, 1, out_lost);
 }
 
 static struct sherd_store_op op_of(const struct item *item)

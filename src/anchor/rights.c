@@ -234,13 +234,14 @@ static enum sherd_err write_new_key(const struct sherd_rights *rights, const str
                                     bool *out_lost)
 {
     struct sherd_store_op ops[2] = {{.kind = SHERD_STORE_PUT, .expect = SHERD_EXPECT_ABSENT}};
+    struct sherd_event event = {.kind = SHERD_EVENT_NAMED_KEY, .subject = key->id, .version = key->generation};
     struct stored stored;
 
     *out_lost = false;
     SHERD_TRY(seal_key(rights, key, &stored));
     ops[0].name = stored.name;
     ops[0].value = sherd_buf_span(&stored.bytes);
-    return sherd_ring_write(rights->ring, ops, 1, out_lost);
+    return sherd_ring_write(rights->ring, ops, 1, &event, 1, out_lost);
 }
 
 /* The key as an entity's, then what it is, with which it is there. One that a crash left without is taken up. */
@@ -281,7 +282,7 @@ static enum sherd_err grow(struct change *change)
 
     if (change->count < change->cap)
         return SHERD_OK;
-    SHERD_ENSURE(change->count + 2 < SHERD_STORE_OPS_MAX, SHERD_ERR_LIMIT, "too many users have a grant of that key");
+    SHERD_ENSURE(change->count + 2 < SHERD_CHANGES_OPS_MAX, SHERD_ERR_LIMIT, "too many users have a grant of that key");
     struct stored *rooms = sherd_alloc_array(cap, sizeof(*rooms));
     if (rooms == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -321,8 +322,13 @@ static enum sherd_err add_principal(void *arg, const struct sherd_principal *pri
 static enum sherd_err write_change(struct change *change, const struct stored *before)
 {
     struct stored after;
+    struct sherd_event event = {.kind = SHERD_EVENT_GRANT,
+                                .subject = change->after.id,
+                                .version = change->after.generation,
+                                .count = change->granted};
     bool lost; /* or the key's entry is another one: either way all is read anew */
 
+    memcpy(event.entity.bytes, change->principal.bytes, sizeof(event.entity.bytes));
     SHERD_TRY(seal_key(change->rights, &change->after, &after));
     change->ops = sherd_alloc_array(change->count + 2, sizeof(*change->ops)); /* the key's, and the guard */
     if (change->ops == NULL)
@@ -342,7 +348,7 @@ static enum sherd_err write_change(struct change *change, const struct stored *b
                                                      .value = sherd_span_of(room->block, room->bytes.len)};
     }
     SHERD_FAILPOINT("grant.before_write");
-    return sherd_ring_write(change->rights->ring, change->ops, change->count + 1, &lost);
+    return sherd_ring_write(change->rights->ring, change->ops, change->count + 1, &event, 1, &lost);
 }
 
 static enum sherd_err grant_once(const struct sherd_rights *rights, const struct sherd_ref *key,

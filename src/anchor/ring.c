@@ -36,6 +36,7 @@ struct sherd_ring {
     struct sherd_home *home;
     struct sherd_entry_keys keys;
     struct sherd_compartment *compartment;
+    struct sherd_changes *changes; /* NULL: not yet */
     pthread_mutex_t change_lock;   /* one change at a time, of this handle */
     pthread_rwlock_t lock;         /* guards keyring */
     struct sherd_keyring *keyring; /* secret memory */
@@ -158,10 +159,22 @@ static enum sherd_err read_pin(struct sherd_ring *ring, struct stored_pin *pin)
     return open_pin(ring, &pin->name, stored_span(pin), &pin->digest);
 }
 
-/* Pin a digest in place of what old says; old is NULL for the first. @param[in] key  seals it: see find_key() */
-static enum sherd_err write_pin(const struct sherd_ring *ring, const struct stored_pin *old, const struct pin_key *key,
-                                const struct sherd_digest *digest, struct stored_pin *out_pin)
+/* Once there is a ledger, with its events. */
+static enum sherd_err write_set(const struct sherd_ring *ring, const struct sherd_store_op *ops, size_t count,
+                                struct sherd_event *events, size_t event_count)
 {
+    return ring->changes != NULL ? sherd_changes_write(ring->changes, ops, count, events, event_count)
+                                 : sherd_compartment_write(ring->compartment, ops, count);
+}
+
+/*
+ * Pin a keyring in place of what old says; old is NULL for the first. @param[in] key  seals it: see find_key()
+ * @param[in] generation  of the keyring
+ */
+static enum sherd_err write_pin(const struct sherd_ring *ring, const struct stored_pin *old, const struct pin_key *key,
+                                uint32_t generation, const struct sherd_digest *digest, struct stored_pin *out_pin)
+{
+    struct sherd_event event = {.kind = SHERD_EVENT_KEYRING, .version = generation};
     SHERD_CLEANUP(sherd_hmac_key_freep) struct sherd_hmac_key *seal = NULL;
     uint8_t tlv[SHERD_TLV_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(out_pin->block, sizeof(out_pin->block));
@@ -177,7 +190,7 @@ static enum sherd_err write_pin(const struct sherd_ring *ring, const struct stor
     op.value = sherd_buf_span(&stored);
     if (old != NULL)
         op.expected = stored_span(old);
-    SHERD_TRY(sherd_compartment_write(ring->compartment, &op, 1));
+    SHERD_TRY(write_set(ring, &op, 1, &event, 1));
     out_pin->name = op.name;
     out_pin->len = stored.len;
     out_pin->digest = *digest;
@@ -216,7 +229,7 @@ static enum sherd_err write_first(struct sherd_ring *ring, const struct sherd_di
     if (key == NULL)
         return SHERD_ERR_NO_MEMORY;
     newest_key(ring->keyring, key);
-    return write_pin(ring, NULL, key, digest, &ring->pin);
+    return write_pin(ring, NULL, key, ring->keyring->generation, digest, &ring->pin);
 }
 
 static enum sherd_err settle(struct sherd_ring *ring, bool fresh)
@@ -254,6 +267,11 @@ enum sherd_err sherd_ring_new(struct sherd_home *home, struct sherd_keyring *fir
     }
     *out_ring = ring;
     return SHERD_OK;
+}
+
+void sherd_ring_write_through(struct sherd_ring *ring, struct sherd_changes *changes)
+{
+    ring->changes = changes;
 }
 
 void sherd_ring_free(struct sherd_ring *ring)
@@ -353,20 +371,29 @@ enum sherd_err sherd_ring_guard_lost(struct sherd_ring *ring, const struct sherd
     return SHERD_OK;
 }
 
-enum sherd_err sherd_ring_write(struct sherd_ring *ring, struct sherd_store_op *ops, size_t count, bool *out_lost)
+enum sherd_err sherd_ring_write_guarded(struct sherd_ring *ring, struct sherd_store_op *ops, size_t count,
+                                        const struct sherd_store_op *guard, struct sherd_event *events,
+                                        size_t event_count, bool *out_lost)
+{
+    const struct sherd_store_op kept = *guard; /* it may be one of those that are put in order */
+
+    *out_lost = false;
+    sherd_store_ops_order(ops, count);
+    const enum sherd_err err = write_set(ring, ops, count, events, event_count);
+    if (err == SHERD_ERR_CONFLICT)
+        SHERD_TRY(sherd_ring_guard_lost(ring, &kept, out_lost));
+    return err;
+}
+
+enum sherd_err sherd_ring_write(struct sherd_ring *ring, struct sherd_store_op *ops, size_t count,
+                                struct sherd_event *events, size_t event_count, bool *out_lost)
 {
     struct sherd_ring_guard_room room;
-    struct sherd_store_op guard;
 
-    enum sherd_err err = sherd_ring_guard_set(ring, ops, count, &room, &guard);
+    const enum sherd_err err = sherd_ring_guard_set(ring, ops, count, &room, &ops[count]);
     *out_lost = err == SHERD_ERR_CONFLICT;
     SHERD_TRY(err);
-    ops[count] = guard;
-    sherd_store_ops_order(ops, count + 1);
-    err = sherd_compartment_write(ring->compartment, ops, count + 1);
-    if (err == SHERD_ERR_CONFLICT)
-        SHERD_TRY(sherd_ring_guard_lost(ring, &guard, out_lost));
-    return err;
+    return sherd_ring_write_guarded(ring, ops, count + 1, &ops[count], events, event_count, out_lost);
 }
 
 enum sherd_err sherd_ring_tell(struct sherd_ring *ring)
@@ -388,7 +415,7 @@ static enum sherd_err commit(const struct sherd_ring *ring, const struct stored_
     keyring->generation++;
     SHERD_TRY(sherd_home_write(ring->home, keyring, &digest));
     SHERD_FAILPOINT("ring.written");
-    return write_pin(ring, old, key, &digest, out_pin);
+    return write_pin(ring, old, key, keyring->generation, &digest, out_pin);
 }
 
 /* What is left to do when the change is pinned. Where it fails, the next who changes something makes it good. */

@@ -10,6 +10,7 @@
 #ifndef SHERD_ANCHOR_RING_H
 #define SHERD_ANCHOR_RING_H
 
+#include "anchor/changes.h"
 #include "anchor/home.h"
 
 struct sherd_ring;
@@ -29,6 +30,12 @@ SHERD_MUST_USE enum sherd_err sherd_ring_new(struct sherd_home *home, struct she
 /** NULL is accepted. */
 void sherd_ring_free(struct sherd_ring *ring);
 SHERD_DEFINE_OWNED(sherd_ring);
+
+/**
+ * From now on all that is written goes through changes, so that the ledger has it; borrowed. Before the first other
+ * thread. Until then, while a vault is being made, it goes to the compartment.
+ */
+void sherd_ring_write_through(struct sherd_ring *ring, struct sherd_changes *changes);
 
 /**
  * Have the keyring as it is now. The caller gives it back with sherd_ring_leave(), soon, and changes nothing else of
@@ -74,13 +81,25 @@ SHERD_MUST_USE enum sherd_err sherd_ring_guard_lost(struct sherd_ring *ring, con
                                                     bool *out_lost);
 
 /**
- * Write a set over `keys`, with its guard: sherd_ring_guard_set(), and sherd_ring_guard_lost() where it is refused.
- * @param[in]  ops       room for one more than count, which they are ordered with
- * @param[out] out_lost  it was refused since the keys were changed: seal it anew and try again
- * @return as sherd_ring_guard_set() and sherd_compartment_write()
+ * Write a set over `keys` that has a guard of the caller's in it; sherd_ring_guard_lost() where it is refused.
+ * @param[in]     ops       are put in order
+ * @param[in]     guard     the one in it
+ * @param[in,out] events    what the set stands for: anchor/changes.h
+ * @param[out]    out_lost  it was refused since the keys were changed: seal it anew and try again
+ * @return as sherd_changes_write()
+ */
+SHERD_MUST_USE enum sherd_err sherd_ring_write_guarded(struct sherd_ring *ring, struct sherd_store_op *ops,
+                                                       size_t count, const struct sherd_store_op *guard,
+                                                       struct sherd_event *events, size_t event_count,
+                                                       bool *out_lost);
+
+/**
+ * The same, with the guard of sherd_ring_guard_set().
+ * @param[in] ops  room for one more than count, which they are ordered with
+ * @return as sherd_ring_guard_set() and sherd_ring_write_guarded()
  */
 SHERD_MUST_USE enum sherd_err sherd_ring_write(struct sherd_ring *ring, struct sherd_store_op *ops, size_t count,
-                                               bool *out_lost);
+                                               struct sherd_event *events, size_t event_count, bool *out_lost);
 
 /**
  * A number that is another one after any change that others were told of (sherd_ring_tell()): what was derived from

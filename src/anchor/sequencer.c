@@ -27,7 +27,8 @@
 
 #define BLOCKS_MAX 4096U
 #define BLOCK_ID_SIZE 8U
-#define STATE_BYTES_MAX (BLOCKS_MAX * BLOCK_ID_SIZE + 512U)
+#define NOTE_BYTES_MAX 1024U
+#define STATE_BYTES_MAX (BLOCKS_MAX * BLOCK_ID_SIZE + NOTE_BYTES_MAX + 512U)
 
 /* The thread makes a round when so many sets were written, or so long after the first of them. */
 #define WAKE_SETS 1000U
@@ -35,6 +36,9 @@
 /* How long it waits after a round that failed. */
 #define RETRY_S 5
 #define NS 1000000000U
+/* How often log and state are read anew that do not agree, and how much longer each pause is than the last. */
+#define LOOKS_MAX 5U
+#define LOOK_PAUSE_NS 4000000L
 #define WAKE_NS ((uint64_t)WAKE_S * NS)
 #define RETRY_NS ((uint64_t)RETRY_S * NS)
 
@@ -43,6 +47,7 @@ enum state_field {
     STATE_DIGEST = 2,
     STATE_ROUND = 3,
     STATE_BLOCKS = 4,
+    STATE_NOTE = 5,
 };
 
 /* What the ledger implies: kept beside the log of that size. */
@@ -50,6 +55,8 @@ struct state {
     uint64_t size;
     struct sherd_digest digest;
     uint64_t round;
+    size_t note_bytes;
+    uint8_t note[NOTE_BYTES_MAX]; /* the log's checkpoint, signed */
     size_t block_count;
     uint8_t blocks[BLOCKS_MAX][BLOCK_ID_SIZE]; /* those of this round: they may still lie in `keys` */
 };
@@ -64,6 +71,7 @@ struct sherd_sequencer {
     pthread_t thread;
     bool started;
     bool ending;
+    bool wrote;           /* this handle, anything */
     uint64_t sets;        /* written since the last round */
     uint64_t due_ns;      /* when a round is made also for few of them */
     uint64_t clean_round; /* whose blocks are known to be gone; under turn */
@@ -78,7 +86,6 @@ struct sequenced {
 /* A round. */
 struct round {
     struct sherd_sequencer *sequencer;
-    const struct state *before;
     struct state *after;
     struct sequenced *events;
     size_t event_count;
@@ -143,6 +150,7 @@ static enum sherd_err state_encode(const struct sherd_sequencer_parts *parts, co
     sherd_tlv_put(&writer, STATE_DIGEST, sherd_span_of(state->digest.bytes, sizeof(state->digest.bytes)));
     sherd_tlv_put_u64(&writer, STATE_ROUND, state->round);
     sherd_tlv_put(&writer, STATE_BLOCKS, sherd_span_of(state->blocks, state->block_count * BLOCK_ID_SIZE));
+    sherd_tlv_put(&writer, STATE_NOTE, sherd_span_of(state->note, state->note_bytes));
     SHERD_TRY(sherd_tlv_end(&writer, &tlv_bytes));
     state_context(parts, context);
     SHERD_TRY(sherd_buf_append(out_file, sherd_span_of(context + 16, STATE_HEAD_SIZE)));
@@ -152,7 +160,8 @@ static enum sherd_err state_encode(const struct sherd_sequencer_parts *parts, co
 
 static enum sherd_err state_parse(struct sherd_span bytes, struct state *out_state)
 {
-    const uint64_t required = SHERD_TLV_BIT(STATE_SIZE) | SHERD_TLV_BIT(STATE_DIGEST) | SHERD_TLV_BIT(STATE_ROUND);
+    const uint64_t required = SHERD_TLV_BIT(STATE_SIZE) | SHERD_TLV_BIT(STATE_DIGEST) | SHERD_TLV_BIT(STATE_ROUND) |
+                              SHERD_TLV_BIT(STATE_NOTE);
     struct sherd_tlv tlv;
 
     SHERD_TRY(sherd_tlv_parse(bytes, required, SHERD_TLV_BIT(STATE_BLOCKS), &tlv));
@@ -160,25 +169,23 @@ static enum sherd_err state_parse(struct sherd_span bytes, struct state *out_sta
     SHERD_TRY(sherd_tlv_get(&tlv, STATE_DIGEST, out_state->digest.bytes, sizeof(out_state->digest.bytes)));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, STATE_ROUND, INT64_MAX, &out_state->round));
     const struct sherd_span blocks = tlv.value[STATE_BLOCKS];
-    if (blocks.len % BLOCK_ID_SIZE != 0 || blocks.len / BLOCK_ID_SIZE > BLOCKS_MAX)
+    const struct sherd_span note = tlv.value[STATE_NOTE];
+    if (blocks.len % BLOCK_ID_SIZE != 0 || blocks.len / BLOCK_ID_SIZE > BLOCKS_MAX || note.len > NOTE_BYTES_MAX)
         return tampered("has a state that does not verify");
+    out_state->note_bytes = note.len;
+    memcpy(out_state->note, note.data, note.len);
     out_state->block_count = blocks.len / BLOCK_ID_SIZE;
     if (blocks.len != 0)
         memcpy(out_state->blocks, blocks.data, blocks.len);
     return SHERD_OK;
 }
 
-/* @return SHERD_ERR_NOT_FOUND: there is no such file */
-static enum sherd_err state_read(const struct sherd_sequencer_parts *parts, const char *name, struct state *out_state)
+static enum sherd_err state_open(const struct sherd_sequencer_parts *parts, struct sherd_span file,
+                                 struct state *out_state)
 {
     uint8_t context[16 + STATE_HEAD_SIZE];
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {.max = STATE_BYTES_MAX + 4096U};
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf plain = {.max = STATE_BYTES_MAX};
 
-    const enum sherd_err err = sherd_file_read(parts->dir, name, &file);
-    if (err == SHERD_ERR_LIMIT)
-        return tampered("has a state that does not verify");
-    SHERD_TRY(err);
     state_context(parts, context);
     if (file.len < STATE_HEAD_SIZE || !sherd_same(file.data, context + 16, STATE_HEAD_SIZE))
         return tampered("has a state that does not verify");
@@ -187,39 +194,39 @@ static enum sherd_err state_read(const struct sherd_sequencer_parts *parts, cons
     return state_parse(sherd_buf_span(&plain), out_state);
 }
 
-static enum sherd_err state_write(const struct sherd_sequencer_parts *parts, const char *name,
-                                  const struct state *state)
+static enum sherd_err state_read(const struct sherd_sequencer_parts *parts, struct state *out_state)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {.max = STATE_BYTES_MAX + 4096U};
+
+    enum sherd_err err = sherd_file_read(parts->dir, STATE, &file);
+    if (err == SHERD_ERR_NOT_FOUND)
+        return tampered("has lost its state");
+    if (err == SHERD_OK)
+        err = state_open(parts, sherd_buf_span(&file), out_state);
+    return err == SHERD_ERR_LIMIT || err == SHERD_ERR_TAMPERED ? tampered("has a state that does not verify") : err;
+}
+
+/* Durable when it returns, whole or not at all. */
+static enum sherd_err state_write(const struct sherd_sequencer_parts *parts, const struct state *state)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
 
     SHERD_TRY(state_encode(parts, state, &file));
-    SHERD_TRY(sherd_file_write(parts->dir, name, sherd_buf_span(&file)));
-    return sherd_dir_sync(parts->dir, LEDGER);
-}
-
-static enum sherd_err state_take_name(const struct sherd_sequencer_parts *parts)
-{
+    SHERD_TRY(sherd_file_write(parts->dir, STATE_NEW, sherd_buf_span(&file)));
     SHERD_TRY(sherd_file_rename(parts->dir, STATE_NEW, STATE));
     return sherd_dir_sync(parts->dir, LEDGER);
 }
 
-/*
- * The state that belongs to a log of this size. A round that ended between appending and renaming is finished here; of
- * one that ended before appending, state.new is passed over.
- */
-static enum sherd_err state_of(const struct sherd_sequencer_parts *parts, uint64_t log_size, struct state *out_state)
+/* The log as the state says it is; what follows of it was not committed. */
+static enum sherd_err open_log(struct sherd_sequencer *sequencer, const struct state *state,
+                               const struct sherd_log_signer *signer, struct sherd_log **out_log)
 {
-    const enum sherd_err fresh = state_read(parts, STATE_NEW, out_state);
+    const struct sherd_span note = sherd_span_of(state->note, state->note_bytes);
+    const enum sherd_err err = sherd_log_open_known(sequencer->log_dir, sequencer->policy, signer, note, out_log);
 
-    if (fresh == SHERD_OK && out_state->size == log_size)
-        return parts->read_only ? SHERD_OK : state_take_name(parts);
-    if (fresh != SHERD_OK && fresh != SHERD_ERR_NOT_FOUND && fresh != SHERD_ERR_TAMPERED)
-        return fresh;
-    const enum sherd_err err = state_read(parts, STATE, out_state);
-    if (err == SHERD_ERR_NOT_FOUND)
-        return tampered("has lost its state");
-    SHERD_TRY(err);
-    return out_state->size == log_size ? SHERD_OK : tampered("and its state are not of one time: one was rolled back");
+    if (err == SHERD_ERR_CONFLICT)
+        return tampered("and its state are not of one time: the state was rolled back");
+    return err == SHERD_ERR_NOT_FOUND ? tampered("is missing") : err;
 }
 
 /* --- a round ------------------------------------------------------------------------------------------------------ */
@@ -331,11 +338,22 @@ static enum sherd_err collect(struct round *round)
     return SHERD_OK;
 }
 
+/* All is on the disk but the checkpoint: it is so from here on. */
+static enum sherd_err commit(void *arg, struct sherd_span note)
+{
+    struct round *round = arg;
+    struct state *after = round->after;
+
+    SHERD_ENSURE(note.len <= sizeof(after->note), SHERD_ERR_LIMIT, "the ledger's checkpoint is too long");
+    memcpy(after->note, note.data, note.len);
+    after->note_bytes = note.len;
+    SHERD_FAILPOINT("sequencer.before_commit");
+    return state_write(&round->sequencer->parts, after);
+}
+
 static enum sherd_err append(const struct round *round, struct sherd_log *log)
 {
-    SHERD_ENSURE(round->event_count != 0, SHERD_ERR_TAMPERED, "a pending block in keys stands for nothing");
-    SHERD_CLEANUP(sherd_freep) struct sherd_span *entries = sherd_alloc_array(round->event_count,
-                                                                                         sizeof(*entries));
+    SHERD_CLEANUP(sherd_freep) struct sherd_span *entries = sherd_alloc_array(round->event_count, sizeof(*entries));
     SHERD_CLEANUP(sherd_freep) uint8_t *leaves = sherd_alloc_array(round->event_count, SHERD_LEAF_BYTES_MAX);
 
     if (entries == NULL || leaves == NULL)
@@ -349,38 +367,34 @@ static enum sherd_err append(const struct round *round, struct sherd_log *log)
     return sherd_log_append(log, entries, round->event_count, NULL);
 }
 
-/* Steps 3 to 6. */
+/* Steps 3 to 5. Blocks that stand for no event change the digest alone. */
 static enum sherd_err carry_out(struct round *round, struct sherd_log *log)
 {
-    struct sherd_sequencer *sequencer = round->sequencer;
-
-    round->after->size = round->before->size + round->event_count;
-    round->after->round = round->before->round + 1;
-    SHERD_TRY(state_write(&sequencer->parts, STATE_NEW, round->after));
-    SHERD_FAILPOINT("sequencer.before_append");
-    SHERD_TRY(append(round, log));
-    SHERD_FAILPOINT("sequencer.after_append");
-    SHERD_TRY(state_take_name(&sequencer->parts));
+    SHERD_TRY(round->event_count != 0 ? append(round, log) : commit(round, sherd_log_note(log)));
     SHERD_FAILPOINT("sequencer.before_remove");
-    return remove_blocks(sequencer, round->after);
+    return remove_blocks(round->sequencer, round->after);
 }
 
-static enum sherd_err open_log(struct sherd_sequencer *sequencer, bool append, struct sherd_log **out_log)
+static enum sherd_err sign_round(void *arg, struct sherd_span text, struct sherd_buf *out_note)
 {
-    const struct sherd_log_signer signer = {.sign = sign, .arg = &sequencer->parts};
-    const enum sherd_err err = sherd_log_open(sequencer->log_dir, sequencer->policy, append ? &signer : NULL, out_log);
+    const struct round *round = arg;
 
-    return err == SHERD_ERR_NOT_FOUND ? tampered("is missing") : err;
+    return sign(&round->sequencer->parts, text, out_note);
 }
 
-static enum sherd_err round_with(struct sherd_sequencer *sequencer, struct round *round, struct sherd_log *log,
-                                 struct state *before)
+static enum sherd_err round_with(struct round *round, const struct state *before, uint64_t *out_size)
 {
-    SHERD_TRY(state_of(&sequencer->parts, sherd_log_checkpoint(log)->head.size, before));
+    struct sherd_sequencer *sequencer = round->sequencer;
+    const struct sherd_log_signer signer = {.sign = sign_round, .commit = commit, .arg = round};
+    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
+
+    SHERD_TRY(open_log(sequencer, before, &signer, &log));
     if (sequencer->clean_round != before->round)
         SHERD_TRY(remove_blocks(sequencer, before));
-    *round->after = (struct state){.digest = before->digest};
+    *round->after = (struct state){.digest = before->digest, .round = before->round + 1};
     SHERD_TRY(collect(round));
+    round->after->size = before->size + round->event_count;
+    *out_size = round->after->size;
     return round->after->block_count == 0 ? SHERD_OK : carry_out(round, log);
 }
 
@@ -390,17 +404,14 @@ static enum sherd_err one_round(struct sherd_sequencer *sequencer, bool *out_mor
     SHERD_CLEANUP(sherd_freep) struct state *states = sherd_alloc_array(2, sizeof(*states));
     SHERD_CLEANUP(sherd_freep) struct sequenced *events =
         sherd_alloc_array(SHERD_SEQUENCER_ROUND_EVENTS_MAX + SHERD_PENDING_EVENTS_BYTES_MAX, sizeof(*events));
-    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
     struct round round = {.sequencer = sequencer, .events = events};
 
     if (states == NULL || events == NULL)
         return SHERD_ERR_NO_MEMORY;
-    round.before = &states[0];
     round.after = &states[1];
-    SHERD_TRY(open_log(sequencer, true, &log));
-    SHERD_TRY(round_with(sequencer, &round, log, &states[0]));
+    SHERD_TRY(state_read(&sequencer->parts, &states[0]));
+    SHERD_TRY(round_with(&round, &states[0], out_size));
     *out_more = round.more;
-    *out_size = sherd_log_checkpoint(log)->head.size;
     return SHERD_OK;
 }
 
@@ -472,18 +483,18 @@ static void *make_rounds(void *arg)
     return NULL;
 }
 
-enum sherd_err sherd_sequencer_start(struct sherd_sequencer *sequencer)
+/* Where none can be started, a round is made at the end. */
+static void start(struct sherd_sequencer *sequencer)
 {
-    SHERD_ENSURE(!sequencer->started, SHERD_ERR_INVALID, "the ledger's thread was started before");
-    if (pthread_create(&sequencer->thread, NULL, make_rounds, sequencer) != 0)
-        return sherd_fail(SHERD_ERR_NO_MEMORY, "no thread for the ledger can be started");
-    sequencer->started = true;
-    return SHERD_OK;
+    if (!sequencer->started && !sequencer->ending)
+        sequencer->started = pthread_create(&sequencer->thread, NULL, make_rounds, sequencer) == 0;
 }
 
 void sherd_sequencer_wake(struct sherd_sequencer *sequencer)
 {
     (void)pthread_mutex_lock(&sequencer->lock);
+    sequencer->wrote = true;
+    start(sequencer);
     if (sequencer->sets++ == 0)
         sequencer->due_ns = sherd_clock()->monotonic_ns() + WAKE_NS;
     if (sequencer->sets == 1 || sequencer->sets == WAKE_SETS)
@@ -495,10 +506,15 @@ void sherd_sequencer_wake(struct sherd_sequencer *sequencer)
 
 enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequencer, sherd_log_use_fn *use, void *arg)
 {
+    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
     struct sherd_log *log = NULL;
 
+    if (state == NULL)
+        return SHERD_ERR_NO_MEMORY;
     (void)pthread_mutex_lock(&sequencer->turn);
-    enum sherd_err err = open_log(sequencer, false, &log);
+    enum sherd_err err = state_read(&sequencer->parts, state);
+    if (err == SHERD_OK)
+        err = open_log(sequencer, state, NULL, &log);
     if (err == SHERD_OK)
         err = use(arg, log);
     sherd_log_close(log);
@@ -550,9 +566,9 @@ static enum sherd_err begin_check(struct check *check, struct sherd_snapshot **o
     struct sherd_sequencer *sequencer = check->sequencer;
     SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
 
-    SHERD_TRY(open_log(sequencer, false, &log));
-    check->found.log_size = sherd_log_checkpoint(log)->head.size;
-    SHERD_TRY(state_of(&sequencer->parts, check->found.log_size, check->state));
+    SHERD_TRY(state_read(&sequencer->parts, check->state));
+    SHERD_TRY(open_log(sequencer, check->state, NULL, &log));
+    check->found.log_size = check->state->size;
     return sherd_compartment_snapshot_begin(sherd_changes_compartment(sequencer->parts.changes), out_snapshot);
 }
 
@@ -622,17 +638,31 @@ static enum sherd_err prepare(const struct sherd_sequencer_parts *parts, struct 
     return SHERD_OK;
 }
 
+static void end_thread(struct sherd_sequencer *sequencer)
+{
+    (void)pthread_mutex_lock(&sequencer->lock);
+    sequencer->ending = true;
+    (void)pthread_cond_signal(&sequencer->woken);
+    (void)pthread_mutex_unlock(&sequencer->lock);
+    if (sequencer->started)
+        (void)pthread_join(sequencer->thread, NULL);
+}
+
+/* Whether the last round was made long ago. A command that writes little does not pay for a round each time. */
+static bool is_old(const struct sherd_sequencer *sequencer)
+{
+    int64_t age_s;
+
+    return sherd_file_age(sequencer->parts.dir, STATE, &age_s) != SHERD_OK || age_s >= WAKE_S || age_s < 0;
+}
+
 void sherd_sequencer_free(struct sherd_sequencer *sequencer)
 {
     if (sequencer == NULL)
         return;
-    if (sequencer->started) {
-        (void)pthread_mutex_lock(&sequencer->lock);
-        sequencer->ending = true;
-        (void)pthread_cond_signal(&sequencer->woken);
-        (void)pthread_mutex_unlock(&sequencer->lock);
-        (void)pthread_join(sequencer->thread, NULL);
-    }
+    end_thread(sequencer);
+    if (sequencer->wrote && is_old(sequencer) && sherd_sequencer_run(sequencer, NULL) != SHERD_OK)
+        sherd_fail_restore(""); /* what was written stays pending: the next handle takes it */
     (void)pthread_cond_destroy(&sequencer->woken);
     (void)pthread_mutex_destroy(&sequencer->lock);
     (void)pthread_mutex_destroy(&sequencer->turn);
@@ -641,20 +671,29 @@ void sherd_sequencer_free(struct sherd_sequencer *sequencer)
     sherd_free(sequencer);
 }
 
-/* Log and state are there, verify, and belong together. */
+static enum sherd_err look_once(struct sherd_sequencer *sequencer, struct state *state)
+{
+    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
+
+    SHERD_TRY(state_read(&sequencer->parts, state));
+    return open_log(sequencer, state, NULL, &log);
+}
+
+/* Log and state are there, verify, and belong together. A round may be made between the two: then they are read anew. */
 static enum sherd_err look(struct sherd_sequencer *sequencer)
 {
     SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
-    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
-    struct sherd_file_lock lock;
+    enum sherd_err err = SHERD_ERR_TAMPERED;
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(sherd_file_lock_take(sequencer->parts.dir, LOCK, &lock));
-    enum sherd_err err = open_log(sequencer, false, &log);
-    if (err == SHERD_OK)
-        err = state_of(&sequencer->parts, sherd_log_checkpoint(log)->head.size, state);
-    sherd_file_lock_leave(&lock);
+    for (unsigned tries = 0; tries < LOOKS_MAX && err == SHERD_ERR_TAMPERED; tries++) {
+        const struct timespec pause = {.tv_nsec = (long)tries * LOOK_PAUSE_NS};
+
+        if (tries != 0)
+            (void)nanosleep(&pause, NULL);
+        err = look_once(sequencer, state);
+    }
     return err;
 }
 
@@ -691,19 +730,22 @@ enum sherd_err sherd_sequencer_make(const struct sherd_sequencer_parts *parts, e
 {
     SHERD_CLEANUP(sherd_sequencer_freep) struct sherd_sequencer *sequencer = NULL;
     SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
-    struct sherd_log_signer signer = {.sign = sign};
+    struct round round = {.after = state};
+    const struct sherd_log_signer signer = {.sign = sign_round, .arg = &round};
+    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
     struct sherd_event event = {.kind = first};
     char origin[SHERD_UUID_TEXT_SIZE + 16];
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(prepare(parts, &sequencer));
-    signer.arg = &sequencer->parts;
+    round.sequencer = sequencer;
     origin_of(&parts->deployment, origin);
     SHERD_TRY(sherd_dir_make(parts->dir, LEDGER));
-    SHERD_TRY(sherd_log_make(sequencer->log_dir, sherd_span_str(origin), &signer));
     SHERD_TRY(take_as_given(sequencer, state));
-    SHERD_TRY(state_write(parts, STATE, state));
+    SHERD_TRY(sherd_log_make(sequencer->log_dir, sherd_span_str(origin), &signer));
+    SHERD_TRY(sherd_log_open(sequencer->log_dir, sequencer->policy, NULL, &log));
+    SHERD_TRY(commit(&round, sherd_log_note(log)));
     SHERD_TRY(sherd_changes_write(parts->changes, NULL, 0, &event, 1));
     return sherd_sequencer_run(sequencer, NULL);
 }

@@ -5,18 +5,20 @@
  * as leaves to the log under `anchor/ledger`, and takes the blocks out.
  *
  * What the ledger implies of `keys` (the digest of its entries, as the sequenced blocks add it up) is kept beside the
- * log, sealed, and says the size of the log that it belongs to: neither can be put back without the other, and neither
- * agrees with a `keys` that was.
+ * log, sealed, with the log's checkpoint: neither can be put back without the other, and neither agrees with a `keys`
+ * that was.
  *
  * @par Rounds  1. what the last round took but did not get to remove is removed; 2. the blocks are read, in one
- * snapshot; 3. `state.new` says what will be so; 4. the log is appended to: the commit point; 5. `state.new` becomes
- * `state`; 6. the blocks are removed. A round that ended before 4 is made again; one that ended after it is finished.
+ * snapshot; 3. leaves and tiles are written; 4. a state with the new checkpoint takes the place of the last one: the
+ * commit point; 5. the log shows that checkpoint; 6. the blocks are removed. A round that ended before 4 is made again;
+ * one that ended after it is finished by the next.
  *
  * docs/format/ledger.md
  */
 #ifndef SHERD_ANCHOR_SEQUENCER_H
 #define SHERD_ANCHOR_SEQUENCER_H
 
+#include "anchor/anchor.h"
 #include "anchor/changes.h"
 #include "ledger/log.h"
 
@@ -49,7 +51,10 @@ SHERD_MUST_USE enum sherd_err sherd_sequencer_make(const struct sherd_sequencer_
  */
 SHERD_MUST_USE enum sherd_err sherd_sequencer_new(const struct sherd_sequencer_parts *parts,
                                                   struct sherd_sequencer **out_sequencer);
-/** End; a round under way is finished first. NULL is accepted. */
+/**
+ * End. A round under way is finished first; where something was written, and the last round is 60 s ago, one is made.
+ * NULL is accepted.
+ */
 void sherd_sequencer_free(struct sherd_sequencer *sequencer);
 SHERD_DEFINE_OWNED(sherd_sequencer);
 
@@ -60,20 +65,11 @@ SHERD_DEFINE_OWNED(sherd_sequencer);
 SHERD_MUST_USE enum sherd_err sherd_sequencer_run(struct sherd_sequencer *sequencer, uint64_t *out_size);
 
 /**
- * Let a thread of its own make rounds: every so many sets or seconds. Ends with the sequencer. A round that
- * failed is made again a little later: until then its events are pending, and as durable as before.
+ * Tell it that a set was written: a thread of its own makes a round when there are 1,000 of them, or 60 s after the
+ * first. A round that failed is made again a little later: until then its events are pending, and as durable as before.
+ * Cheap; any thread.
  */
-SHERD_MUST_USE enum sherd_err sherd_sequencer_start(struct sherd_sequencer *sequencer);
-/** Tell the thread that a set was written. Cheap; any thread. */
 void sherd_sequencer_wake(struct sherd_sequencer *sequencer);
-
-/** What the check of `keys` against the ledger found. */
-struct sherd_keys_check {
-    uint64_t entry_count;
-    uint64_t log_size;
-    uint64_t pending_count; /**< blocks that are not leaves yet */
-    bool agrees;
-};
 
 /**
  * Walk over `keys` and compare it with what the ledger implies: an entry that was rolled back, removed or added by

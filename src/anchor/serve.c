@@ -491,6 +491,24 @@ static enum sherd_err serve_epoch_end(struct sherd_serve *serve)
     return sherd_serve_answer(serve, &epoch);
 }
 
+static enum sherd_err serve_ledger_run(struct sherd_serve *serve)
+{
+    struct sherd_wire_number size;
+
+    SHERD_TRY(sherd_serve_take(serve, NULL));
+    SHERD_TRY(serve->anchor->ops->ledger_run(serve->anchor, &size.number));
+    return sherd_serve_answer(serve, &size);
+}
+
+static enum sherd_err serve_ledger_check(struct sherd_serve *serve)
+{
+    struct sherd_keys_check check;
+
+    SHERD_TRY(sherd_serve_take(serve, NULL));
+    SHERD_TRY(serve->anchor->ops->ledger_check(serve->anchor, &check));
+    return sherd_serve_answer(serve, &check);
+}
+
 static enum sherd_err serve_keys_stat(struct sherd_serve *serve)
 {
     struct sherd_store_stat stat;
@@ -554,6 +572,8 @@ static handler *const handlers[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_REKEY_END] = serve_rekey_end,
     [SHERD_WIRE_EPOCH_BEGIN] = serve_epoch_begin,
     [SHERD_WIRE_EPOCH_END] = serve_epoch_end,
+    [SHERD_WIRE_LEDGER_RUN] = serve_ledger_run,
+    [SHERD_WIRE_LEDGER_CHECK] = serve_ledger_check,
     [SHERD_WIRE_KEYS_STAT] = serve_keys_stat,
     [SHERD_WIRE_KEYS_OWNER] = serve_keys_owner,
     [SHERD_WIRE_KEYS_BLOBS] = serve_keys_blobs,

@@ -331,6 +331,19 @@ static enum sherd_err session_keys_stat(struct sherd_anchor *anchor, struct sher
     return below(anchor)->ops->keys_stat(below(anchor), out_stat);
 }
 
+/* Whose events become leaves is no secret, and changes nothing. */
+static enum sherd_err session_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size)
+{
+    SHERD_TRY(check_live(session_of(anchor)));
+    return below(anchor)->ops->ledger_run(below(anchor), out_size);
+}
+
+static enum sherd_err session_ledger_check(struct sherd_anchor *anchor, struct sherd_keys_check *out_check)
+{
+    SHERD_TRY(check_live(session_of(anchor)));
+    return below(anchor)->ops->ledger_check(below(anchor), out_check);
+}
+
 static enum sherd_err session_keys_owner(struct sherd_anchor *anchor, struct sherd_ref *out_name, bool *out_there)
 {
     return below(anchor)->ops->keys_owner(below(anchor), out_name, out_there);
@@ -607,6 +620,8 @@ static const struct sherd_anchor_ops session_ops = {
     .login = session_login,
     .epoch_begin = owner_epoch,
     .epoch_end = owner_epoch,
+    .ledger_run = session_ledger_run,
+    .ledger_check = session_ledger_check,
     .keys_stat = session_keys_stat,
     .keys_owner = session_keys_owner,
     .keys_blobs = owner_keys_blobs,

@@ -239,9 +239,21 @@ static void code_change(struct sherd_wire *wire, void *message)
     code_u32(wire, &change->versions_kept);
     code_span(wire, &change->idempotency_key, SHERD_IDEMPOTENCY_KEY_BYTES_MAX);
     code_digest(wire, &change->content_hash);
+    code_ref(wire, &change->fragment);
+    code_digest(wire, &change->map_digest);
     code_bool(wire, &item->with_key);
     if (item->with_key)
         code_fixed(wire, item->key.bytes, sizeof(item->key.bytes));
+}
+
+static void code_keys_check(struct sherd_wire *wire, void *message)
+{
+    struct sherd_keys_check *check = message;
+
+    code_u64(wire, &check->entry_count);
+    code_u64(wire, &check->log_size);
+    code_u64(wire, &check->pending_count);
+    code_bool(wire, &check->agrees);
 }
 
 /* The version that is replaced is the pin's own. */
@@ -251,6 +263,8 @@ static void code_replacement(struct sherd_wire *wire, void *message)
 
     code_pin(wire, &item->change.pin);
     code_ref(wire, &item->change.map_expected);
+    code_ref(wire, &item->change.fragment);
+    code_digest(wire, &item->change.map_digest);
     item->change.reseals = true;
     code_bool(wire, &item->with_key);
     if (item->with_key)
@@ -623,6 +637,8 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_LOGIN] = {.name = "login", .call = HEAD(sherd_wire_code_login, struct sherd_wire_login)},
     [SHERD_WIRE_PROTECTION_EACH] = {.name = "protection_each",
                                     .reply = LIST(code_protection_info, struct sherd_protection_info)},
+    [SHERD_WIRE_LEDGER_RUN] = {.name = "ledger_run", .reply = HEAD(code_number, struct sherd_wire_number)},
+    [SHERD_WIRE_LEDGER_CHECK] = {.name = "ledger_check", .reply = HEAD(code_keys_check, struct sherd_keys_check)},
     [SHERD_WIRE_PROTECTION_ROTATE] = {"protection_rotate", HEAD(code_key_store, struct sherd_wire_key_store),
                                       HEAD(code_number, struct sherd_wire_number)},
 };

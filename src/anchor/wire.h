@@ -87,6 +87,8 @@ enum sherd_wire_verb {
     SHERD_WIRE_PROTECTION_EACH,
     SHERD_WIRE_PROTECTION_ROTATE,
     SHERD_WIRE_ENTRY_RESEAL,
+    SHERD_WIRE_LEDGER_RUN,
+    SHERD_WIRE_LEDGER_CHECK,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 

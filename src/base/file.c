@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Small files, read and written whole: see file.h. */
 #include "base/file.h"
+#include "base/clock.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include <dirent.h>
@@ -125,6 +126,19 @@ enum sherd_err sherd_file_rename(const char *dir, const char *from, const char *
         return SHERD_ERR_NO_MEMORY;
     if (rename(old, path) != 0)
         return sherd_fail_errno(errno == ENOENT ? SHERD_ERR_NOT_FOUND : SHERD_ERR_IO, "%s cannot be replaced", path);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_file_age(const char *dir, const char *name, int64_t *out_age_s)
+{
+    SHERD_CLEANUP(path_freep) char *path = sherd_path_join(dir, name);
+    struct stat info;
+
+    if (path == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    if (stat(path, &info) != 0)
+        return sherd_fail_errno(errno == ENOENT ? SHERD_ERR_NOT_FOUND : SHERD_ERR_IO, "%s cannot be looked at", path);
+    *out_age_s = sherd_clock()->wall_s() - info.st_mtim.tv_sec;
     return SHERD_OK;
 }
 

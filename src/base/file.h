@@ -19,6 +19,12 @@ SHERD_MUST_USE enum sherd_err sherd_file_read(const char *dir, const char *name,
 /** Write a new file, for its owner alone, and make it durable; its directory entry is not yet. */
 SHERD_MUST_USE enum sherd_err sherd_file_write_new(const char *dir, const char *name, struct sherd_span bytes);
 
+/**
+ * How long ago a file was written, by the clock on the wall: negative where that was set back.
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_IO
+ */
+SHERD_MUST_USE enum sherd_err sherd_file_age(const char *dir, const char *name, int64_t *out_age_s);
+
 /** As sherd_file_write_new(), over a file of that name if there is one. */
 SHERD_MUST_USE enum sherd_err sherd_file_write(const char *dir, const char *name, struct sherd_span bytes);
 

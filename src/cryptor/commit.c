@@ -69,6 +69,20 @@ static enum sherd_err commit_maps(struct sherd_vault *vault, struct sherd_versio
     return sherd_compartment_write(vault->assets.compartment, ops, count);
 }
 
+/* What the ledger is to say of each is known only now. */
+static enum sherd_err describe_changes(struct sherd_version *const *versions, size_t count,
+                                       struct sherd_pin_change *changes)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct sherd_span map = sherd_buf_span(&versions[i]->map_entry);
+
+        changes[i] = versions[i]->change;
+        changes[i].fragment = versions[i]->map.data;
+        SHERD_TRY(sherd_hash(SHERD_SHA256, &map, 1, changes[i].map_digest.bytes));
+    }
+    return SHERD_OK;
+}
+
 static enum sherd_err commit_pins(struct sherd_vault *vault, struct sherd_version *const *versions, size_t count,
                                   struct sherd_refs *dropped)
 {
@@ -76,11 +90,11 @@ static enum sherd_err commit_pins(struct sherd_vault *vault, struct sherd_versio
 
     if (changes == NULL)
         return SHERD_ERR_NO_MEMORY;
-    for (size_t i = 0; i < count; i++)
-        changes[i] = versions[i]->change;
     struct sherd_anchor *anchor = vault->anchor;
-    const enum sherd_err err = changes[0].reseals ? anchor->ops->pin_replace(anchor, changes, count, dropped)
-                                                  : anchor->ops->pin_commit(anchor, changes, count, dropped);
+    enum sherd_err err = describe_changes(versions, count, changes);
+    if (err == SHERD_OK)
+        err = changes[0].reseals ? anchor->ops->pin_replace(anchor, changes, count, dropped)
+                                 : anchor->ops->pin_commit(anchor, changes, count, dropped);
     sherd_free(changes);
     return err;
 }

@@ -203,7 +203,7 @@ static enum sherd_err write_pin_once(const struct sherd_principals *principals, 
     op.value = sherd_buf_span(&stored);
     if (before != NULL)
         op.expected = sherd_buf_span(&before->bytes);
-    return principals->write_pins(principals->write_arg, &op, out_lost);
+    return principals->write_pins(principals->write_arg, &principal->id, &op, out_lost);
 }
 
 /* Pin a principal. @param[in] before  the pin that is replaced, as it is stored; NULL: there must be none */

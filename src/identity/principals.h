@@ -12,10 +12,12 @@
 
 /**
  * Write one operation into `keys`, where nothing may come to lie under a store key that was followed by another.
- * @param[out] out_lost  it was refused since the keys were changed: seal it anew and try again
+ * @param[in]  principal  whom it is about
+ * @param[out] out_lost   it was refused since the keys were changed: seal it anew and try again
  * @return as sherd_compartment_write()
  */
-typedef enum sherd_err sherd_principals_write_fn(void *arg, const struct sherd_store_op *op, bool *out_lost);
+typedef enum sherd_err sherd_principals_write_fn(void *arg, const struct sherd_uuid *principal,
+                                                 const struct sherd_store_op *op, bool *out_lost);
 
 /** Where principals lie, and their pins. Borrowed by all calls; any number of threads. */
 struct sherd_principals {

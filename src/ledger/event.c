@@ -197,6 +197,8 @@ enum sherd_err sherd_pending_decode(struct sherd_span bytes, struct sherd_pendin
     SHERD_TRY(sherd_tlv_parse(bytes, BIT(PENDING_DELTA), BIT(PENDING_EVENTS), &tlv));
     SHERD_TRY(sherd_tlv_get(&tlv, PENDING_DELTA, pending.delta.bytes, sizeof(pending.delta.bytes)));
     pending.events = tlv.value[PENDING_EVENTS];
+    SHERD_ENSURE(pending.events.len <= SHERD_PENDING_EVENTS_BYTES_MAX, SHERD_ERR_TAMPERED,
+                 "a pending block does not verify");
     for (struct sherd_span rest = pending.events; rest.len != 0;)
         SHERD_TRY(sherd_pending_next(&rest, &event));
     *out_pending = pending;

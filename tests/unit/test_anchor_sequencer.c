@@ -155,7 +155,7 @@ static enum sherd_err fail_at(void *arg, const char *name)
 /* Whatever place a round ends at, another handle finishes it: each event is one leaf, and the blocks go. */
 static void test_anchor_sequencer__finishes_what_ended(void **state)
 {
-    static const char *const places[] = {"sequencer.before_append", "sequencer.after_append",
+    static const char *const places[] = {"sequencer.before_commit", "ledger.committed",
                                          "sequencer.before_remove"};
     struct fixture *fixture = *state;
 
@@ -371,7 +371,6 @@ static void test_anchor_sequencer__thread_makes_rounds(void **state)
     const struct fixture *fixture = *state;
     uint64_t size = 0;
 
-    assert_ok(sherd_sequencer_start(fixture->sequencer));
     for (uint64_t n = 1; n <= 1000; n++) {
         assert_ok(write_as(fixture, (uint8_t)n, "value", n));
         sherd_sequencer_wake(fixture->sequencer);

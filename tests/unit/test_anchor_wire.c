@@ -68,6 +68,7 @@ static struct sherd_wire_entity entity = {{{1}}, "pat"};
 static struct sherd_rekey_scope scope = {true, {{1}}, false, {{0}}, true, {{2}}, false, true};
 static struct sherd_rekey_progress rekey_progress = {1, 2, 3, true, false, 4, 6};
 static struct sherd_store_stat stat_of_keys = {1, 2, 3, 4};
+static struct sherd_keys_check keys_check = {1, 2, 3, true};
 static struct sherd_wire_file file = {{(const uint8_t *)"a short file", 12}};
 static struct sherd_wire_piece piece = {{(const uint8_t *)"a piece of more", 15}};
 static struct sherd_wire_state backup_state = {7, 3, 2, 300, 8192, {1, 2, 3}};
@@ -156,6 +157,8 @@ static const struct sample samples[] = {
     {SHERD_WIRE_PROTECTION_EACH, NULL, NULL, NULL, &protection_info},
     {SHERD_WIRE_PROTECTION_ROTATE, &key_store, NULL, &number, NULL},
     {SHERD_WIRE_ENTRY_RESEAL, &stored, NULL, &stored, NULL},
+    {SHERD_WIRE_LEDGER_RUN, NULL, NULL, &number, NULL},
+    {SHERD_WIRE_LEDGER_CHECK, NULL, NULL, &keys_check, NULL},
 };
 
 static int setup(void **state)
@@ -169,7 +172,9 @@ static int setup(void **state)
                                                    .versions_kept = 2,
                                                    .idempotency_key = sherd_span_str("an order"),
                                                    .content_hash = {{1}},
-                                                   .map_expected = {{5}}},
+                                                   .map_expected = {{5}},
+                                                   .fragment = {{6}},
+                                                   .map_digest = {{7}}},
                                         .with_key = true,
                                         .key = made.key};
     got = (struct sherd_wire_got){

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger of the anchor in the same process: what is written to `keys` goes through it. */
+#include "anchor/embedded_inside.h"
+#include "base/mem.h"
+
+static void written(void *arg)
+{
+    sherd_sequencer_wake(arg);
+}
+
+static struct sherd_sequencer_parts parts_of(const struct sherd_embedded *self, bool read_only)
+{
+    return (struct sherd_sequencer_parts){.dir = self->dir,
+                                          .deployment = self->fixed->deployment,
+                                          .seed = self->fixed->ledger_seed,
+                                          .changes = self->changes,
+                                          .keys = self->pins.keys,
+                                          .leaves = self->leaves,
+                                          .read_only = read_only};
+}
+
+enum sherd_err sherd_embedded_ledger_begin(struct sherd_embedded *self, bool fresh, bool read_only)
+{
+    const struct sherd_span seed = sherd_span_of(self->fixed->ledger_seed, sizeof(self->fixed->ledger_seed));
+
+    self->dir = sherd_path_join(sherd_home_dir(self->home), "anchor");
+    if (self->dir == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(sherd_leaf_keys_new(seed, self->fixed->deployment.bytes, &self->leaves));
+    SHERD_TRY(sherd_changes_new(self->compartment, &self->pins.keys, self->leaves, &self->changes));
+    sherd_ring_write_through(self->ring, self->changes);
+    const struct sherd_sequencer_parts parts = parts_of(self, read_only);
+    if (fresh)
+        SHERD_TRY(sherd_sequencer_make(&parts, SHERD_EVENT_GENESIS));
+    SHERD_TRY(sherd_sequencer_new(&parts, &self->sequencer));
+    sherd_changes_tell(self->changes, written, self->sequencer);
+    return SHERD_OK;
+}
+
+void sherd_embedded_ledger_end(struct sherd_embedded *self)
+{
+    if (self->changes != NULL)
+        sherd_changes_tell(self->changes, NULL, NULL);
+    sherd_sequencer_free(self->sequencer);
+    sherd_changes_free(self->changes);
+    sherd_leaf_keys_free(self->leaves);
+    sherd_free(self->dir);
+}
+
+enum sherd_err sherd_embedded_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size)
+{
+    return sherd_sequencer_run(sherd_embedded_of(anchor)->sequencer, out_size);
+}
+
+enum sherd_err sherd_embedded_ledger_check(struct sherd_anchor *anchor, struct sherd_keys_check *out_check)
+{
+    return sherd_sequencer_check(sherd_embedded_of(anchor)->sequencer, out_check);
+}
