@@ -145,6 +145,11 @@ bool sherd_pending_named(const struct sherd_ref *name)
     return sherd_same(name->bytes, zeros, sizeof(zeros));
 }
 
+bool sherd_pending_stored(struct sherd_span stored)
+{
+    return stored.len > 1 && (stored.data[1] == SHERD_KIND_PENDING || stored.data[1] == SHERD_KIND_LONG_PENDING);
+}
+
 static enum sherd_err add_block(struct sherd_changes *changes, struct set *set, struct sherd_span events,
                                 const struct sherd_digest *delta)
 {
@@ -300,6 +305,34 @@ enum sherd_err sherd_pending_check(const struct sherd_entry_keys *keys, const st
 
     SHERD_ENSURE(sherd_pending_named(name), SHERD_ERR_TAMPERED, "a pending block in keys has another's name");
     return sherd_pending_open(keys, name, stored, &payload, &pending);
+}
+
+/* Ends the scan: what follows are no pending blocks. */
+#define PENDING_END SHERD_ERR_BUSY
+
+static enum sherd_err count_pending(void *arg, struct sherd_ref name, struct sherd_span value)
+{
+    uint64_t *count = arg;
+
+    (void)value;
+    if (!sherd_pending_named(&name))
+        return PENDING_END;
+    ++*count;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_pending_count(struct sherd_compartment *keys, uint64_t *out_count)
+{
+    struct sherd_snapshot *snapshot;
+    uint64_t count = 0;
+
+    SHERD_TRY(sherd_compartment_snapshot_begin(keys, &snapshot));
+    const enum sherd_err err = sherd_snapshot_scan(snapshot, NULL, count_pending, &count);
+    sherd_snapshot_end(snapshot);
+    if (err != SHERD_OK && err != PENDING_END)
+        return err;
+    *out_count = count;
+    return SHERD_OK;
 }
 
 struct digest_walk {

@@ -57,6 +57,9 @@ void sherd_changes_tell(struct sherd_changes *changes, sherd_changes_written_fn 
 /** Whether a name is one of those that only pending blocks have. They sort before all others. */
 bool sherd_pending_named(const struct sherd_ref *name);
 
+/** Whether a stored value says that it is a pending block. */
+bool sherd_pending_stored(struct sherd_span stored);
+
 /** Open a pending block. @param[in,out] payload  gets it; what out_pending says is borrowed from it */
 SHERD_MUST_USE enum sherd_err sherd_pending_open(const struct sherd_entry_keys *keys, const struct sherd_ref *name,
                                                  struct sherd_span stored, struct sherd_buf *payload,
@@ -65,6 +68,9 @@ SHERD_MUST_USE enum sherd_err sherd_pending_open(const struct sherd_entry_keys *
 /** Check a pending block as a walk meets it. @return SHERD_OK; SHERD_ERR_TAMPERED */
 SHERD_MUST_USE enum sherd_err sherd_pending_check(const struct sherd_entry_keys *keys, const struct sherd_ref *name,
                                                   struct sherd_span stored);
+
+/** How many pending blocks there are. @return SHERD_OK; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY */
+SHERD_MUST_USE enum sherd_err sherd_pending_count(struct sherd_compartment *keys, uint64_t *out_count);
 
 /** The digest of all of `keys` at one instant, and the pending blocks of that instant. */
 struct sherd_keys_digest {

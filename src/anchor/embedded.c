@@ -424,6 +424,9 @@ static enum sherd_err scan_one(void *arg, struct sherd_ref name, struct sherd_sp
     struct said said;
     bool still;
 
+    /* what waits for the ledger comes and goes, and is nobody's business while it verifies */
+    if (sherd_pending_named(&name) && sherd_pending_check(&scan->self->pins.keys, &name, stored) == SHERD_OK)
+        return SHERD_OK;
     scan->full = scan->count == scan->count_max;
     if (scan->full)
         return SHERD_ERR_LIMIT; /* taken back in embedded_scan() */
@@ -529,6 +532,7 @@ struct sherd_rekey_parts sherd_embedded_rekey_parts(struct sherd_embedded *self)
                                             .entities = self->entities,
                                             .pins = &self->pins,
                                             .masters = self->masters,
+                                            .sequencer = self->sequencer,
                                             .others = self->others};
 
     return parts;
@@ -623,7 +627,15 @@ static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *
 
 static enum sherd_err embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
 {
-    return sherd_compartment_stat(sherd_embedded_of(anchor)->compartment, out_stat);
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    struct sherd_store_stat stat;
+    uint64_t pending;
+
+    SHERD_TRY(sherd_pending_count(self->compartment, &pending));
+    SHERD_TRY(sherd_compartment_stat(self->compartment, &stat));
+    stat.entry_count -= stat.entry_count > pending ? pending : 0;
+    *out_stat = stat;
+    return SHERD_OK;
 }
 
 static enum sherd_err embedded_keys_owner(struct sherd_anchor *anchor, struct sherd_ref *out_name, bool *out_there)
@@ -811,7 +823,7 @@ static enum sherd_err make_first(struct sherd_embedded *self)
 static enum sherd_err ready(struct sherd_embedded *self, const struct sherd_anchor_parts *parts)
 {
     SHERD_TRY(ready_ring(self, parts->fresh));
-    SHERD_TRY(sherd_embedded_ledger_begin(self, parts->fresh, parts->read_only));
+    SHERD_TRY(sherd_embedded_ledger_begin(self, parts));
     SHERD_TRY(ready_masters(self, parts));
     SHERD_TRY(sherd_masters_key_store(self->masters, parts->key_store));
     SHERD_TRY(ready_entities(self));

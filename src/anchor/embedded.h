@@ -16,6 +16,7 @@ struct sherd_anchor_parts {
     struct sherd_compartment *others[3]; /**< identity, assets, secrets: only as places of key stores, and to count
                                               what refers to a store key; borrowed, or NULL */
     bool fresh;                          /**< the vault is being made */
+    bool restored;                       /**< it was brought back from a backup: its ledger begins anew */
     bool read_only;
     const struct sherd_key_store_file *key_store; /**< where the protection key may lie; NULL: none is given */
 };

@@ -58,7 +58,7 @@ struct sherd_entry_keys sherd_embedded_keys(const struct sherd_embedded *self, e
 struct sherd_rekey_parts sherd_embedded_rekey_parts(struct sherd_embedded *self);
 
 /** Open the ledger, or make it with the vault: from now on all that is written to `keys` goes through it. */
-enum sherd_err sherd_embedded_ledger_begin(struct sherd_embedded *self, bool fresh, bool read_only);
+enum sherd_err sherd_embedded_ledger_begin(struct sherd_embedded *self, const struct sherd_anchor_parts *parts);
 /** Nobody writes any more. */
 void sherd_embedded_ledger_end(struct sherd_embedded *self);
 

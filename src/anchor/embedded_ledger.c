@@ -19,7 +19,21 @@ static struct sherd_sequencer_parts parts_of(const struct sherd_embedded *self, 
                                           .read_only = read_only};
 }
 
-enum sherd_err sherd_embedded_ledger_begin(struct sherd_embedded *self, bool fresh, bool read_only)
+/* What is brought back has no ledger until somebody may write. */
+static enum sherd_err open_ledger(struct sherd_embedded *self, const struct sherd_anchor_parts *parts)
+{
+    const struct sherd_sequencer_parts ledger = parts_of(self, parts->read_only);
+
+    if (parts->restored && parts->read_only)
+        return SHERD_OK;
+    if (parts->fresh || parts->restored)
+        SHERD_TRY(sherd_sequencer_make(&ledger, parts->fresh ? SHERD_EVENT_GENESIS : SHERD_EVENT_RESTORE));
+    SHERD_TRY(sherd_sequencer_new(&ledger, &self->sequencer));
+    sherd_changes_tell(self->changes, written, self->sequencer);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_embedded_ledger_begin(struct sherd_embedded *self, const struct sherd_anchor_parts *parts)
 {
     const struct sherd_span seed = sherd_span_of(self->fixed->ledger_seed, sizeof(self->fixed->ledger_seed));
 
@@ -29,12 +43,7 @@ enum sherd_err sherd_embedded_ledger_begin(struct sherd_embedded *self, bool fre
     SHERD_TRY(sherd_leaf_keys_new(seed, self->fixed->deployment.bytes, &self->leaves));
     SHERD_TRY(sherd_changes_new(self->compartment, &self->pins.keys, self->leaves, &self->changes));
     sherd_ring_write_through(self->ring, self->changes);
-    const struct sherd_sequencer_parts parts = parts_of(self, read_only);
-    if (fresh)
-        SHERD_TRY(sherd_sequencer_make(&parts, SHERD_EVENT_GENESIS));
-    SHERD_TRY(sherd_sequencer_new(&parts, &self->sequencer));
-    sherd_changes_tell(self->changes, written, self->sequencer);
-    return SHERD_OK;
+    return open_ledger(self, parts);
 }
 
 void sherd_embedded_ledger_end(struct sherd_embedded *self)
@@ -47,12 +56,20 @@ void sherd_embedded_ledger_end(struct sherd_embedded *self)
     sherd_free(self->dir);
 }
 
+static enum sherd_err check_there(const struct sherd_embedded *self)
+{
+    SHERD_ENSURE(self->sequencer != NULL, SHERD_ERR_DENIED, "the ledger begins when the vault is open for writing");
+    return SHERD_OK;
+}
+
 enum sherd_err sherd_embedded_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size)
 {
+    SHERD_TRY(check_there(sherd_embedded_of(anchor)));
     return sherd_sequencer_run(sherd_embedded_of(anchor)->sequencer, out_size);
 }
 
 enum sherd_err sherd_embedded_ledger_check(struct sherd_anchor *anchor, struct sherd_keys_check *out_check)
 {
+    SHERD_TRY(check_there(sherd_embedded_of(anchor)));
     return sherd_sequencer_check(sherd_embedded_of(anchor)->sequencer, out_check);
 }

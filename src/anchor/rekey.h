@@ -18,6 +18,7 @@
 
 #include "anchor/entities.h"
 #include "anchor/pins.h"
+#include "anchor/sequencer.h"
 
 /** What a walk stands on; all borrowed but what is said to be copied. */
 struct sherd_rekey_parts {
@@ -26,6 +27,7 @@ struct sherd_rekey_parts {
     struct sherd_entities *entities;
     const struct sherd_pins *pins;
     struct sherd_masters *masters;
+    struct sherd_sequencer *sequencer;
     struct sherd_compartment *const *others; /**< identity, assets, secrets: where store keys are counted; NULL in it */
 };
 

@@ -92,6 +92,8 @@ enum sherd_err sherd_rekey_stores_count(const struct sherd_rekey_parts *parts, c
 {
     struct sherd_rekey_references references = {.secrets_below = ends->below[SHERD_SECRETS - 1]};
 
+    if (ends->below[SHERD_KEYS - 1] != 0) /* what waits for the ledger goes when it is there, and is not sealed anew */
+        SHERD_TRY(sherd_sequencer_run(parts->sequencer, NULL));
     for (unsigned i = 0; i < ROLES; i++) {
         struct count count = {.role = (enum sherd_role)(i + 1), .below = ends->below[i]};
 
@@ -113,7 +115,7 @@ static bool wanted(void *arg, struct sherd_span stored)
 {
     const struct sherd_rekey_stores *stores = arg;
 
-    return is_below(SHERD_KEYS, stores->ends.below[SHERD_KEYS - 1], stored);
+    return is_below(SHERD_KEYS, stores->ends.below[SHERD_KEYS - 1], stored) && !sherd_pending_stored(stored);
 }
 
 static enum sherd_err reseal_one(void *arg, const struct sherd_ref *name, struct sherd_span stored,

@@ -6,11 +6,13 @@
 #include "base/failpoint.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "crypto/aead.h"
 #include "crypto/ct.h"
 #include "crypto/sign.h"
 #include "envelope/note.h"
 #include "envelope/tlv.h"
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +27,7 @@
 #define STATE_HEAD_SIZE 12U
 #define STATE_FORMAT 1U
 
+#define ORIGIN_SIZE 64U
 #define BLOCKS_MAX 4096U
 #define BLOCK_ID_SIZE 8U
 #define NOTE_BYTES_MAX 1024U
@@ -64,6 +67,7 @@ struct state {
 struct sherd_sequencer {
     struct sherd_sequencer_parts parts;
     struct sherd_policy *policy;
+    char origin[ORIGIN_SIZE]; /* the log's name */
     char *log_dir;
     pthread_mutex_t turn; /* rounds and readers of the log, one at a time in this process */
     pthread_mutex_t lock; /* what follows */
@@ -99,31 +103,43 @@ static enum sherd_err tampered(const char *what)
 
 /* --- names and keys ----------------------------------------------------------------------------------------------- */
 
-static void origin_of(const struct sherd_uuid *deployment, char out_origin[SHERD_UUID_TEXT_SIZE + 16])
+/* Random, so that a ledger that begins anew, of a vault that was brought back, is no fork of the one that was. */
+static enum sherd_err origin_new(const struct sherd_uuid *deployment, char out_origin[static ORIGIN_SIZE])
 {
     char id[SHERD_UUID_TEXT_SIZE];
+    uint8_t random[4];
 
+    SHERD_TRY(sherd_random(random, sizeof(random)));
     sherd_uuid_format(*deployment, id);
-    (void)snprintf(out_origin, SHERD_UUID_TEXT_SIZE + 16, "sherd.%s/ledger", id);
+    (void)snprintf(out_origin, ORIGIN_SIZE, "sherd.%s/%08" PRIx32, id, sherd_get_u32(random));
+    return SHERD_OK;
+}
+
+/* The first line of a checkpoint. */
+static enum sherd_err origin_of(const struct state *state, char out_origin[static ORIGIN_SIZE])
+{
+    const uint8_t *end = memchr(state->note, '\n', state->note_bytes);
+
+    if (end == NULL || (size_t)(end - state->note) >= ORIGIN_SIZE)
+        return tampered("has a state that does not verify");
+    memcpy(out_origin, state->note, (size_t)(end - state->note));
+    out_origin[end - state->note] = 0;
+    return SHERD_OK;
 }
 
 static enum sherd_err sign(void *arg, struct sherd_span text, struct sherd_buf *out_note)
 {
-    const struct sherd_sequencer_parts *parts = arg;
-    char origin[SHERD_UUID_TEXT_SIZE + 16];
+    const struct sherd_sequencer *sequencer = arg;
 
-    origin_of(&parts->deployment, origin);
-    return sherd_note_sign(origin, parts->seed, text, out_note);
+    return sherd_note_sign(sequencer->origin, sequencer->parts.seed, text, out_note);
 }
 
-enum sherd_err sherd_sequencer_vkey(const struct sherd_sequencer_parts *parts, struct sherd_buf *out_text)
+enum sherd_err sherd_sequencer_vkey(const struct sherd_sequencer *sequencer, struct sherd_buf *out_text)
 {
     uint8_t public_key[SHERD_SIGN_PUBLIC_SIZE];
-    char origin[SHERD_UUID_TEXT_SIZE + 16];
 
-    origin_of(&parts->deployment, origin);
-    SHERD_TRY(sherd_sign_public(parts->seed, public_key));
-    return sherd_note_key_text(origin, public_key, out_text);
+    SHERD_TRY(sherd_sign_public(sequencer->parts.seed, public_key));
+    return sherd_note_key_text(sequencer->origin, public_key, out_text);
 }
 
 /* --- state -------------------------------------------------------------------------------------------------------- */
@@ -379,7 +395,7 @@ static enum sherd_err sign_round(void *arg, struct sherd_span text, struct sherd
 {
     const struct round *round = arg;
 
-    return sign(&round->sequencer->parts, text, out_note);
+    return sign(round->sequencer, text, out_note);
 }
 
 static enum sherd_err round_with(struct round *round, const struct state *before, uint64_t *out_size)
@@ -611,7 +627,8 @@ static bool init_cond(pthread_cond_t *cond)
     return made;
 }
 
-static enum sherd_err prepare(const struct sherd_sequencer_parts *parts, struct sherd_sequencer **out_sequencer)
+static enum sherd_err prepare(const struct sherd_sequencer_parts *parts, const char *origin,
+                              struct sherd_sequencer **out_sequencer)
 {
     struct sherd_sequencer *sequencer = sherd_alloc(sizeof(*sequencer));
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf vkey = {0};
@@ -624,10 +641,11 @@ static enum sherd_err prepare(const struct sherd_sequencer_parts *parts, struct 
         sherd_free(sequencer);
         return sherd_fail(SHERD_ERR_NO_MEMORY, "no lock for the ledger can be made");
     }
+    (void)snprintf(sequencer->origin, sizeof(sequencer->origin), "%s", origin);
     sequencer->log_dir = sherd_path_join(parts->dir, LEDGER);
     enum sherd_err err = sequencer->log_dir != NULL ? SHERD_OK : SHERD_ERR_NO_MEMORY;
     if (err == SHERD_OK)
-        err = sherd_sequencer_vkey(parts, &vkey);
+        err = sherd_sequencer_vkey(sequencer, &vkey);
     if (err == SHERD_OK)
         err = sherd_policy_of_log(sherd_buf_span(&vkey), &sequencer->policy);
     if (err != SHERD_OK) {
@@ -680,13 +698,10 @@ static enum sherd_err look_once(struct sherd_sequencer *sequencer, struct state 
 }
 
 /* Log and state are there, verify, and belong together. A round may be made between the two: then they are read anew. */
-static enum sherd_err look(struct sherd_sequencer *sequencer)
+static enum sherd_err look(struct sherd_sequencer *sequencer, struct state *state)
 {
-    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
     enum sherd_err err = SHERD_ERR_TAMPERED;
 
-    if (state == NULL)
-        return SHERD_ERR_NO_MEMORY;
     for (unsigned tries = 0; tries < LOOKS_MAX && err == SHERD_ERR_TAMPERED; tries++) {
         const struct timespec pause = {.tv_nsec = (long)tries * LOOK_PAUSE_NS};
 
@@ -700,9 +715,15 @@ static enum sherd_err look(struct sherd_sequencer *sequencer)
 enum sherd_err sherd_sequencer_new(const struct sherd_sequencer_parts *parts, struct sherd_sequencer **out_sequencer)
 {
     SHERD_CLEANUP(sherd_sequencer_freep) struct sherd_sequencer *sequencer = NULL;
+    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    char origin[ORIGIN_SIZE];
 
-    SHERD_TRY(prepare(parts, &sequencer));
-    SHERD_TRY(look(sequencer));
+    if (state == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(state_read(parts, state));
+    SHERD_TRY(origin_of(state, origin));
+    SHERD_TRY(prepare(parts, origin, &sequencer));
+    SHERD_TRY(look(sequencer, state));
     *out_sequencer = sequencer;
     sequencer = NULL;
     return SHERD_OK;
@@ -734,13 +755,13 @@ enum sherd_err sherd_sequencer_make(const struct sherd_sequencer_parts *parts, e
     const struct sherd_log_signer signer = {.sign = sign_round, .arg = &round};
     SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
     struct sherd_event event = {.kind = first};
-    char origin[SHERD_UUID_TEXT_SIZE + 16];
+    char origin[ORIGIN_SIZE];
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(prepare(parts, &sequencer));
+    SHERD_TRY(origin_new(&parts->deployment, origin));
+    SHERD_TRY(prepare(parts, origin, &sequencer));
     round.sequencer = sequencer;
-    origin_of(&parts->deployment, origin);
     SHERD_TRY(sherd_dir_make(parts->dir, LEDGER));
     SHERD_TRY(take_as_given(sequencer, state));
     SHERD_TRY(sherd_log_make(sequencer->log_dir, sherd_span_str(origin), &signer));

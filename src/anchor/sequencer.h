@@ -39,8 +39,8 @@ struct sherd_sequencer_parts {
 #define SHERD_SEQUENCER_ROUND_EVENTS_MAX 4096U
 
 /**
- * Make the ledger of a vault that is being made: its first leaf says so, and what is in `keys` now is taken as it is.
- * Nobody else has the vault open.
+ * Make the ledger of a vault that is being made, or was brought back: its first leaf says so, and what is in `keys` now
+ * is taken as it is. Nobody else has the vault open. It has a name of its own: one that was there before ends here.
  */
 SHERD_MUST_USE enum sherd_err sherd_sequencer_make(const struct sherd_sequencer_parts *parts,
                                                    enum sherd_event_kind first);
@@ -83,7 +83,7 @@ typedef enum sherd_err sherd_log_use_fn(void *arg, struct sherd_log *log);
 SHERD_MUST_USE enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequencer, sherd_log_use_fn *use, void *arg);
 
 /** The log's public key, as text. @param[in,out] out_text  appended */
-SHERD_MUST_USE enum sherd_err sherd_sequencer_vkey(const struct sherd_sequencer_parts *parts,
+SHERD_MUST_USE enum sherd_err sherd_sequencer_vkey(const struct sherd_sequencer *sequencer,
                                                    struct sherd_buf *out_text);
 
 #endif

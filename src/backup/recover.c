@@ -239,7 +239,7 @@ static enum sherd_err prove(struct recovering *recovering, const char *dir)
     const struct sherd_vault_open_options options = {.read_only = true, .key_store = recovering->keys->key_store};
     struct sherd_vault *vault = NULL;
 
-    SHERD_TRY(sherd_vault_open(dir, recovering->keys->unseal, &options, &vault));
+    SHERD_TRY(sherd_vault_open_restored(dir, recovering->keys->unseal, &options, &vault));
     const enum sherd_err err = read_records(vault, &recovering->told.record_count);
     sherd_vault_close(vault);
     return err;
@@ -293,6 +293,17 @@ static enum sherd_err exchange(const struct recovering *recovering, const char *
     return err == SHERD_OK ? sherd_dir_sync(recovering->path, "") : err;
 }
 
+/* Its ledger begins anew; the old one is kept with the old anchor. */
+static enum sherd_err begin_ledger(const struct recovering *recovering, const char *dir)
+{
+    const struct sherd_vault_open_options options = {.key_store = recovering->keys->key_store};
+    struct sherd_vault *vault = NULL;
+
+    SHERD_TRY(sherd_vault_open_restored(dir, recovering->keys->unseal, &options, &vault));
+    sherd_vault_close(vault);
+    return SHERD_OK;
+}
+
 static enum sherd_err recover_beside(void *arg, const char *dir)
 {
     struct recovering *recovering = arg;
@@ -301,6 +312,7 @@ static enum sherd_err recover_beside(void *arg, const char *dir)
     SHERD_TRY(try_keyrings(recovering, dir));
     SHERD_TRY(sherd_dir_sync(dir, "anchor"));
     SHERD_FAILPOINT("recover.proven");
+    SHERD_TRY(begin_ledger(recovering, dir));
     return exchange(recovering, dir);
 }
 

@@ -160,7 +160,7 @@ static enum sherd_err refresh_beside(struct refreshing *refreshing, const char *
     struct sherd_backup_info info;
 
     SHERD_TRY(sherd_restore_into(&refreshing->opened, dir, NULL, &info));
-    SHERD_TRY(sherd_vault_open(dir, refreshing->keys->unseal, &options, &old));
+    SHERD_TRY(sherd_vault_open_restored(dir, refreshing->keys->unseal, &options, &old));
     const enum sherd_err err = refresh_vault(refreshing, old);
     sherd_vault_close(old);
     return err;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cryptor/files.h"
 #include "cryptor/place.h"
+#include "cryptor/vault.h"
 #include "store/memory/memory.h"
 #include <stdio.h>
 #include <string.h>
@@ -173,7 +174,7 @@ static enum sherd_err verify_in(struct restoring *restoring, const char *dir)
     const struct sherd_vault_open_options options = {.key_store = restoring->keys->key_store};
     struct sherd_vault *vault = NULL;
 
-    SHERD_TRY(sherd_vault_open(dir, restoring->keys->unseal, &options, &vault));
+    SHERD_TRY(sherd_vault_open_restored(dir, restoring->keys->unseal, &options, &vault));
     enum sherd_err err = sherd_vault_verify(vault, NULL, &findings, &restoring->verify);
     sherd_vault_close(vault);
     if (err != SHERD_ERR_TAMPERED || restoring->verify.finding_count == 0)

@@ -63,6 +63,7 @@ static enum sherd_err open_anchor(struct sherd_vault *vault, struct sherd_home *
     const struct sherd_anchor_parts parts = {.home = home,
                                              .keys = keys,
                                              .others = {vault->identity, vault->assets.compartment, vault->secrets},
+                                             .restored = vault->restored,
                                              .read_only = vault->read_only,
                                              .key_store = key_store};
     return sherd_anchor_embedded(&parts, &vault->anchor);
@@ -218,8 +219,9 @@ static enum sherd_err open_parts(struct sherd_vault *vault, const char *path, co
     return options->agent != NULL ? join_agent(vault, options) : unseal(vault, unseal_by, options);
 }
 
-enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *unseal_by,
-                                const struct sherd_vault_open_options *options, struct sherd_vault **out_vault)
+static enum sherd_err open_as(const char *path, const struct sherd_unseal *unseal_by,
+                              const struct sherd_vault_open_options *options, bool restored,
+                              struct sherd_vault **out_vault)
 {
     static const struct sherd_vault_open_options defaults = {0};
 
@@ -235,6 +237,7 @@ enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *uns
     if (vault == NULL)
         return SHERD_ERR_NO_MEMORY;
     vault->fork_count = sherd_fork_count();
+    vault->restored = restored;
     if (pthread_mutex_init(&vault->collections_lock, NULL) != 0) {
         sherd_free(vault);
         return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
@@ -250,6 +253,19 @@ enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *uns
     }
     *out_vault = vault;
     return SHERD_OK;
+}
+
+enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *unseal_by,
+                                const struct sherd_vault_open_options *options, struct sherd_vault **out_vault)
+{
+    return open_as(path, unseal_by, options, false, out_vault);
+}
+
+enum sherd_err sherd_vault_open_restored(const char *path, const struct sherd_unseal *unseal_by,
+                                         const struct sherd_vault_open_options *options,
+                                         struct sherd_vault **out_vault)
+{
+    return open_as(path, unseal_by, options, true, out_vault);
 }
 
 void sherd_vault_close(struct sherd_vault *vault)

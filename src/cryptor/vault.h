@@ -22,6 +22,7 @@ struct sherd_vault {
     char *path;
     unsigned fork_count; /* sherd_fork_count() when it was opened */
     bool read_only;
+    bool restored; /* it is opened for the first time since it was brought back */
     bool fips; /* approved algorithms only */
     const struct sherd_store_ops *engine;
     char seal[32]; /* what seals the root key, for people */
@@ -43,6 +44,14 @@ struct sherd_vault {
     struct sherd_collection_entry collections[SHERD_COLLECTIONS_CACHED_MAX];
     size_t collection_count;
 };
+
+/**
+ * As sherd_vault_open(), for one that was just brought back from a backup, by who did it: where it is open for writing,
+ * its ledger begins anew.
+ */
+SHERD_MUST_USE enum sherd_err sherd_vault_open_restored(const char *path, const struct sherd_unseal *unseal_by,
+                                                        const struct sherd_vault_open_options *options,
+                                                        struct sherd_vault **out_vault);
 
 /** A collection by name; NULL for "default". @return as sherd_assets_collection_get() */
 SHERD_MUST_USE enum sherd_err sherd_vault_collection(struct sherd_vault *vault, const char *name,

@@ -54,7 +54,7 @@ static enum sherd_err rekey_until(struct sherd_anchor *anchor)
     return err;
 }
 
-/* How many entries of `keys` lie under each version. */
+/* How many entries of `keys`, but for what waits for the ledger, lie under each version. */
 struct versions {
     unsigned of[8];
 };
@@ -63,8 +63,8 @@ static enum sherd_err count_one(void *arg, struct sherd_ref name, struct sherd_s
 {
     struct versions *versions = arg;
 
-    (void)name;
-    versions->of[sherd_entry_version(stored) % 8]++;
+    if (!sherd_pending_named(&name))
+        versions->of[sherd_entry_version(stored) % 8]++;
     return SHERD_OK;
 }
 

@@ -220,7 +220,6 @@ static void test_cryptor_record_delete__removes_all_of_it(void **state)
     vault_assert_clean(test, 0);
 
     assert_ok(sherd_record_delete(test->vault, stays));
-    vault_settle(test);
     assert_ok(sherd_vault_info(test->vault, &after));
     assert_int_equal(after.entry_count[1], before.entry_count[1]);
     assert_int_equal(after.entry_count[2], before.entry_count[2]);

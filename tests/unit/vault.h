@@ -7,7 +7,6 @@
 #define SHERD_TESTS_UNIT_VAULT_H
 
 #include "base/macros.h"
-#include "cryptor/vault.h"
 #include <sherd/sherd.h>
 #include <ftw.h>
 #include <setjmp.h>
@@ -182,12 +181,6 @@ __attribute__((unused)) static void vault_collection(struct vault_test *test, co
 __attribute__((unused)) static bool vault_same_id(struct sherd_uuid a, struct sherd_uuid b)
 {
     return memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
-}
-
-/** What waits in `keys` for the ledger is made leaves of. */
-__attribute__((unused)) static void vault_settle(struct vault_test *test)
-{
-    assert_ok(test->vault->anchor->ops->ledger_run(test->vault->anchor, NULL));
 }
 
 /** The vault verifies as a whole, and holds so many orphans. */
