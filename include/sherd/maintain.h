@@ -18,6 +18,7 @@ enum sherd_finding_kind {
     SHERD_FINDING_MAP,      /**< a map entry in `assets` is missing or does not verify */
     SHERD_FINDING_FRAGMENT, /**< a fragment in `secrets` is missing or does not verify */
     SHERD_FINDING_ENTRY,    /**< an entry of another kind does not verify */
+    SHERD_FINDING_LEDGER,   /**< `keys` is not what the ledger says it is, or the ledger does not verify */
 };
 
 /** One violation of integrity. Borrowed by the visitor until it returns. */
@@ -53,7 +54,8 @@ struct sherd_observer {
 
 /**
  * Read and check everything of one record (all its versions), or of the whole vault: every entry of every compartment,
- * every pin both ways, every fragment's digest and every tag.
+ * every pin both ways, every fragment's digest and every tag; of the whole vault also the ledger, and whether `keys` is
+ * what it says: an entry that was rolled back or removed verifies by itself, and is found so.
  * @param[in]  id        NULL for the whole vault
  * @param[in]  observer  NULL for none
  * @param[out] out_stat  filled in also when violations were found

@@ -53,6 +53,7 @@ struct sherd_keys_check {
     uint64_t log_size;      /**< leaves of the ledger */
     uint64_t pending_count; /**< blocks that are not leaves yet */
     bool agrees;            /**< false: an entry was rolled back, removed or added by others */
+    bool log_verifies;      /**< false: a leaf or tile of the ledger is missing or was changed */
 };
 
 /** One entry of `keys` in a scan. Pointers are NULL for other kinds, and where the entry did not verify. */

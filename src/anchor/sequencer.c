@@ -42,6 +42,8 @@
 /* How often log and state are read anew that do not agree, and how much longer each pause is than the last. */
 #define LOOKS_MAX 5U
 #define LOOK_PAUSE_NS 4000000L
+/* How often a snapshot is taken during which a round was committed. */
+#define CHECKS_MAX 100U
 #define WAKE_NS ((uint64_t)WAKE_S * NS)
 #define RETRY_NS ((uint64_t)RETRY_S * NS)
 
@@ -520,22 +522,39 @@ void sherd_sequencer_wake(struct sherd_sequencer *sequencer)
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
+static enum sherd_err open_once(struct sherd_sequencer *sequencer, struct state *state, struct sherd_log **out_log)
+{
+    SHERD_TRY(state_read(&sequencer->parts, state));
+    return open_log(sequencer, state, NULL, out_log);
+}
+
+/*
+ * Log and state as they are, to read: both verify, and belong together. A round may be committed between the looks at
+ * the two: then they are looked at anew.
+ */
+static enum sherd_err open_settled(struct sherd_sequencer *sequencer, struct state *state, struct sherd_log **out_log)
+{
+    enum sherd_err err = SHERD_ERR_TAMPERED;
+
+    for (unsigned tries = 0; tries < LOOKS_MAX && err == SHERD_ERR_TAMPERED; tries++) {
+        const struct timespec pause = {.tv_nsec = (long)tries * LOOK_PAUSE_NS};
+
+        if (tries != 0)
+            (void)nanosleep(&pause, NULL);
+        err = open_once(sequencer, state, out_log);
+    }
+    return err;
+}
+
 enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequencer, sherd_log_use_fn *use, void *arg)
 {
     SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
-    struct sherd_log *log = NULL;
+    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
-    (void)pthread_mutex_lock(&sequencer->turn);
-    enum sherd_err err = state_read(&sequencer->parts, state);
-    if (err == SHERD_OK)
-        err = open_log(sequencer, state, NULL, &log);
-    if (err == SHERD_OK)
-        err = use(arg, log);
-    sherd_log_close(log);
-    (void)pthread_mutex_unlock(&sequencer->turn);
-    return err;
+    SHERD_TRY(open_settled(sequencer, state, &log));
+    return use(arg, log);
 }
 
 /* A check under way. */
@@ -576,16 +595,33 @@ static enum sherd_err check_in(struct check *check, struct sherd_snapshot *snaps
     return SHERD_OK;
 }
 
-/* The state and a snapshot of one time: while nobody makes a round. */
+/* A snapshot, and the state as it was then: no round was committed between two looks at it. */
 static enum sherd_err begin_check(struct check *check, struct sherd_snapshot **out_snapshot)
 {
-    struct sherd_sequencer *sequencer = check->sequencer;
+    const struct sherd_sequencer *sequencer = check->sequencer;
+    SHERD_CLEANUP(sherd_freep) struct state *again = sherd_alloc(sizeof(*again));
+
+    if (again == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    for (unsigned tries = 0; tries < CHECKS_MAX; tries++) {
+        SHERD_TRY(state_read(&sequencer->parts, check->state));
+        SHERD_TRY(sherd_compartment_snapshot_begin(sherd_changes_compartment(sequencer->parts.changes), out_snapshot));
+        const enum sherd_err err = state_read(&sequencer->parts, again);
+        if (err == SHERD_OK && again->round == check->state->round)
+            return SHERD_OK;
+        sherd_snapshot_end(*out_snapshot);
+        *out_snapshot = NULL;
+        SHERD_TRY(err);
+    }
+    return sherd_fail(SHERD_ERR_BUSY, "the ledger changes all the time: try again");
+}
+
+static enum sherd_err check_log(const struct check *check)
+{
     SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
 
-    SHERD_TRY(state_read(&sequencer->parts, check->state));
-    SHERD_TRY(open_log(sequencer, check->state, NULL, &log));
-    check->found.log_size = check->state->size;
-    return sherd_compartment_snapshot_begin(sherd_changes_compartment(sequencer->parts.changes), out_snapshot);
+    SHERD_TRY(open_settled(check->sequencer, check->state, &log));
+    return sherd_log_verify(log, NULL, NULL);
 }
 
 enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer, struct sherd_keys_check *out_check)
@@ -593,21 +629,18 @@ enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer, struct s
     SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
     struct check check = {.sequencer = sequencer, .state = state};
     struct sherd_snapshot *snapshot = NULL;
-    struct sherd_file_lock lock;
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
-    (void)pthread_mutex_lock(&sequencer->turn);
-    enum sherd_err err = sherd_file_lock_take(sequencer->parts.dir, LOCK, &lock);
-    if (err == SHERD_OK) {
-        err = begin_check(&check, &snapshot);
-        sherd_file_lock_leave(&lock);
-    }
-    (void)pthread_mutex_unlock(&sequencer->turn);
-    SHERD_TRY(err);
-    err = check_in(&check, snapshot);
+    SHERD_TRY(begin_check(&check, &snapshot));
+    enum sherd_err err = check_in(&check, snapshot);
     sherd_snapshot_end(snapshot);
     SHERD_TRY(err);
+    check.found.log_size = state->size;
+    err = check_log(&check);
+    if (err != SHERD_OK && err != SHERD_ERR_TAMPERED)
+        return err;
+    check.found.log_verifies = err == SHERD_OK;
     *out_check = check.found;
     return SHERD_OK;
 }
@@ -689,33 +722,11 @@ void sherd_sequencer_free(struct sherd_sequencer *sequencer)
     sherd_free(sequencer);
 }
 
-static enum sherd_err look_once(struct sherd_sequencer *sequencer, struct state *state)
-{
-    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
-
-    SHERD_TRY(state_read(&sequencer->parts, state));
-    return open_log(sequencer, state, NULL, &log);
-}
-
-/* Log and state are there, verify, and belong together. A round may be made between the two: then they are read anew. */
-static enum sherd_err look(struct sherd_sequencer *sequencer, struct state *state)
-{
-    enum sherd_err err = SHERD_ERR_TAMPERED;
-
-    for (unsigned tries = 0; tries < LOOKS_MAX && err == SHERD_ERR_TAMPERED; tries++) {
-        const struct timespec pause = {.tv_nsec = (long)tries * LOOK_PAUSE_NS};
-
-        if (tries != 0)
-            (void)nanosleep(&pause, NULL);
-        err = look_once(sequencer, state);
-    }
-    return err;
-}
-
 enum sherd_err sherd_sequencer_new(const struct sherd_sequencer_parts *parts, struct sherd_sequencer **out_sequencer)
 {
     SHERD_CLEANUP(sherd_sequencer_freep) struct sherd_sequencer *sequencer = NULL;
     SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
     char origin[ORIGIN_SIZE];
 
     if (state == NULL)
@@ -723,7 +734,7 @@ enum sherd_err sherd_sequencer_new(const struct sherd_sequencer_parts *parts, st
     SHERD_TRY(state_read(parts, state));
     SHERD_TRY(origin_of(state, origin));
     SHERD_TRY(prepare(parts, origin, &sequencer));
-    SHERD_TRY(look(sequencer, state));
+    SHERD_TRY(open_settled(sequencer, state, &log));
     *out_sequencer = sequencer;
     sequencer = NULL;
     return SHERD_OK;

@@ -78,7 +78,7 @@ void sherd_sequencer_wake(struct sherd_sequencer *sequencer);
 SHERD_MUST_USE enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer,
                                                     struct sherd_keys_check *out_check);
 
-/** Do something with the log, open to read, while no round changes it. */
+/** Do something with the log as it is, open to read. */
 typedef enum sherd_err sherd_log_use_fn(void *arg, struct sherd_log *log);
 SHERD_MUST_USE enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequencer, sherd_log_use_fn *use, void *arg);
 

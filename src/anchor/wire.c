@@ -254,6 +254,7 @@ static void code_keys_check(struct sherd_wire *wire, void *message)
     code_u64(wire, &check->log_size);
     code_u64(wire, &check->pending_count);
     code_bool(wire, &check->agrees);
+    code_bool(wire, &check->log_verifies);
 }
 
 /* The version that is replaced is the pin's own. */

@@ -18,6 +18,7 @@ static const char *kind_name(enum sherd_finding_kind kind)
     case SHERD_FINDING_PIN: return "pin";
     case SHERD_FINDING_MAP: return "map";
     case SHERD_FINDING_FRAGMENT: return "fragment";
+    case SHERD_FINDING_LEDGER: return "ledger";
     case SHERD_FINDING_ENTRY: break;
     }
     return "entry";

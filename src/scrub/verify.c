@@ -4,8 +4,8 @@
  *
  * Of the whole vault: every entry of `keys`, and for each pin its map entry, its fragment, the fragment's digest and
  * every tag, and whether the pins of a record agree with one another; then what no pin led to in `assets` and
- * `secrets` (strays.h), every entry of `identity`, and the compartments' own. Orphans are counted and left to the
- * sweeper.
+ * `secrets` (strays.h), every entry of `identity`, and the compartments' own; last the ledger, and whether `keys` is
+ * what it says. Orphans are counted and left to the sweeper.
  *
  * Nothing is held still meanwhile: a finding about a record counts only if the anchor still says what it said when the
  * record was looked at.
@@ -421,6 +421,32 @@ static enum sherd_err check_owners(struct verify *verify)
     return check_owner_of_keys(verify);
 }
 
+/* --- the ledger --------------------------------------------------------------------------------------------------- */
+
+static void find_in_ledger(struct verify *verify, const char *text)
+{
+    find(verify, (struct sherd_finding){.kind = SHERD_FINDING_LEDGER, .compartment = "keys", .text = text});
+}
+
+/* What was found by itself to be damaged is not what the ledger says either, and needs no second finding. */
+static enum sherd_err check_ledger(struct verify *verify)
+{
+    struct sherd_anchor *anchor = verify->vault->anchor;
+    struct sherd_keys_check check;
+
+    const enum sherd_err err = anchor->ops->ledger_check(anchor, &check);
+    if (err == SHERD_ERR_TAMPERED) {
+        find_in_ledger(verify, "the ledger's state, or a change that waits for it, does not verify");
+        return SHERD_OK;
+    }
+    SHERD_TRY(err);
+    if (!check.log_verifies)
+        find_in_ledger(verify, "a leaf or tile of the ledger is missing or was changed");
+    if (!check.agrees && verify->stat.finding_count == 0)
+        find_in_ledger(verify, "an entry was rolled back, removed or added behind the anchor's back");
+    return SHERD_OK;
+}
+
 /* --- the whole vault, or one record ------------------------------------------------------------------------------ */
 
 static enum sherd_err check_vault(struct verify *verify)
@@ -429,7 +455,8 @@ static enum sherd_err check_vault(struct verify *verify)
     SHERD_TRY(sherd_strays_check(verify->vault, &verify->reached, find_stray, verify, &verify->stat.orphan_count));
     SHERD_TRY(check_identities(verify));
     SHERD_TRY(check_all_no_blobs(verify));
-    return check_owners(verify);
+    SHERD_TRY(check_owners(verify));
+    return check_ledger(verify);
 }
 
 static enum sherd_err check_number(struct verify *verify, struct sherd_uuid id, uint64_t number, struct share *share)

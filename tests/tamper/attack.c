@@ -138,6 +138,14 @@ static bool known(const struct things *things, const struct thing *thing, size_t
     return false;
 }
 
+/* What waits for the ledger comes and goes by itself. */
+static bool waits(const struct thing *thing)
+{
+    static const uint8_t zeros[8] = {0};
+
+    return memcmp(thing->name.bytes, zeros, sizeof(zeros)) == 0;
+}
+
 size_t attacker_look(struct attacker *attacker, struct things *things, int record, uint64_t version)
 {
     const size_t before = things->count;
@@ -149,7 +157,7 @@ size_t attacker_look(struct attacker *attacker, struct things *things, int recor
             struct thing thing = {.role = role, .record = record, .version = version};
 
             parse_thing(line, &thing);
-            if (known(things, &thing, before))
+            if (known(things, &thing, before) || waits(&thing))
                 continue;
             assert_true(things->count < THINGS_MAX);
             things->at[things->count++] = thing;

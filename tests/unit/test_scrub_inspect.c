@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of inspect: it shows every stored thing of one compartment, without any key. */
+#include "anchor/changes.h"
 #include "vault.h"
 
 #define SHOWN_MAX 64U
@@ -39,12 +40,17 @@ static void test_scrub_inspect__shows_each_compartment_without_a_key(void **stat
     for (size_t c = 0; c < SHERD_COUNT_OF(compartments); c++) {
         struct shown shown = {.count = 0};
         uint64_t blobs = 0;
+        uint64_t pending = 0; /* what waits for the ledger is not among what `keys` is said to hold */
 
         assert_ok(sherd_compartment_inspect(test->path, compartments[c], note, &shown));
         for (size_t i = 0; i < shown.count; i++) {
             const struct sherd_inspect_entry *entry = &shown.entries[i];
 
+            struct sherd_ref name;
+
+            memcpy(name.bytes, entry->name, sizeof(name.bytes));
             blobs += entry->blob ? 1 : 0;
+            pending += sherd_pending_named(&name) ? 1 : 0;
             assert_int_equal(shown.heads[i][0], 1); /* format */
             assert_int_equal(entry->head.len, 64);
             if (entry->blob)
@@ -52,7 +58,7 @@ static void test_scrub_inspect__shows_each_compartment_without_a_key(void **stat
             if (i > 0 && entry->blob == shown.entries[i - 1].blob)
                 assert_true(memcmp(entry->name, shown.entries[i - 1].name, 16) > 0);
         }
-        assert_int_equal(shown.count - blobs, info.entry_count[c]);
+        assert_int_equal(shown.count - blobs - pending, info.entry_count[c]);
         assert_int_equal(blobs, info.blob_count[c]);
     }
     test_free(block);
