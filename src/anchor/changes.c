@@ -62,7 +62,9 @@ void sherd_changes_tell(struct sherd_changes *changes, sherd_changes_written_fn 
 
 /* --- the digest --------------------------------------------------------------------------------------------------- */
 
-/* What every compartment has, `keys` too, is written by others: it is checked where it is read, and not in the digest. */
+/*
+ * What every compartment has, `keys` too, is written by others: it is checked where it is read, and not in the digest.
+ */
 static bool is_marked(struct sherd_span stored)
 {
     return !sherd_entry_is_everywhere(SHERD_FOR_KEYS, stored);

@@ -33,7 +33,7 @@ struct sherd_embedded {
     struct sherd_compartment *others[3]; /* identity, assets, secrets; NULL where they are not at hand */
     struct sherd_hmac_key *name[4];
     struct sherd_store_ring *stores; /* store keys, as they rotate */
-    char *dir; /* the anchor's */
+    char *dir;                       /* the anchor's */
     struct sherd_leaf_keys *leaves;
     struct sherd_changes *changes;
     struct sherd_sequencer *sequencer;

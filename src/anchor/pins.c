@@ -404,8 +404,8 @@ static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sh
 
     *out_raced = false;
     for (size_t i = 0; i < count; i++) {
-        list->events[i] =
-            event_of(changes[i].version_expected == 0 ? SHERD_EVENT_PUT : SHERD_EVENT_UPDATE, &changes[i]);
+        list->events[i] = event_of(changes[i].version_expected == 0 ? SHERD_EVENT_PUT : SHERD_EVENT_UPDATE,
+                                   &changes[i]);
         any_update = any_update || changes[i].version_expected != 0;
         if (changes[i].version_expected == 0)
             SHERD_TRY(add_new(pins, &changes[i], &bytes[i], list));
@@ -439,9 +439,8 @@ static enum sherd_err commit_tries(const struct sherd_pins *pins, const struct s
 enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
                                  struct sherd_refs *dropped)
 {
-    struct op_list list = {.cap = SHERD_CHANGES_OPS_MAX,
-                           .events = sherd_alloc_array(count, sizeof(*list.events)),
-                           .event_count = count};
+    struct op_list list = {
+        .cap = SHERD_CHANGES_OPS_MAX, .events = sherd_alloc_array(count, sizeof(*list.events)), .event_count = count};
     struct change_bytes *bytes = sherd_alloc_array(count, sizeof(*bytes));
     enum sherd_err err = SHERD_ERR_NO_MEMORY;
 

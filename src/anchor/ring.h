@@ -90,8 +90,7 @@ SHERD_MUST_USE enum sherd_err sherd_ring_guard_lost(struct sherd_ring *ring, con
  */
 SHERD_MUST_USE enum sherd_err sherd_ring_write_guarded(struct sherd_ring *ring, struct sherd_store_op *ops,
                                                        size_t count, const struct sherd_store_op *guard,
-                                                       struct sherd_event *events, size_t event_count,
-                                                       bool *out_lost);
+                                                       struct sherd_event *events, size_t event_count, bool *out_lost);
 
 /**
  * The same, with the guard of sherd_ring_guard_set().

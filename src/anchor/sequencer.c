@@ -371,7 +371,8 @@ static enum sherd_err commit(void *arg, struct sherd_span note)
 
 static enum sherd_err append(const struct round *round, struct sherd_log *log)
 {
-    SHERD_CLEANUP(sherd_freep) struct sherd_span *entries = sherd_alloc_array(round->event_count, sizeof(*entries));
+    SHERD_CLEANUP(sherd_freep) struct sherd_span *entries = sherd_alloc_array(round->event_count,
+                                                                                         sizeof(*entries));
     SHERD_CLEANUP(sherd_freep) uint8_t *leaves = sherd_alloc_array(round->event_count, SHERD_LEAF_BYTES_MAX);
 
     if (entries == NULL || leaves == NULL)

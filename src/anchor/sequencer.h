@@ -83,7 +83,6 @@ typedef enum sherd_err sherd_log_use_fn(void *arg, struct sherd_log *log);
 SHERD_MUST_USE enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequencer, sherd_log_use_fn *use, void *arg);
 
 /** The log's public key, as text. @param[in,out] out_text  appended */
-SHERD_MUST_USE enum sherd_err sherd_sequencer_vkey(const struct sherd_sequencer *sequencer,
-                                                   struct sherd_buf *out_text);
+SHERD_MUST_USE enum sherd_err sherd_sequencer_vkey(const struct sherd_sequencer *sequencer, struct sherd_buf *out_text);
 
 #endif

@@ -262,8 +262,7 @@ enum sherd_err sherd_vault_open(const char *path, const struct sherd_unseal *uns
 }
 
 enum sherd_err sherd_vault_open_restored(const char *path, const struct sherd_unseal *unseal_by,
-                                         const struct sherd_vault_open_options *options,
-                                         struct sherd_vault **out_vault)
+                                         const struct sherd_vault_open_options *options, struct sherd_vault **out_vault)
 {
     return open_as(path, unseal_by, options, true, out_vault);
 }

@@ -23,7 +23,7 @@ struct sherd_vault {
     unsigned fork_count; /* sherd_fork_count() when it was opened */
     bool read_only;
     bool restored; /* it is opened for the first time since it was brought back */
-    bool fips; /* approved algorithms only */
+    bool fips;     /* approved algorithms only */
     const struct sherd_store_ops *engine;
     char seal[32]; /* what seals the root key, for people */
     struct sherd_uuid deployment;

@@ -68,7 +68,9 @@ SHERD_MUST_USE enum sherd_err sherd_leaf_subject(const struct sherd_leaf_keys *k
 SHERD_MUST_USE enum sherd_err sherd_leaf_actor(const struct sherd_leaf_keys *keys, const struct sherd_ref *actor,
                                                struct sherd_ref *out_pseudonym);
 
-/** The blinding values of the commitments of one event. Each, shown to an auditor, opens its commitment and no other. */
+/**
+ * The blinding values of the commitments of one event. Each, shown to an auditor, opens its commitment and no other.
+ */
 SHERD_MUST_USE enum sherd_err sherd_leaf_blinds(const struct sherd_leaf_keys *keys,
                                                 const uint8_t id[static SHERD_EVENT_ID_SIZE],
                                                 struct sherd_digest out_blinds[static SHERD_LEAF_COMPARTMENTS]);

@@ -436,14 +436,15 @@ static enum sherd_err check_ledger(struct verify *verify)
 
     const enum sherd_err err = anchor->ops->ledger_check(anchor, &check);
     if (err == SHERD_ERR_TAMPERED) {
-        find_in_ledger(verify, "the ledger's state, or a change that waits for it, does not verify");
+        if (verify->stat.finding_count == 0)
+            find_in_ledger(verify, "the ledger's state, or a change that waits for it, does not verify");
         return SHERD_OK;
     }
     SHERD_TRY(err);
-    if (!check.log_verifies)
-        find_in_ledger(verify, "a leaf or tile of the ledger is missing or was changed");
     if (!check.agrees && verify->stat.finding_count == 0)
         find_in_ledger(verify, "an entry was rolled back, removed or added behind the anchor's back");
+    if (!check.log_verifies)
+        find_in_ledger(verify, "a leaf or tile of the ledger is missing or was changed");
     return SHERD_OK;
 }
 

@@ -155,8 +155,7 @@ static enum sherd_err fail_at(void *arg, const char *name)
 /* Whatever place a round ends at, another handle finishes it: each event is one leaf, and the blocks go. */
 static void test_anchor_sequencer__finishes_what_ended(void **state)
 {
-    static const char *const places[] = {"sequencer.before_commit", "ledger.committed",
-                                         "sequencer.before_remove"};
+    static const char *const places[] = {"sequencer.before_commit", "ledger.committed", "sequencer.before_remove"};
     struct fixture *fixture = *state;
 
     for (size_t i = 0; i < SHERD_COUNT_OF(places); i++) {
