@@ -228,6 +228,11 @@ struct sherd_anchor_ops {
     enum sherd_err (*master_retire)(struct sherd_anchor *anchor, const char *name, uint64_t version);
     enum sherd_err (*master_destroy)(struct sherd_anchor *anchor, const char *name, uint64_t version);
 
+    /** What is ruled of keys: as sherd_key_policy_set() and sherd_key_policy_each(). */
+    enum sherd_err (*policy_set)(struct sherd_anchor *anchor, const char *name, const struct sherd_key_policy *policy,
+                                 bool lower_floor);
+    enum sherd_err (*policy_each)(struct sherd_anchor *anchor, sherd_key_policy_visit_fn *visit, void *arg);
+
     /** The ref of an entity by its id. SHERD_ERR_NOT_FOUND */
     enum sherd_err (*entity_find)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                   const char *entity_id, struct sherd_ref *out_entity);

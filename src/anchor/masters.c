@@ -508,6 +508,9 @@ static enum sherd_err retire_in(void *arg, struct sherd_keyring *ring)
     ring->masters[master - ring->masters].state = SHERD_MASTER_RETIRED;
     SHERD_ENSURE(sherd_keyring_active(ring, which->name) != NULL, SHERD_ERR_CONFLICT,
                  "that is the last active version of its name: activate another one first");
+    const struct sherd_key_policy *policy = sherd_keyring_policy(ring, which->name);
+    SHERD_ENSURE(policy == NULL || sherd_keyring_active(ring, which->name)->version >= policy->floor,
+                 SHERD_ERR_CONFLICT, "the version that would wrap then is below the floor: activate another one first");
     return SHERD_OK;
 }
 
@@ -571,6 +574,7 @@ static enum sherd_err remove_in(void *arg, struct sherd_keyring *ring)
     size_t place;
 
     SHERD_TRY(find_ending(arg, ring, &place));
+    sherd_keyring_remember(ring, &ring->masters[place], (uint64_t)sherd_clock()->wall_s());
     ring->master_count--;
     memmove(&ring->masters[place], &ring->masters[place + 1], (ring->master_count - place) * sizeof(ring->masters[0]));
     sherd_wipe(&ring->masters[ring->master_count], sizeof(ring->masters[0]));
