@@ -125,8 +125,6 @@ static const struct sample samples[] = {
     {SHERD_WIRE_MASTER_EACH, NULL, NULL, NULL, &master_info},
     {SHERD_WIRE_MASTER_RETIRE, &master, NULL, NULL, NULL},
     {SHERD_WIRE_MASTER_DESTROY, &master, NULL, NULL, NULL},
-    {SHERD_WIRE_POLICY_SET, &policy, NULL, NULL, NULL},
-    {SHERD_WIRE_POLICY_EACH, NULL, NULL, NULL, &policy_item},
     {SHERD_WIRE_ENTITY_FIND, &entity, NULL, &ref, NULL},
     {SHERD_WIRE_ENTITY_ERASE, &entity, NULL, NULL, NULL},
     {SHERD_WIRE_REKEY_BEGIN, &scope, NULL, NULL, NULL},
@@ -163,6 +161,8 @@ static const struct sample samples[] = {
     {SHERD_WIRE_PROTECTION_EACH, NULL, NULL, NULL, &protection_info},
     {SHERD_WIRE_PROTECTION_ROTATE, &key_store, NULL, &number, NULL},
     {SHERD_WIRE_ENTRY_RESEAL, &stored, NULL, &stored, NULL},
+    {SHERD_WIRE_POLICY_SET, &policy, NULL, NULL, NULL},
+    {SHERD_WIRE_POLICY_EACH, NULL, NULL, NULL, &policy_item},
 };
 
 static int setup(void **state)
