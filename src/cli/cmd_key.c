@@ -44,13 +44,20 @@ static bool is_store_key(const struct sherd_master_info *info)
     return strncmp(info->name, "store:", 6) == 0;
 }
 
+/* Null where nothing is counted. */
+static json_t *counted(const struct sherd_master_info *info, uint64_t count)
+{
+    return info->limit != 0 ? json_integer((json_int_t)count) : json_null();
+}
+
 static json_t *to_json(const struct sherd_master_info *info, const char *kid)
 {
-    return json_pack("{s:s, s:I, s:s?, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I}", "name", info->name, "version",
+    return json_pack("{s:s, s:I, s:s?, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o}", "name", info->name, "version",
                      (json_int_t)info->version, "kid", is_store_key(info) ? NULL : kid, "state", state_of(info),
                      "wraps", info->wraps, "generator", info->generator, "store", info->store, "arguments", info->args,
                      "outside_id", info->outside_id, "created", (json_int_t)info->created_s, "protection",
-                     (json_int_t)info->protection);
+                     (json_int_t)info->protection, "wraps_counted", counted(info, info->wraps_counted),
+                     "entities_counted", counted(info, info->entities_counted), "limit", counted(info, info->limit));
 }
 
 static void print_whole(const struct sherd_master_info *info, const char *kid, const char *time)
@@ -62,6 +69,9 @@ static void print_whole(const struct sherd_master_info *info, const char *kid, c
     cli_print("made            %s\ngenerator       %s\nstore           %s\n", time, info->generator, info->store);
     if (!is_store_key(info))
         cli_print("protected by    version %" PRIu64 " of the protection key\n", info->protection);
+    if (info->limit != 0)
+        cli_print("wraps counted   %" PRIu64 " of %" PRIu64 ", for %" PRIu64 " new entities\n", info->wraps_counted,
+                  info->limit, info->entities_counted);
     if (info->outside_id[0] != 0)
         cli_print("tied to         %s\n", info->outside_id);
     for (const char *line = info->args; *line != 0;) {
@@ -72,6 +82,15 @@ static void print_whole(const struct sherd_master_info *info, const char *kid, c
         cli_print("\n");
         line += len + (line[len] == '\n' ? 1 : 0);
     }
+}
+
+static void print_line(const struct sherd_master_info *info, const char *time)
+{
+    cli_print("%-24s %6" PRIu64 "  %-8s %s  %s, %s", info->name, info->version, state_of(info), time, info->generator,
+              info->store);
+    if (info->limit != 0)
+        cli_print(", %" PRIu64 " wraps", info->wraps_counted);
+    cli_print("\n");
 }
 
 static enum sherd_err visit(void *arg, const struct sherd_master_info *info)
@@ -92,8 +111,7 @@ static enum sherd_err visit(void *arg, const struct sherd_master_info *info)
     if (listing->whole)
         print_whole(info, kid, time);
     else
-        cli_print("%-24s %6" PRIu64 "  %-8s %s  %s, %s\n", info->name, info->version, state_of(info), time,
-                  info->generator, info->store);
+        print_line(info, time);
     return SHERD_OK;
 }
 

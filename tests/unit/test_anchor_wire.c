@@ -62,7 +62,10 @@ static struct sherd_master_info master_info = {.name = "default",
                                                .args = "a=b\n",
                                                .outside_id = "key/7",
                                                .created_s = 1700000000,
-                                               .protection = 1};
+                                               .protection = 1,
+                                               .wraps_counted = 700,
+                                               .entities_counted = 70,
+                                               .limit = 1000};
 static struct sherd_wire_master master = {"default", 2};
 static struct sherd_wire_entity entity = {{{1}}, "pat"};
 static struct sherd_rekey_scope scope = {true, {{1}}, false, {{0}}, true, {{2}}, false, true};
