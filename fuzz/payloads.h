@@ -27,6 +27,7 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
         struct sherd_principal_pin principal_pin;
         struct sherd_named_key named_key;
         struct sherd_grant grant;
+        struct sherd_key_uses key_uses;
     } entry;
     enum sherd_kind map_kind;
     struct sherd_uuid id;
@@ -76,6 +77,9 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
     case SHERD_KIND_GRANT:
         SHERD_TRY(sherd_grant_decode(tlv, &entry.grant));
         return sherd_grant_encode(&entry.grant, block, out_bytes);
+    case SHERD_KIND_KEY_USES:
+        SHERD_TRY(sherd_key_uses_decode(tlv, &entry.key_uses));
+        return sherd_key_uses_encode(&entry.key_uses, block, out_bytes);
     case SHERD_KIND_KEY_PART: break; /* kms/places.h knows it */
     }
     return SHERD_ERR_TAMPERED;

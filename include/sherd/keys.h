@@ -102,10 +102,11 @@ struct sherd_master_info {
     char store[SHERD_PLUGIN_NAME_SIZE];
     char args[SHERD_MASTER_ARGS_SIZE];
     char outside_id[SHERD_MASTER_OUTSIDE_SIZE];
-    uint64_t created_s;  /**< seconds since 1970 UTC */
-    uint64_t protection; /**< version of the protection key over it */
-    uint64_t wrap_count;
-    uint64_t entity_count;
+    uint64_t created_s;        /**< seconds since 1970 UTC */
+    uint64_t protection;       /**< version of the protection key over it */
+    uint64_t wraps_counted;    /**< keys that it has wrapped or derived, at most: what was set aside for it counts */
+    uint64_t entities_counted; /**< of them, of new entities */
+    uint64_t limit;            /**< most keys that it ever wraps; 0: it wraps none, and is not counted */
 };
 
 /**
@@ -149,8 +150,8 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_master_destroy(struct sherd_vault 
  *
  * A raised floor refuses what lies under older versions from then on, so it is not raised above one that anything refers
  * to. Lowering it lets versions serve again that somebody had reason to refuse: that needs a word of its own.
- * @param[in] name         of a master key that is there, "default", "hash", or a store key, for which there are age,
- *                         schedule and destroy alone
+ * @param[in] name         of a master key that is there, "default", "hash", or a store key. Of "hash" and store keys
+ *                         nothing is counted, and the latter have no floor
  * @param[in] lower_floor  the floor may be lower than it is; else that is refused
  * @return SHERD_OK; SHERD_ERR_NOT_FOUND (no such key); SHERD_ERR_INVALID (out of its bounds, a floor above the version
  *         that wraps); SHERD_ERR_CONFLICT (something refers to a version below the floor: rekey first);

@@ -49,7 +49,9 @@ struct sherd_pin_change {
 struct sherd_anchor_entry {
     struct sherd_ref name;
     enum sherd_kind kind;
-    enum sherd_err status;                       /**< SHERD_OK, or SHERD_ERR_TAMPERED: the entry does not verify */
+    enum sherd_err status;                       /**< SHERD_OK; SHERD_ERR_TAMPERED: the entry does not verify;
+                                                      SHERD_ERR_DENIED: its master key is refused, by its floor or since
+                                                      it was destroyed, and there is nothing else wrong with it */
     const struct sherd_pin *pin;                 /**< its wrapped key may be left out */
     const struct sherd_uuid *collection;         /**< whose collection pin it is */
     const struct sherd_entity_key_entry *entity; /**< newest version of an entity's key; what it says, not the key */

@@ -31,17 +31,20 @@ static bool has_version(const struct sherd_keyring *keyring, const char *name)
 static enum sherd_err check_name(const struct sherd_keyring *keyring, const struct ruling *ruling)
 {
     const struct sherd_key_policy *policy = ruling->policy;
+    const bool counts = policy->wraps_max != 0 || policy->entities_max != 0 || policy->limit != 0;
     unsigned role;
 
     SHERD_ENSURE(sherd_policy_name_valid(ruling->name), SHERD_ERR_INVALID,
                  "a policy is for a master key, or for a store key such as store:assets");
+    SHERD_ENSURE(
+        !counts || strcmp(ruling->name, SHERD_MASTER_HASH) != 0, SHERD_ERR_INVALID,
+        "the hash key wraps nothing, so there is nothing to count: age, schedule, floor and destroying are for it");
     if (!sherd_store_key_named(ruling->name, &role))
         return is_built_in(ruling->name) || has_version(keyring, ruling->name)
                    ? SHERD_OK
                    : sherd_fail(SHERD_ERR_NOT_FOUND, "there is no master key %.63s: make it with `sherd key activate`",
                                 ruling->name);
-    SHERD_ENSURE(policy->wraps_max == 0 && policy->entities_max == 0 && policy->limit == 0 && policy->floor == 0,
-                 SHERD_ERR_INVALID,
+    SHERD_ENSURE(!counts && policy->floor == 0, SHERD_ERR_INVALID,
                  "a store key has neither counts nor a floor: age, schedule and destroying are for it");
     return SHERD_OK;
 }

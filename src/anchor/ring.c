@@ -158,9 +158,14 @@ static enum sherd_err read_pin(struct sherd_ring *ring, struct stored_pin *pin)
     return open_pin(ring, &pin->name, stored_span(pin), &pin->digest);
 }
 
-/* Pin a digest in place of what old says; old is NULL for the first. @param[in] key  seals it: see find_key() */
+/*
+ * Pin a digest in place of what old says; old is NULL for the first.
+ * @param[in] key    seals it: see find_key()
+ * @param[in] along  what is written with it; NULL for nothing
+ */
 static enum sherd_err write_pin(const struct sherd_ring *ring, const struct stored_pin *old, const struct pin_key *key,
-                                const struct sherd_digest *digest, struct stored_pin *out_pin)
+                                const struct sherd_ring_along *along, const struct sherd_digest *digest,
+                                struct stored_pin *out_pin)
 {
     SHERD_CLEANUP(sherd_hmac_key_freep) struct sherd_hmac_key *seal = NULL;
     uint8_t tlv[SHERD_TLV_BYTES_MAX];
@@ -177,7 +182,12 @@ static enum sherd_err write_pin(const struct sherd_ring *ring, const struct stor
     op.value = sherd_buf_span(&stored);
     if (old != NULL)
         op.expected = stored_span(old);
-    SHERD_TRY(sherd_compartment_write(ring->compartment, &op, 1));
+    struct sherd_store_op ops[2] = {op};
+    const size_t count = along != NULL && along->used ? 2 : 1;
+    if (count > 1)
+        ops[1] = along->op;
+    sherd_store_ops_order(ops, count);
+    SHERD_TRY(sherd_compartment_write(ring->compartment, ops, count));
     out_pin->name = op.name;
     out_pin->len = stored.len;
     out_pin->digest = *digest;
@@ -216,7 +226,7 @@ static enum sherd_err write_first(struct sherd_ring *ring, const struct sherd_di
     if (key == NULL)
         return SHERD_ERR_NO_MEMORY;
     newest_key(ring->keyring, key);
-    return write_pin(ring, NULL, key, digest, &ring->pin);
+    return write_pin(ring, NULL, key, NULL, digest, &ring->pin);
 }
 
 static enum sherd_err settle(struct sherd_ring *ring, bool fresh)
@@ -381,14 +391,15 @@ enum sherd_err sherd_ring_tell(struct sherd_ring *ring)
 
 /* Write and pin a changed keyring. */
 static enum sherd_err commit(const struct sherd_ring *ring, const struct stored_pin *old, const struct pin_key *key,
-                             struct sherd_keyring *keyring, struct stored_pin *out_pin)
+                             const struct sherd_ring_along *along, struct sherd_keyring *keyring,
+                             struct stored_pin *out_pin)
 {
     struct sherd_digest digest;
 
     keyring->generation++;
     SHERD_TRY(sherd_home_write(ring->home, keyring, &digest));
     SHERD_FAILPOINT("ring.written");
-    return write_pin(ring, old, key, &digest, out_pin);
+    return write_pin(ring, old, key, along, &digest, out_pin);
 }
 
 /* What is left to do when the change is pinned. Where it fails, the next who changes something makes it good. */
@@ -410,7 +421,8 @@ static enum sherd_err change_within_mode(struct sherd_keyring *keyring, sherd_ri
     return SHERD_OK;
 }
 
-static enum sherd_err change_alone(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg)
+static enum sherd_err change_alone(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg,
+                                   const struct sherd_ring_along *along)
 {
     struct stored_pin old;
     struct stored_pin pin;
@@ -427,7 +439,7 @@ static enum sherd_err change_alone(struct sherd_ring *ring, sherd_ring_change_fn
         err = change_within_mode(keyring, change, arg);
     }
     if (err == SHERD_OK)
-        err = commit(ring, &old, key, keyring, &pin);
+        err = commit(ring, &old, key, along, keyring, &pin);
     if (err != SHERD_OK) {
         sherd_ring_doubt(ring); /* a write that failed may have been carried out */
         sherd_secret_free(keyring);
@@ -465,14 +477,20 @@ static void alone_end(struct sherd_ring *ring, struct sherd_file_lock *lock)
     (void)pthread_mutex_unlock(&ring->change_lock);
 }
 
-enum sherd_err sherd_ring_change(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg)
+enum sherd_err sherd_ring_change_along(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg,
+                                       const struct sherd_ring_along *along)
 {
     struct sherd_file_lock lock;
 
     SHERD_TRY(alone_begin(ring, &lock));
-    const enum sherd_err err = change_alone(ring, change, arg);
+    const enum sherd_err err = change_alone(ring, change, arg, along);
     alone_end(ring, &lock);
     return err;
+}
+
+enum sherd_err sherd_ring_change(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg)
+{
+    return sherd_ring_change_along(ring, change, arg, NULL);
 }
 
 enum sherd_err sherd_ring_look(struct sherd_ring *ring, sherd_ring_look_fn *look, void *arg)

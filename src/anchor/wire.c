@@ -348,15 +348,24 @@ static void code_entry_part(struct sherd_wire *wire, struct sherd_wire_entry *en
     }
 }
 
+/* What is said of an entry of a scan. */
+enum entry_word { WORD_OK, WORD_TAMPERED, WORD_REFUSED };
+
+static enum entry_word word_of(enum sherd_err status)
+{
+    if (status == SHERD_OK)
+        return WORD_OK;
+    return status == SHERD_ERR_DENIED ? WORD_REFUSED : WORD_TAMPERED;
+}
+
 static void code_entry(struct sherd_wire *wire, void *message)
 {
+    static const enum sherd_err statuses[] = {SHERD_OK, SHERD_ERR_TAMPERED, SHERD_ERR_DENIED};
     struct sherd_wire_entry *entry = message;
-    bool tampered = entry->entry.status != SHERD_OK;
 
     code_ref(wire, &entry->entry.name);
     entry->entry.kind = (enum sherd_kind)code_enum(wire, (unsigned)entry->entry.kind, 0, UINT8_MAX);
-    code_bool(wire, &tampered);
-    entry->entry.status = tampered ? SHERD_ERR_TAMPERED : SHERD_OK;
+    entry->entry.status = statuses[code_enum(wire, word_of(entry->entry.status), WORD_OK, WORD_REFUSED)];
     code_entry_part(wire, entry, (enum entry_part)code_enum(wire, part_of(&entry->entry), PART_NONE, PART_ENTITY));
 }
 
@@ -403,6 +412,9 @@ static void code_master_info(struct sherd_wire *wire, void *message)
     code_text(wire, info->outside_id, sizeof(info->outside_id));
     code_u64(wire, &info->created_s);
     code_u64(wire, &info->protection);
+    code_u64(wire, &info->wraps_counted);
+    code_u64(wire, &info->entities_counted);
+    code_u64(wire, &info->limit);
 }
 
 static void code_master(struct sherd_wire *wire, void *message)

@@ -88,13 +88,21 @@ static const char *due_of(const struct listing *listing, const struct sherd_mast
     return cli_why_word(sherd_key_due(policy, info, sherd_clock()->wall_s()));
 }
 
+/* Null where nothing is counted. */
+static json_t *counted(const struct sherd_master_info *info, uint64_t count)
+{
+    return info->limit != 0 ? json_integer((json_int_t)count) : json_null();
+}
+
 static json_t *to_json(const struct sherd_master_info *info, const char *kid, const char *due)
 {
-    return json_pack("{s:s, s:I, s:s?, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:s?}", "name", info->name, "version",
-                     (json_int_t)info->version, "kid", is_store_key(info) ? NULL : kid, "state", state_of(info),
-                     "wraps", info->wraps, "generator", info->generator, "store", info->store, "arguments", info->args,
-                     "outside_id", info->outside_id, "created", (json_int_t)info->created_s, "protection",
-                     (json_int_t)info->protection, "due", due);
+    return json_pack("{s:s, s:I, s:s?, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:s?}", "name",
+                     info->name, "version", (json_int_t)info->version, "kid", is_store_key(info) ? NULL : kid, "state",
+                     state_of(info), "wraps", info->wraps, "generator", info->generator, "store", info->store,
+                     "arguments", info->args, "outside_id", info->outside_id, "created", (json_int_t)info->created_s,
+                     "protection", (json_int_t)info->protection, "wraps_counted", counted(info, info->wraps_counted),
+                     "entities_counted", counted(info, info->entities_counted), "limit", counted(info, info->limit),
+                     "due", due);
 }
 
 static void print_whole(const struct sherd_master_info *info, const char *kid, const char *time, const char *due)
@@ -108,6 +116,9 @@ static void print_whole(const struct sherd_master_info *info, const char *kid, c
         cli_print("protected by    version %" PRIu64 " of the protection key\n", info->protection);
     if (due != NULL)
         cli_print("due             by %s: `sherd rekey --due` makes the next version\n", due);
+    if (info->limit != 0)
+        cli_print("wraps counted   %" PRIu64 " of %" PRIu64 ", for %" PRIu64 " new entities\n", info->wraps_counted,
+                  info->limit, info->entities_counted);
     if (info->outside_id[0] != 0)
         cli_print("tied to         %s\n", info->outside_id);
     for (const char *line = info->args; *line != 0;) {
@@ -118,6 +129,15 @@ static void print_whole(const struct sherd_master_info *info, const char *kid, c
         cli_print("\n");
         line += len + (line[len] == '\n' ? 1 : 0);
     }
+}
+
+static void print_line(const struct sherd_master_info *info, const char *time, const char *due)
+{
+    cli_print("%-24s %6" PRIu64 "  %-8s %s  %s, %s", info->name, info->version, state_of(info), time, info->generator,
+              info->store);
+    if (info->limit != 0)
+        cli_print(", %" PRIu64 " wraps", info->wraps_counted);
+    cli_print("%s%s\n", due != NULL ? ", due: " : "", due != NULL ? due : "");
 }
 
 static enum sherd_err visit(void *arg, const struct sherd_master_info *info)
@@ -139,8 +159,7 @@ static enum sherd_err visit(void *arg, const struct sherd_master_info *info)
     if (listing->whole)
         print_whole(info, kid, time, due);
     else
-        cli_print("%-24s %6" PRIu64 "  %-8s %s  %s, %s%s%s\n", info->name, info->version, state_of(info), time,
-                  info->generator, info->store, due != NULL ? ", due: " : "", due != NULL ? due : "");
+        print_line(info, time, due);
     return SHERD_OK;
 }
 

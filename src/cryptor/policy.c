@@ -50,9 +50,9 @@ enum sherd_key_why sherd_key_due(const struct sherd_key_policy *policy, const st
     const bool clock_is_right = now_s >= 0 && info->created_s <= (uint64_t)now_s;
     if (policy->age_s_max != 0 && clock_is_right && (uint64_t)now_s - info->created_s >= policy->age_s_max)
         return SHERD_KEY_DUE_AGE;
-    if (policy->wraps_max != 0 && info->wrap_count >= policy->wraps_max)
+    if (policy->wraps_max != 0 && info->wraps_counted >= policy->wraps_max)
         return SHERD_KEY_DUE_WRAPS;
-    if (policy->entities_max != 0 && info->entity_count >= policy->entities_max)
+    if (policy->entities_max != 0 && info->entities_counted >= policy->entities_max)
         return SHERD_KEY_DUE_ENTITIES;
     if (policy->schedule != SHERD_SCHEDULE_NONE && clock_is_right &&
         last_moment(policy, now_s) > (int64_t)info->created_s)

@@ -33,6 +33,7 @@ static const struct {
     [SHERD_KIND_KEY_PART] = {EVERYWHERE, 192},
     [SHERD_KIND_PRINCIPAL_PIN] = {BIT(SHERD_FOR_KEYS), 192},
     [SHERD_KIND_GRANT] = {BIT(SHERD_FOR_KEYS), 192},
+    [SHERD_KIND_KEY_USES] = {BIT(SHERD_FOR_KEYS), 192},
 };
 
 size_t sherd_kind_payload_bytes(enum sherd_kind kind, enum sherd_purpose compartment)

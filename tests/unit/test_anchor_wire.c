@@ -63,7 +63,10 @@ static struct sherd_master_info master_info = {.name = "default",
                                                .args = "a=b\n",
                                                .outside_id = "key/7",
                                                .created_s = 1700000000,
-                                               .protection = 1};
+                                               .protection = 1,
+                                               .wraps_counted = 700,
+                                               .entities_counted = 70,
+                                               .limit = 1000};
 static struct sherd_wire_master master = {"default", 2};
 static struct sherd_wire_policy policy = {
     "default", {86400, 1000, 20, SHERD_SCHEDULE_WEEKLY, 6, 1439, 5000, 2, true}, true};

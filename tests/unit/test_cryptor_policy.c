@@ -63,14 +63,14 @@ static void test_cryptor_policy_due__by_age_at_the_second(void **state)
 static void test_cryptor_policy_due__by_counts(void **state)
 {
     const struct sherd_key_policy policy = {.wraps_max = 1000, .entities_max = 10};
-    struct sherd_master_info info = {.wraps = true, .created_s = 100, .wrap_count = 999, .entity_count = 9};
+    struct sherd_master_info info = {.wraps = true, .created_s = 100, .wraps_counted = 999, .entities_counted = 9};
 
     (void)state;
     assert_int_equal(sherd_key_due(&policy, &info, 100), SHERD_KEY_NOT_DUE);
-    info.entity_count = 10;
+    info.entities_counted = 10;
     assert_int_equal(sherd_key_due(&policy, &info, 100), SHERD_KEY_DUE_ENTITIES);
     assert_int_equal(sherd_key_due(&policy, &info, 0), SHERD_KEY_DUE_ENTITIES); /* whatever the clock says */
-    info.wrap_count = 1000;
+    info.wraps_counted = 1000;
     assert_int_equal(sherd_key_due(&policy, &info, 100), SHERD_KEY_DUE_WRAPS);
     info.wraps = false;
     assert_int_equal(sherd_key_due(&policy, &info, 100), SHERD_KEY_NOT_DUE);
@@ -150,14 +150,14 @@ static void test_cryptor_policy_due__says_the_first_reason(void **state)
 {
     const struct sherd_key_policy all = {
         .age_s_max = 10, .wraps_max = 1, .entities_max = 1, .schedule = SHERD_SCHEDULE_DAILY, .minute = 0};
-    struct sherd_master_info info = {.wraps = true, .created_s = DAY_S - 5, .wrap_count = 1, .entity_count = 1};
+    struct sherd_master_info info = {.wraps = true, .created_s = DAY_S - 5, .wraps_counted = 1, .entities_counted = 1};
 
     (void)state;
     assert_int_equal(sherd_key_due(&all, &info, DAY_S + 5), SHERD_KEY_DUE_AGE);
     assert_int_equal(sherd_key_due(&all, &info, DAY_S + 4), SHERD_KEY_DUE_WRAPS);
-    info.wrap_count = 0;
+    info.wraps_counted = 0;
     assert_int_equal(sherd_key_due(&all, &info, DAY_S + 4), SHERD_KEY_DUE_ENTITIES);
-    info.entity_count = 0;
+    info.entities_counted = 0;
     assert_int_equal(sherd_key_due(&all, &info, DAY_S + 4), SHERD_KEY_DUE_SCHEDULE);
     assert_int_equal(sherd_key_due(&all, &info, DAY_S - 1), SHERD_KEY_NOT_DUE);
 }
@@ -252,6 +252,7 @@ static void test_cryptor_policy_set__refuses_what_makes_no_sense(void **state)
     assert_err(SHERD_ERR_INVALID, sherd_key_policy_set(test->vault, "store:nothing", &age, false));
     assert_err(SHERD_ERR_INVALID, sherd_key_policy_set(test->vault, "store:keys", &counts, false));
     assert_err(SHERD_ERR_INVALID, sherd_key_policy_set(test->vault, "store:keys", &floor, false));
+    assert_err(SHERD_ERR_INVALID, sherd_key_policy_set(test->vault, "hash", &counts, false));
     assert_err(SHERD_ERR_INVALID, sherd_key_policy_set(test->vault, NULL, &age, false));
     assert_err(SHERD_ERR_INVALID, sherd_key_policy_set(test->vault, "default", NULL, false));
     assert_int_equal(list(test->vault).count, 0);
