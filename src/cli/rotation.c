@@ -58,12 +58,18 @@ static enum sherd_err on_step(void *arg, const struct sherd_due_step *step)
     return SHERD_OK;
 }
 
+/* What there would be to do. */
+struct wishes {
+    bool any;
+    bool due; /* a version gives way to the next */
+};
+
 static enum sherd_err on_wish(void *arg, const struct sherd_due_step *step)
 {
-    bool *any = arg;
+    struct wishes *wishes = arg;
 
-    (void)step;
-    *any = true;
+    wishes->any = true;
+    wishes->due = wishes->due || step->action == SHERD_DUE_ACTIVATE;
     return SHERD_OK;
 }
 
@@ -77,12 +83,12 @@ static bool on_progress(void *arg, const struct sherd_rekey_stat *stat, uint64_t
 }
 
 /* A look at the keyring, which is all that happens where nothing is due. */
-static enum sherd_err is_due(const struct cli_rotation *rotation, bool *out_due)
+static enum sherd_err look_what_is_due(const struct cli_rotation *rotation, struct wishes *out_wishes)
 {
-    const struct sherd_due_options options = {.dry_run = true, .tell = on_wish, .tell_arg = out_due};
+    const struct sherd_due_options options = {.dry_run = true, .tell = on_wish, .tell_arg = out_wishes};
     struct sherd_rekey_stat stat;
 
-    *out_due = false;
+    *out_wishes = (struct wishes){.any = false};
     return sherd_rekey_due(rotation->vault, &options, NULL, NULL, &stat);
 }
 
@@ -95,24 +101,33 @@ static void set_under_way(struct cli_rotation *rotation, bool under_way)
         rotation->changed(rotation->arg);
 }
 
+/* What is to be done again at once would be done without end: a failure, so that it waits longer each time. */
+static enum sherd_err check_done(const struct cli_rotation *rotation)
+{
+    struct wishes wishes;
+
+    SHERD_TRY(look_what_is_due(rotation, &wishes));
+    SHERD_ENSURE(!wishes.due, SHERD_ERR_CONFLICT,
+                 "a key is due again at once: rekeying wraps more keys than its policy allows to one version");
+    SHERD_ENSURE(!wishes.any, SHERD_ERR_CONFLICT, "some older versions could not be ended yet");
+    return SHERD_OK;
+}
+
 /* @param[out] out_did  something was to be done */
 static enum sherd_err rotate(struct cli_rotation *rotation, bool *out_did)
 {
     const struct sherd_due_options options = {.rate = rotation->rate, .tell = on_step, .tell_arg = rotation};
     struct sherd_rekey_stat stat;
-    bool left = false;
+    struct wishes wishes;
 
     rotation->doing[0] = 0;
-    SHERD_TRY(is_due(rotation, out_did));
-    if (!*out_did)
+    SHERD_TRY(look_what_is_due(rotation, &wishes));
+    *out_did = wishes.any;
+    if (!wishes.any)
         return SHERD_OK;
     set_under_way(rotation, true);
     enum sherd_err err = sherd_rekey_due(rotation->vault, &options, on_progress, rotation, &stat);
-    if (err == SHERD_OK)
-        err = is_due(rotation, &left);
-    if (err == SHERD_OK && left)
-        err = sherd_fail(SHERD_ERR_CONFLICT, "some older versions could not be ended yet");
-    return err;
+    return err == SHERD_OK ? check_done(rotation) : err;
 }
 
 /* --- when --------------------------------------------------------------------------------------------------------- */

@@ -179,6 +179,31 @@ static void test_cli_rotation__tries_a_failure_again_after_growing_pauses(void *
     assert_int_equal(newest(&of), 3);
 }
 
+/* Rekeying wraps each entity's key once: with fewer wraps allowed than that, there would be no end. */
+static void test_cli_rotation__does_not_rotate_without_end(void **state)
+{
+    const struct sherd_key_policy few = {.wraps_max = 3, .destroy = true};
+    struct rotation_test of;
+    char entity[16];
+    const struct sherd_record_meta meta = {.entity = entity};
+
+    for (unsigned i = 0; i < 5; i++) {
+        (void)snprintf(entity, sizeof(entity), "entity %u", i);
+        vault_put(*state, &meta, "something");
+    }
+    assert_ok(sherd_key_policy_set(((struct vault_test *)*state)->vault, "default", &few, false));
+    begin(&of, state, 0);
+    struct cli_rotation_status status = wait_for_end(&of, 0);
+    assert_non_null(strstr(status.error, "due again"));
+    assert_int_equal(newest(&of), 2);
+    move(&of, 61);
+    status = wait_for_end(&of, status.ended_s);
+    assert_int_equal(newest(&of), 3);
+    move(&of, 61); /* the pause is longer by now */
+    sleep_ms(50);
+    assert_int_equal(newest(&of), 3);
+}
+
 static void test_cli_rotation__gives_way_to_who_rekeys(void **state)
 {
     const struct sherd_rekey_scope scope = {.one_key = false};
@@ -238,6 +263,7 @@ int main(void)
         TEST(test_cli_rotation__waits_until_a_key_is_due),
         TEST(test_cli_rotation__looks_at_once),
         TEST(test_cli_rotation__tries_a_failure_again_after_growing_pauses),
+        TEST(test_cli_rotation__does_not_rotate_without_end),
         TEST(test_cli_rotation__gives_way_to_who_rekeys),
         TEST(test_cli_rotation__stops_within_a_second),
     };

@@ -221,6 +221,34 @@ static void test_scrub_due__rotates_hash_and_store_keys(void **state)
     vault_assert_clean(test, 0);
 }
 
+static void test_scrub_due__counts_what_is_done_with_a_key(void **state)
+{
+    struct vault_test *test = *state;
+    const struct sherd_key_policy entities = {.entities_max = 6};
+    const struct sherd_key_policy wraps = {.wraps_max = 20};
+    char entity[16];
+    const struct sherd_record_meta meta = {.entity = entity};
+    unsigned count = 0;
+
+    rule(test->vault, "default", &entities);
+    for (; told_by(test->vault, true).text[0] == 0; count++) {
+        assert_true(count < 6);
+        (void)snprintf(entity, sizeof(entity), "entity %u", count);
+        vault_put(test, &meta, "something");
+    }
+    assert_true(count >= 3); /* what is set aside counts */
+    assert_due(test->vault, "activate default 2 entities; rekey; retire default 1; ");
+    assert_due(test->vault, ""); /* those are wrapped under version 2, and were not made under it */
+    rule(test->vault, "default", &wraps);
+    for (; told_by(test->vault, true).text[0] == 0; count++) {
+        assert_true(count < 20);
+        (void)snprintf(entity, sizeof(entity), "entity %u", count);
+        vault_put(test, &meta, "something");
+    }
+    assert_due(test->vault, "activate default 3 wraps; rekey; retire default 2; ");
+    vault_assert_clean(test, 0);
+}
+
 /* Nothing is destroyed before the statement is where it is wanted. */
 static void test_scrub_due__destroys_nothing_without_the_statement(void **state)
 {
@@ -534,6 +562,7 @@ int main(void)
         TEST(test_scrub_due__makes_the_next_version_as_the_last),
         TEST(test_scrub_due__destroys_where_the_policy_says_so),
         TEST(test_scrub_due__rotates_hash_and_store_keys),
+        TEST(test_scrub_due__counts_what_is_done_with_a_key),
         TEST(test_scrub_due__destroys_nothing_without_the_statement),
         TEST(test_scrub_due__gives_way_to_who_rekeys),
         TEST(test_scrub_due__ends_nothing_that_came_to_be_older_meanwhile),
