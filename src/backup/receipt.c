@@ -171,7 +171,7 @@ enum sherd_err sherd_receipt_verify(struct sherd_span receipt, struct sherd_span
             value_of(line, "store-key", &value))
             read.item_count++;
         else if (!value_of(line, "collection", &value) && !value_of(line, "entity", &value) &&
-                 !value_of(line, "references", &value) && !value_of(line, "destroyed", &value))
+                 !sherd_span_equal(line, sherd_span_str("references 0")) && !value_of(line, "destroyed", &value))
             return strange();
     }
     *out_receipt = read;
