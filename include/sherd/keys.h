@@ -148,8 +148,8 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_master_destroy(struct sherd_vault 
  * Rule something of a key, in place of all that was ruled of it; a policy that is all zero takes everything back. It
  * holds in all processes that have the vault open, at once.
  *
- * A raised floor refuses what lies under older versions from then on, so it is not raised above one that anything refers
- * to. Lowering it lets versions serve again that somebody had reason to refuse: that needs a word of its own.
+ * A raised floor refuses what lies under older versions from then on, so it is not raised above one that anything
+ * refers to. Lowering it lets versions serve again that somebody had reason to refuse: that needs a word of its own.
  * @param[in] name         of a master key that is there, "default", "hash", or a store key. Of "hash" and store keys
  *                         nothing is counted, and the latter have no floor
  * @param[in] lower_floor  the floor may be lower than it is; else that is refused
