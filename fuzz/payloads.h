@@ -29,6 +29,7 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
         struct sherd_named_key named_key;
         struct sherd_grant grant;
         struct sherd_pending pending;
+        struct sherd_key_uses key_uses;
     } entry;
     enum sherd_kind map_kind;
     struct sherd_uuid id;
@@ -82,6 +83,9 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
     case SHERD_KIND_LONG_PENDING:
         SHERD_TRY(sherd_pending_decode(tlv, &entry.pending));
         return sherd_pending_encode(&entry.pending, block, out_bytes);
+    case SHERD_KIND_KEY_USES:
+        SHERD_TRY(sherd_key_uses_decode(tlv, &entry.key_uses));
+        return sherd_key_uses_encode(&entry.key_uses, block, out_bytes);
     case SHERD_KIND_KEY_PART: break; /* kms/places.h knows it */
     }
     return SHERD_ERR_TAMPERED;

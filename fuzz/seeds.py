@@ -105,6 +105,8 @@ PAYLOADS = {
     "named-key": (14, 4, 192, TIME + NAMED_KEY + item(35, b"pay") + PRINCIPAL + number(45, 3)),
     "principal-pin": (16, 4, 192, DIGEST + item(25, b"alice") + PRINCIPAL + number(44, 0)),
     "grant": (17, 4, 192, NAMED_KEY + PRINCIPAL + number(45, 3) + number(46, 5)),
+    "key-uses": (20, 4, 192, MASTER + number(58, 1000) + number(59, 258)),
+    "key-uses-more-entities": (20, 4, 192, MASTER + number(58, 7) + number(59, 8)),
     "pin-under-key": (5, 4, 352, a_pin() + NAMED_KEY + number(34, 6)),
 }
 

@@ -74,6 +74,15 @@ struct sherd_key_policy {
     bool destroy;                     /**< sherd_rekey_due() destroys older versions when nothing refers to them */
 };
 
+/** Why a version is due: which rule of its policy says so. */
+enum sherd_key_why {
+    SHERD_KEY_NOT_DUE = 0,
+    SHERD_KEY_DUE_AGE = 1,
+    SHERD_KEY_DUE_WRAPS = 2,
+    SHERD_KEY_DUE_ENTITIES = 3,
+    SHERD_KEY_DUE_SCHEDULE = 4,
+};
+
 /** How a version is made. All zero but the name is a good default. Borrowed until the call returns. */
 struct sherd_master_options {
     const char *name;      /**< 1..63 of a-z 0-9 . _ - */
@@ -93,8 +102,11 @@ struct sherd_master_info {
     char store[SHERD_PLUGIN_NAME_SIZE];
     char args[SHERD_MASTER_ARGS_SIZE];
     char outside_id[SHERD_MASTER_OUTSIDE_SIZE];
-    uint64_t created_s;  /**< seconds since 1970 UTC */
-    uint64_t protection; /**< version of the protection key over it */
+    uint64_t created_s;        /**< seconds since 1970 UTC */
+    uint64_t protection;       /**< version of the protection key over it */
+    uint64_t wraps_counted;    /**< keys that it has wrapped or derived, at most: what was set aside for it counts */
+    uint64_t entities_counted; /**< of them, of new entities */
+    uint64_t limit;            /**< most keys that it ever wraps; 0: it wraps none, and is not counted */
 };
 
 /**
@@ -131,6 +143,42 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_master_retire(struct sherd_vault *
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_master_destroy(struct sherd_vault *vault, const char *name,
                                                              uint64_t version);
+
+/**
+ * Rule something of a key, in place of all that was ruled of it; a policy that is all zero takes everything back. It
+ * holds in all processes that have the vault open, at once.
+ *
+ * A raised floor refuses what lies under older versions from then on, so it is not raised above one that anything
+ * refers to. Lowering it lets versions serve again that somebody had reason to refuse: that needs a word of its own.
+ * @param[in] name         of a master key that is there, "default", "hash", or a store key. Of "hash" and store keys
+ *                         nothing is counted, and the latter have no floor
+ * @param[in] lower_floor  the floor may be lower than it is; else that is refused
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND (no such key); SHERD_ERR_INVALID (out of its bounds, a floor above the version
+ *         that wraps); SHERD_ERR_CONFLICT (something refers to a version below the floor: rekey first);
+ *         SHERD_ERR_DENIED (a lower floor without the word; read-only); SHERD_ERR_LIMIT (policies for too many names);
+ *         SHERD_ERR_TAMPERED; SHERD_ERR_IO
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_key_policy_set(struct sherd_vault *vault, const char *name,
+                                                             const struct sherd_key_policy *policy, bool lower_floor);
+
+/** Visit the policy of one name; return any code but SHERD_OK to end. */
+typedef enum sherd_err sherd_key_policy_visit_fn(void *arg, const char *name, const struct sherd_key_policy *policy);
+
+/** Visit all policies, by name. @return SHERD_OK; the visitor's code; SHERD_ERR_IO */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_key_policy_each(struct sherd_vault *vault,
+                                                              sherd_key_policy_visit_fn *visit, void *arg);
+
+/**
+ * Whether a version is to give way to the next one, and by which rule; by the first of several in the order of enum
+ * sherd_key_why. Only the version that wraps is ever due. Touches nothing.
+ *
+ * A moment of a schedule is behind a version that was made at it or later, so each moment makes one version due, once,
+ * whatever the clock does meanwhile: while the clock tells a time before a version was made, time makes it not due.
+ * @param[in] policy  NULL: nothing is ruled
+ * @param[in] now_s   seconds since 1970 UTC
+ */
+SHERD_API enum sherd_key_why sherd_key_due(const struct sherd_key_policy *policy, const struct sherd_master_info *info,
+                                           int64_t now_s);
 
 /**
  * One version of the protection key, which encrypts master keys where they are kept. It lies in the keyring, under the
@@ -257,6 +305,55 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_rekey(struct sherd_vault *vault,
                                                     const struct sherd_rekey_options *options,
                                                     sherd_rekey_progress_fn *progress, void *arg,
                                                     struct sherd_rekey_stat *out_stat);
+
+/** What sherd_rekey_due() has done, or would do. */
+enum sherd_due_action {
+    SHERD_DUE_ACTIVATE = 1, /**< made the next version, as the last one was made; `why` says by which rule */
+    SHERD_DUE_REKEY,        /**< brought everything under the versions that serve; of no name */
+    SHERD_DUE_RETIRE,       /**< retired an older version: nothing refers to it */
+    SHERD_DUE_STATE,        /**< had the anchor sign that nothing refers to older versions; `statement`; of no name */
+    SHERD_DUE_DESTROY,      /**< destroyed an older version, as its policy says */
+};
+
+/** One step of it. Borrowed while it is told. */
+struct sherd_due_step {
+    enum sherd_due_action action;
+    const char *name;            /**< NULL where the step is of no name */
+    uint64_t version;            /**< of SHERD_DUE_ACTIVATE the new one */
+    enum sherd_key_why why;      /**< SHERD_KEY_NOT_DUE but in SHERD_DUE_ACTIVATE */
+    struct sherd_span statement; /**< the signed note; empty but in SHERD_DUE_STATE */
+};
+
+/** Told after each step, or in a dry run instead of it; return any code but SHERD_OK to end there. */
+typedef enum sherd_err sherd_due_tell_fn(void *arg, const struct sherd_due_step *step);
+
+/** How sherd_rekey_due() goes about it. All zero is a good default. */
+struct sherd_due_options {
+    uint64_t rate;           /**< as in struct sherd_rekey_options */
+    bool dry_run;            /**< only tell what would be done now */
+    sherd_due_tell_fn *tell; /**< NULL for nobody */
+    void *tell_arg;
+};
+
+/**
+ * Do what the policies of keys ask for: activate the next version of each that is due, made and kept as the last one;
+ * rekey everything; retire the older versions of keys that have a policy; and of those whose policy says so destroy
+ * them, after the anchor has signed that nothing refers to them. Where nothing is to be done, nothing is walked over.
+ *
+ * What was stopped, killed or failed half-way is found by the next call, which goes on, also where nothing is due any
+ * more: an older version that was not retired yet, or that is still to be destroyed, says so. Only versions that were
+ * followed by another before the rekeying began are ended. One at a time among all processes.
+ * @param[in]  options   NULL for all zero
+ * @param[in]  progress  asked while everything is rekeyed, and between steps; NULL for none
+ * @param[out] out_stat  of the rekeying; all zero if there was none
+ * @return SHERD_OK; SHERD_ERR_BUSY (somebody else rekeys, or progress stopped it); SHERD_ERR_LIMIT (too many versions);
+ *         SHERD_ERR_CONFLICT (something came to refer to a version that was to be destroyed: call again); else as
+ *         sherd_rekey() and sherd_master_activate()
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_rekey_due(struct sherd_vault *vault,
+                                                        const struct sherd_due_options *options,
+                                                        sherd_rekey_progress_fn *progress, void *arg,
+                                                        struct sherd_rekey_stat *out_stat);
 
 /**
  * Roll the erase epoch: everything that is not deleted or erased is wrapped under a new epoch's key, then the old one's

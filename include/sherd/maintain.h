@@ -19,9 +19,10 @@ enum sherd_finding_kind {
     SHERD_FINDING_FRAGMENT, /**< a fragment in `secrets` is missing or does not verify */
     SHERD_FINDING_ENTRY,    /**< an entry of another kind does not verify */
     SHERD_FINDING_LEDGER,   /**< `keys` is not what the ledger says it is, or the ledger does not verify */
+    SHERD_FINDING_REFUSED,  /**< its master key is refused by policy; no violation: see struct sherd_key_policy, floor */
 };
 
-/** One violation of integrity. Borrowed by the visitor until it returns. */
+/** One violation of integrity, or one thing that is refused. Borrowed by the visitor until it returns. */
 struct sherd_finding {
     enum sherd_finding_kind kind;
     const char *compartment; /**< "identity", "assets", "secrets", "keys" */
@@ -37,6 +38,7 @@ struct sherd_verify_stat {
     uint64_t version_count; /**< versions that were checked */
     uint64_t content_bytes; /**< that were decrypted and hashed */
     uint64_t finding_count; /**< violations */
+    uint64_t refused_count; /**< things that are refused by policy: not counted as violations */
     uint64_t orphan_count;  /**< map entries and fragments without a record: sweep removes them */
 };
 

@@ -42,6 +42,7 @@ enum sherd_receipt_kind {
     SHERD_RECEIPT_ENTITY,      /**< an entity is erased */
     SHERD_RECEIPT_EPOCH,       /**< the keys of older erase epochs are destroyed, and nothing refers to them */
     SHERD_RECEIPT_REKEYED,     /**< nothing refers to older versions of master keys */
+    SHERD_RECEIPT_DESTROYED,   /**< a version of a master key or store key is destroyed, and nothing referred to it */
 };
 
 /** What is to be stated. All zero but for what its kind needs. */
@@ -50,8 +51,12 @@ struct sherd_receipt_request {
     const char *collection; /**< whose entity it is; NULL for "default" */
     const char *entity;     /**< that is erased; "" for the collection's default entity */
     const struct sherd_uuid *records;
-    size_t record_count;     /**< 1..SHERD_RECEIPT_RECORDS_MAX */
-    const char *master_key;  /**< NULL: all versions of all master keys that are not active */
+    size_t record_count; /**< 1..SHERD_RECEIPT_RECORDS_MAX */
+    /**
+     * REKEYED: NULL for all versions of all master keys that are not active. DESTROYED: whose version; the vault
+     * remembers the last 64 versions of master keys that were destroyed, so it states them at any time.
+     */
+    const char *master_key;
     uint64_t master_version; /**< of master_key */
 };
 

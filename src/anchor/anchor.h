@@ -60,7 +60,9 @@ struct sherd_keys_check {
 struct sherd_anchor_entry {
     struct sherd_ref name;
     enum sherd_kind kind;
-    enum sherd_err status;                       /**< SHERD_OK, or SHERD_ERR_TAMPERED: the entry does not verify */
+    enum sherd_err status;                       /**< SHERD_OK; SHERD_ERR_TAMPERED: the entry does not verify;
+                                                      SHERD_ERR_DENIED: its master key is refused, by its floor or since
+                                                      it was destroyed, and there is nothing else wrong with it */
     const struct sherd_pin *pin;                 /**< its wrapped key may be left out */
     const struct sherd_uuid *collection;         /**< whose collection pin it is */
     const struct sherd_entity_key_entry *entity; /**< newest version of an entity's key; what it says, not the key */
@@ -238,6 +240,11 @@ struct sherd_anchor_ops {
     enum sherd_err (*master_each)(struct sherd_anchor *anchor, sherd_master_visit_fn *visit, void *arg);
     enum sherd_err (*master_retire)(struct sherd_anchor *anchor, const char *name, uint64_t version);
     enum sherd_err (*master_destroy)(struct sherd_anchor *anchor, const char *name, uint64_t version);
+
+    /** What is ruled of keys: as sherd_key_policy_set() and sherd_key_policy_each(). */
+    enum sherd_err (*policy_set)(struct sherd_anchor *anchor, const char *name, const struct sherd_key_policy *policy,
+                                 bool lower_floor);
+    enum sherd_err (*policy_each)(struct sherd_anchor *anchor, sherd_key_policy_visit_fn *visit, void *arg);
 
     /** The ref of an entity by its id. SHERD_ERR_NOT_FOUND */
     enum sherd_err (*entity_find)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,

@@ -376,7 +376,10 @@ static enum sherd_err check_entry(struct sherd_embedded *self, const struct sher
     case SHERD_KIND_PRINCIPAL_PIN: return sherd_principals_check_pin(&self->principals, name, stored);
     case SHERD_KIND_NAMED_KEY:
     case SHERD_KIND_GRANT: return sherd_rights_check(&self->rights, kind, name, stored);
-    case SHERD_KIND_KEYRING_PIN: return sherd_ring_check(self->ring, name, stored);
+    case SHERD_KIND_KEYRING_PIN:
+        SHERD_TRY(sherd_ring_check(self->ring, name, stored));
+        return sherd_masters_check_counted(self->masters);
+    case SHERD_KIND_KEY_USES: return sherd_masters_check_uses(self->masters, name, stored);
     case SHERD_KIND_PENDING:
     case SHERD_KIND_LONG_PENDING: return sherd_pending_check(&self->pins.keys, name, stored);
     case SHERD_KIND_COLLECTION_PIN:
@@ -402,6 +405,10 @@ static enum sherd_err fill_pin(const struct scan *scan, const struct said *said,
 
     entry->pin = &said->pin;
     entry->erased = err == SHERD_ERR_NOT_FOUND;
+    if (err == SHERD_OK)
+        entry->status = sherd_entities_accept(scan->self->entities, &said->pin);
+    if (entry->status != SHERD_OK && entry->status != SHERD_ERR_DENIED)
+        return entry->status;
     return err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_TAMPERED ? SHERD_OK : err;
 }
 
@@ -414,6 +421,23 @@ static enum sherd_err fill_entry(const struct scan *scan, const struct said *sai
     case SHERD_KIND_ENTITY_KEY: entry->entity = &said->entity; break;
     default: break;
     }
+    return SHERD_OK;
+}
+
+/*
+ * Why an entry was refused: its store key was destroyed, and it does not belong there; or, of an entity, its master key
+ * is refused, and nothing is wrong with the entry. It may have been sealed or wrapped anew since it was met.
+ */
+static enum sherd_err judge_refused(const struct scan *scan, const struct sherd_ref *name, struct sherd_span stored,
+                                    bool *out_still, enum sherd_err *out_status)
+{
+    const struct sherd_keyring *keyring;
+
+    SHERD_TRY(sherd_compartment_still(scan->self->compartment, *name, stored, out_still));
+    SHERD_TRY(sherd_ring_hold(scan->self->ring, &keyring));
+    const bool held = sherd_keyring_store_key(&keyring->stores[SHERD_KEYS - 1], sherd_entry_version(stored)) != NULL;
+    sherd_ring_leave(scan->self->ring);
+    *out_status = held ? SHERD_ERR_DENIED : SHERD_ERR_TAMPERED;
     return SHERD_OK;
 }
 
@@ -432,17 +456,18 @@ static enum sherd_err scan_one(void *arg, struct sherd_ref name, struct sherd_sp
         return SHERD_ERR_LIMIT; /* taken back in embedded_scan() */
     scan->count++;
     scan->last = name;
+    said.entity.version = 0; /* nothing is said of an entity yet */
     entry.status = sherd_entry_kind(&scan->self->pins.keys, stored, &entry.kind);
     if (entry.status == SHERD_OK)
         entry.status = check_entry(scan->self, &name, stored, entry.kind, &said);
-    if (entry.status == SHERD_ERR_DENIED) { /* it lies under a store key that was destroyed, or did when it was met */
-        SHERD_TRY(sherd_compartment_still(scan->self->compartment, name, stored, &still));
+    if (entry.status == SHERD_ERR_DENIED) {
+        SHERD_TRY(judge_refused(scan, &name, stored, &still, &entry.status));
         if (!still)
             return SHERD_OK;
-        entry.status = SHERD_ERR_TAMPERED;
     }
-    enum sherd_err err = entry.status == SHERD_ERR_TAMPERED ? SHERD_OK : entry.status;
-    if (entry.status == SHERD_OK)
+    enum sherd_err err = entry.status == SHERD_ERR_TAMPERED || entry.status == SHERD_ERR_DENIED ? SHERD_OK
+                                                                                                : entry.status;
+    if (entry.status == SHERD_OK || (entry.status == SHERD_ERR_DENIED && said.entity.version != 0))
         err = fill_entry(scan, &said, &entry);
     if (err == SHERD_OK)
         err = scan->visit(scan->arg, &entry);
@@ -690,6 +715,8 @@ static const struct sherd_anchor_ops embedded_ops = {
     .master_each = embedded_master_each,
     .master_retire = embedded_master_retire,
     .master_destroy = embedded_master_destroy,
+    .policy_set = sherd_embedded_policy_set,
+    .policy_each = sherd_embedded_policy_each,
     .entity_find = embedded_entity_find,
     .entity_erase = embedded_entity_erase,
     .rekey_begin = embedded_rekey_begin,

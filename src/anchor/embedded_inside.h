@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/embedded_inside.h
- * What embedded.c, embedded_backup.c and embedded_rights.c share, and nobody else uses.
+ * What embedded.c, embedded_backup.c, embedded_policy.c and embedded_rights.c share, and nobody else uses.
  */
 #ifndef SHERD_ANCHOR_EMBEDDED_INSIDE_H
 #define SHERD_ANCHOR_EMBEDDED_INSIDE_H
@@ -77,6 +77,11 @@ void sherd_embedded_state_done(struct sherd_anchor *anchor, struct sherd_anchor_
 enum sherd_err sherd_embedded_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
                                              struct sherd_buf *out_note);
 enum sherd_err sherd_embedded_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text);
+
+/* The calls of the table about policies of keys. */
+enum sherd_err sherd_embedded_policy_set(struct sherd_anchor *anchor, const char *name,
+                                         const struct sherd_key_policy *policy, bool lower_floor);
+enum sherd_err sherd_embedded_policy_each(struct sherd_anchor *anchor, sherd_key_policy_visit_fn *visit, void *arg);
 
 /** How a principal's pin is written: a sherd_principals_write_fn over a ring. */
 enum sherd_err sherd_embedded_write_pin(void *arg, const struct sherd_uuid *principal, const struct sherd_store_op *op,

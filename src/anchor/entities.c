@@ -28,6 +28,7 @@ struct id_slot {
 struct head_slot {
     struct sherd_entities_stamp stamp;
     struct sherd_ref entity;
+    struct sherd_ref master; /* kid of what wraps or derives it */
     uint64_t version;
     bool erased;
 };
@@ -413,7 +414,9 @@ enum sherd_err sherd_entities_find_any(struct sherd_entities *entities, const st
         struct sherd_ref name;
 
         err = sherd_entities_id_name(entities, &kids.refs[i], collection, entity_id, &name);
-        if (err == SHERD_OK)
+        if (err == SHERD_ERR_DENIED) /* refused since: nothing was found under it when it was */
+            err = SHERD_ERR_NOT_FOUND;
+        else if (err == SHERD_OK)
             err = sherd_entities_lookup_read(entities, &name, out_lookup);
         found = err == SHERD_OK;
         if (err == SHERD_ERR_NOT_FOUND)
@@ -546,6 +549,7 @@ static enum sherd_err create(struct sherd_entities *entities, const struct sherd
     memcpy(entry.entity_id, entity_id, strlen(entity_id));
     SHERD_TRY(sherd_random(entry.entity.bytes, sizeof(entry.entity.bytes)));
     SHERD_TRY(serving(entities, now, master_of(&collection->rules), &hand->master, &hand->epochs, &entry));
+    SHERD_TRY(sherd_masters_use(entities->parts.masters, &entry.master, 1));
     if (!entry.derived)
         SHERD_TRY(fresh_key(entities, &hand->master, sherd_entities_epoch_key(&hand->epochs, entry.epoch), &entry));
     SHERD_TRY(write_new(entities, place, &entry));
@@ -593,6 +597,7 @@ static enum sherd_err read_head(struct sherd_entities *entities, const struct sh
     (void)pthread_rwlock_wrlock(&entities->lock);
     *slot = (struct head_slot){.stamp = *now,
                                .entity = *entity,
+                               .master = out_stored->entry.master,
                                .version = out_stored->entry.version,
                                .erased = out_stored->entry.state == SHERD_ENTITY_ERASED};
     (void)pthread_rwlock_unlock(&entities->lock);
@@ -820,6 +825,24 @@ enum sherd_err sherd_entities_live(struct sherd_entities *entities, const struct
     uint64_t version;
 
     return newest(entities, &now, entity, &version);
+}
+
+enum sherd_err sherd_entities_master_of(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                                        const struct sherd_ref *entity, uint64_t version, struct sherd_ref *out_master)
+{
+    SHERD_CLEANUP(sherd_entity_stored_wipe) struct sherd_entity_stored stored = {.entry = {.version = 0}};
+    const struct head_slot *slot = &entities->heads[slot_of(entity)];
+
+    (void)pthread_rwlock_rdlock(&entities->lock);
+    const bool held = holds(&slot->stamp, now) && sherd_same_ref(&slot->entity, entity) && slot->version == version;
+    if (held)
+        *out_master = slot->master;
+    (void)pthread_rwlock_unlock(&entities->lock);
+    if (held)
+        return SHERD_OK;
+    SHERD_TRY(read_version(entities, now, entity, version, &stored));
+    *out_master = stored.entry.master;
+    return SHERD_OK;
 }
 
 static enum sherd_err is_up_to_date(struct sherd_entities *entities, const struct sherd_entities_stamp *now,

@@ -121,7 +121,17 @@ SHERD_MUST_USE enum sherd_err sherd_entities_open_lookup(const struct sherd_enti
                                                          const struct sherd_ref *name, struct sherd_span stored,
                                                          struct sherd_entity_lookup *out_lookup);
 
-/** Check a stored entry of the kinds that this file writes. @return SHERD_OK; SHERD_ERR_TAMPERED; ... */
+/**
+ * Whether the master keys are accepted that a pin's key hangs on in the end (sherd_masters_accepts()), as far as that
+ * can be told without unwrapping anything: what does not verify is for others to find.
+ * @return SHERD_OK; SHERD_ERR_DENIED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_entities_accept(struct sherd_entities *entities, const struct sherd_pin *pin);
+
+/**
+ * Check a stored entry of the kinds that this file writes.
+ * @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_DENIED: a store key or a master key is refused; ...
+ */
 SHERD_MUST_USE enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_kind kind,
                                                    const struct sherd_ref *name, struct sherd_span stored);
 

@@ -188,8 +188,18 @@ enum sherd_err sherd_entities_erase(struct sherd_entities *entities, const struc
 struct target {
     struct sherd_ref master;
     uint64_t epoch; /* sherd_entities_guard() holds that both serve when it is written */
+    uint64_t limit; /* most keys that the master key wraps: all versions must lie under one */
+    uint64_t *count; /* wrapped so far */
     const struct sherd_entities_renewal *renewal;
 };
+
+/* Take one use of the target's master key. */
+static enum sherd_err use_master(struct sherd_entities *entities, const struct target *target)
+{
+    SHERD_ENSURE(++*target->count <= target->limit, SHERD_ERR_LIMIT,
+                 "an entity has more versions of its key than its master key may wrap: raise that limit");
+    return sherd_masters_use(sherd_entities_parts(entities)->masters, &target->master, 0);
+}
 
 /* Wrap the key of an entry that is at hand->key under the target's keys. */
 static enum sherd_err wrap_anew(struct sherd_entities *entities, const struct target *target,
@@ -197,6 +207,7 @@ static enum sherd_err wrap_anew(struct sherd_entities *entities, const struct ta
 {
     entry->master = target->master;
     entry->epoch = target->epoch;
+    SHERD_TRY(use_master(entities, target));
     SHERD_TRY(sherd_masters_key(sherd_entities_parts(entities)->masters, &target->master, &hand->master));
     return sherd_entity_key_wrap(&sherd_entities_parts(entities)->at, &hand->master,
                                  sherd_entities_epoch_key(&hand->epochs, target->epoch), &hand->key, entry);
@@ -262,7 +273,9 @@ static enum sherd_err add_version(struct sherd_entities *entities, const struct 
     fresh.version++;
     fresh.master = target->master;
     fresh.epoch = target->epoch;
-    if (!fresh.derived) {
+    if (fresh.derived) {
+        SHERD_TRY(use_master(entities, target));
+    } else {
         SHERD_TRY(sherd_random(hand->key.bytes, sizeof(hand->key.bytes)));
         SHERD_TRY(wrap_anew(entities, target, hand, &fresh));
     }
@@ -303,7 +316,8 @@ static enum sherd_err aim(struct sherd_entities *entities, const struct sherd_re
 
     SHERD_TRY(sherd_entities_epochs(entities, &now, &hand->epochs));
     target->epoch = hand->epochs.numbers[hand->epochs.count - 1];
-    return sherd_masters_successor(sherd_entities_parts(entities)->masters, master, &target->master, &hand->master);
+    SHERD_TRY(sherd_masters_successor(sherd_entities_parts(entities)->masters, master, &target->master, &hand->master));
+    return sherd_masters_limit(sherd_entities_parts(entities)->masters, &target->master, &target->limit);
 }
 
 static enum sherd_err renew_stored(struct sherd_entities *entities, const struct sherd_entity_stored *stored,
@@ -311,7 +325,8 @@ static enum sherd_err renew_stored(struct sherd_entities *entities, const struct
                                    struct change *change)
 {
     const struct sherd_entity_key_entry *head = &stored->entry;
-    struct target target = {.renewal = renewal};
+    uint64_t count = 0;
+    struct target target = {.renewal = renewal, .count = &count};
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_entities_hand *hand = sherd_secret_alloc(sizeof(*hand));
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_entity_stored *rooms =
         sherd_secret_alloc((size_t)(head->version - head->version_oldest + 1) * sizeof(*rooms));

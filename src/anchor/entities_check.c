@@ -68,7 +68,7 @@ enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_
     char detail[SHERD_FAIL_TEXT_SIZE];
 
     const enum sherd_err err = check(entities, kind, name, stored);
-    if (err != SHERD_ERR_TAMPERED)
+    if (err != SHERD_ERR_TAMPERED && err != SHERD_ERR_DENIED)
         return err;
     (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
     SHERD_TRY(sherd_compartment_still(sherd_entities_parts(entities)->at.compartment, *name, stored, &there));
@@ -76,4 +76,29 @@ enum sherd_err sherd_entities_check(struct sherd_entities *entities, enum sherd_
         return SHERD_OK;
     sherd_fail_restore(detail);
     return err;
+}
+
+/* --- what is refused ---------------------------------------------------------------------------------------------- */
+
+/* A refusal by an entry on the way says nothing of the master key: the entry is found where it lies. */
+static enum sherd_err accept(struct sherd_entities *entities, const struct sherd_entities_stamp *now,
+                             const struct sherd_ref *entity, uint64_t version)
+{
+    struct sherd_ref master;
+
+    const enum sherd_err err = sherd_entities_master_of(entities, now, entity, version, &master);
+    if (err == SHERD_ERR_TAMPERED || err == SHERD_ERR_DENIED || err == SHERD_ERR_NOT_FOUND)
+        return SHERD_OK;
+    SHERD_TRY(err);
+    return sherd_masters_accepts(sherd_entities_parts(entities)->masters, &master);
+}
+
+enum sherd_err sherd_entities_accept(struct sherd_entities *entities, const struct sherd_pin *pin)
+{
+    const struct sherd_entities_stamp now = sherd_entities_now(entities);
+
+    enum sherd_err err = accept(entities, &now, &pin->entity, pin->entity_key_version);
+    if (err == SHERD_OK && pin->has_named_key)
+        err = accept(entities, &now, &pin->named_key, pin->named_key_version);
+    return err == SHERD_ERR_TAMPERED ? SHERD_OK : err;
 }

@@ -81,6 +81,12 @@ SHERD_MUST_USE enum sherd_err sherd_entities_unwrap_entry(struct sherd_entities 
                                                           const struct sherd_entity_key_entry *entry,
                                                           struct sherd_entities_hand *hand);
 
+/** The kid of what wraps or derives a version of an entity's key. @return as sherd_entities_unwrap() */
+SHERD_MUST_USE enum sherd_err sherd_entities_master_of(struct sherd_entities *entities,
+                                                       const struct sherd_entities_stamp *now,
+                                                       const struct sherd_ref *entity, uint64_t version,
+                                                       struct sherd_ref *out_master);
+
 /** What a write set over an entity took for granted. */
 struct sherd_entities_serving {
     struct sherd_ref master; /**< the version that wraps */

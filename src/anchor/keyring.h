@@ -156,7 +156,7 @@ SHERD_MUST_USE enum sherd_err sherd_keyring_rule(struct sherd_keyring *keyring, 
 /** A destroyed version that is remembered. NULL: it is not. */
 const struct sherd_destroyed *sherd_keyring_destroyed(const struct sherd_keyring *keyring, const struct sherd_ref *kid);
 
-/** Remember that a version was destroyed; the oldest that is remembered makes room. */
+/** Remember, once, that a version was destroyed; the oldest that is remembered makes room. */
 void sherd_keyring_remember(struct sherd_keyring *keyring, const struct sherd_master *master, uint64_t now_s);
 
 /** Whether a keeping of a version, current or old, names a set of parts: only such parts belong to it. */

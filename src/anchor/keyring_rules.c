@@ -271,6 +271,8 @@ void sherd_keyring_remember(struct sherd_keyring *keyring, const struct sherd_ma
 {
     struct sherd_destroyed *list = keyring->destroyed;
 
+    if (sherd_keyring_destroyed(keyring, &master->kid) != NULL)
+        return;
     if (keyring->destroyed_count == SHERD_DESTROYED_MAX) {
         keyring->destroyed_count--;
         memmove(list, list + 1, keyring->destroyed_count * sizeof(*list));

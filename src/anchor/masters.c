@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "base/secret.h"
 #include <stdio.h>
+#include <time.h>
 
 _Static_assert(SHERD_MASTER_NAME_SIZE == SHERD_KEY_NAME_SIZE && SHERD_PLUGIN_NAME_SIZE == SHERD_KEY_PLUGIN_NAME_SIZE &&
                    SHERD_MASTER_ARGS_SIZE == SHERD_KEY_ARGS_BYTES_MAX + 1 &&
@@ -25,7 +26,11 @@ enum sherd_err sherd_masters_new(struct sherd_ring *ring, const struct sherd_pla
     masters->places = *places;
     masters->held = sherd_secret_alloc(SHERD_MASTERS_MAX * sizeof(*masters->held));
     masters->key_store = sherd_secret_alloc(sizeof(*masters->key_store));
-    if (masters->held == NULL || masters->key_store == NULL || pthread_rwlock_init(&masters->lock, NULL) != 0) {
+    const struct sherd_place_role *keys = &masters->places.roles[SHERD_KEYS - 1];
+    if (masters->held == NULL || masters->key_store == NULL ||
+        sherd_uses_new(ring, &keys->keys, keys->compartment, &masters->uses) != SHERD_OK ||
+        pthread_rwlock_init(&masters->lock, NULL) != 0) {
+        sherd_uses_free(masters->uses);
         sherd_secret_free(masters->held);
         sherd_secret_free(masters->key_store);
         sherd_free(masters);
@@ -40,6 +45,7 @@ void sherd_masters_free(struct sherd_masters *masters)
     if (masters == NULL)
         return;
     (void)pthread_rwlock_destroy(&masters->lock);
+    sherd_uses_free(masters->uses);
     sherd_secret_free(masters->held);
     sherd_secret_free(masters->key_store);
     sherd_free(masters);
@@ -169,6 +175,29 @@ static const struct sherd_master *choose_successor(const struct sherd_keyring *r
     return master != NULL ? sherd_keyring_active(ring, master->name) : NULL;
 }
 
+static uint64_t floor_of(const struct sherd_keyring *ring, const struct sherd_master *master)
+{
+    const struct sherd_key_policy *policy = sherd_keyring_policy(ring, master->name);
+
+    return policy != NULL ? policy->floor : 0;
+}
+
+static bool is_accepted(const struct sherd_keyring *ring, const struct sherd_master *master)
+{
+    return master->version >= floor_of(ring, master);
+}
+
+/* What lies under a version below its floor is refused, though the version be there. */
+static enum sherd_err check_floor(const struct sherd_keyring *ring, const struct sherd_master *master)
+{
+    if (is_accepted(ring, master))
+        return SHERD_OK;
+    return sherd_fail(SHERD_ERR_DENIED,
+                      "version %llu of the master key %.63s is below its floor %llu: `sherd key floor` says what is "
+                      "accepted",
+                      (unsigned long long)master->version, master->name, (unsigned long long)floor_of(ring, master));
+}
+
 /* @return SHERD_ERR_NOT_FOUND, without a detail: there is none */
 static enum sherd_err choose_session(struct sherd_masters *masters, choose_fn *which, const void *arg,
                                      struct sherd_master_session *session)
@@ -178,8 +207,8 @@ static enum sherd_err choose_session(struct sherd_masters *masters, choose_fn *w
     SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
     forget_destroyed(masters, ring);
     const struct sherd_master *master = which(ring, arg);
-    enum sherd_err err = master != NULL ? SHERD_OK : SHERD_ERR_NOT_FOUND;
-    if (master != NULL) {
+    enum sherd_err err = master != NULL ? check_floor(ring, master) : SHERD_ERR_NOT_FOUND;
+    if (err == SHERD_OK) {
         session->master = *master;
         err = sherd_master_session_ready(masters, ring, session);
     }
@@ -236,7 +265,7 @@ static bool is_built_in(const char *name)
 }
 
 static enum sherd_err activate(struct sherd_masters *masters, const struct sherd_master_options *options,
-                               bool only_first, uint64_t *out_version);
+                               bool only_first, const struct sherd_ref *only_after, uint64_t *out_version);
 
 enum sherd_err sherd_masters_active(struct sherd_masters *masters, const char *name, struct sherd_ref *out_kid,
                                     struct sherd_master_key *out_key)
@@ -245,11 +274,48 @@ enum sherd_err sherd_masters_active(struct sherd_masters *masters, const char *n
 
     enum sherd_err err = choose(masters, choose_active, name, out_kid, out_key);
     if (err == SHERD_ERR_NOT_FOUND && is_built_in(name)) {
-        SHERD_TRY(activate(masters, &options, true, NULL));
+        SHERD_TRY(activate(masters, &options, true, NULL, NULL));
         err = choose(masters, choose_active, name, out_kid, out_key);
     }
     if (err == SHERD_ERR_NOT_FOUND)
         return sherd_fail(err, "there is no master key %.63s: make it with `sherd key activate`", name);
+    return err;
+}
+
+/* What names a version that is not there: one that is known to have been destroyed, or none that ever was. */
+static enum sherd_err not_there_any_more(const struct sherd_keyring *ring, const struct sherd_ref *kid)
+{
+    const struct sherd_destroyed *destroyed = sherd_keyring_destroyed(ring, kid);
+    char day[sizeof("-9223372036854775808-12-31")] = "";
+    struct tm tm;
+
+    if (destroyed == NULL)
+        return sherd_fail(SHERD_ERR_TAMPERED, "a key is wrapped by a master key that is not there any more");
+    const time_t time_s = (time_t)destroyed->destroyed_s;
+    if (gmtime_r(&time_s, &tm) != NULL)
+        (void)strftime(day, sizeof(day), "%Y-%m-%d", &tm);
+    return sherd_fail(SHERD_ERR_DENIED, "version %llu of the master key %.63s was destroyed on %s, and is refused",
+                      (unsigned long long)destroyed->version, destroyed->name, day);
+}
+
+static enum sherd_err refuse_missing(struct sherd_masters *masters, const struct sherd_ref *kid)
+{
+    const struct sherd_keyring *ring;
+
+    SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
+    const enum sherd_err err = not_there_any_more(ring, kid);
+    sherd_ring_leave(masters->ring);
+    return err;
+}
+
+enum sherd_err sherd_masters_accepts(struct sherd_masters *masters, const struct sherd_ref *kid)
+{
+    const struct sherd_keyring *ring;
+
+    SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
+    const struct sherd_master *master = sherd_keyring_master(ring, kid);
+    const enum sherd_err err = master != NULL ? check_floor(ring, master) : not_there_any_more(ring, kid);
+    sherd_ring_leave(masters->ring);
     return err;
 }
 
@@ -258,19 +324,16 @@ enum sherd_err sherd_masters_key(struct sherd_masters *masters, const struct she
 {
     const enum sherd_err err = choose(masters, choose_kid, kid, NULL, out_key);
 
-    if (err == SHERD_ERR_NOT_FOUND)
-        return sherd_fail(SHERD_ERR_TAMPERED, "a key is wrapped by a master key that is not there any more");
-    return err;
+    return err == SHERD_ERR_NOT_FOUND ? refuse_missing(masters, kid) : err;
 }
 
 enum sherd_err sherd_masters_successor(struct sherd_masters *masters, const struct sherd_ref *kid,
                                        struct sherd_ref *out_kid, struct sherd_master_key *out_key)
 {
+    SHERD_TRY(sherd_masters_accepts(masters, kid));
     const enum sherd_err err = choose(masters, choose_successor, kid, out_kid, out_key);
 
-    if (err == SHERD_ERR_NOT_FOUND)
-        return sherd_fail(SHERD_ERR_TAMPERED, "a key is wrapped by a master key that is not there any more");
-    return err;
+    return err == SHERD_ERR_NOT_FOUND ? refuse_missing(masters, kid) : err;
 }
 
 enum sherd_err sherd_masters_kids(struct sherd_masters *masters, const char *name, struct sherd_refs *kids)
@@ -280,9 +343,12 @@ enum sherd_err sherd_masters_kids(struct sherd_masters *masters, const char *nam
     SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
     const struct sherd_master *active = sherd_keyring_active(ring, name);
     enum sherd_err err = active != NULL ? sherd_refs_add(kids, &active->kid) : SHERD_OK;
-    for (size_t i = ring->master_count; i-- > 0 && err == SHERD_OK;)
-        if (&ring->masters[i] != active && strcmp(ring->masters[i].name, name) == 0)
-            err = sherd_refs_add(kids, &ring->masters[i].kid);
+    for (size_t i = ring->master_count; i-- > 0 && err == SHERD_OK;) {
+        const struct sherd_master *master = &ring->masters[i];
+
+        if (master != active && strcmp(master->name, name) == 0 && is_accepted(ring, master))
+            err = sherd_refs_add(kids, &master->kid);
+    }
     sherd_ring_leave(masters->ring);
     return err;
 }
@@ -293,10 +359,22 @@ struct activation {
     struct sherd_masters *masters;
     const struct sherd_master_options *options;
     bool only_first;                      /* nothing is to be done if somebody else was first */
+    const struct sherd_ref *only_after;   /* nothing is to be done unless this version wraps still; NULL */
     struct sherd_master_session *session; /* secret memory */
     struct sherd_master_key *key;
     bool kept;
+    struct sherd_ring_along along; /* the count of the new version's uses */
 };
+
+/* Whether somebody else was first. */
+static bool is_done_already(const struct activation *activation, const struct sherd_keyring *ring)
+{
+    const struct sherd_master *active = sherd_keyring_active(ring, activation->options->name);
+
+    if (activation->only_after != NULL)
+        return active == NULL || active != sherd_keyring_master(ring, activation->only_after);
+    return activation->only_first && active != NULL;
+}
 
 /* Where a version belongs: versions of a name ascend, and so do names. */
 static size_t place_of(const struct sherd_keyring *ring, const char *name, uint64_t *out_version)
@@ -362,7 +440,7 @@ static enum sherd_err activate_in(void *arg, struct sherd_keyring *ring)
     const struct sherd_key_store *store;
     uint64_t version;
 
-    if (activation->only_first && sherd_keyring_active(ring, activation->options->name) != NULL)
+    if (is_done_already(activation, ring))
         return SHERD_ERR_CONFLICT; /* taken back in activate() */
     SHERD_ENSURE(ring->master_count < SHERD_MASTERS_MAX, SHERD_ERR_LIMIT,
                  "there are too many versions of master keys: destroy some that nothing refers to");
@@ -372,6 +450,8 @@ static enum sherd_err activate_in(void *arg, struct sherd_keyring *ring)
     SHERD_TRY(describe_new(ring, activation->options, generator, store, version, &session->master));
     SHERD_TRY(sherd_master_session_ready(activation->masters, ring, session));
     SHERD_TRY(make(activation, generator, store));
+    if (sherd_uses_are_counted(&session->master))
+        SHERD_TRY(sherd_uses_begin(activation->masters->uses, ring, &session->master.kid, &activation->along));
     memmove(&ring->masters[place + 1], &ring->masters[place], (ring->master_count - place) * sizeof(ring->masters[0]));
     ring->masters[place] = session->master;
     ring->master_count++;
@@ -405,19 +485,24 @@ static void take_back(struct activation *activation, enum sherd_err err)
     sherd_fail_restore(detail);
 }
 
+/* @param[in] only_after  NULL: whatever wraps now */
 static enum sherd_err activate(struct sherd_masters *masters, const struct sherd_master_options *options,
-                               bool only_first, uint64_t *out_version)
+                               bool only_first, const struct sherd_ref *only_after, uint64_t *out_version)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_master_session *session =
         sherd_secret_alloc(sizeof(*session));
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_master_key *key = sherd_secret_alloc(sizeof(*key));
-    struct activation activation = {
-        .masters = masters, .options = options, .only_first = only_first, .session = session, .key = key};
+    struct activation activation = {.masters = masters,
+                                    .options = options,
+                                    .only_first = only_first,
+                                    .only_after = only_after,
+                                    .session = session,
+                                    .key = key};
 
     if (session == NULL || key == NULL)
         return SHERD_ERR_NO_MEMORY;
-    const enum sherd_err err = sherd_ring_change(masters->ring, activate_in, &activation);
-    if (err == SHERD_ERR_CONFLICT && only_first) /* another was faster */
+    const enum sherd_err err = sherd_ring_change_along(masters->ring, activate_in, &activation, &activation.along);
+    if (err == SHERD_ERR_CONFLICT && (only_first || only_after != NULL) && !activation.kept) /* another was faster */
         return SHERD_OK;
     if (err != SHERD_OK) {
         take_back(&activation, err);
@@ -436,7 +521,86 @@ enum sherd_err sherd_masters_activate(struct sherd_masters *masters, const struc
                  "a master key's name is 1 to 63 of a-z, 0-9, '.', '_', '-'");
     SHERD_ENSURE(options->args == NULL || strlen(options->args) <= SHERD_KEY_ARGS_BYTES_MAX, SHERD_ERR_LIMIT,
                  "the arguments of a master key have at most 512 bytes");
-    return activate(masters, options, false, out_version);
+    return activate(masters, options, false, NULL, out_version);
+}
+
+/* --- counted uses ------------------------------------------------------------------------------------------------- */
+
+/* What a version was made with, so that the next one is made alike. */
+struct recipe {
+    char name[SHERD_MASTER_NAME_SIZE];
+    char generator[SHERD_PLUGIN_NAME_SIZE];
+    char store[SHERD_PLUGIN_NAME_SIZE];
+    char args[SHERD_MASTER_ARGS_SIZE];
+    uint64_t limit;
+};
+
+static enum sherd_err recipe_of(struct sherd_masters *masters, const struct sherd_ref *kid, struct recipe *out)
+{
+    const struct sherd_keyring *ring;
+
+    SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
+    const struct sherd_master *master = sherd_keyring_master(ring, kid);
+    if (master != NULL) {
+        memcpy(out->name, master->name, sizeof(out->name));
+        memcpy(out->generator, master->generator, sizeof(out->generator));
+        memcpy(out->store, master->store, sizeof(out->store));
+        memcpy(out->args, master->args, sizeof(out->args));
+        out->limit = sherd_uses_limit(ring, master);
+    }
+    sherd_ring_leave(masters->ring);
+    return master != NULL ? SHERD_OK : sherd_fail(SHERD_ERR_CONFLICT, "the keys are being changed: try again");
+}
+
+/* Make the next version, unless somebody else has: whoever finds one used up does, and one of them is first. */
+static enum sherd_err activate_next(struct sherd_masters *masters, const struct sherd_ref *kid)
+{
+    char detail[SHERD_FAIL_TEXT_SIZE];
+    struct recipe recipe;
+
+    SHERD_TRY(recipe_of(masters, kid, &recipe));
+    const struct sherd_master_options options = {
+        .name = recipe.name, .generator = recipe.generator, .store = recipe.store, .args = recipe.args};
+    const enum sherd_err err = activate(masters, &options, false, kid, NULL);
+    if (err == SHERD_OK || err == SHERD_ERR_CONFLICT)
+        return err;
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    return sherd_fail(err == SHERD_ERR_IO || err == SHERD_ERR_NO_MEMORY ? err : SHERD_ERR_LIMIT,
+                      "the master key %.63s has wrapped as many keys as it may, %llu, and the next version cannot be "
+                      "made: %.200s",
+                      recipe.name, (unsigned long long)recipe.limit, detail);
+}
+
+enum sherd_err sherd_masters_use(struct sherd_masters *masters, const struct sherd_ref *kid, uint64_t entities)
+{
+    const struct sherd_uses_want want = {.wraps = 1, .entities = entities};
+    bool full;
+
+    SHERD_TRY(sherd_uses_take(masters->uses, kid, &want, &full));
+    if (!full)
+        return SHERD_OK;
+    SHERD_TRY(activate_next(masters, kid));
+    return sherd_fail(SHERD_ERR_CONFLICT, "the master key has wrapped as many keys as it may: the next one serves");
+}
+
+enum sherd_err sherd_masters_limit(struct sherd_masters *masters, const struct sherd_ref *kid, uint64_t *out_limit)
+{
+    struct recipe recipe;
+
+    SHERD_TRY(recipe_of(masters, kid, &recipe));
+    *out_limit = recipe.limit;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_masters_check_uses(struct sherd_masters *masters, const struct sherd_ref *name,
+                                        struct sherd_span stored)
+{
+    return sherd_uses_check(masters->uses, name, stored);
+}
+
+enum sherd_err sherd_masters_check_counted(struct sherd_masters *masters)
+{
+    return sherd_uses_check_all(masters->uses);
 }
 
 /* --- what there is, and ending it --------------------------------------------------------------------------------- */
@@ -448,7 +612,8 @@ static void inform(const struct sherd_keyring *ring, const struct sherd_master *
                                      .state = master->state,
                                      .wraps = sherd_keyring_active(ring, master->name) == master,
                                      .created_s = master->created_s,
-                                     .protection = master->protection};
+                                     .protection = master->protection,
+                                     .limit = sherd_uses_are_counted(master) ? sherd_uses_limit(ring, master) : 0};
 
     memcpy(info.kid, master->kid.bytes, sizeof(info.kid));
     memcpy(info.name, master->name, sizeof(info.name));
@@ -457,6 +622,22 @@ static void inform(const struct sherd_keyring *ring, const struct sherd_master *
     memcpy(info.args, master->args, sizeof(info.args));
     memcpy(info.outside_id, master->outside_id, sizeof(info.outside_id));
     *out_info = info;
+}
+
+static enum sherd_err inform_of_uses(struct sherd_masters *masters, struct sherd_master_info *info)
+{
+    struct sherd_key_uses uses = {.wraps = 0};
+    struct sherd_ref kid;
+
+    if (info->limit == 0)
+        return SHERD_OK;
+    memcpy(kid.bytes, info->kid, sizeof(kid.bytes));
+    const enum sherd_err err = sherd_uses_read(masters->uses, &kid, &uses);
+    if (err != SHERD_ERR_CONFLICT) /* it has ended since */
+        SHERD_TRY(err);
+    info->wraps_counted = uses.wraps;
+    info->entities_counted = uses.entities;
+    return SHERD_OK;
 }
 
 enum sherd_err sherd_masters_each(struct sherd_masters *masters, sherd_master_visit_fn *visit, void *arg)
@@ -473,8 +654,11 @@ enum sherd_err sherd_masters_each(struct sherd_masters *masters, sherd_master_vi
             inform(ring, &ring->masters[count], &infos[count]);
         sherd_ring_leave(masters->ring);
     }
-    for (size_t i = 0; i < count && err == SHERD_OK; i++)
-        err = visit(arg, &infos[i]);
+    for (size_t i = 0; i < count && err == SHERD_OK; i++) {
+        err = inform_of_uses(masters, &infos[i]);
+        if (err == SHERD_OK)
+            err = visit(arg, &infos[i]);
+    }
     sherd_free(infos);
     return err;
 }
@@ -508,6 +692,9 @@ static enum sherd_err retire_in(void *arg, struct sherd_keyring *ring)
     ring->masters[master - ring->masters].state = SHERD_MASTER_RETIRED;
     SHERD_ENSURE(sherd_keyring_active(ring, which->name) != NULL, SHERD_ERR_CONFLICT,
                  "that is the last active version of its name: activate another one first");
+    const struct sherd_key_policy *policy = sherd_keyring_policy(ring, which->name);
+    SHERD_ENSURE(policy == NULL || sherd_keyring_active(ring, which->name)->version >= policy->floor,
+                 SHERD_ERR_CONFLICT, "the version that would wrap then is below the floor: activate another one first");
     return SHERD_OK;
 }
 
@@ -541,8 +728,10 @@ enum sherd_err sherd_masters_retired(struct sherd_masters *masters, const char *
 }
 
 struct removal {
+    struct sherd_masters *masters;
     const struct sherd_ref *kid;
     struct sherd_master *removed; /* gets what is known of it */
+    struct sherd_ring_along along;
 };
 
 static enum sherd_err find_ending(const struct removal *removal, const struct sherd_keyring *ring, size_t *out_place)
@@ -568,9 +757,13 @@ static enum sherd_err doom_in(void *arg, struct sherd_keyring *ring)
 
 static enum sherd_err remove_in(void *arg, struct sherd_keyring *ring)
 {
+    struct removal *removal = arg;
     size_t place;
 
-    SHERD_TRY(find_ending(arg, ring, &place));
+    SHERD_TRY(find_ending(removal, ring, &place));
+    if (sherd_uses_are_counted(&ring->masters[place]))
+        SHERD_TRY(sherd_uses_end(removal->masters->uses, removal->kid, &removal->along));
+    sherd_keyring_remember(ring, &ring->masters[place], (uint64_t)sherd_clock()->wall_s());
     ring->master_count--;
     memmove(&ring->masters[place], &ring->masters[place + 1], (ring->master_count - place) * sizeof(ring->masters[0]));
     sherd_wipe(&ring->masters[ring->master_count], sizeof(ring->masters[0]));
@@ -583,7 +776,7 @@ enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const struct
     const struct sherd_keyring *ring;
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_master_session *session =
         sherd_secret_alloc(sizeof(*session));
-    struct removal removal = {.kid = kid};
+    struct removal removal = {.masters = masters, .kid = kid};
 
     if (session == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -597,7 +790,7 @@ enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const struct
     SHERD_TRY(sherd_master_session_destroy_old(masters, session));
     SHERD_TRY(sherd_master_session_destroy(masters, session));
     SHERD_FAILPOINT("masters.parts_gone");
-    SHERD_TRY(sherd_ring_change(masters->ring, remove_in, &removal));
+    SHERD_TRY(sherd_ring_change_along(masters->ring, remove_in, &removal, &removal.along));
     SHERD_TRY(sherd_ring_hold(masters->ring, &ring));
     forget_destroyed(masters, ring);
     sherd_ring_leave(masters->ring);

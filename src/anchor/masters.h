@@ -34,16 +34,41 @@ SHERD_MUST_USE enum sherd_err sherd_masters_active(struct sherd_masters *masters
                                                    struct sherd_ref *out_kid, struct sherd_master_key *out_key);
 
 /**
- * The version that a kid names. @return SHERD_OK; SHERD_ERR_TAMPERED: there is none any more; as the store's fetch()
+ * The version that a kid names.
+ * @return SHERD_OK; SHERD_ERR_DENIED: it is below its floor, or was destroyed; SHERD_ERR_TAMPERED: there never was one
+ *         that is remembered; as the store's fetch()
  */
 SHERD_MUST_USE enum sherd_err sherd_masters_key(struct sherd_masters *masters, const struct sherd_ref *kid,
                                                 struct sherd_master_key *out_key);
 
-/** The version that wraps now, of the name that a kid's version has. @return as sherd_masters_active() */
+/** Whether what lies under a version is accepted: as sherd_masters_key(), but that nothing is fetched. */
+SHERD_MUST_USE enum sherd_err sherd_masters_accepts(struct sherd_masters *masters, const struct sherd_ref *kid);
+
+/**
+ * Take one use of a version, before something is wrapped or derived under it. A version that has none left gives way to
+ * the next one, made as it was, by the first of all processes that finds it so.
+ * @param[in] entities  1 if it is for a new entity, else 0
+ * @return SHERD_OK; SHERD_ERR_CONFLICT: it has none left, and another one serves, or will: begin anew; SHERD_ERR_LIMIT:
+ *         it has none left, and another one cannot be made; as sherd_uses_take()
+ */
+SHERD_MUST_USE enum sherd_err sherd_masters_use(struct sherd_masters *masters, const struct sherd_ref *kid,
+                                                uint64_t entities);
+
+/** Most keys that a version ever wraps. @return SHERD_OK; SHERD_ERR_CONFLICT: there is none any more */
+SHERD_MUST_USE enum sherd_err sherd_masters_limit(struct sherd_masters *masters, const struct sherd_ref *kid,
+                                                  uint64_t *out_limit);
+
+/** Check the entry that counts a version's uses as a walk meets it. @return SHERD_OK; SHERD_ERR_TAMPERED; ... */
+SHERD_MUST_USE enum sherd_err sherd_masters_check_uses(struct sherd_masters *masters, const struct sherd_ref *name,
+                                                       struct sherd_span stored);
+/** Check that all versions have such an entry. @return SHERD_OK; SHERD_ERR_TAMPERED; ... */
+SHERD_MUST_USE enum sherd_err sherd_masters_check_counted(struct sherd_masters *masters);
+
+/** The version that wraps now, of the name that a kid's version has. @return as sherd_masters_key() */
 SHERD_MUST_USE enum sherd_err sherd_masters_successor(struct sherd_masters *masters, const struct sherd_ref *kid,
                                                       struct sherd_ref *out_kid, struct sherd_master_key *out_key);
 
-/** Kids of all versions of a name, the one that wraps first. @param[in,out] kids  they are added in that order */
+/** Kids of all versions of a name that are accepted, the one that wraps first. @param[in,out] kids  they are added in that order */
 SHERD_MUST_USE enum sherd_err sherd_masters_kids(struct sherd_masters *masters, const char *name,
                                                  struct sherd_refs *kids);
 
@@ -59,7 +84,7 @@ SHERD_MUST_USE enum sherd_err sherd_masters_retire(struct sherd_masters *masters
  */
 SHERD_MUST_USE enum sherd_err sherd_masters_retired(struct sherd_masters *masters, const char *name, uint64_t version,
                                                     struct sherd_ref *out_kid);
-/** Destroy a retired version. The caller has made sure that nothing refers to it. */
+/** Destroy a retired version, and remember that. The caller has made sure that nothing refers to it. */
 SHERD_MUST_USE enum sherd_err sherd_masters_destroy(struct sherd_masters *masters, const struct sherd_ref *kid);
 
 /**

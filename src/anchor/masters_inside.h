@@ -7,6 +7,7 @@
 #define SHERD_ANCHOR_MASTERS_INSIDE_H
 
 #include "anchor/masters.h"
+#include "anchor/uses.h"
 #include <pthread.h>
 
 /** A key that was fetched; lies in secret memory. */
@@ -29,6 +30,7 @@ struct sherd_key_store_access {
 struct sherd_masters {
     struct sherd_ring *ring;
     struct sherd_places places;
+    struct sherd_uses *uses;
     pthread_rwlock_t lock;                    /**< guards all below */
     uint32_t generation;                      /**< of the keyring by which keys were dropped last */
     struct sherd_held_master *held;           /**< secret memory: SHERD_MASTERS_MAX */

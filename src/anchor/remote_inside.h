@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/remote_inside.h
- * What remote.c, remote_backup.c and remote_rights.c share, and nobody else uses: calls over connections.
+ * What remote.c, remote_backup.c, remote_policy.c and remote_rights.c share, and nobody else uses: calls over
+ * connections.
  */
 #ifndef SHERD_ANCHOR_REMOTE_INSIDE_H
 #define SHERD_ANCHOR_REMOTE_INSIDE_H
@@ -90,6 +91,11 @@ void sherd_remote_state_done(struct sherd_anchor *anchor, struct sherd_anchor_st
 enum sherd_err sherd_remote_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
                                            struct sherd_buf *out_note);
 enum sherd_err sherd_remote_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text);
+
+/* The calls of the table about policies of keys. */
+enum sherd_err sherd_remote_policy_set(struct sherd_anchor *anchor, const char *name,
+                                       const struct sherd_key_policy *policy, bool lower_floor);
+enum sherd_err sherd_remote_policy_each(struct sherd_anchor *anchor, sherd_key_policy_visit_fn *visit, void *arg);
 
 /* The calls of the table about users, named keys and grants. */
 enum sherd_err sherd_remote_user_create(struct sherd_anchor *anchor, const struct sherd_principal *principal);

@@ -168,11 +168,14 @@ static enum sherd_err write_set(const struct sherd_ring *ring, const struct sher
 }
 
 /*
- * Pin a keyring in place of what old says; old is NULL for the first. @param[in] key  seals it: see find_key()
+ * Pin a keyring in place of what old says; old is NULL for the first.
+ * @param[in] key         seals it: see find_key()
+ * @param[in] along       what is written with it; NULL for nothing
  * @param[in] generation  of the keyring
  */
 static enum sherd_err write_pin(const struct sherd_ring *ring, const struct stored_pin *old, const struct pin_key *key,
-                                uint32_t generation, const struct sherd_digest *digest, struct stored_pin *out_pin)
+                                const struct sherd_ring_along *along, uint32_t generation,
+                                const struct sherd_digest *digest, struct stored_pin *out_pin)
 {
     struct sherd_event event = {.kind = SHERD_EVENT_KEYRING, .version = generation};
     SHERD_CLEANUP(sherd_hmac_key_freep) struct sherd_hmac_key *seal = NULL;
@@ -190,7 +193,12 @@ static enum sherd_err write_pin(const struct sherd_ring *ring, const struct stor
     op.value = sherd_buf_span(&stored);
     if (old != NULL)
         op.expected = stored_span(old);
-    SHERD_TRY(write_set(ring, &op, 1, &event, 1));
+    struct sherd_store_op ops[2] = {op};
+    const size_t count = along != NULL && along->used ? 2 : 1;
+    if (count > 1)
+        ops[1] = along->op;
+    sherd_store_ops_order(ops, count);
+    SHERD_TRY(write_set(ring, ops, count, &event, 1));
     out_pin->name = op.name;
     out_pin->len = stored.len;
     out_pin->digest = *digest;
@@ -229,7 +237,7 @@ static enum sherd_err write_first(struct sherd_ring *ring, const struct sherd_di
     if (key == NULL)
         return SHERD_ERR_NO_MEMORY;
     newest_key(ring->keyring, key);
-    return write_pin(ring, NULL, key, ring->keyring->generation, digest, &ring->pin);
+    return write_pin(ring, NULL, key, NULL, ring->keyring->generation, digest, &ring->pin);
 }
 
 static enum sherd_err settle(struct sherd_ring *ring, bool fresh)
@@ -408,14 +416,15 @@ enum sherd_err sherd_ring_tell(struct sherd_ring *ring)
 
 /* Write and pin a changed keyring. */
 static enum sherd_err commit(const struct sherd_ring *ring, const struct stored_pin *old, const struct pin_key *key,
-                             struct sherd_keyring *keyring, struct stored_pin *out_pin)
+                             const struct sherd_ring_along *along, struct sherd_keyring *keyring,
+                             struct stored_pin *out_pin)
 {
     struct sherd_digest digest;
 
     keyring->generation++;
     SHERD_TRY(sherd_home_write(ring->home, keyring, &digest));
     SHERD_FAILPOINT("ring.written");
-    return write_pin(ring, old, key, keyring->generation, &digest, out_pin);
+    return write_pin(ring, old, key, along, keyring->generation, &digest, out_pin);
 }
 
 /* What is left to do when the change is pinned. Where it fails, the next who changes something makes it good. */
@@ -437,7 +446,8 @@ static enum sherd_err change_within_mode(struct sherd_keyring *keyring, sherd_ri
     return SHERD_OK;
 }
 
-static enum sherd_err change_alone(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg)
+static enum sherd_err change_alone(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg,
+                                   const struct sherd_ring_along *along)
 {
     struct stored_pin old;
     struct stored_pin pin;
@@ -454,7 +464,7 @@ static enum sherd_err change_alone(struct sherd_ring *ring, sherd_ring_change_fn
         err = change_within_mode(keyring, change, arg);
     }
     if (err == SHERD_OK)
-        err = commit(ring, &old, key, keyring, &pin);
+        err = commit(ring, &old, key, along, keyring, &pin);
     if (err != SHERD_OK) {
         sherd_ring_doubt(ring); /* a write that failed may have been carried out */
         sherd_secret_free(keyring);
@@ -492,14 +502,20 @@ static void alone_end(struct sherd_ring *ring, struct sherd_file_lock *lock)
     (void)pthread_mutex_unlock(&ring->change_lock);
 }
 
-enum sherd_err sherd_ring_change(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg)
+enum sherd_err sherd_ring_change_along(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg,
+                                       const struct sherd_ring_along *along)
 {
     struct sherd_file_lock lock;
 
     SHERD_TRY(alone_begin(ring, &lock));
-    const enum sherd_err err = change_alone(ring, change, arg);
+    const enum sherd_err err = change_alone(ring, change, arg, along);
     alone_end(ring, &lock);
     return err;
+}
+
+enum sherd_err sherd_ring_change(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg)
+{
+    return sherd_ring_change_along(ring, change, arg, NULL);
 }
 
 enum sherd_err sherd_ring_look(struct sherd_ring *ring, sherd_ring_look_fn *look, void *arg)

@@ -407,6 +407,30 @@ static enum sherd_err serve_protection_rotate(struct sherd_serve *serve)
     return sherd_serve_answer(serve, &version);
 }
 
+static enum sherd_err serve_policy_set(struct sherd_serve *serve)
+{
+    struct sherd_wire_policy call = {.lower_floor = false};
+
+    SHERD_TRY(sherd_serve_take(serve, &call));
+    return serve->anchor->ops->policy_set(serve->anchor, call.name, &call.policy, call.lower_floor);
+}
+
+static enum sherd_err tell_policy(void *arg, const char *name, const struct sherd_key_policy *policy)
+{
+    struct sherd_serve *serve = arg;
+    struct sherd_wire_policy item = {.policy = *policy};
+
+    memcpy(item.name, name, strlen(name) + 1);
+    sherd_serve_add(serve, &item);
+    return sherd_wire_written(serve->reply);
+}
+
+static enum sherd_err serve_policy_each(struct sherd_serve *serve)
+{
+    SHERD_TRY(sherd_serve_take(serve, NULL));
+    return serve->anchor->ops->policy_each(serve->anchor, tell_policy, serve);
+}
+
 static enum sherd_err serve_entity_find(struct sherd_serve *serve)
 {
     struct sherd_wire_entity call;
@@ -603,6 +627,8 @@ static handler *const handlers[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_PROTECTION_EACH] = serve_protection_each,
     [SHERD_WIRE_PROTECTION_ROTATE] = serve_protection_rotate,
     [SHERD_WIRE_ENTRY_RESEAL] = serve_entry_reseal,
+    [SHERD_WIRE_POLICY_SET] = serve_policy_set,
+    [SHERD_WIRE_POLICY_EACH] = serve_policy_each,
 };
 
 static bool needs_anchor(unsigned verb)

@@ -516,6 +516,24 @@ static enum sherd_err owner_protection_rotate(struct sherd_anchor *anchor, const
     return owner_only();
 }
 
+static enum sherd_err owner_policy_set(struct sherd_anchor *anchor, const char *name,
+                                       const struct sherd_key_policy *policy, bool lower_floor)
+{
+    (void)anchor;
+    (void)name;
+    (void)policy;
+    (void)lower_floor;
+    return owner_only();
+}
+
+static enum sherd_err owner_policy_each(struct sherd_anchor *anchor, sherd_key_policy_visit_fn *visit, void *arg)
+{
+    (void)anchor;
+    (void)visit;
+    (void)arg;
+    return owner_only();
+}
+
 static enum sherd_err owner_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file)
 {
     (void)anchor;
@@ -636,6 +654,8 @@ static const struct sherd_anchor_ops session_ops = {
     .pin_replace = owner_pin_replace,
     .round_begin = owner_round_begin,
     .round_end = owner_round_end,
+    .policy_set = owner_policy_set,
+    .policy_each = owner_policy_each,
     .protection_each = owner_protection_each,
     .protection_rotate = owner_protection_rotate,
 };

@@ -2,6 +2,7 @@
 /* Signed statements: see statement.h and docs/format/receipt.md. */
 #include "anchor/statement.h"
 #include "anchor/epoch.h"
+#include "anchor/store_keys.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/secret.h"
@@ -63,6 +64,16 @@ static enum sherd_err add_line(struct draft *draft, const char *word, const char
 
     SHERD_ENSURE(len > 0 && (size_t)len < sizeof(line), SHERD_ERR_LIMIT, "a line of the statement is too long");
     return sherd_buf_append(&draft->text, sherd_span_of(line, (size_t)len));
+}
+
+static enum sherd_err add_hour(struct draft *draft, const char *word, time_t time)
+{
+    char text[24] = "";
+    struct tm parts;
+
+    if (gmtime_r(&time, &parts) == NULL || strftime(text, sizeof(text), "%Y-%m-%dT%HZ", &parts) == 0)
+        return sherd_fail(SHERD_ERR_IO, "the clock tells no time");
+    return add_line(draft, word, text);
 }
 
 static enum sherd_err add_name(struct draft *draft, const char *what, struct sherd_span owner, struct sherd_span name)
@@ -186,18 +197,77 @@ static enum sherd_err state_versions(struct draft *draft)
     return SHERD_OK;
 }
 
-/* --- the text ----------------------------------------------------------------------------------------------------- */
-
-static enum sherd_err add_time(struct draft *draft)
+/* A version of a store key: those below the oldest that is there were destroyed, and are accepted nowhere. */
+static enum sherd_err state_store_key(struct draft *draft, const struct sherd_keyring *keyring, unsigned role)
 {
-    const time_t now = (time_t)sherd_clock()->wall_s();
-    char text[24] = "";
-    struct tm parts;
+    const struct sherd_statement *statement = draft->statement;
+    char line[LINE_SIZE];
 
-    if (gmtime_r(&now, &parts) == NULL || strftime(text, sizeof(text), "%Y-%m-%dT%HZ", &parts) == 0)
-        return sherd_fail(SHERD_ERR_IO, "the clock tells no time");
-    return add_line(draft, "time", text);
+    SHERD_ENSURE(role != 0 && statement->master_version >= 1 &&
+                     statement->master_version <= keyring->stores[role - 1].version,
+                 SHERD_ERR_NOT_FOUND, "there is no such version of that store key");
+    if (statement->master_version >= sherd_keyring_floor(&keyring->stores[role - 1]))
+        return not_so("that version is still there");
+    (void)snprintf(line, sizeof(line), "%s %" PRIu64, statement->master_key, statement->master_version);
+    SHERD_TRY(add_line(draft, "store-key", line));
+    return add_line(draft, "references", "0");
 }
+
+static const struct sherd_destroyed *find_destroyed(const struct sherd_keyring *keyring,
+                                                    const struct sherd_statement *statement)
+{
+    for (size_t i = 0; i < keyring->destroyed_count; i++)
+        if (strcmp(keyring->destroyed[i].name, statement->master_key) == 0 &&
+            keyring->destroyed[i].version == statement->master_version)
+            return &keyring->destroyed[i];
+    return NULL;
+}
+
+static bool is_there(const struct sherd_keyring *keyring, const struct sherd_statement *statement)
+{
+    for (size_t i = 0; i < keyring->master_count; i++)
+        if (strcmp(keyring->masters[i].name, statement->master_key) == 0 &&
+            keyring->masters[i].version == statement->master_version)
+            return true;
+    return false;
+}
+
+/*
+ * A version of a master key that the keyring remembers. It was destroyed after a count of what refers to it, at a time
+ * from which on nothing could come to do so: masters.h. So the count of then holds for ever.
+ */
+static enum sherd_err state_destroyed_master(struct draft *draft, const struct sherd_keyring *keyring)
+{
+    const struct sherd_statement *statement = draft->statement;
+    const struct sherd_destroyed *destroyed = find_destroyed(keyring, statement);
+    char kid[2 * sizeof(destroyed->kid.bytes) + 1];
+    char line[LINE_SIZE];
+
+    if (is_there(keyring, statement))
+        return not_so("that version is still there");
+    SHERD_ENSURE(destroyed != NULL, SHERD_ERR_NOT_FOUND,
+                 "no such version is remembered: it was never made, or 64 others were destroyed since");
+    hex(destroyed->kid.bytes, sizeof(destroyed->kid.bytes), kid);
+    (void)snprintf(line, sizeof(line), "%s %" PRIu64 " %s", destroyed->name, destroyed->version, kid);
+    SHERD_TRY(add_line(draft, "master-key", line));
+    SHERD_TRY(add_line(draft, "references", "0"));
+    return add_hour(draft, "destroyed", (time_t)destroyed->destroyed_s);
+}
+
+static enum sherd_err state_destroyed(struct draft *draft)
+{
+    const struct sherd_keyring *keyring;
+    unsigned role;
+
+    SHERD_TRY(sherd_ring_hold(draft->parts->rekey.ring, &keyring));
+    const enum sherd_err err = sherd_store_key_named(draft->statement->master_key, &role)
+                                   ? state_store_key(draft, keyring, role)
+                                   : state_destroyed_master(draft, keyring);
+    sherd_ring_leave(draft->parts->rekey.ring);
+    return err;
+}
+
+/* --- the text ----------------------------------------------------------------------------------------------------- */
 
 static enum sherd_err add_head(struct draft *draft, const char *name, const char *kind)
 {
@@ -207,7 +277,7 @@ static enum sherd_err add_head(struct draft *draft, const char *name, const char
     SHERD_TRY(sherd_buf_append(&draft->text, sherd_span_str(name)));
     SHERD_TRY(sherd_buf_append(&draft->text, sherd_span_str("\n")));
     SHERD_TRY(add_line(draft, "statement", kind));
-    SHERD_TRY(add_time(draft));
+    SHERD_TRY(add_hour(draft, "time", (time_t)sherd_clock()->wall_s()));
     (void)snprintf(number, sizeof(number), "%" PRIu64, draft->epoch);
     SHERD_TRY(add_line(draft, "epoch", number));
     hex(draft->salt, sizeof(draft->salt), salt);
@@ -221,6 +291,7 @@ static enum sherd_err write_text(struct draft *draft, const char *name)
     case SHERD_RECEIPT_ENTITY: SHERD_TRY(add_head(draft, name, "entity-erased")); return state_entity(draft);
     case SHERD_RECEIPT_EPOCH: SHERD_TRY(add_head(draft, name, "epochs-ended")); return state_epoch(draft);
     case SHERD_RECEIPT_REKEYED: SHERD_TRY(add_head(draft, name, "master-keys-unused")); return state_versions(draft);
+    case SHERD_RECEIPT_DESTROYED: SHERD_TRY(add_head(draft, name, "key-destroyed")); return state_destroyed(draft);
     }
     return sherd_fail(SHERD_ERR_INVALID, "there is no such kind of receipt");
 }
@@ -233,6 +304,8 @@ static enum sherd_err check_statement(const struct sherd_statement *statement)
     SHERD_ENSURE(statement->kind != SHERD_RECEIPT_ENTITY ||
                      (statement->entity != NULL && statement->collection != NULL),
                  SHERD_ERR_INVALID, "an entity needs an id and a collection");
+    SHERD_ENSURE(statement->kind != SHERD_RECEIPT_DESTROYED || statement->master_key != NULL, SHERD_ERR_INVALID,
+                 "a key that is destroyed needs a name and a version");
     return SHERD_OK;
 }
 

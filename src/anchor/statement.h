@@ -24,7 +24,7 @@ struct sherd_statement {
     const char *entity;     /**< NULL for none */
     const struct sherd_uuid *records;
     size_t record_count;
-    const char *master_key; /**< NULL: every version that is not active */
+    const char *master_key; /**< NULL: every version that is not active. Or a store key that is destroyed */
     uint64_t master_version;
 };
 

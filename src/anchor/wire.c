@@ -119,6 +119,11 @@ static void code_status(struct sherd_wire *wire, void *message)
     code_u64(wire, &status->unsealed_s);
     code_u32(wire, &status->peers);
     code_bool(wire, &status->operators);
+    code_bool(wire, &status->rotates);
+    code_bool(wire, &status->rotating);
+    code_u64(wire, &status->rotated_s);
+    code_text(wire, status->rotated, sizeof(status->rotated));
+    code_text(wire, status->rotation_error, sizeof(status->rotation_error));
 }
 
 static void code_key_store(struct sherd_wire *wire, void *message)
@@ -358,15 +363,24 @@ static void code_entry_part(struct sherd_wire *wire, struct sherd_wire_entry *en
     }
 }
 
+/* What is said of an entry of a scan. */
+enum entry_word { WORD_OK, WORD_TAMPERED, WORD_REFUSED };
+
+static enum entry_word word_of(enum sherd_err status)
+{
+    if (status == SHERD_OK)
+        return WORD_OK;
+    return status == SHERD_ERR_DENIED ? WORD_REFUSED : WORD_TAMPERED;
+}
+
 static void code_entry(struct sherd_wire *wire, void *message)
 {
+    static const enum sherd_err statuses[] = {SHERD_OK, SHERD_ERR_TAMPERED, SHERD_ERR_DENIED};
     struct sherd_wire_entry *entry = message;
-    bool tampered = entry->entry.status != SHERD_OK;
 
     code_ref(wire, &entry->entry.name);
     entry->entry.kind = (enum sherd_kind)code_enum(wire, (unsigned)entry->entry.kind, 0, UINT8_MAX);
-    code_bool(wire, &tampered);
-    entry->entry.status = tampered ? SHERD_ERR_TAMPERED : SHERD_OK;
+    entry->entry.status = statuses[code_enum(wire, word_of(entry->entry.status), WORD_OK, WORD_REFUSED)];
     code_entry_part(wire, entry, (enum entry_part)code_enum(wire, part_of(&entry->entry), PART_NONE, PART_ENTITY));
 }
 
@@ -413,6 +427,9 @@ static void code_master_info(struct sherd_wire *wire, void *message)
     code_text(wire, info->outside_id, sizeof(info->outside_id));
     code_u64(wire, &info->created_s);
     code_u64(wire, &info->protection);
+    code_u64(wire, &info->wraps_counted);
+    code_u64(wire, &info->entities_counted);
+    code_u64(wire, &info->limit);
 }
 
 static void code_master(struct sherd_wire *wire, void *message)
@@ -421,6 +438,30 @@ static void code_master(struct sherd_wire *wire, void *message)
 
     code_text(wire, master->name, sizeof(master->name));
     code_u64(wire, &master->version);
+}
+
+static void code_policy(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_policy *of = message;
+    struct sherd_key_policy *policy = &of->policy;
+
+    code_text(wire, of->name, sizeof(of->name));
+    code_u64(wire, &policy->age_s_max);
+    code_u64(wire, &policy->wraps_max);
+    code_u64(wire, &policy->entities_max);
+    policy->schedule = (enum sherd_key_schedule)code_enum(wire, (unsigned)policy->schedule, SHERD_SCHEDULE_NONE,
+                                                          SHERD_SCHEDULE_WEEKLY);
+    policy->weekday = (unsigned)code_uint(wire, 1, policy->weekday, 6);
+    policy->minute = (unsigned)code_uint(wire, 2, policy->minute, 24 * 60 - 1);
+    code_u64(wire, &policy->limit);
+    code_u64(wire, &policy->floor);
+    code_bool(wire, &policy->destroy);
+}
+
+static void code_policy_set(struct sherd_wire *wire, void *message)
+{
+    code_policy(wire, message);
+    code_bool(wire, &((struct sherd_wire_policy *)message)->lower_floor);
 }
 
 static void code_entity(struct sherd_wire *wire, void *message)
@@ -534,7 +575,7 @@ static void code_statement(struct sherd_wire *wire, void *message)
     struct sherd_wire_statement *call = message;
 
     call->kind = (enum sherd_receipt_kind)code_enum(wire, (unsigned)call->kind, SHERD_RECEIPT_RECORDS,
-                                                    SHERD_RECEIPT_REKEYED);
+                                                    SHERD_RECEIPT_DESTROYED);
     code_bool(wire, &call->has_entity);
     if (call->has_entity) {
         code_text(wire, call->collection, sizeof(call->collection));
@@ -642,6 +683,8 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_LEDGER_CHECK] = {.name = "ledger_check", .reply = HEAD(code_keys_check, struct sherd_keys_check)},
     [SHERD_WIRE_PROTECTION_ROTATE] = {"protection_rotate", HEAD(code_key_store, struct sherd_wire_key_store),
                                       HEAD(code_number, struct sherd_wire_number)},
+    [SHERD_WIRE_POLICY_SET] = {.name = "policy_set", .call = HEAD(code_policy_set, struct sherd_wire_policy)},
+    [SHERD_WIRE_POLICY_EACH] = {.name = "policy_each", .reply = LIST(code_policy, struct sherd_wire_policy)},
 };
 
 const struct sherd_wire_call *sherd_wire_call_of(unsigned verb)

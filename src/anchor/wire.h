@@ -87,6 +87,8 @@ enum sherd_wire_verb {
     SHERD_WIRE_PROTECTION_EACH,
     SHERD_WIRE_PROTECTION_ROTATE,
     SHERD_WIRE_ENTRY_RESEAL,
+    SHERD_WIRE_POLICY_SET,
+    SHERD_WIRE_POLICY_EACH,
     SHERD_WIRE_LEDGER_RUN,
     SHERD_WIRE_LEDGER_CHECK,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
@@ -206,12 +208,17 @@ struct sherd_wire_status {
     uint64_t protocol;
     uint64_t pid;
     bool sealed;
-    char seal[32];        /**< what unsealed it; "" while sealed */
-    uint64_t idle_s;      /**< idle limit; 0: none */
-    uint64_t idle_left_s; /**< until it ends, if nothing happens; 0 where there is no limit */
-    uint64_t unsealed_s;  /**< seconds since it was unsealed */
-    uint32_t peers;       /**< connections, this one included */
-    bool operators;       /**< other users may give shares */
+    char seal[32];            /**< what unsealed it; "" while sealed */
+    uint64_t idle_s;          /**< idle limit; 0: none */
+    uint64_t idle_left_s;     /**< until it ends, if nothing happens; 0 where there is no limit */
+    uint64_t unsealed_s;      /**< seconds since it was unsealed */
+    uint32_t peers;           /**< connections, this one included */
+    bool operators;           /**< other users may give shares */
+    bool rotates;             /**< keys that are due by their policies are rotated */
+    bool rotating;            /**< ... just now */
+    uint64_t rotated_s;       /**< when that ended last, well or not; 0: not yet */
+    char rotated[192];        /**< what was done then; "" for who is not the owner */
+    char rotation_error[192]; /**< why it failed; "" if it did not, and for who is not the owner */
 };
 
 /** How far unsealing by the shares of one seal is. */
@@ -351,6 +358,13 @@ struct sherd_wire_master_options {
 struct sherd_wire_master {
     char name[SHERD_MASTER_NAME_SIZE];
     uint64_t version;
+};
+
+/** Call SHERD_WIRE_POLICY_SET, and an item of the answer to SHERD_WIRE_POLICY_EACH, which has no lower_floor. */
+struct sherd_wire_policy {
+    char name[SHERD_MASTER_NAME_SIZE];
+    struct sherd_key_policy policy;
+    bool lower_floor;
 };
 
 struct sherd_wire_entity {

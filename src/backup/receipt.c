@@ -13,21 +13,22 @@
 #define NAME_TAIL "/statement"
 
 static const char *const kinds[] = {
-    [SHERD_RECEIPT_RECORDS] = "records-deleted",
-    [SHERD_RECEIPT_ENTITY] = "entity-erased",
-    [SHERD_RECEIPT_EPOCH] = "epochs-ended",
-    [SHERD_RECEIPT_REKEYED] = "master-keys-unused",
+    [SHERD_RECEIPT_RECORDS] = "records-deleted", [SHERD_RECEIPT_ENTITY] = "entity-erased",
+    [SHERD_RECEIPT_EPOCH] = "epochs-ended",      [SHERD_RECEIPT_REKEYED] = "master-keys-unused",
+    [SHERD_RECEIPT_DESTROYED] = "key-destroyed",
 };
 
 static enum sherd_err check_request(const struct sherd_receipt_request *request)
 {
-    SHERD_ENSURE(request != NULL && request->kind >= SHERD_RECEIPT_RECORDS && request->kind <= SHERD_RECEIPT_REKEYED,
+    SHERD_ENSURE(request != NULL && request->kind >= SHERD_RECEIPT_RECORDS && request->kind <= SHERD_RECEIPT_DESTROYED,
                  SHERD_ERR_INVALID, "there is no such kind of receipt");
     SHERD_ENSURE(request->kind != SHERD_RECEIPT_RECORDS || (request->records != NULL && request->record_count > 0 &&
                                                             request->record_count <= SHERD_RECEIPT_RECORDS_MAX),
                  SHERD_ERR_INVALID, "a receipt is for 1 to 65536 records");
     SHERD_ENSURE(request->kind != SHERD_RECEIPT_ENTITY || request->entity != NULL, SHERD_ERR_INVALID,
                  "an entity needs an id");
+    SHERD_ENSURE(request->kind != SHERD_RECEIPT_DESTROYED || request->master_key != NULL, SHERD_ERR_INVALID,
+                 "a key that is destroyed needs a name and a version");
     return SHERD_OK;
 }
 
@@ -113,7 +114,7 @@ static bool parse_name(struct sherd_span line, struct sherd_uuid *out_deployment
 
 static bool parse_kind(struct sherd_span value, enum sherd_receipt_kind *out_kind)
 {
-    for (unsigned kind = SHERD_RECEIPT_RECORDS; kind <= SHERD_RECEIPT_REKEYED; kind++)
+    for (unsigned kind = SHERD_RECEIPT_RECORDS; kind <= SHERD_RECEIPT_DESTROYED; kind++)
         if (sherd_span_equal(value, sherd_span_str(kinds[kind]))) {
             *out_kind = (enum sherd_receipt_kind)kind;
             return true;
@@ -166,9 +167,11 @@ enum sherd_err sherd_receipt_verify(struct sherd_span receipt, struct sherd_span
     if (!parse_head(&text, &read))
         return strange();
     while (next_line(&text, &line)) {
-        if (value_of(line, "record", &value) || value_of(line, "master-key", &value))
+        if (value_of(line, "record", &value) || value_of(line, "master-key", &value) ||
+            value_of(line, "store-key", &value))
             read.item_count++;
-        else if (!value_of(line, "collection", &value) && !value_of(line, "entity", &value))
+        else if (!value_of(line, "collection", &value) && !value_of(line, "entity", &value) &&
+                 !sherd_span_equal(line, sherd_span_str("references 0")) && !value_of(line, "destroyed", &value))
             return strange();
     }
     *out_receipt = read;

@@ -26,8 +26,10 @@ struct cli_agent_place {
 /** How an agent is started. */
 struct cli_agent_options {
     struct cli_agent_place place;
-    uint64_t idle_s; /**< 0 for no limit */
-    bool operators;  /**< other users may give shares and ask for the state */
+    uint64_t idle_s;        /**< 0 for no limit */
+    bool operators;         /**< other users may give shares and ask for the state */
+    bool no_rotation;       /**< keys that are due by their policies stay as they are */
+    uint64_t rotation_rate; /**< entries a second, while keys are rotated in the background */
 };
 
 /**

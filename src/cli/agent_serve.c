@@ -14,6 +14,7 @@
 #include "base/secret.h"
 #include "cli/agent.h"
 #include "cli/cli.h"
+#include "cli/rotation.h"
 #include "cryptor/vault.h"
 
 #include <errno.h>
@@ -60,7 +61,8 @@ struct agent {
     struct waiting_key_store *key_store; /* NULL: none */
     pthread_mutex_t lock;                /* guards all that follows */
     pthread_cond_t left;
-    struct sherd_vault *vault; /* NULL while sealed */
+    struct sherd_vault *vault;     /* NULL while sealed */
+    struct cli_rotation *rotation; /* NULL while sealed, and where nobody wants it */
     char seal[32];
     uint64_t idle_s;
     uint64_t used_ns;
@@ -131,14 +133,38 @@ static bool in_use(const struct agent *agent)
     return false;
 }
 
+/* A rotation that is under way is work, too; one that waits is none. */
+static bool rotates(const struct agent *agent)
+{
+    struct cli_rotation_status status;
+
+    cli_rotation_look(agent->rotation, &status);
+    return status.under_way;
+}
+
 /* When it ends if nothing happens; UINT64_MAX if it does not. The lock is held. */
 static uint64_t deadline_ns(const struct agent *agent)
 {
     const uint64_t limit_s = agent->vault == NULL ? SEALED_S : agent->idle_s;
 
-    if (limit_s == 0 || in_use(agent))
+    if (limit_s == 0 || in_use(agent) || rotates(agent))
         return UINT64_MAX;
     return agent->used_ns + limit_s * SECOND_NS;
+}
+
+/* What keys there are is for the owner alone. The lock is held. */
+static void tell_rotation(const struct agent *agent, uid_t uid, struct sherd_wire_status *out_status)
+{
+    struct cli_rotation_status rotation;
+
+    cli_rotation_look(agent->rotation, &rotation);
+    out_status->rotates = !agent->options->no_rotation;
+    out_status->rotating = rotation.under_way;
+    out_status->rotated_s = (uint64_t)rotation.ended_s;
+    if (uid != agent->options->place.owner)
+        return;
+    memcpy(out_status->rotated, rotation.what, sizeof(out_status->rotated));
+    memcpy(out_status->rotation_error, rotation.error, sizeof(out_status->rotation_error));
 }
 
 static void host_status(void *arg, uid_t uid, struct sherd_wire_status *out_status,
@@ -147,7 +173,6 @@ static void host_status(void *arg, uid_t uid, struct sherd_wire_status *out_stat
     struct agent *agent = agent_of(arg);
     const uint64_t now_ns = sherd_clock()->monotonic_ns();
 
-    (void)uid; /* the state is no secret to those who reach the socket */
     (void)pthread_mutex_lock(&agent->gate);
     *out_count = sherd_operators_progress(agent->operators, out_progress, max);
     (void)pthread_mutex_lock(&agent->lock);
@@ -163,6 +188,7 @@ static void host_status(void *arg, uid_t uid, struct sherd_wire_status *out_stat
     out_status->unsealed_s = agent->vault != NULL ? (now_ns - agent->unsealed_ns) / SECOND_NS : 0;
     out_status->peers = agent->peer_count;
     out_status->operators = agent->options->operators;
+    tell_rotation(agent, uid, out_status); /* all else is no secret to those who reach the socket */
     (void)pthread_mutex_unlock(&agent->lock);
     (void)pthread_mutex_unlock(&agent->gate);
 }
@@ -197,6 +223,22 @@ static enum sherd_err take_key_store(struct agent *agent, uid_t uid, const struc
     return SHERD_OK;
 }
 
+static void wake_for_rotation(void *arg)
+{
+    wake(arg);
+}
+
+/* Without it the vault serves as well, and `sherd rekey --due` does by hand what is due. */
+static struct cli_rotation *begin_rotation(struct agent *agent, struct sherd_vault *vault)
+{
+    struct cli_rotation *rotation = NULL;
+
+    if (agent->options->no_rotation ||
+        cli_rotation_new(vault, agent->options->rotation_rate, wake_for_rotation, agent, &rotation) != SHERD_OK)
+        return NULL;
+    return rotation;
+}
+
 /* The vault has its own copy, once it is open; and what did not open it is not tried again. */
 static enum sherd_err open_vault(struct agent *agent, const struct sherd_unseal *unseal)
 {
@@ -213,8 +255,10 @@ static enum sherd_err open_vault(struct agent *agent, const struct sherd_unseal 
     const enum sherd_err err = sherd_vault_open(agent->options->place.vault, unseal, &options, &vault);
     forget_key_store(agent);
     SHERD_TRY(err);
+    struct cli_rotation *rotation = begin_rotation(agent, vault);
     (void)pthread_mutex_lock(&agent->lock);
     agent->vault = vault;
+    agent->rotation = rotation;
     memcpy(agent->seal, vault->seal, sizeof(agent->seal));
     agent->unsealed_ns = sherd_clock()->monotonic_ns();
     agent->used_ns = agent->unsealed_ns;
@@ -512,12 +556,14 @@ static void end(struct agent *agent)
 {
     (void)unlink(agent->options->place.socket);
     (void)pthread_mutex_lock(&agent->lock);
+    cli_rotation_stop(agent->rotation);
     while (agent->peers != NULL) {
         for (const struct peer *peer = agent->peers; peer != NULL; peer = peer->next)
             (void)shutdown(sherd_link_fd(peer->link), SHUT_RD);
         (void)pthread_cond_wait(&agent->left, &agent->lock);
     }
     (void)pthread_mutex_unlock(&agent->lock);
+    cli_rotation_free(agent->rotation);
     sherd_vault_close(agent->vault);
     sherd_operators_free(agent->operators);
     forget_key_store(agent);

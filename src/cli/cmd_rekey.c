@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPT_ALL, OPT_COLLECTION, OPT_ENTITY, OPT_FRESH, OPT_DEEP, OPT_RATE, OPT_RECEIPT };
+enum { OPT_ALL, OPT_COLLECTION, OPT_ENTITY, OPT_FRESH, OPT_DEEP, OPT_RATE, OPT_RECEIPT, OPT_DUE, OPT_DRY_RUN };
 
 static const struct cli_option options[] = {
     [OPT_ALL] = {"all", 0, NULL, "everything, which is what happens without other options"},
@@ -18,6 +18,8 @@ static const struct cli_option options[] = {
     [OPT_DEEP] = {"deep", 0, NULL, "encrypt contents anew, too, with fresh keys"},
     [OPT_RATE] = {"rate", 0, "N", "look at no more than N entries a second"},
     [OPT_RECEIPT] = {"receipt", 0, "FILE", "write a signed statement that nothing refers to older versions"},
+    [OPT_DUE] = {"due", 0, NULL, "do what the policies of keys ask for, and nothing where nothing is due"},
+    [OPT_DRY_RUN] = {"dry-run", 'n', NULL, "with --due: say what would be done"},
     {0},
 };
 
@@ -85,6 +87,15 @@ static enum sherd_err run_rekey(struct cli *cli)
     SHERD_ENSURE(cli_value(cli, OPT_ALL) == NULL || (rekey.collection == NULL && rekey.entity == NULL),
                  SHERD_ERR_INVALID, "--all goes with neither --collection nor --entity");
     SHERD_TRY(cli_value_number(cli, OPT_RATE, 1, UINT32_MAX, 0, &rekey.rate));
+    const bool dry_run = cli_value(cli, OPT_DRY_RUN) != NULL;
+    SHERD_ENSURE(!dry_run || (cli_value(cli, OPT_DUE) != NULL && cli_value(cli, OPT_RECEIPT) == NULL),
+                 SHERD_ERR_INVALID, "--dry-run goes with --due, and without --receipt");
+    if (cli_value(cli, OPT_DUE) != NULL) {
+        SHERD_ENSURE(rekey.collection == NULL && rekey.entity == NULL && !rekey.fresh_keys && !rekey.deep,
+                     SHERD_ERR_INVALID,
+                     "--due is about everything: it goes with --rate, --receipt and --dry-run alone");
+        return cli_rekey_due(cli, rekey.rate, dry_run, cli_value(cli, OPT_RECEIPT));
+    }
     return cli_rekey(cli, &rekey, cli_value(cli, OPT_RECEIPT));
 }
 
@@ -96,7 +107,8 @@ const struct cli_command cmd_rekey = {
         "Contents are not touched but with --deep, and reading and writing go on meanwhile. What is up to date is\n"
         "left alone, so a command that was interrupted or killed is simply given again. Of everything, entries are\n"
         "sealed under the newest store keys, and older versions of these and of \"hash\" are destroyed when nothing\n"
-        "refers to them.",
+        "refers to them. --due activates the next version of each key that is due by its policy (`sherd key policy`),\n"
+        "rekeys everything, retires older versions and destroys them where the policy says so.",
     .options = options,
     .run = run_rekey,
 };

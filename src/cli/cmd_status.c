@@ -4,6 +4,7 @@
 #include "cli/agent.h"
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/text.h"
 
 #include <inttypes.h>
 
@@ -26,6 +27,16 @@ static json_t *shares_json(const struct state *state)
     return list;
 }
 
+static json_t *rotation_json(const struct sherd_wire_status *status)
+{
+    const bool any = status->rotated_s != 0;
+
+    return json_pack("{s:b, s:b, s:o, s:s?, s:s?}", "on", status->rotates, "under_way", status->rotating, "last",
+                     any ? json_integer((json_int_t)status->rotated_s) : json_null(), "what",
+                     any ? status->rotated : NULL, "error",
+                     status->rotation_error[0] != 0 ? status->rotation_error : NULL);
+}
+
 static enum sherd_err print_json(const struct state *state)
 {
     const struct sherd_wire_status *status = &state->status;
@@ -33,13 +44,33 @@ static enum sherd_err print_json(const struct state *state)
     if (!state->agent)
         return cli_json_print("", json_pack("{s:b, s:b}", "agent", false, "unsealed", false), "\n");
     return cli_json_print("",
-                          json_pack("{s:b, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "agent", true, "unsealed",
-                                    !status->sealed, "seal", status->seal, "unsealed_s", (json_int_t)status->unsealed_s,
-                                    "idle_limit_s", (json_int_t)status->idle_s, "idle_left_s",
-                                    (json_int_t)status->idle_left_s, "connections", (json_int_t)status->peers, "pid",
-                                    (json_int_t)status->pid, "operators", status->operators, "shares",
-                                    shares_json(state)),
+                          json_pack("{s:b, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o}", "agent", true,
+                                    "unsealed", !status->sealed, "seal", status->seal, "unsealed_s",
+                                    (json_int_t)status->unsealed_s, "idle_limit_s", (json_int_t)status->idle_s,
+                                    "idle_left_s", (json_int_t)status->idle_left_s, "connections",
+                                    (json_int_t)status->peers, "pid", (json_int_t)status->pid, "operators",
+                                    status->operators, "shares", shares_json(state), "rotation", rotation_json(status)),
                           "\n");
+}
+
+static void print_rotation(const struct sherd_wire_status *status)
+{
+    char time[CLI_TIME_TEXT_SIZE];
+
+    if (!status->rotates) {
+        cli_print("rotation     off\n");
+        return;
+    }
+    cli_print("rotation     by policy, %s\n", status->rotating ? "under way" : "when it is due");
+    if (status->rotated_s == 0)
+        return;
+    cli_format_time((int64_t)status->rotated_s, time);
+    cli_print("rotated      %s%s%s\n", time, status->rotated[0] != 0 ? ": " : "", status->rotated);
+    if (status->rotation_error[0] != 0) {
+        cli_print("             failed: ");
+        cli_print_escaped(sherd_span_str(status->rotation_error));
+        cli_print("\n");
+    }
 }
 
 static void print_text(const struct state *state)
@@ -61,6 +92,8 @@ static void print_text(const struct state *state)
         cli_print("idle limit   none\n");
     else
         cli_print("idle limit   %" PRIu64 " s, %" PRIu64 " s left\n", status->idle_s, status->idle_left_s);
+    if (!status->sealed)
+        print_rotation(status);
     cli_print("connections  %" PRIu32 ", this one included\n"
               "agent        process %" PRIu64 "%s\n",
               status->peers, status->pid, status->operators ? ", other users may give shares" : "");

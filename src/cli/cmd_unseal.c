@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/key_store.h"
+#include "cli/rotation.h"
 #include "cli/shares.h"
 #include "cli/text.h"
 
@@ -12,11 +13,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPT_IDLE, OPT_OPERATORS };
+enum { OPT_IDLE, OPT_OPERATORS, OPT_NO_ROTATION, OPT_ROTATION_RATE };
 
 static const struct cli_option options[] = {
     [OPT_IDLE] = {"idle", 0, "TIME", "seal after this long without a command: 15m, 1h, 30s; 0 for never (15m)"},
     [OPT_OPERATORS] = {"operators", 0, NULL, "let other users of this machine give shares, and ask for the state"},
+    [OPT_NO_ROTATION] = {"no-rotation", 0, NULL, "leave keys that are due by their policies as they are"},
+    [OPT_ROTATION_RATE] = {"rotation-rate", 0, "N", "rotate them at no more than N entries a second (2000)"},
     {0},
 };
 
@@ -96,8 +99,11 @@ static enum sherd_err read_what_unseals(const struct cli *cli, const char *path,
 static enum sherd_err have_agent(const struct cli *cli, const char *path, uint64_t idle_s,
                                  struct cli_agent_place *out_place, struct sherd_link **out_link)
 {
-    struct cli_agent_options start = {.idle_s = idle_s, .operators = cli_value(cli, OPT_OPERATORS) != NULL};
+    struct cli_agent_options start = {.idle_s = idle_s,
+                                      .operators = cli_value(cli, OPT_OPERATORS) != NULL,
+                                      .no_rotation = cli_value(cli, OPT_NO_ROTATION) != NULL};
 
+    SHERD_TRY(cli_value_number(cli, OPT_ROTATION_RATE, 1, UINT32_MAX, CLI_ROTATION_RATE, &start.rotation_rate));
     const enum sherd_err err = cli_agent_connect(path, out_place, out_link);
     if (err != SHERD_ERR_NOT_FOUND)
         return err;
@@ -181,7 +187,8 @@ const struct cli_command cmd_unseal = {
         "Starts a process of its own, the agent, which has the vault's keys until `sherd seal`, or until no command\n"
         "has used it for as long as --idle says. Commands that are given nothing to unseal with then use it.\n"
         "A vault that is sealed by shares is unsealed share by share, from any terminal; what is wrong with a share\n"
-        "is said at once. Shares that were given are forgotten after 10 minutes.",
+        "is said at once. Shares that were given are forgotten after 10 minutes.\n"
+        "The agent rotates keys that are due by their policies (`sherd key policy`), in the background.",
     .options = options,
     .run = run,
 };

@@ -19,6 +19,7 @@ static const char *kind_name(enum sherd_finding_kind kind)
     case SHERD_FINDING_MAP: return "map";
     case SHERD_FINDING_FRAGMENT: return "fragment";
     case SHERD_FINDING_LEDGER: return "ledger";
+    case SHERD_FINDING_REFUSED: return "refused";
     case SHERD_FINDING_ENTRY: break;
     }
     return "entry";
@@ -81,6 +82,10 @@ static void summary_text(const struct sherd_verify_stat *stat, double seconds)
         cli_print("clean\n");
     else
         cli_print("%" PRIu64 " violation%s\n", stat->finding_count, stat->finding_count == 1 ? "" : "s");
+    if (stat->refused_count > 0)
+        cli_print("%" PRIu64 " refused by the floor of a master key, or under one that was destroyed, which is no "
+                  "violation\n",
+                  stat->refused_count);
     if (stat->orphan_count > 0)
         cli_print("%" PRIu64 " left over from unfinished work, which is no violation: `sherd sweep` removes it\n",
                   stat->orphan_count);
@@ -89,11 +94,12 @@ static void summary_text(const struct sherd_verify_stat *stat, double seconds)
 static enum sherd_err summary_json(const struct sherd_verify_stat *stat, enum sherd_err err, double seconds)
 {
     SHERD_TRY(cli_json_print("\n], \"summary\": ",
-                             json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:f}", "complete",
+                             json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "complete",
                                        err == SHERD_OK || (err == SHERD_ERR_TAMPERED && stat->finding_count > 0),
                                        "clean", err == SHERD_OK, "records", (json_int_t)stat->record_count, "versions",
                                        (json_int_t)stat->version_count, "bytes", (json_int_t)stat->content_bytes,
-                                       "violations", (json_int_t)stat->finding_count, "orphans",
+                                       "violations", (json_int_t)stat->finding_count, "refused",
+                                       (json_int_t)stat->refused_count, "orphans",
                                        (json_int_t)stat->orphan_count, "seconds", seconds),
                              "}\n"));
     return SHERD_OK;

@@ -48,6 +48,12 @@ extern const struct cli_command cmd_version;
 /** Rekey, with progress, tell what was done, and write a receipt of it unless that is NULL: cmd_rekey.c. */
 SHERD_MUST_USE enum sherd_err cli_rekey(struct cli *cli, const struct sherd_rekey_options *rekey, const char *receipt);
 
+/**
+ * Do what is due by policy, and tell it: rekey_due.c.
+ * @param[in] receipt  file for the statement that nothing refers to older versions; NULL for none
+ */
+SHERD_MUST_USE enum sherd_err cli_rekey_due(struct cli *cli, uint64_t rate, bool dry_run, const char *receipt);
+
 /** What `entity export` is to write, and where. */
 struct cli_entity_export {
     const char *collection; /**< NULL for "default" */

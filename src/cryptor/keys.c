@@ -109,18 +109,25 @@ enum sherd_err sherd_protection_use_keyring(struct sherd_vault *vault)
 
 /* --- entities ----------------------------------------------------------------------------------------------------- */
 
+/* The versions of master keys that there are, asked for once a page. */
+struct masters {
+    size_t count;
+    struct sherd_master_info at[SHERD_MASTERS_MAX];
+};
+
 /* A page of entities: gathered in a scan, told of after it. */
 struct page {
     const struct sherd_uuid *collection; /* NULL for all */
     size_t count;
     struct sherd_entity_key_entry entities[PAGE_MAX];
+    struct masters masters;
 };
 
 static enum sherd_err gather(void *arg, const struct sherd_anchor_entry *entry)
 {
     struct page *page = arg;
 
-    if (entry->status != SHERD_OK)
+    if (entry->status != SHERD_OK && entry->status != SHERD_ERR_DENIED) /* what is refused is there, and listed */
         return sherd_fail(entry->status, "an entry of keys does not verify");
     if (entry->entity == NULL || entry->entity->state == SHERD_ENTITY_ERASED ||
         sherd_same(&entry->entity->collection, &sherd_named_keys, sizeof(sherd_named_keys)) ||
@@ -130,32 +137,36 @@ static enum sherd_err gather(void *arg, const struct sherd_anchor_entry *entry)
     return SHERD_OK;
 }
 
-struct master_of {
-    const struct sherd_ref *kid;
-    struct sherd_entity_info *info;
-};
-
-static enum sherd_err name_master(void *arg, const struct sherd_master_info *master)
+static enum sherd_err note_master(void *arg, const struct sherd_master_info *master)
 {
-    const struct master_of *of = arg;
+    struct masters *masters = arg;
 
-    if (sherd_same(of->kid->bytes, master->kid, sizeof(of->kid->bytes))) {
-        memcpy(of->info->master_key, master->name, sizeof(of->info->master_key));
-        of->info->master_version = master->version;
-    }
+    if (master->limit != 0 && masters->count < SHERD_COUNT_OF(masters->at)) /* the others wrap nothing */
+        masters->at[masters->count++] = *master;
     return SHERD_OK;
 }
 
-static enum sherd_err tell(struct sherd_vault *vault, const struct sherd_entity_key_entry *entity,
-                           sherd_entity_visit_fn *visit, void *arg)
+static void name_master(const struct masters *masters, const struct sherd_ref *kid, struct sherd_entity_info *info)
+{
+    for (size_t i = 0; i < masters->count; i++) {
+        const struct sherd_master_info *master = &masters->at[i];
+
+        if (!sherd_same(kid->bytes, master->kid, sizeof(kid->bytes)))
+            continue;
+        memcpy(info->master_key, master->name, sizeof(info->master_key));
+        info->master_version = master->version;
+    }
+}
+
+static enum sherd_err tell(struct sherd_vault *vault, const struct masters *masters,
+                           const struct sherd_entity_key_entry *entity, sherd_entity_visit_fn *visit, void *arg)
 {
     struct sherd_collection_entry collection;
     struct sherd_entity_info info = {
         .key_version = entity->version, .derived = entity->derived, .epoch = entity->epoch};
-    struct master_of of = {.kid = &entity->master, .info = &info};
 
     SHERD_TRY(sherd_vault_collection_by_id(vault, &entity->collection, &collection));
-    SHERD_TRY(vault->anchor->ops->master_each(vault->anchor, name_master, &of));
+    name_master(masters, &entity->master, &info);
     memcpy(info.collection, collection.rules.name, sizeof(info.collection));
     memcpy(info.id, entity->entity_id, sizeof(info.id));
     const enum sherd_err err = visit(arg, &info);
@@ -175,8 +186,11 @@ static enum sherd_err each_page(struct sherd_vault *vault, struct page *page, sh
 
         page->count = 0;
         SHERD_TRY(anchor->ops->scan(anchor, first ? NULL : &after, PAGE_MAX, gather, page, &last, &seen));
+        page->masters.count = 0;
+        if (page->count > 0)
+            SHERD_TRY(anchor->ops->master_each(anchor, note_master, &page->masters));
         for (size_t i = 0; i < page->count; i++)
-            SHERD_TRY(tell(vault, &page->entities[i], visit, arg));
+            SHERD_TRY(tell(vault, &page->masters, &page->entities[i], visit, arg));
         after = last;
         first = false;
     }

@@ -375,6 +375,29 @@ enum sherd_err sherd_keyring_pin_decode(struct sherd_span bytes, struct sherd_di
     return SHERD_OK;
 }
 
+enum sherd_err sherd_key_uses_encode(const struct sherd_key_uses *uses, uint8_t *block, size_t *out_bytes)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
+
+    sherd_tlv_put(&writer, FIELD_MASTER, SPAN(uses->master));
+    sherd_tlv_put_u64(&writer, FIELD_WRAPS, uses->wraps);
+    sherd_tlv_put_u64(&writer, FIELD_ENTITIES, uses->entities);
+    return sherd_tlv_end(&writer, out_bytes);
+}
+
+enum sherd_err sherd_key_uses_decode(struct sherd_span bytes, struct sherd_key_uses *out_uses)
+{
+    struct sherd_tlv tlv;
+    struct sherd_key_uses uses;
+
+    SHERD_TRY(sherd_tlv_parse(bytes, BIT(FIELD_MASTER) | BIT(FIELD_WRAPS) | BIT(FIELD_ENTITIES), 0, &tlv));
+    GET(&tlv, FIELD_MASTER, uses.master);
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_WRAPS, SHERD_KEY_LIMIT, &uses.wraps));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_ENTITIES, uses.wraps, &uses.entities));
+    *out_uses = uses;
+    return SHERD_OK;
+}
+
 enum sherd_err sherd_idempotency_encode(const struct sherd_idempotency_entry *entry, uint8_t *block, size_t *out_bytes)
 {
     struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);

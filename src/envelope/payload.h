@@ -12,6 +12,7 @@
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "envelope/entry.h"
+#include <sherd/keys.h>
 #include <sherd/record.h>
 
 #define SHERD_KEY_SIZE 32
@@ -119,6 +120,13 @@ struct sherd_idempotency_entry {
     struct sherd_digest content_mac;
 };
 
+/** How many uses of a version of a master key were handed out, used or not. */
+struct sherd_key_uses {
+    struct sherd_ref master; /**< kid */
+    uint64_t wraps;          /**< keys that it wraps or derives */
+    uint64_t entities;       /**< entities that are made under it: at most as many as wraps */
+};
+
 /** What a compartment says of itself. */
 struct sherd_compartment_entry {
     struct sherd_uuid tenant;
@@ -170,6 +178,10 @@ SHERD_MUST_USE enum sherd_err sherd_idempotency_encode(const struct sherd_idempo
                                                        size_t *out_bytes);
 SHERD_MUST_USE enum sherd_err sherd_idempotency_decode(struct sherd_span tlv,
                                                        struct sherd_idempotency_entry *out_entry);
+
+SHERD_MUST_USE enum sherd_err sherd_key_uses_encode(const struct sherd_key_uses *uses, uint8_t *block,
+                                                    size_t *out_bytes);
+SHERD_MUST_USE enum sherd_err sherd_key_uses_decode(struct sherd_span tlv, struct sherd_key_uses *out_uses);
 
 SHERD_MUST_USE enum sherd_err sherd_compartment_encode(const struct sherd_compartment_entry *entry, uint8_t *block,
                                                        size_t *out_bytes);

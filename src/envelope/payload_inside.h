@@ -57,6 +57,8 @@ enum sherd_field {
     FIELD_RIGHTS = 46,
     FIELD_RECIPIENT = 48,
     FIELD_ROUND = 57,
+    FIELD_WRAPS = 58,
+    FIELD_ENTITIES = 59,
 };
 
 #define BIT(field) SHERD_TLV_BIT(field)

@@ -17,7 +17,7 @@
 struct sherd_page_entry {
     struct sherd_ref name;
     enum sherd_kind kind;
-    enum sherd_err status;   /**< SHERD_OK, or SHERD_ERR_TAMPERED: it does not verify */
+    enum sherd_err status;   /**< as of struct sherd_anchor_entry */
     struct sherd_uuid id;    /**< the record of a pin, the collection of a collection's pin */
     uint64_t version;        /**< of a pin */
     uint64_t version_oldest; /**< of a head */

@@ -12,6 +12,7 @@
  */
 #include "scrub/verify.h"
 #include "base/bytes.h"
+#include "base/secret.h"
 #include "scrub/contents.h"
 #include "scrub/lane.h"
 #include "scrub/pages.h"
@@ -19,8 +20,11 @@
 #include "scrub/strays.h"
 #include <stdio.h>
 
+#define REFUSED "is refused by policy: its master key is below the floor, or was destroyed"
+
 struct verify {
     struct sherd_vault *vault;
+    bool one; /* one record is verified, not the vault */
     const struct sherd_observer *observer;
     pthread_mutex_t lock; /* guards all that follows, and the observer */
     struct sherd_verify_stat stat;
@@ -32,7 +36,10 @@ struct verify {
 static void find(struct verify *verify, struct sherd_finding finding)
 {
     (void)pthread_mutex_lock(&verify->lock);
-    verify->stat.finding_count++;
+    if (finding.kind == SHERD_FINDING_REFUSED)
+        verify->stat.refused_count++;
+    else
+        verify->stat.finding_count++;
     if (verify->observer->finding != NULL)
         verify->observer->finding(verify->observer->arg, &finding);
     (void)pthread_mutex_unlock(&verify->lock);
@@ -50,7 +57,7 @@ static void find_record(struct verify *verify, enum sherd_finding_kind kind, con
 static void find_thing(struct verify *verify, enum sherd_finding_kind kind, const char *compartment, const char *what,
                        const struct sherd_ref *name, const char *wrong)
 {
-    char text[96];
+    char text[128];
     size_t len = (size_t)snprintf(text, sizeof(text), "%s ", what);
 
     for (size_t i = 0; i < sizeof(name->bytes); i++)
@@ -121,6 +128,38 @@ static void find_version(struct verify *verify, const struct version *version, b
                     "its fragment is missing or does not verify");
 }
 
+/*
+ * Whether the key of a version is refused by the anchor, and not something else on the way to its contents. In a walk
+ * over the vault what is refused by policy was told apart before.
+ */
+static enum sherd_err is_refused(const struct verify *verify, const struct version *version, bool *out_refused)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_record_key *key = sherd_secret_alloc(sizeof(*key));
+    struct sherd_anchor *anchor = verify->vault->anchor;
+    struct sherd_pin_view view;
+
+    if (key == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    *out_refused = verify->one && anchor->ops->pin_get(anchor, version->record, version->number, &view, key) ==
+                                      SHERD_ERR_DENIED;
+    return SHERD_OK;
+}
+
+/* Report a version that failed, unless it was changed meanwhile. */
+static enum sherd_err find_failed(struct verify *verify, const struct version *version, enum sherd_err failure,
+                                  bool opened)
+{
+    bool refused = false;
+
+    if (failure == SHERD_ERR_DENIED)
+        SHERD_TRY(is_refused(verify, version, &refused));
+    if (refused)
+        find_record(verify, SHERD_FINDING_REFUSED, "keys", version->record, version->number, REFUSED);
+    else
+        find_version(verify, version, opened);
+    return SHERD_OK;
+}
+
 /* What a thread has looked at, until it is added to the whole. */
 struct share {
     struct sherd_lane *lane; /* NULL where there are so few versions that it does not pay */
@@ -167,7 +206,7 @@ static enum sherd_err check_loading(struct verify *verify, const struct version 
     if (!is_violation(err))
         return err;
     if (still)
-        find_version(verify, version, opened);
+        SHERD_TRY(find_failed(verify, version, err, opened));
     share->version_count++;
     return SHERD_OK;
 }
@@ -255,8 +294,20 @@ static enum sherd_err check_collection(struct verify *verify, const struct sherd
     return err;
 }
 
+/* Nothing under it is opened; what it leads to is no orphan. */
+static enum sherd_err find_refused(struct verify *verify, const struct sherd_page_entry *entry)
+{
+    if (entry->kind == SHERD_KIND_PIN || entry->kind == SHERD_KIND_OLD_PIN)
+        find_record(verify, SHERD_FINDING_REFUSED, "keys", entry->id, entry->version, REFUSED);
+    else
+        find_thing(verify, SHERD_FINDING_REFUSED, "keys", "entry", &entry->name, REFUSED);
+    return SHERD_OK;
+}
+
 static enum sherd_err check_key_entry(struct verify *verify, const struct sherd_page_entry *entry, struct share *share)
 {
+    if (entry->status == SHERD_ERR_DENIED)
+        return find_refused(verify, entry);
     if (entry->status != SHERD_OK)
         find_entry(verify, SHERD_FINDING_PIN, "keys", &entry->name);
     if (sherd_page_entry_is_pin(entry))
@@ -516,7 +567,7 @@ enum sherd_err sherd_verify_holding(struct sherd_vault *vault, const struct sher
 {
     static const struct sherd_observer silent = {0};
     struct verify verify = {
-        .vault = vault, .observer = observer != NULL ? observer : &silent, .reached = {.max = names_max}};
+        .vault = vault, .one = id != NULL, .observer = observer != NULL ? observer : &silent, .reached = {.max = names_max}};
 
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_stat != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");

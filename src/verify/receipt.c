@@ -40,7 +40,8 @@ static bool is_hex(struct sherd_span text, size_t chars)
 
 static bool is_kind(struct sherd_span kind)
 {
-    static const char *const kinds[] = {"records-deleted", "entity-erased", "epochs-ended", "master-keys-unused"};
+    static const char *const kinds[] = {"records-deleted", "entity-erased", "epochs-ended", "master-keys-unused",
+                                        "key-destroyed"};
 
     for (size_t i = 0; i < SHERD_COUNT_OF(kinds); i++)
         if (sherd_span_equal(kind, sherd_span_str(kinds[i])))
@@ -58,13 +59,29 @@ static bool is_name(struct sherd_span name)
            sherd_span_equal(name, sherd_span_str(NAME_TAIL));
 }
 
+/* A line that says something of the name before it, and is none. */
+static bool take_fact(struct sherd_span *rest)
+{
+    struct sherd_span after = *rest;
+    struct sherd_span value;
+
+    if (!take_value(&after, "destroyed ", &value) &&
+        !(take_value(&after, "references ", &value) && sherd_span_equal(value, sherd_span_str("0"))))
+        return false;
+    *rest = after;
+    return true;
+}
+
 static bool read_items(struct sherd_span rest, size_t *out_items)
 {
     struct sherd_span value;
 
     for (*out_items = 0; rest.len > 0; ++*out_items) {
-        if (take_value(&rest, "master-key ", &value))
+        if (take_value(&rest, "master-key ", &value) || take_value(&rest, "store-key ", &value)) {
+            while (take_fact(&rest))
+                ;
             continue;
+        }
         if ((!take_value(&rest, "record ", &value) && !take_value(&rest, "collection ", &value) &&
              !take_value(&rest, "entity ", &value)) ||
             !is_hex(value, HASH_CHARS))

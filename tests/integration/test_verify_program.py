@@ -171,6 +171,11 @@ def test_verify_program__receipts(box):
     names = ["collection " + "90" * 32, "entity " + "d3" * 32]
     good = write(box, "receipt", receipt(key, head + names))
     ok(box, "receipt", "--key", key.vkey, good, says="entity-erased, stated at 2026-11-22T04Z by sherd.ba304c07")
+    gone = ["statement key-destroyed"] + head[1:] + ["master-key default 1 " + "0a" * 16]
+    facts = ["references 0", "destroyed 2026-11-22T04Z"]
+    ok(box, "receipt", "--key", key.vkey, write(box, "gone", receipt(key, gone + facts)), says="1 name in it")
+    ok(box, "receipt", "--key", key.vkey, write(box, "gone", receipt(key, gone[:-1] + ["store-key store:keys 1"] +
+                                                                     facts[:1])), says="key-destroyed")
     other = Key(key.name, 1, b"\4" * 32)
     fails(box, TAMPERED, "receipt", "--key", other.vkey, good)
     bad = [
@@ -178,6 +183,8 @@ def test_verify_program__receipts(box):
         receipt(key, head[1:] + names),
         receipt(key, head + ["entity d3d3"]),
         receipt(key, head + ["more " + "d3" * 32]),
+        receipt(key, gone + ["references 1"]),
+        receipt(key, gone[:-1] + facts),
         receipt(key, head + names, "sherd.other/statement"),
         receipt(Key("somebody", 1, b"\5" * 32), head + names),
     ]

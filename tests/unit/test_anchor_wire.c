@@ -31,7 +31,8 @@ static struct sherd_wire_role role = {SHERD_ASSETS};
 static struct sherd_wire_ref ref = {{{9, 8, 7}}};
 static struct sherd_wire_uuid uuid = {{{6, 5, 4}}};
 static struct sherd_wire_hello hello = {1, {{1}}, {{2}}, "passphrase (scrypt)", true, false, true};
-static struct sherd_wire_status status = {1, 4711, false, "3 of 5 shares", 900, 899, 12, 3, true};
+static struct sherd_wire_status status = {1, 4711, false, "3 of 5 shares", 900,        899,       12,
+                                          3, true, true,  false,           1700000000, "rekeyed", "why not"};
 static struct sherd_wire_progress progress = {1, 2, 3, 5};
 static struct sherd_wire_unseal unseal = {
     SHERD_WIRE_SHARES, true, 60, {(const uint8_t *)"a share", 7}, {true, "/p/k.p12", {(const uint8_t *)"word", 4}}};
@@ -62,8 +63,15 @@ static struct sherd_master_info master_info = {.name = "default",
                                                .args = "a=b\n",
                                                .outside_id = "key/7",
                                                .created_s = 1700000000,
-                                               .protection = 1};
+                                               .protection = 1,
+                                               .wraps_counted = 700,
+                                               .entities_counted = 70,
+                                               .limit = 1000};
 static struct sherd_wire_master master = {"default", 2};
+static struct sherd_wire_policy policy = {
+    "default", {86400, 1000, 20, SHERD_SCHEDULE_WEEKLY, 6, 1439, 5000, 2, true}, true};
+static struct sherd_wire_policy policy_item = {
+    "store:assets", {86400, 0, 0, SHERD_SCHEDULE_DAILY, 0, 180, 0, 0, false}, false};
 static struct sherd_wire_entity entity = {{{1}}, "pat"};
 static struct sherd_rekey_scope scope = {true, {{1}}, false, {{0}}, true, {{2}}, false, true};
 static struct sherd_rekey_progress rekey_progress = {1, 2, 3, true, false, 4, 6};
@@ -157,6 +165,8 @@ static const struct sample samples[] = {
     {SHERD_WIRE_PROTECTION_EACH, NULL, NULL, NULL, &protection_info},
     {SHERD_WIRE_PROTECTION_ROTATE, &key_store, NULL, &number, NULL},
     {SHERD_WIRE_ENTRY_RESEAL, &stored, NULL, &stored, NULL},
+    {SHERD_WIRE_POLICY_SET, &policy, NULL, NULL, NULL},
+    {SHERD_WIRE_POLICY_EACH, NULL, NULL, NULL, &policy_item},
     {SHERD_WIRE_LEDGER_RUN, NULL, NULL, &number, NULL},
     {SHERD_WIRE_LEDGER_CHECK, NULL, NULL, &keys_check, NULL},
 };

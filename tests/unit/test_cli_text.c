@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "cli/policy_text.h"
 #include "cli/text.h"
 #include <string.h>
 
@@ -215,9 +216,85 @@ static void test_cli_text__tells_text_from_chance(void **state)
     assert_true(cli_printable_run_limit(1000) >= 13);
 }
 
+static void test_cli_text__reads_and_writes_ages(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t seconds;
+        const char *written;
+    } good[] = {{"none", 0, "none"},    {"45s", 45, "45s"},      {"90s", 90, "90s"},
+                {"120s", 120, "2m"},    {"30m", 1800, "30m"},    {"24h", 86400, "1d"},
+                {"36h", 129600, "36h"}, {"90d", 7776000, "90d"}, {"36525d", 3155760000, "36525d"}};
+    static const char *const bad[] = {"",    "d",  "0d",  "0s",  "90",     "-1d", "1.5d",
+                                      " 1d", "1w", "1D ", "1dd", "36526d", "Nan", "9999999999999999999d"};
+    char text[CLI_AGE_TEXT_SIZE];
+    uint64_t age_s = 7;
+
+    (void)state;
+    for (size_t i = 0; i < SHERD_COUNT_OF(good); i++) {
+        assert_true(cli_age_parse(good[i].text, &age_s));
+        assert_int_equal(age_s, good[i].seconds);
+        cli_age_format(age_s, text);
+        assert_string_equal(text, good[i].written);
+    }
+    for (size_t i = 0; i < SHERD_COUNT_OF(bad); i++)
+        assert_false(cli_age_parse(bad[i], &age_s));
+}
+
+static void test_cli_text__reads_and_writes_schedules(void **state)
+{
+    static const struct {
+        const char *text;
+        enum sherd_key_schedule schedule;
+        unsigned weekday;
+        unsigned minute;
+    } good[] = {{"none", SHERD_SCHEDULE_NONE, 0, 0},
+                {"daily@00:00", SHERD_SCHEDULE_DAILY, 0, 0},
+                {"daily@03:05", SHERD_SCHEDULE_DAILY, 0, 185},
+                {"weekly:sun@23:59", SHERD_SCHEDULE_WEEKLY, 0, 1439},
+                {"weekly:sat@12:00", SHERD_SCHEDULE_WEEKLY, 6, 720}};
+    static const char *const bad[] = {"",
+                                      "daily",
+                                      "daily@",
+                                      "daily@3:00",
+                                      "daily@24:00",
+                                      "daily@03:60",
+                                      "daily@03:00 ",
+                                      "daily@0300",
+                                      "weekly@03:00",
+                                      "weekly:",
+                                      "weekly:su",
+                                      "weekly:sun",
+                                      "weekly:sunday@03:00",
+                                      "weekly:xyz@03:00",
+                                      "weekly:sun@",
+                                      "monthly:1@03:00",
+                                      "03:00",
+                                      "daily@-1:00",
+                                      "daily@0x:00"};
+    struct sherd_key_policy policy = {.limit = 5};
+    char text[CLI_SCHEDULE_TEXT_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < SHERD_COUNT_OF(good); i++) {
+        assert_true(cli_schedule_parse(good[i].text, &policy));
+        assert_int_equal(policy.schedule, good[i].schedule);
+        assert_int_equal(policy.weekday, good[i].weekday);
+        assert_int_equal(policy.minute, good[i].minute);
+        assert_int_equal(policy.limit, 5);
+        cli_schedule_format(&policy, text);
+        assert_string_equal(text, good[i].text);
+    }
+    for (size_t i = 0; i < SHERD_COUNT_OF(bad); i++)
+        assert_false(cli_schedule_parse(bad[i], &policy));
+    assert_int_equal(policy.weekday, 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cli_text__reads_and_writes_ages),
+        cmocka_unit_test(test_cli_text__reads_and_writes_schedules),
         cmocka_unit_test(test_cli_text__reads_numbers),
         cmocka_unit_test(test_cli_range__counts_both_ends),
         cmocka_unit_test(test_cli_range__refuses_what_is_none),

@@ -37,6 +37,7 @@ static const struct {
     {SHERD_KIND_GRANT, SHERD_FOR_KEYS, 192, 272},
     {SHERD_KIND_PENDING, SHERD_FOR_KEYS, 320, 400},
     {SHERD_KIND_LONG_PENDING, SHERD_FOR_KEYS, 5120, 5200},
+    {SHERD_KIND_KEY_USES, SHERD_FOR_KEYS, 192, 272},
 };
 
 struct keys {
@@ -95,7 +96,7 @@ static void test_envelope_entry_kinds__have_the_documented_lengths(void **state)
         }
     for (size_t c = 0; c < SHERD_COUNT_OF(compartments); c++) {
         assert_int_equal(sherd_kind_payload_bytes(0, compartments[c]), 0);
-        assert_int_equal(sherd_kind_payload_bytes(20, compartments[c]), 0);
+        assert_int_equal(sherd_kind_payload_bytes(21, compartments[c]), 0);
         assert_int_equal(sherd_kind_payload_bytes(128, compartments[c]), 0);
         assert_int_equal(sherd_kind_payload_bytes(255, compartments[c]), 0);
     }

@@ -56,6 +56,8 @@ static const char golden_collection[] = COLLECTION " 12 0007 6c6f67732e7631" /* 
 
 static const char golden_keyring_pin[] = "0d 0020" HEX_X32(" d1");
 
+static const char golden_key_uses[] = MASTER " 3a 0008 00000000000003e8 3b 0008 0000000000000102";
+
 static const char golden_collection_pin[] = COLLECTION " 0d 0020" HEX_X32(" d1");
 
 static const char golden_idempotency[] = COLLECTION RECORD " 18 0020" HEX_X32(" 3a");
@@ -205,6 +207,14 @@ static enum sherd_err grant_again(struct sherd_span tlv, uint8_t *block, size_t 
     return sherd_grant_encode(&grant, block, out_bytes);
 }
 
+static enum sherd_err key_uses_again(struct sherd_span tlv, uint8_t *block, size_t *out_bytes)
+{
+    struct sherd_key_uses uses;
+
+    SHERD_TRY(sherd_key_uses_decode(tlv, &uses));
+    return sherd_key_uses_encode(&uses, block, out_bytes);
+}
+
 static const struct kind {
     const char *name;
     const char *golden;
@@ -232,6 +242,7 @@ static const struct kind {
     {"grant", golden_grant, grant_again, 0, 192, 0},
     {"pin under a key", golden_pin_under_key, pin_again, SHERD_TLV_BIT(17), 352, 1},
     {"collection with a key", golden_collection_with_key, collection_again, SHERD_TLV_BIT(35), 256, 1},
+    {"key uses", golden_key_uses, key_uses_again, 0, 192, 0},
 };
 
 /* One golden encoding, read, and one to be changed. */
@@ -390,6 +401,27 @@ static void test_envelope_payload_decode__reads_each_field_of_rights(void **stat
     sample = sample_of(&kinds[18]);
     assert_int_equal(sherd_collection_decode(sherd_span_of(sample.golden, sample.len), &collection), SHERD_OK);
     assert_string_equal(collection.rules.key, "pay");
+}
+
+static void test_envelope_payload_decode__reads_counted_uses(void **state)
+{
+    struct sample sample = sample_of(&kinds[19]);
+    struct sherd_key_uses uses;
+    uint8_t block[SHERD_TLV_BYTES_MAX];
+    size_t bytes;
+
+    (void)state;
+    assert_int_equal(sherd_key_uses_decode(sherd_span_of(sample.golden, sample.len), &uses), SHERD_OK);
+    assert_int_equal(uses.master.bytes[0], 0x5a);
+    assert_int_equal(uses.wraps, 1000);
+    assert_int_equal(uses.entities, 258);
+    for (unsigned i = 0; i < 4; i++) {
+        uses.wraps = i == 1 ? SHERD_KEY_LIMIT : i == 3 ? SHERD_KEY_LIMIT + 1 : 7;
+        uses.entities = i == 0 ? 7 : i == 2 ? 8 : 0; /* no more entities than wraps, no more wraps than there may be */
+        assert_int_equal(sherd_key_uses_encode(&uses, block, &bytes), SHERD_OK);
+        assert_int_equal(sherd_key_uses_decode(sherd_span_of(block, bytes), &uses),
+                         i < 2 ? SHERD_OK : SHERD_ERR_TAMPERED);
+    }
 }
 
 static void test_envelope_payload_decode__reads_the_round_of_a_pin(void **state)
@@ -877,6 +909,7 @@ int main(void)
         cmocka_unit_test(test_envelope_payload_decode__reads_each_field_of_a_pin),
         cmocka_unit_test(test_envelope_payload_decode__reads_each_field_of_rights),
         cmocka_unit_test(test_envelope_payload_decode__reads_the_round_of_a_pin),
+        cmocka_unit_test(test_envelope_payload_decode__reads_counted_uses),
         cmocka_unit_test(test_envelope_payload_pin__that_says_everything_fits),
         cmocka_unit_test(test_envelope_payload_decode__reads_each_field_of_the_others),
         cmocka_unit_test(test_envelope_payload_decode__takes_keys_and_ids_only_where_they_belong),
