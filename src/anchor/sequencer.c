@@ -708,13 +708,23 @@ static bool is_old(const struct sherd_sequencer *sequencer)
     return sherd_file_age(sequencer->parts.dir, STATE, &age_s) != SHERD_OK || age_s >= WAKE_S || age_s < 0;
 }
 
+/* Where it fails, what was written stays pending, and the next handle takes it. */
+static void last_round(struct sherd_sequencer *sequencer)
+{
+    char detail[SHERD_FAIL_TEXT_SIZE];
+
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    if (!is_old(sequencer) || sherd_sequencer_run(sequencer, NULL) != SHERD_OK)
+        sherd_fail_restore(detail);
+}
+
 void sherd_sequencer_free(struct sherd_sequencer *sequencer)
 {
     if (sequencer == NULL)
         return;
     end_thread(sequencer);
-    if (sequencer->wrote && is_old(sequencer) && sherd_sequencer_run(sequencer, NULL) != SHERD_OK)
-        sherd_fail_restore(""); /* what was written stays pending: the next handle takes it */
+    if (sequencer->wrote)
+        last_round(sequencer);
     (void)pthread_cond_destroy(&sequencer->woken);
     (void)pthread_mutex_destroy(&sequencer->lock);
     (void)pthread_mutex_destroy(&sequencer->turn);

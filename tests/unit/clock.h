@@ -27,7 +27,7 @@ __attribute__((unused)) static uint64_t clock_monotonic_ns(void)
     return (uint64_t)(now.tv_sec + (moved_s > 0 ? moved_s : 0)) * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-static const struct sherd_clock clock_of_test = {clock_wall_s, clock_monotonic_ns};
+static const struct sherd_clock clock_of_test = {.wall_s = clock_wall_s, .monotonic_ns = clock_monotonic_ns};
 
 /** Before threads start. */
 __attribute__((unused)) static void clock_use(void)
