@@ -93,8 +93,8 @@ struct sherd_master_info {
     char store[SHERD_PLUGIN_NAME_SIZE];
     char args[SHERD_MASTER_ARGS_SIZE];
     char outside_id[SHERD_MASTER_OUTSIDE_SIZE];
-    uint64_t created_s;  /**< seconds since 1970 UTC */
-    uint64_t protection; /**< version of the protection key over it */
+    uint64_t created_s;        /**< seconds since 1970 UTC */
+    uint64_t protection;       /**< version of the protection key over it */
     uint64_t wraps_counted;    /**< keys that it has wrapped or derived, at most: what was set aside for it counts */
     uint64_t entities_counted; /**< of them, of new entities */
     uint64_t limit;            /**< most keys that it ever wraps; 0: it wraps none, and is not counted */

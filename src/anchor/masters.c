@@ -195,8 +195,7 @@ static enum sherd_err check_floor(const struct sherd_keyring *ring, const struct
     return sherd_fail(SHERD_ERR_DENIED,
                       "version %llu of the master key %.63s is below its floor %llu: `sherd key floor` says what is "
                       "accepted",
-                      (unsigned long long)master->version, master->name,
-                      (unsigned long long)floor_of(ring, master));
+                      (unsigned long long)master->version, master->name, (unsigned long long)floor_of(ring, master));
 }
 
 /* @return SHERD_ERR_NOT_FOUND, without a detail: there is none */

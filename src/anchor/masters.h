@@ -68,7 +68,10 @@ SHERD_MUST_USE enum sherd_err sherd_masters_check_counted(struct sherd_masters *
 SHERD_MUST_USE enum sherd_err sherd_masters_successor(struct sherd_masters *masters, const struct sherd_ref *kid,
                                                       struct sherd_ref *out_kid, struct sherd_master_key *out_key);
 
-/** Kids of all versions of a name that are accepted, the one that wraps first. @param[in,out] kids  they are added in that order */
+/**
+ * Kids of all versions of a name that are accepted, the one that wraps first. @param[in,out] kids  they are added in
+ * that order
+ */
 SHERD_MUST_USE enum sherd_err sherd_masters_kids(struct sherd_masters *masters, const char *name,
                                                  struct sherd_refs *kids);
 

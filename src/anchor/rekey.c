@@ -551,6 +551,46 @@ enum sherd_err sherd_rekey_count(const struct sherd_rekey_parts *parts, struct s
     return err;
 }
 
+/* The versions of a name below a floor. @param[out] out_kids  room for SHERD_MASTERS_MAX */
+static enum sherd_err versions_below(const struct sherd_rekey_parts *parts, const char *name, uint64_t floor,
+                                     struct sherd_ref *out_kids, size_t *out_count)
+{
+    const struct sherd_keyring *keyring;
+    enum sherd_err err = SHERD_OK;
+
+    *out_count = 0;
+    SHERD_TRY(sherd_ring_hold(parts->ring, &keyring));
+    const struct sherd_master *active = sherd_keyring_active(keyring, name);
+    if (active == NULL)
+        err = sherd_fail(SHERD_ERR_NOT_FOUND, "there is no master key %.63s", name);
+    else if (floor > active->version)
+        err = sherd_fail(SHERD_ERR_INVALID, "the version that wraps, %llu, would lie below that floor",
+                         (unsigned long long)active->version);
+    for (size_t i = 0; i < keyring->master_count && err == SHERD_OK; i++)
+        if (strcmp(keyring->masters[i].name, name) == 0 && keyring->masters[i].version < floor)
+            out_kids[(*out_count)++] = keyring->masters[i].kid;
+    sherd_ring_leave(parts->ring);
+    return err;
+}
+
+enum sherd_err sherd_rekey_floor_check(const struct sherd_rekey_parts *parts, const char *name, uint64_t floor)
+{
+    struct sherd_ref kids[SHERD_MASTERS_MAX];
+    size_t count;
+
+    SHERD_TRY(versions_below(parts, name, floor, kids, &count));
+    for (size_t i = 0; i < count; i++) {
+        struct sherd_rekey_references references = {.master = kids[i]};
+
+        SHERD_TRY(sherd_rekey_count(parts, &references));
+        if (references.master_count > 0)
+            return sherd_fail(SHERD_ERR_CONFLICT,
+                              "%llu entries still refer to a version below that floor: run `sherd rekey` first",
+                              (unsigned long long)references.master_count);
+    }
+    return SHERD_OK;
+}
+
 /* --- rounds ------------------------------------------------------------------------------------------------------- */
 
 static enum sherd_err begin_round(void *arg, struct sherd_keyring *keyring)

@@ -52,11 +52,11 @@ static json_t *counted(const struct sherd_master_info *info, uint64_t count)
 
 static json_t *to_json(const struct sherd_master_info *info, const char *kid)
 {
-    return json_pack("{s:s, s:I, s:s?, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o}", "name", info->name, "version",
-                     (json_int_t)info->version, "kid", is_store_key(info) ? NULL : kid, "state", state_of(info),
-                     "wraps", info->wraps, "generator", info->generator, "store", info->store, "arguments", info->args,
-                     "outside_id", info->outside_id, "created", (json_int_t)info->created_s, "protection",
-                     (json_int_t)info->protection, "wraps_counted", counted(info, info->wraps_counted),
+    return json_pack("{s:s, s:I, s:s?, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o}", "name", info->name,
+                     "version", (json_int_t)info->version, "kid", is_store_key(info) ? NULL : kid, "state",
+                     state_of(info), "wraps", info->wraps, "generator", info->generator, "store", info->store,
+                     "arguments", info->args, "outside_id", info->outside_id, "created", (json_int_t)info->created_s,
+                     "protection", (json_int_t)info->protection, "wraps_counted", counted(info, info->wraps_counted),
                      "entities_counted", counted(info, info->entities_counted), "limit", counted(info, info->limit));
 }
 

@@ -728,6 +728,25 @@ static void test_anchor_uses_floor__refuses_older_versions(void **state)
     }
 }
 
+static void test_anchor_uses_floor__may_be_ruled_where_nothing_lies_below(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(sherd_embedded_of(test->anchor));
+
+    (void)put(test, "pat");
+    assert_ok(sherd_rekey_floor_check(&parts, "default", 1));
+    assert_err(SHERD_ERR_INVALID, sherd_rekey_floor_check(&parts, "default", 2));
+    assert_err(SHERD_ERR_NOT_FOUND, sherd_rekey_floor_check(&parts, "nobody", 1));
+    activate(test->anchor, "default");
+    activate(test->anchor, "hash");
+    assert_err(SHERD_ERR_CONFLICT, sherd_rekey_floor_check(&parts, "default", 2));
+    assert_err(SHERD_ERR_CONFLICT, sherd_rekey_floor_check(&parts, "hash", 2));
+    assert_ok(rekey(test->anchor, false));
+    assert_ok(sherd_rekey_floor_check(&parts, "default", 2));
+    assert_ok(sherd_rekey_floor_check(&parts, "hash", 2));
+    assert_err(SHERD_ERR_INVALID, sherd_rekey_floor_check(&parts, "default", 3));
+}
+
 static void test_anchor_uses_floor__holds_for_the_hash_key(void **state)
 {
     struct anchor_test *test = *state;
@@ -809,7 +828,7 @@ static void test_anchor_uses__never_have_a_salt_twice(void **state)
     struct sherd_master_key *master = sherd_secret_alloc(sizeof(*master));
     struct sherd_epoch_set *epochs = sherd_secret_alloc(sizeof(*epochs));
     struct sherd_entity_key *key = sherd_secret_alloc(sizeof(*key));
-    uint8_t (*salts)[SALT_BYTES] = test_calloc(WRAPS, SALT_BYTES);
+    uint8_t(*salts)[SALT_BYTES] = test_calloc(WRAPS, SALT_BYTES);
 
     assert_true(master != NULL && epochs != NULL && key != NULL);
     assert_ok(sherd_masters_active(parts->masters, "default", &entry.master, master));
@@ -848,6 +867,7 @@ int main(void)
         anchor_test_of(test_anchor_uses__are_not_forgotten_with_their_entry),
         anchor_test_of(test_anchor_uses__end_with_their_version),
         anchor_test_of(test_anchor_uses_floor__refuses_older_versions),
+        anchor_test_of(test_anchor_uses_floor__may_be_ruled_where_nothing_lies_below),
         anchor_test_of(test_anchor_uses_floor__holds_for_the_hash_key),
         anchor_test_of(test_anchor_uses__of_a_destroyed_version_are_refused_by_name),
         anchor_test_of(test_anchor_uses__never_have_a_salt_twice),
