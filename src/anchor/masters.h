@@ -54,6 +54,10 @@ SHERD_MUST_USE enum sherd_err sherd_masters_accepts(struct sherd_masters *master
 SHERD_MUST_USE enum sherd_err sherd_masters_use(struct sherd_masters *masters, const struct sherd_ref *kid,
                                                 uint64_t entities);
 
+/** So many uses will be taken soon: as sherd_uses_expect(), but that a version that is gone is none. */
+SHERD_MUST_USE enum sherd_err sherd_masters_expect(struct sherd_masters *masters, const struct sherd_ref *kid,
+                                                   uint64_t wraps);
+
 /** Most keys that a version ever wraps. @return SHERD_OK; SHERD_ERR_CONFLICT: there is none any more */
 SHERD_MUST_USE enum sherd_err sherd_masters_limit(struct sherd_masters *masters, const struct sherd_ref *kid,
                                                   uint64_t *out_limit);

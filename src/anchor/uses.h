@@ -68,6 +68,13 @@ SHERD_MUST_USE enum sherd_err sherd_uses_take(struct sherd_uses *uses, const str
                                               const struct sherd_uses_want *want, bool *out_full);
 
 /**
+ * So many uses will be taken soon: the next reservation is for all of them, within the bounds of each, so that it is
+ * one write and little is left over. Reserves nothing itself. @return SHERD_OK; SHERD_ERR_CONFLICT: as
+ * sherd_uses_take()
+ */
+SHERD_MUST_USE enum sherd_err sherd_uses_expect(struct sherd_uses *uses, const struct sherd_ref *kid, uint64_t wraps);
+
+/**
  * How many uses of a version were reserved by whomever. @return as sherd_uses_take()
  */
 SHERD_MUST_USE enum sherd_err sherd_uses_read(struct sherd_uses *uses, const struct sherd_ref *kid,

@@ -67,6 +67,7 @@ def test_cli_key__counts_what_master_keys_wrap(box):
         return {(key["name"], key["version"]): (key["wraps_counted"], key["entities_counted"]) for key in keys
                 if key["limit"] is not None}
 
+    box.init()
     assert counts() == {("default", 1): (0, 0)}
     assert {key["limit"] for key in box.json("key", "list", "default")["keys"]} == {2 ** 32}
     for count in range(1, 4):

@@ -4,7 +4,10 @@
  * often than its limit says, and what was made stays readable. Verify and sweep on what is refused by policy.
  */
 #include "anchor/embedded_inside.h"
+#include "anchor/entities_inside.h"
 #include "base/bytes.h"
+#include "base/random.h"
+#include "base/secret.h"
 #include "cryptor/vault.h"
 #include "vault.h"
 #include <pthread.h>
@@ -241,11 +244,54 @@ static void test_cryptor_uses__verify_tells_what_is_refused_from_what_is_damaged
     assert_ok(sherd_vault_sweep(test->vault, false, &swept));
 }
 
+/* --- nonces ------------------------------------------------------------------------------------------------------- */
+
+#define WRAPS 100000U
+#define SALT_BYTES 24U
+
+static int by_bytes(const void *a, const void *b)
+{
+    return memcmp(a, b, SALT_BYTES);
+}
+
+/*
+ * Of one key, under one master key, epoch and context, again and again: each wrap draws a salt of its own, from which
+ * its key and nonce are derived, so none is used twice while salts differ.
+ */
+static void test_cryptor_uses__never_have_a_salt_twice(void **state)
+{
+    struct vault_test *test = *state;
+    const struct sherd_entities_parts *parts = sherd_entities_parts(sherd_embedded_of(test->vault->anchor)->entities);
+    struct sherd_entity_key_entry entry = {.version = 1, .version_oldest = 1, .epoch = 1};
+    struct sherd_master_key *master = sherd_secret_alloc(sizeof(*master));
+    struct sherd_epoch_set *epochs = sherd_secret_alloc(sizeof(*epochs));
+    struct sherd_entity_key *key = sherd_secret_alloc(sizeof(*key));
+    uint8_t(*salts)[SALT_BYTES] = test_calloc(WRAPS, SALT_BYTES);
+
+    assert_true(master != NULL && epochs != NULL && key != NULL);
+    assert_ok(sherd_masters_active(parts->masters, "default", &entry.master, master));
+    assert_ok(sherd_epoch_read(parts->home, 1, epochs));
+    assert_ok(sherd_random(key->bytes, sizeof(key->bytes)));
+    for (size_t i = 0; i < WRAPS; i++) {
+        assert_ok(sherd_entity_key_wrap(&parts->at, master, &epochs->keys[0], key, &entry));
+        memcpy(salts[i], entry.key.bytes, SALT_BYTES);
+    }
+    qsort(salts, WRAPS, SALT_BYTES, by_bytes);
+    for (size_t i = 1; i < WRAPS; i++)
+        if (memcmp(salts[i - 1], salts[i], SALT_BYTES) == 0)
+            fail_msg("a salt was drawn twice");
+    test_free(salts);
+    sherd_secret_free(master);
+    sherd_secret_free(epochs);
+    sherd_secret_free(key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         vault_test_of(test_cryptor_uses__never_exceed_their_limit_though_processes_die),
         vault_test_of(test_cryptor_uses__verify_tells_what_is_refused_from_what_is_damaged),
+        vault_test_of(test_cryptor_uses__never_have_a_salt_twice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
