@@ -204,8 +204,9 @@ static enum sherd_err check_page(void *arg, const struct sherd_page *page)
         const struct sherd_page_entry *entry = &page->entries[i];
 
         if (entry->status == SHERD_ERR_DENIED)
-            return sherd_fail(entry->status, "something is refused by the floor of a master key, or lies under one that "
-                                             "was destroyed, so nothing is swept: `sherd verify` says what");
+            return sherd_fail(entry->status,
+                              "something is refused by the floor of a master key, or lies under one that "
+                              "was destroyed, so nothing is swept: `sherd verify` says what");
         if (entry->status != SHERD_OK)
             return sherd_fail(entry->status, "an entry of keys does not verify");
         if (!sherd_page_entry_is_pin(entry))

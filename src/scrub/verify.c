@@ -140,8 +140,8 @@ static enum sherd_err is_refused(const struct verify *verify, const struct versi
 
     if (key == NULL)
         return SHERD_ERR_NO_MEMORY;
-    *out_refused = verify->one && anchor->ops->pin_get(anchor, version->record, version->number, &view, key) ==
-                                      SHERD_ERR_DENIED;
+    *out_refused = verify->one &&
+                   anchor->ops->pin_get(anchor, version->record, version->number, &view, key) == SHERD_ERR_DENIED;
     return SHERD_OK;
 }
 
@@ -538,8 +538,10 @@ enum sherd_err sherd_verify_holding(struct sherd_vault *vault, const struct sher
                                     struct sherd_verify_stat *out_stat)
 {
     static const struct sherd_observer silent = {0};
-    struct verify verify = {
-        .vault = vault, .one = id != NULL, .observer = observer != NULL ? observer : &silent, .reached = {.max = names_max}};
+    struct verify verify = {.vault = vault,
+                            .one = id != NULL,
+                            .observer = observer != NULL ? observer : &silent,
+                            .reached = {.max = names_max}};
 
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_stat != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
