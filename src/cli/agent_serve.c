@@ -321,7 +321,8 @@ static enum sherd_err host_unseal(void *arg, uid_t uid, const struct sherd_wire_
 
     (void)pthread_mutex_lock(&agent->gate);
     const bool sealed = !is_unsealed(agent);
-    const enum sherd_err err = sealed ? unseal_in_turn(agent, uid, unseal, &unsealed) : SHERD_OK; /* a moment ago */
+    const enum sherd_err err = sealed ? unseal_in_turn(agent, uid, unseal, &unsealed)
+                                      : SHERD_OK; /* somebody else did */
     (void)pthread_mutex_unlock(&agent->gate);
     SHERD_TRY(err);
     (void)pthread_mutex_lock(&agent->lock);
