@@ -3,11 +3,11 @@
  * For test_tamper_agent.py: looks for secrets in the memory of a process. Nothing of Sherd is in it, so that it is fast
  * also where all else runs under a sanitizer.
  *
- *     search PID               read lines "KIND HEX" from standard input; one line for each place where one of them, the
- *                              first or the last half of it, stands in the memory of a process, as it is or in
- *                              hexadecimal digits: "KIND MAPPING FLAGS", then "seen BYTES"
- *     search-at-exit PID       the same; "ready" is written when the process is watched, and the search is made when
- *                              it ends, while its memory is still there
+ *     search PID          read lines "KIND HEX" from standard input; one line for each place where one of them, the
+ *                         first or the last half of it, stands in the memory of a process, as it is or in hexadecimal
+ *                         digits: "KIND MAPPING FLAGS", then "seen BYTES"
+ *     search-at-exit PID  the same; "ready" is written when the process is watched, and the search is made when it
+ *                         ends, while its memory is still there
  *     without-memfd-secret PROGRAM ARGUMENT...  run a program as on a kernel that has no memfd_secret()
  */
 #include <errno.h>

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Keys and contents in the memory of an agent that is at work, and in what it leaves behind.
+"""Keys and contents in the memory of an agent that is at work, and in what it leaves behind; keys in the memory of a
+program that uses the library.
 
-Arguments: the program, a program that knows a vault's keys (memory_keys.c), one that searches memory (memory_search.c).
+Arguments: the program; then programs that know a vault's keys (memory_keys.c), search memory (memory_search.c), and use
+the library (memory_user.c).
 
 No other user may look into an agent, its own user included: only root can, and where the tests are not run by root, that
 they are refused is what they show. What root finds depends on where secret memory lies (base/secret.h):
@@ -27,7 +29,7 @@ from harness import DENIED, FAILURE, NOT_FOUND, USAGE, BUSY, CONFLICT, OneOf  # 
 from strangers import Caller  # noqa: E402
 from test_cli_agent import gone, wait_until  # noqa: E402
 
-KEYS, SEARCH = (Path(name).resolve() for name in sys.argv[2:4])
+KEYS, SEARCH, USER = (Path(name).resolve() for name in sys.argv[2:5])
 NOBODY = 65534
 CONTENT = b"CONTENT-MARKER-1bc60f7e"
 PASSPHRASE = b"Zanzibar-84-heliotrope-MARKER"
@@ -43,20 +45,23 @@ def status(box):
     return harness.json.loads(plain(box, "status", "--json").stdout)
 
 
+def under(without_memfd_secret):
+    return [SEARCH, "without-memfd-secret"] if without_memfd_secret else []
+
+
 def start(box, without_memfd_secret):
     """@return the agent's process"""
-    command = [*([SEARCH, "without-memfd-secret"] if without_memfd_secret else []), *box.command(*box.opening(), "unseal")]
-    done = subprocess.run(command, env=box.env, cwd=box.dir, check=False, capture_output=True, timeout=60,
-                          stdin=subprocess.DEVNULL)
+    done = subprocess.run([*under(without_memfd_secret), *box.command(*box.opening(), "unseal")], env=box.env,
+                          cwd=box.dir, check=False, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done
     return status(box)["pid"]
 
 
-def secrets_of(box):
+def secrets_of(box, vault_, key_file):
     """All keys of the vault as lines, and what else nobody shall find."""
-    lines = subprocess.run([KEYS, box.vault, box.key], env=box.env, check=True, capture_output=True,
+    lines = subprocess.run([KEYS, vault_, key_file], env=box.env, check=True, capture_output=True,
                            timeout=120).stdout.decode()
-    key = box.key.read_text(encoding="ascii").split(":")[1].strip()
+    key = key_file.read_text(encoding="ascii").split(":")[1].strip()
     return lines + f"keyfile {key}\npassphrase {PASSPHRASE.hex()}\ncontent {CONTENT.hex()}\n"
 
 
@@ -161,7 +166,7 @@ def at_work(box, without_memfd_secret):
         return
     for number in range(2):
         batch(box, number)
-        secrets = secrets_of(box)
+        secrets = secrets_of(box, box.vault, box.key)
         judge(search(box, pid, secrets), hidden, False)
         time.sleep(0.1)
         judge(search(box, pid, secrets), hidden, True)
@@ -237,6 +242,26 @@ def test_tamper_agent__holds_keys_in_locked_pages_where_there_is_no_other(box):
         end_all(box)
 
 
+def test_tamper_agent__nor_does_a_user_of_the_library_hold_them_elsewhere(box):
+    """With its vault open, after puts, gets and updates. It lets its parent look."""
+    for without in [False, True]:
+        box.path("keyfile.key").unlink(missing_ok=True)
+        vault_ = box.path(f"vault-{without}")
+        with subprocess.Popen([*under(without), USER, "keyfile", vault_], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              cwd=box.dir, env=box.env) as user:
+            user.stdin.write(PASSPHRASE + b"\n" + CONTENT + b"\nsomebody\n")
+            user.stdin.flush()
+            assert user.stdout.readline() == b"ready\n"
+            secrets = secrets_of(box, vault_, box.path("keyfile.key"))
+            found = search(box, user.pid, secrets)
+            user.stdin.write(b"end\n")
+            user.stdin.close()
+            assert user.wait(60) == 0
+        assert kinds_of(secrets) > {"root", "record", *HELD}
+        judge(found, not found, True)
+        assert not without or "store" in found
+
+
 def test_tamper_agent__is_closed_to_its_own_user(box):
     """Not dumpable: another process of the user whose agent it is cannot look into it."""
     if not ROOT:
@@ -260,5 +285,5 @@ def test_tamper_agent__is_closed_to_its_own_user(box):
 
 
 if __name__ == "__main__":
-    sys.argv[2:] = sys.argv[4:]
+    sys.argv[2:] = sys.argv[5:]
     harness.main(globals())
