@@ -6,8 +6,8 @@ program that uses the library.
 Arguments: the program; then programs that know a vault's keys (memory_keys.c), search memory (memory_search.c), and use
 the library (memory_user.c).
 
-No other user may look into an agent, its own user included: only root can, and where the tests are not run by root, that
-they are refused is what they show. What root finds depends on where secret memory lies (base/secret.h):
+No other user may look into an agent, its own user included: only root can, and where the tests are not run by root,
+that they are refused is what they show. What root finds depends on where secret memory lies (base/secret.h):
 
 - in memory of memfd_secret(), which not even root can read: no key is found at all;
 - where the kernel has none of that, in pages that are locked and left out of cores: there, and nowhere else, keys lie
