@@ -182,6 +182,8 @@ static enum sherd_err parse_options(struct cli *cli, const struct cli_option *ow
             return refuse(optopt > 0 && optopt < VALUE_BASE ? letter : argv[optind - 1], value);
         }
         option = set_find(&set, value);
+        if (option->arg != NULL && optarg[0] == '\0') /* mostly a variable that is not set, and never meant */
+            return sherd_fail(SHERD_ERR_INVALID, "option --%s: its value is empty", option->name);
         SHERD_TRY(take(cli, option, optarg != NULL ? optarg : ""));
     }
     *out_rest = optind;

@@ -196,7 +196,8 @@ void cli_unseal_done(struct cli_unseal *unseal);
 bool cli_unseal_given(const struct cli *cli);
 
 /**
- * Whether there is a vault: said before anybody is asked for a passphrase. @return SHERD_OK; SHERD_ERR_NOT_FOUND; ...
+ * Whether there is a vault, whose directory no other user writes: said before anybody is asked for a passphrase.
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_DENIED; SHERD_ERR_IO
  */
 SHERD_MUST_USE enum sherd_err cli_vault_check(const char *path);
 

@@ -397,8 +397,44 @@ static void test_anchor_wire_head__knows_its_bounds(void **state)
     assert_err(SHERD_ERR_IO, sherd_wire_head_decode(bytes, &read));
 }
 
-int main(void)
+/* --- seeds of fuzz_wire ------------------------------------------------------------------------------------------- */
+
+static int write_seed(const char *folder, const struct sherd_wire_call *call, const struct sample *sample, bool reply)
 {
+    struct sherd_buf bytes = {.max = SHERD_WIRE_FRAME_BYTES_MAX};
+    const uint8_t front[] = {(uint8_t)sample->verb, reply};
+    char path[512];
+
+    write_message(reply ? &call->reply : &call->call, reply ? sample->reply : sample->call,
+                  reply ? sample->reply_item : sample->call_item, &bytes);
+    if (bytes.len == 0)
+        return 0;
+    (void)snprintf(path, sizeof(path), "%s/%s-%s", folder, call->name, reply ? "reply" : "call");
+    FILE *out = fopen(path, "wb");
+    if (out == NULL)
+        return 1;
+    const size_t written = fwrite(front, 1, sizeof(front), out) + fwrite(bytes.data, 1, bytes.len, out);
+    const bool whole = written == sizeof(front) + bytes.len;
+    sherd_buf_done(&bytes);
+    return fclose(out) == 0 && whole ? 0 : 1;
+}
+
+/* Not a test: writes all samples into a folder, as fuzz_wire takes them. */
+static int write_seeds(const char *folder)
+{
+    int failed = setup(NULL);
+
+    for (size_t i = 0; i < SHERD_COUNT_OF(samples); i++)
+        for (unsigned reply = 0; reply < 2; reply++)
+            failed |= write_seed(folder, sherd_wire_call_of(samples[i].verb), &samples[i], reply == 1);
+    return failed;
+}
+
+/* With an argument: write_seeds(), into fuzz/corpus/wire. */
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        return write_seeds(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_anchor_wire_messages__are_read_as_written_and_in_no_other_way),
         cmocka_unit_test(test_anchor_wire_fields__survive),
