@@ -213,6 +213,13 @@ struct sherd_anchor_ops {
      */
     enum sherd_err (*part_check)(struct sherd_anchor *anchor, enum sherd_role role, const struct sherd_ref *name,
                                  struct sherd_span stored, bool *out_live);
+    /**
+     * Remove the parts of master keys, in all compartments, that an activation, a rotation or a destruction left which
+     * was killed: those that the keyring does not name, and will not (anchor/key_parts.h). Those in stores of their own
+     * are not met. What does not verify is left alone.
+     * @param[in] dry_run  count only
+     */
+    enum sherd_err (*parts_sweep)(struct sherd_anchor *anchor, bool dry_run, uint64_t *out_count);
 
     /** Pin the entry of a collection. */
     enum sherd_err (*collection_pin)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,

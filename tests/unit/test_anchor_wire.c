@@ -63,6 +63,7 @@ static struct sherd_master_info master_info = {.name = "default",
                                                .outside_id = "key/7",
                                                .created_s = 1700000000,
                                                .protection = 1};
+static struct sherd_wire_parts_sweep parts_sweep = {true};
 static struct sherd_wire_master master = {"default", 2};
 static struct sherd_wire_entity entity = {{{1}}, "pat"};
 static struct sherd_rekey_scope scope = {true, {{1}}, false, {{0}}, true, {{2}}, false, true};
@@ -156,6 +157,7 @@ static const struct sample samples[] = {
     {SHERD_WIRE_PROTECTION_EACH, NULL, NULL, NULL, &protection_info},
     {SHERD_WIRE_PROTECTION_ROTATE, &key_store, NULL, &number, NULL},
     {SHERD_WIRE_ENTRY_RESEAL, &stored, NULL, &stored, NULL},
+    {SHERD_WIRE_PARTS_SWEEP, &parts_sweep, NULL, &number, NULL},
 };
 
 static int setup(void **state)
