@@ -54,6 +54,7 @@ struct sherd_anchor_entry {
     const struct sherd_uuid *collection;         /**< whose collection pin it is */
     const struct sherd_entity_key_entry *entity; /**< newest version of an entity's key; what it says, not the key */
     bool erased;                                 /**< the pin's entity was erased: the record is gone */
+    bool pinned_damaged; /**< it verifies, and the user's entry that it pins does not, or is gone */
 };
 
 /** The keys of a compartment that are leased, as bytes: to be sent to a process of the same user. In secret memory. */

@@ -335,6 +335,7 @@ struct said {
     struct sherd_pin pin;
     struct sherd_uuid collection;
     struct sherd_entity_key_entry entity;
+    struct sherd_principal_pin principal;
 };
 
 /* Check one entry of `keys`, of whatever kind. */
@@ -352,7 +353,8 @@ static enum sherd_err check_entry(struct sherd_embedded *self, const struct sher
     case SHERD_KIND_OLD_ENTITY_KEY:
     case SHERD_KIND_ENTITY_LOOKUP: return sherd_entities_check(self->entities, kind, name, stored);
     case SHERD_KIND_KEY_PART: return sherd_embedded_part_check(&self->anchor, SHERD_KEYS, name, stored, &live);
-    case SHERD_KIND_PRINCIPAL_PIN: return sherd_principals_check_pin(&self->principals, name, stored);
+    case SHERD_KIND_PRINCIPAL_PIN:
+        return sherd_principals_check_pin(&self->principals, name, stored, &out_said->principal);
     case SHERD_KIND_NAMED_KEY:
     case SHERD_KIND_GRANT: return sherd_rights_check(&self->rights, kind, name, stored);
     case SHERD_KIND_KEYRING_PIN: return sherd_ring_check(self->ring, name, stored);
@@ -389,6 +391,8 @@ static enum sherd_err fill_entry(const struct scan *scan, const struct said *sai
     case SHERD_KIND_OLD_PIN: return fill_pin(scan, said, entry);
     case SHERD_KIND_COLLECTION_PIN: entry->collection = &said->collection; break;
     case SHERD_KIND_ENTITY_KEY: entry->entity = &said->entity; break;
+    case SHERD_KIND_PRINCIPAL_PIN:
+        return sherd_principals_check_pinned(&scan->self->principals, &said->principal, &entry->pinned_damaged);
     default: break;
     }
     return SHERD_OK;

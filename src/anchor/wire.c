@@ -357,6 +357,7 @@ static void code_entry(struct sherd_wire *wire, void *message)
     entry->entry.kind = (enum sherd_kind)code_enum(wire, (unsigned)entry->entry.kind, 0, UINT8_MAX);
     code_bool(wire, &tampered);
     entry->entry.status = tampered ? SHERD_ERR_TAMPERED : SHERD_OK;
+    code_bool(wire, &entry->entry.pinned_damaged);
     code_entry_part(wire, entry, (enum entry_part)code_enum(wire, part_of(&entry->entry), PART_NONE, PART_ENTITY));
 }
 

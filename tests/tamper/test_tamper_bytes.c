@@ -7,6 +7,7 @@
  * Usage: test_tamper_bytes ATTACKER ROLE; one program run looks at one compartment, so that runs share the processors.
  */
 #include "judge.h"
+#include <sherd/rights.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -90,19 +91,44 @@ static int end_vault(void **state)
 /* ---- What each call must say ------------------------------------------------------------------------------------- */
 
 /*
- * A listing walks the pins, those of users too, with which what they pin must agree; and needs the map entries of
- * current versions and the collections.
+ * A listing walks the pins, and needs the map entries of current versions and the collections; but not the users, whose
+ * own listing names the one that is damaged.
  */
 static void judge_list(const struct thing *thing)
 {
     const bool of_current = is_map(thing) && thing->version == records[thing->record].versions;
-    const bool is_walked = thing->role == KEYS || thing->kind == KIND_PRINCIPAL;
     const enum sherd_err err = victim_list(&victim, records, record_count);
 
     if (thing->kind == KIND_COLLECTION) /* an open vault remembers rules that it has met */
         assert_true(err == SHERD_OK || err == SHERD_ERR_TAMPERED);
     else
-        assert_int_equal(err, is_walked || of_current ? SHERD_ERR_TAMPERED : SHERD_OK);
+        assert_int_equal(err, thing->role == KEYS || of_current ? SHERD_ERR_TAMPERED : SHERD_OK);
+}
+
+struct users {
+    size_t count;
+    size_t damaged_count;
+};
+
+static enum sherd_err count_user(void *arg, const struct sherd_user_info *info)
+{
+    struct users *users = arg;
+
+    assert_string_equal(info->name, SHERD_USER_OWNER); /* the only one that there is */
+    users->count++;
+    users->damaged_count += info->damaged;
+    return SHERD_OK;
+}
+
+static void judge_users(const struct thing *thing)
+{
+    const bool damaged = thing->kind == KIND_PRINCIPAL;
+    struct users users = {0};
+
+    const enum sherd_err err = sherd_user_each(victim.vault, count_user, &users);
+    assert_int_equal(err, damaged ? SHERD_ERR_TAMPERED : SHERD_OK);
+    assert_int_equal(users.count, 1);
+    assert_int_equal(users.damaged_count, damaged);
 }
 
 /* Of what belongs to a record, every eighth change is also looked for in all of the vault: that takes longer. */
@@ -114,6 +140,8 @@ static void judge(const struct thing *thing, size_t number)
             return;
     }
     judge_list(thing);
+    if (thing->role == IDENTITY)
+        judge_users(thing);
     assert_int_equal(victim_verify_all(&victim, NULL), SHERD_ERR_TAMPERED);
 }
 

@@ -81,7 +81,7 @@ static struct sherd_principal user_new = {.name = "anna",
                                           .public_key = {1, 2},
                                           .hash = {SHERD_PWHASH_SCRYPT, 17, 8, 1},
                                           .salt = {3, 4}};
-static struct sherd_user_info user = {"anna", {{1}}, false, true, true, {1, 2}, 1700000000};
+static struct sherd_user_info user = {"anna", {{1}}, false, true, true, true, {1, 2}, 1700000000};
 static struct sherd_wire_name name = {"anna"};
 static struct sherd_wire_named_new named_new = {"ours", true, "anna"};
 static struct sherd_key_info named = {"ours", {1, 2}, "anna", 1700000000, 3, 7};
@@ -176,7 +176,8 @@ static int setup(void **state)
                                         .key = made.key};
     got = (struct sherd_wire_got){
         .view = {.pin = pin, .version_current = 9, .version_oldest = 2}, .with_key = true, .key = made.key};
-    entry.entry = (struct sherd_anchor_entry){.name = {{1}}, .kind = SHERD_KIND_PIN, .erased = true, .pin = &entry.pin};
+    entry.entry = (struct sherd_anchor_entry){
+        .name = {{1}}, .kind = SHERD_KIND_PIN, .erased = true, .pinned_damaged = true, .pin = &entry.pin};
     entry.pin = pin;
     return 0;
 }
