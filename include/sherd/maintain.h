@@ -71,11 +71,12 @@ struct sherd_sweep_stat {
     uint64_t pin_count;        /**< records of erased entities whose pins were removed from `keys` */
     uint64_t fragment_count;   /**< fragments without a map entry that were removed from `secrets` */
     uint64_t unfinished_count; /**< unfinished blobs of dead processes */
+    uint64_t key_part_count;   /**< parts of master keys that nothing names, in all compartments */
 };
 
 /**
- * Remove what unfinished puts, updates and deletes left, and nothing else: no record in flight, in this process or
- * another, is touched.
+ * Remove what unfinished puts, updates and deletes left, and master keys that were being made or kept anew, and nothing
+ * else: nothing in flight, in this process or another, is touched.
  * @param[in]  dry_run  count only
  * @return SHERD_OK; SHERD_ERR_TAMPERED, SHERD_ERR_DENIED (an entry does not verify, or is refused by policy: nothing is
  *         removed, run verify); SHERD_ERR_IO; ...

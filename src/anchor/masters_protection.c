@@ -316,7 +316,7 @@ static enum sherd_err rotate_in(void *arg, struct sherd_keyring *ring)
     SHERD_ENSURE(rotation->turn_on == NULL || !sherd_protections_outside(&ring->protections), SHERD_ERR_CONFLICT,
                  "the protection key lies in a key store already: to move the file, move it, and name it with "
                  "--key-store; for a new key, `sherd key protection rotate`");
-    if (rotation->turn_on != NULL) /* before anything is written beside the vault */
+    if (rotation->turn_on != NULL) /* before a file is written that the keyring could not name */
         SHERD_TRY(sherd_approved_check(ring->fips, SHERD_ALGORITHM_PKCS12_MAC));
     SHERD_ENSURE(!is_unfinished(ring), SHERD_ERR_BUSY, "somebody else rotates the protection key: try again");
     sherd_keyring_drop_protections(ring);

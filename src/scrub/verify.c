@@ -310,6 +310,11 @@ static enum sherd_err check_key_entry(struct verify *verify, const struct sherd_
         return find_refused(verify, entry);
     if (entry->status != SHERD_OK)
         find_entry(verify, SHERD_FINDING_PIN, "keys", &entry->name);
+    if (entry->pinned_damaged)
+        find(verify, (struct sherd_finding){.kind = SHERD_FINDING_ENTRY,
+                                            .compartment = "identity",
+                                            .text = "a user's entry is missing or does not agree with its pin: `sherd "
+                                                    "user list` says whose"});
     if (sherd_page_entry_is_pin(entry))
         return check_pin(verify, entry, share);
     if (entry->status == SHERD_OK && entry->kind == SHERD_KIND_COLLECTION_PIN)

@@ -124,6 +124,24 @@ def test_cli_agent__serves_every_command_until_it_is_sealed(box):
 
 
 @agent_test
+def test_cli_agent__sweeps_parts_of_master_keys(box):
+    vault(box)
+    record = box.put(b"contents")
+    for name in ("anchor", "keys"):
+        shutil.copytree(box.vault / name, box.path("before") / name)
+    box.sherd("key", "activate", "striped", "--store", "stripe", "--arg", "places=identity,assets,secrets")
+    for name in ("anchor", "keys"):  # as if it had been killed before it was committed
+        shutil.rmtree(box.vault / name)
+        shutil.copytree(box.path("before") / name, box.vault / name)
+    unseal(box)
+    assert b"clean" in plain(box, "verify").stdout
+    assert json.loads(plain(box, "sweep", "--dry-run", "--json").stdout)["key_parts"] > 0
+    assert b"parts of master keys" in plain(box, "sweep").stdout
+    assert json.loads(plain(box, "sweep", "--json").stdout)["key_parts"] == 0
+    assert plain(box, "get", record).stdout == b"contents"
+
+
+@agent_test
 def test_cli_agent__rekeys_deep(box):
     vault(box)
     records = {box.put(content): content for content in (b"", b"short", os.urandom(3 << 20))}

@@ -67,6 +67,7 @@ static struct sherd_master_info master_info = {.name = "default",
                                                .wraps_counted = 700,
                                                .entities_counted = 70,
                                                .limit = 1000};
+static struct sherd_wire_parts_sweep parts_sweep = {true};
 static struct sherd_wire_master master = {"default", 2};
 static struct sherd_wire_policy policy = {
     "default", {86400, 1000, 20, SHERD_SCHEDULE_WEEKLY, 6, 1439, 5000, 2, true}, true};
@@ -88,7 +89,7 @@ static struct sherd_principal user_new = {.name = "anna",
                                           .public_key = {1, 2},
                                           .hash = {SHERD_PWHASH_SCRYPT, 17, 8, 1},
                                           .salt = {3, 4}};
-static struct sherd_user_info user = {"anna", {{1}}, false, true, true, {1, 2}, 1700000000};
+static struct sherd_user_info user = {"anna", {{1}}, false, true, true, true, {1, 2}, 1700000000};
 static struct sherd_wire_name name = {"anna"};
 static struct sherd_wire_named_new named_new = {"ours", true, "anna"};
 static struct sherd_key_info named = {"ours", {1, 2}, "anna", 1700000000, 3, 7};
@@ -166,6 +167,7 @@ static const struct sample samples[] = {
     {SHERD_WIRE_ENTRY_RESEAL, &stored, NULL, &stored, NULL},
     {SHERD_WIRE_POLICY_SET, &policy, NULL, NULL, NULL},
     {SHERD_WIRE_POLICY_EACH, NULL, NULL, NULL, &policy_item},
+    {SHERD_WIRE_PARTS_SWEEP, &parts_sweep, NULL, &number, NULL},
 };
 
 static int setup(void **state)
@@ -184,7 +186,8 @@ static int setup(void **state)
                                         .key = made.key};
     got = (struct sherd_wire_got){
         .view = {.pin = pin, .version_current = 9, .version_oldest = 2}, .with_key = true, .key = made.key};
-    entry.entry = (struct sherd_anchor_entry){.name = {{1}}, .kind = SHERD_KIND_PIN, .erased = true, .pin = &entry.pin};
+    entry.entry = (struct sherd_anchor_entry){
+        .name = {{1}}, .kind = SHERD_KIND_PIN, .erased = true, .pinned_damaged = true, .pin = &entry.pin};
     entry.pin = pin;
     return 0;
 }
