@@ -7,10 +7,15 @@
  *        by a seal whose tag is right
  *     2  the text of a key file: there is one form of it, and it unseals what it sealed
  *     3  the text of a share that is sealed by a passphrase
+ *     4  a seal by shares or parts without its root key, behind its length, and the text of shares: the root key is
+ *        sealed under what the right shares of fuzz/seeds.py give, so that they open it
+ *     5  such a seal, another one behind its length, and what stands behind that in a file of new shares; an odd first
+ *        byte stands for the right digest
  *
  * A seal is always opened by a key file, and a share by no passphrase: one costs a third of a second.
  */
-#include "anchor/seal.h"
+#include "anchor/seals_inside.h"
+#include "base/secret.h"
 #include "anchor/share_seal.h"
 #include "base/bytes.h"
 #include "crypto/hash.h"
@@ -49,15 +54,15 @@ static void fuzz_file(struct sherd_span file)
     must(memchr(text, 0, sizeof(text)) != NULL);
 }
 
-/* The key of the known key file, as docs/format/vault.md says. */
-static void derive(const uint8_t *salt, uint8_t key[static 32])
+/* The key of the known key file, or of the known shares, as docs/format/vault.md says. */
+static void derive(const uint8_t *salt, const char *info, uint8_t key[static 32])
 {
     uint8_t bytes[32];
 
     for (size_t i = 0; i < sizeof(bytes); i++)
         bytes[i] = (uint8_t)i;
-    must(sherd_hkdf(SHERD_SHA512, sherd_span_of(bytes, 32), sherd_span_of(salt, 32), sherd_span_str("sherd key file 1"),
-                    key, 32) == SHERD_OK);
+    must(sherd_hkdf(SHERD_SHA512, sherd_span_of(bytes, 32), sherd_span_of(salt, 32), sherd_span_str(info), key, 32) ==
+         SHERD_OK);
 }
 
 /* Whether a header is one of a key file, byte for byte. */
@@ -79,7 +84,7 @@ static void fuzz_header(struct sherd_span input)
 
     if (!sherd_span_take(&input, HEADER_SIZE, &header))
         return;
-    derive(header.data + 44, key);
+    derive(header.data + 44, "sherd key file 1", key);
     must(sherd_buf_append(&file, header) == SHERD_OK);
     must(sherd_aead_seal_salted(key, header, aead_salt, sherd_span_of(root.bytes, 32), &file) == SHERD_OK);
     must(file.len == SHERD_SEAL_BYTES);
@@ -136,6 +141,93 @@ static void fuzz_share(struct sherd_span text)
     must(sherd_share_is_sealed(text) == (text.len >= 21 && memcmp(text.data, prefix, 21) == 0));
 }
 
+/* The front of a seal by shares, behind its length; and that seal, of the known root key. False: there is none. */
+static bool take_front(struct sherd_span *input, struct sherd_buf *out_file)
+{
+    static const uint8_t aead_salt[SHERD_AEAD_SALT_SIZE] = {2};
+    struct sherd_span length;
+    struct sherd_span front;
+    uint8_t key[32];
+
+    if (!sherd_span_take(input, 2, &length) || !sherd_span_take(input, sherd_get_u16(length.data), &front) ||
+        front.len < HEADER_SIZE)
+        return false;
+    derive(front.data + 44, "sherd seal shares 1", key);
+    must(sherd_buf_append(out_file, front) == SHERD_OK);
+    must(sherd_aead_seal_salted(key, front, aead_salt, sherd_span_of(root.bytes, 32), out_file) == SHERD_OK);
+    return true;
+}
+
+/* What was read of a seal by shares, written again. */
+static void check_shares_seal(struct sherd_span file, const struct sherd_shares_seal *seal)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf again = {0};
+
+    must(seal->bytes <= file.len && seal->set.count >= 1 && seal->set.threshold >= 1);
+    must(sherd_share_set_encode(&seal->set, &again) == SHERD_OK);
+    for (unsigned i = 0; i < seal->set.count; i++) {
+        const uint8_t length = (uint8_t)strnlen(seal->holders[i], sizeof(seal->holders[i]));
+
+        must(length < sizeof(seal->holders[i]));
+        must(sherd_buf_append(&again, sherd_span_of(&length, 1)) == SHERD_OK);
+        must(sherd_buf_append(&again, sherd_span_str(seal->holders[i])) == SHERD_OK);
+    }
+    must(seal->bytes == HEADER_SIZE + again.len + SHERD_SEAL_BYTES - HEADER_SIZE);
+    must(sherd_same(file.data + HEADER_SIZE, again.data, again.len));
+}
+
+static void fuzz_shares(struct sherd_span input)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_shares_seal *seal = sherd_secret_alloc(sizeof(*seal));
+    struct sherd_root_key opened;
+    struct sherd_uuid deployment;
+    char text[32];
+
+    if (!take_front(&input, &file))
+        return;
+    const struct sherd_unseal unseal = {.shares = input};
+    const enum sherd_err read = sherd_shares_seal_read(sherd_buf_span(&file), seal);
+    const enum sherd_err err = sherd_seal_open(sherd_buf_span(&file), &unseal, &opened, &deployment);
+    must(read == SHERD_OK || read == SHERD_ERR_DENIED || read == SHERD_ERR_UNSUPPORTED);
+    must(err == SHERD_OK || err == SHERD_ERR_DENIED || err == SHERD_ERR_UNSUPPORTED || err == SHERD_ERR_INVALID ||
+         err == SHERD_ERR_SEALED || err == SHERD_ERR_TAMPERED);
+    if (read == SHERD_OK)
+        check_shares_seal(sherd_buf_span(&file), seal);
+    if (err == SHERD_OK)
+        must(read == SHERD_OK && seal->bytes == file.len && sherd_same(&opened, &root, sizeof(root)) &&
+             sherd_same(deployment.bytes, file.data + 28, 16));
+    sherd_seal_describe(sherd_buf_span(&file), text);
+    must(memchr(text, 0, sizeof(text)) != NULL);
+}
+
+static void fuzz_new_shares(struct sherd_span input)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf old_file = {0};
+    SHERD_CLEANUP(sherd_new_shares_done) struct sherd_new_shares new_shares = {0};
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_shares_seal *old = sherd_secret_alloc(sizeof(*old));
+    struct sherd_span flag;
+    struct sherd_digest digest;
+
+    if (!take_front(&input, &old_file) || !take_front(&input, &new_shares.file) || !sherd_span_take(&input, 1, &flag) ||
+        sherd_shares_seal_read(sherd_buf_span(&old_file), old) != SHERD_OK)
+        return;
+    must(sherd_new_shares_digest(sherd_buf_span(&new_shares.file), &digest) == SHERD_OK);
+    if (flag.data[0] % 2 == 1)
+        must(sherd_buf_append(&new_shares.file, sherd_span_of(digest.bytes, sizeof(digest.bytes))) == SHERD_OK);
+    must(sherd_buf_append(&new_shares.file, input) == SHERD_OK);
+    const enum sherd_err err = sherd_new_shares_parse(old, 1, &new_shares);
+    must(err == SHERD_OK || err == SHERD_ERR_TAMPERED || err == SHERD_ERR_UNSUPPORTED || err == SHERD_ERR_NOT_FOUND);
+    if (err != SHERD_OK)
+        return;
+    check_shares_seal(sherd_buf_span(&new_shares.file), new_shares.seal);
+    must(new_shares.seal->set.generation > old->set.generation);
+    for (unsigned index = 1; index <= new_shares.seal->set.count; index++)
+        must(*sherd_new_shares_mark(&new_shares, index) <= 1);
+    must(sherd_new_shares_mark(&new_shares, new_shares.seal->set.count) + SHERD_SEAL_CONFIRM_SIZE ==
+         new_shares.file.data + new_shares.file.len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -146,11 +238,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     must(sherd_crypto_init() == SHERD_OK);
     if (!sherd_span_take(&input, 1, &kind))
         return 0;
-    switch (kind.data[0] % 4) {
+    switch (kind.data[0] % 6) {
     case 0: fuzz_file(input); break;
     case 1: fuzz_header(input); break;
     case 2: fuzz_key_file(input); break;
-    default: fuzz_share(input); break;
+    case 3: fuzz_share(input); break;
+    case 4: fuzz_shares(input); break;
+    default: fuzz_new_shares(input); break;
     }
     return 0;
 }

@@ -10,6 +10,9 @@ import struct
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "vectors"))
+import gen_share  # noqa: E402
+
 
 def item(tag, value):
     return struct.pack(">BH", tag, len(value)) + value
@@ -173,6 +176,63 @@ def seal_header(kind=2, algorithm=0, cost=0, block=0, parallel=0, form=1, suite=
             b"\xde" * 16 + b"\x5a" * 32)
 
 
+def behind_length(data):
+    return struct.pack(">H", len(data)) + data
+
+
+def shares_front(description, *holders, kind=3, form=1, mode=0):
+    """A seal by shares, but for the root key at its end."""
+    return seal_header(kind, form=form, mode=mode) + description + b"".join(bytes([len(each)]) + each
+                                                                            for each in holders)
+
+
+def shares_seal_seeds():
+    """docs/format/vault.md, kinds 3 and 4, and N.new; with the shares of tests/vectors/gen_share.py."""
+    shares, description = gen_share.shamir_2_of_3(2)
+    newer, newer_description = gen_share.shamir_2_of_3(3)
+    halves = [gen_share.COEFFICIENTS, bytes(s ^ c for s, c in zip(gen_share.SECRET, gen_share.COEFFICIENTS))]
+    parts, sums = gen_share.deal(2, 1, 2, halves)
+    copies, one_of_two = gen_share.deal(1, 1, 1, [gen_share.SECRET] * 2)
+
+    def texts(*some):
+        return "".join(map(gen_share.text, some)).encode()
+
+    front = shares_front(description, b"anna", b"", b"carl@example.org")
+    by_parts = shares_front(sums, b"a", b"b", kind=4)
+    for name, which in {"two": shares[:2], "others": shares[1:], "all": shares, "one": shares[:1], "none": [],
+                        "twice": [shares[0]] * 2, "newer": [shares[0], newer[1]], "stranger": [shares[0], parts[1]],
+                        "forged": [shares[0], shares[1][:20] + b"\0" + shares[1][21:]]}.items():
+        yield "shares-" + name, b"\4" + behind_length(front) + texts(*which)
+    yield "shares-parts", b"\4" + behind_length(by_parts) + texts(*parts)
+    yield "shares-parts-one", b"\4" + behind_length(by_parts) + texts(parts[0])
+    yield "shares-copies", b"\4" + behind_length(shares_front(one_of_two, b"", b"")) + texts(copies[1])
+    yield "shares-fips", b"\4" + behind_length(shares_front(description, b"", b"", b"", mode=1)) + texts(*shares)
+    for name, odd in {"kind": shares_front(description, b"", b"", b"", kind=4),
+                      "parts-kind": shares_front(sums, b"", b"", kind=3),
+                      "holder-dot": shares_front(description, b".a", b"", b""),
+                      "holder-long": shares_front(description, b"x" * 48, b"", b""),
+                      "holder-same": shares_front(description, b"a", b"b", b"a"),
+                      "holder-cut": front[:-3], "no-holders": shares_front(description), "cut": front[:100],
+                      "set-format": shares_front(b"\2" + description[1:], b"", b"", b""),
+                      "count": shares_front(description[:15] + b"\4" + description[16:], b"", b"", b""),
+                      "future": shares_front(description, b"", b"", b"", form=2)}.items():
+        yield "shares-" + name, b"\4" + behind_length(odd) + texts(*shares[:2])
+    later = shares_front(newer_description, b"anna", b"", b"carl")
+    mark = b"\1" + b"\xc0" * 32
+    behind = behind_length(front) + behind_length(later)
+    yield "new", b"\5" + behind + b"\1" + mark + b"\0" + mark[1:] + mark
+    yield "new-digest", b"\5" + behind + b"\0" + b"\xdd" * 32 + mark * 3
+    yield "new-mark", b"\5" + behind + b"\1" + mark * 2 + b"\2" + mark[1:]
+    yield "new-short", b"\5" + behind + b"\1" + mark * 2
+    yield "new-long", b"\5" + behind + b"\1" + mark * 3 + b"\0"
+    yield "new-same", b"\5" + behind_length(front) * 2 + b"\1" + mark * 3
+    yield "new-older", b"\5" + behind_length(later) + behind_length(front) + b"\1" + mark * 3
+    yield "new-parts", b"\5" + behind_length(front) + behind_length(by_parts) + b"\1" + mark * 2
+    yield "new-mode", b"\5" + behind_length(front) + behind_length(
+        shares_front(newer_description, b"", b"", b"", mode=1)) + b"\1" + mark * 3
+    yield "new-damaged", b"\5" + behind_length(front) + behind_length(later[:200]) + b"\1" + mark * 3
+
+
 def seal_seeds():
     yield "file-key", b"\0" + seal_header() + b"\x99" * 104
     yield "file-scrypt", b"\0" + seal_header(1, 1, 17, 8, 1) + b"\x99" * 104
@@ -193,6 +253,7 @@ def seal_seeds():
                                    ("-future", 2, 600000, b""), ("-letter", 1, 600000, b"!")]:
         share = b"SHRDHOLD" + struct.pack(">HHI", form, 1, cost) + b"\x5a" * 32 + b"\x99" * 120
         yield "share" + name, b"\3sherd-sealed-share-1:" + base64.b64encode(share).rstrip(b"=") + text
+    yield from shares_seal_seeds()
     yield "key-no-newline", b"\2sherd-key-1:" + b"0123456789abcdef" * 4
     yield "key-future", b"\2sherd-key-2:" + b"0123456789abcdef" * 4 + b"\n"
 

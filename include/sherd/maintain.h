@@ -61,8 +61,8 @@ struct sherd_observer {
  * @param[in]  id        NULL for the whole vault
  * @param[in]  observer  NULL for none
  * @param[out] out_stat  filled in also when violations were found
- * @return SHERD_OK: clean; SHERD_ERR_TAMPERED: at least one finding; SHERD_ERR_NOT_FOUND (the record); SHERD_ERR_BUSY
- *         (stopped by the observer); SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK: no violation, though something may be refused; SHERD_ERR_TAMPERED: at least one violation;
+ *         SHERD_ERR_NOT_FOUND (the record); SHERD_ERR_BUSY (stopped by the observer); SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_verify(struct sherd_vault *vault, const struct sherd_uuid *id,
                                                            const struct sherd_observer *observer,
@@ -73,13 +73,15 @@ struct sherd_sweep_stat {
     uint64_t pin_count;        /**< records of erased entities whose pins were removed from `keys` */
     uint64_t fragment_count;   /**< fragments without a map entry that were removed from `secrets` */
     uint64_t unfinished_count; /**< unfinished blobs of dead processes */
+    uint64_t key_part_count;   /**< parts of master keys that nothing names, in all compartments */
 };
 
 /**
- * Remove what unfinished puts, updates and deletes left, and nothing else: no record in flight, in this process or
- * another, is touched.
+ * Remove what unfinished puts, updates and deletes left, and master keys that were being made or kept anew, and nothing
+ * else: nothing in flight, in this process or another, is touched.
  * @param[in]  dry_run  count only
- * @return SHERD_OK; SHERD_ERR_TAMPERED (an entry does not verify: nothing is removed, run verify); SHERD_ERR_IO; ...
+ * @return SHERD_OK; SHERD_ERR_TAMPERED, SHERD_ERR_DENIED (an entry does not verify, or is refused by policy: nothing is
+ *         removed, run verify); SHERD_ERR_IO; ...
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_sweep(struct sherd_vault *vault, bool dry_run,
                                                           struct sherd_sweep_stat *out_stat);

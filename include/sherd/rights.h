@@ -62,6 +62,7 @@ struct sherd_user_info {
     bool owner;      /**< the vault's owner */
     bool passphrase; /**< shows who it is by a passphrase; else, but for the owner, by a key pair */
     bool disabled;
+    bool damaged; /**< its entry in `identity` does not verify or is gone: only name, id and disabled are known */
     uint8_t public_key[32]; /**< Ed25519; zero for the owner */
     uint64_t created_s;     /**< seconds since 1970 UTC, rounded down to a minute */
 };
@@ -87,7 +88,8 @@ typedef enum sherd_err sherd_user_visit_fn(void *arg, const struct sherd_user_in
 
 /**
  * Visit all users, the owner too, in no order. The vault's owner may.
- * @return SHERD_OK; the visitor's code; SHERD_ERR_DENIED; SHERD_ERR_TAMPERED; SHERD_ERR_IO
+ * @return SHERD_OK; the visitor's code; SHERD_ERR_DENIED; SHERD_ERR_TAMPERED: some are damaged, and all were visited;
+ *         SHERD_ERR_IO
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_user_each(struct sherd_vault *vault, sherd_user_visit_fn *visit,
                                                         void *arg);

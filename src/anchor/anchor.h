@@ -67,6 +67,7 @@ struct sherd_anchor_entry {
     const struct sherd_uuid *collection;         /**< whose collection pin it is */
     const struct sherd_entity_key_entry *entity; /**< newest version of an entity's key; what it says, not the key */
     bool erased;                                 /**< the pin's entity was erased: the record is gone */
+    bool pinned_damaged; /**< it verifies, and the user's entry that it pins does not, or is gone */
 };
 
 /** The keys of a compartment that are leased, as bytes: to be sent to a process of the same user. In secret memory. */
@@ -226,6 +227,13 @@ struct sherd_anchor_ops {
      */
     enum sherd_err (*part_check)(struct sherd_anchor *anchor, enum sherd_role role, const struct sherd_ref *name,
                                  struct sherd_span stored, bool *out_live);
+    /**
+     * Remove the parts of master keys, in all compartments, that an activation, a rotation or a destruction left which
+     * was killed: those that the keyring does not name, and will not (anchor/key_parts.h). Those in stores of their own
+     * are not met. What does not verify is left alone.
+     * @param[in] dry_run  count only
+     */
+    enum sherd_err (*parts_sweep)(struct sherd_anchor *anchor, bool dry_run, uint64_t *out_count);
 
     /** Pin the entry of a collection. */
     enum sherd_err (*collection_pin)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,

@@ -4,6 +4,7 @@
 #include "anchor/collection_pins.h"
 #include "anchor/embedded_inside.h"
 #include "anchor/epoch_turn.h"
+#include "anchor/key_parts.h"
 #include "anchor/rekey_stores.h"
 #include "base/bytes.h"
 #include "base/mem.h"
@@ -330,32 +331,12 @@ static enum sherd_err check_own_entry(struct sherd_embedded *self, const struct 
     return embedded_compartment_check(&self->anchor, SHERD_KEYS, stored);
 }
 
-static enum sherd_err embedded_part_check(struct sherd_anchor *anchor, enum sherd_role role,
-                                          const struct sherd_ref *name, struct sherd_span stored, bool *out_live)
-{
-    struct sherd_embedded *self = sherd_embedded_of(anchor);
-    const struct sherd_entry_keys keys = sherd_embedded_keys(self, role);
-    uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
-    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
-    const struct sherd_keyring *keyring;
-    struct sherd_span tlv;
-    struct sherd_ref kid;
-    struct sherd_ref set;
-
-    SHERD_TRY(sherd_entry_open(&keys, SHERD_KIND_KEY_PART, name, stored, &payload, &tlv));
-    SHERD_TRY(sherd_key_part_owner(tlv, &kid, &set));
-    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
-    const struct sherd_master *master = sherd_keyring_master(keyring, &kid);
-    *out_live = master != NULL && sherd_master_names_set(master, &set);
-    sherd_ring_leave(self->ring);
-    return SHERD_OK;
-}
-
 /* What an entry of `keys` says, as far as its kind says it. */
 struct said {
     struct sherd_pin pin;
     struct sherd_uuid collection;
     struct sherd_entity_key_entry entity;
+    struct sherd_principal_pin principal;
 };
 
 /* Check one entry of `keys`, of whatever kind. */
@@ -372,8 +353,9 @@ static enum sherd_err check_entry(struct sherd_embedded *self, const struct sher
         __attribute__((fallthrough));
     case SHERD_KIND_OLD_ENTITY_KEY:
     case SHERD_KIND_ENTITY_LOOKUP: return sherd_entities_check(self->entities, kind, name, stored);
-    case SHERD_KIND_KEY_PART: return embedded_part_check(&self->anchor, SHERD_KEYS, name, stored, &live);
-    case SHERD_KIND_PRINCIPAL_PIN: return sherd_principals_check_pin(&self->principals, name, stored);
+    case SHERD_KIND_KEY_PART: return sherd_embedded_part_check(&self->anchor, SHERD_KEYS, name, stored, &live);
+    case SHERD_KIND_PRINCIPAL_PIN:
+        return sherd_principals_check_pin(&self->principals, name, stored, &out_said->principal);
     case SHERD_KIND_NAMED_KEY:
     case SHERD_KIND_GRANT: return sherd_rights_check(&self->rights, kind, name, stored);
     case SHERD_KIND_KEYRING_PIN:
@@ -419,6 +401,8 @@ static enum sherd_err fill_entry(const struct scan *scan, const struct said *sai
     case SHERD_KIND_OLD_PIN: return fill_pin(scan, said, entry);
     case SHERD_KIND_COLLECTION_PIN: entry->collection = &said->collection; break;
     case SHERD_KIND_ENTITY_KEY: entry->entity = &said->entity; break;
+    case SHERD_KIND_PRINCIPAL_PIN:
+        return sherd_principals_check_pinned(&scan->self->principals, &said->principal, &entry->pinned_damaged);
     default: break;
     }
     return SHERD_OK;
@@ -708,7 +692,8 @@ static const struct sherd_anchor_ops embedded_ops = {
     .pin_delete = embedded_pin_delete,
     .scan = embedded_scan,
     .idempotency_get = embedded_idempotency_get,
-    .part_check = embedded_part_check,
+    .part_check = sherd_embedded_part_check,
+    .parts_sweep = sherd_embedded_parts_sweep,
     .collection_pin = embedded_collection_pin,
     .collection_check = embedded_collection_check,
     .master_activate = embedded_master_activate,

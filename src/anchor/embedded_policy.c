@@ -7,11 +7,6 @@ struct ruling {
     const char *name;
     const struct sherd_key_policy *policy;
     bool lower_floor;
-    size_t below_count; /* versions that are there, below a floor that is raised */
-    struct {
-        struct sherd_ref kid;
-        uint64_t version;
-    } below[SHERD_MASTERS_MAX];
 };
 
 static bool is_built_in(const char *name)
@@ -73,67 +68,36 @@ static enum sherd_err check_floor(const struct sherd_keyring *keyring, const str
     return SHERD_OK;
 }
 
-/* Look at what is ruled, and at what would be refused. The ring is held. */
-static enum sherd_err look(const struct sherd_keyring *keyring, struct ruling *ruling)
+static enum sherd_err check(const struct sherd_keyring *keyring, const struct ruling *ruling)
 {
     SHERD_TRY(check_name(keyring, ruling));
-    SHERD_TRY(check_floor(keyring, ruling));
-    ruling->below_count = 0;
-    if (ruling->policy->floor <= floor_of(keyring, ruling->name))
-        return SHERD_OK;
-    for (size_t i = 0; i < keyring->master_count; i++) {
-        const struct sherd_master *master = &keyring->masters[i];
-
-        if (strcmp(master->name, ruling->name) == 0 && master->version < ruling->policy->floor) {
-            ruling->below[ruling->below_count].kid = master->kid;
-            ruling->below[ruling->below_count++].version = master->version;
-        }
-    }
-    return SHERD_OK;
-}
-
-/*
- * Nothing comes to refer to a version that another one follows: whoever wraps checks, with the write, that the keyring
- * is still the one that he wrapped by. So what is counted here stays so until the policy is written.
- */
-static enum sherd_err check_unreferred(struct sherd_embedded *self, const struct ruling *ruling)
-{
-    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(self);
-
-    for (size_t i = 0; i < ruling->below_count; i++) {
-        struct sherd_rekey_references references = {.master = ruling->below[i].kid};
-
-        SHERD_TRY(sherd_rekey_count(&parts, &references));
-        if (references.master_count > 0)
-            return sherd_fail(SHERD_ERR_CONFLICT,
-                              "%llu entries still refer to version %llu, below that floor: run `sherd rekey` first",
-                              (unsigned long long)references.master_count,
-                              (unsigned long long)ruling->below[i].version);
-    }
-    return SHERD_OK;
+    return check_floor(keyring, ruling);
 }
 
 static enum sherd_err rule_in(void *arg, struct sherd_keyring *keyring)
 {
     const struct ruling *ruling = arg;
 
-    SHERD_TRY(check_name(keyring, ruling));
-    SHERD_TRY(check_floor(keyring, ruling));
+    SHERD_TRY(check(keyring, ruling));
     return sherd_keyring_rule(keyring, ruling->name, ruling->policy);
 }
 
+/* What is refused is refused before anything is counted; and once more with the change, by the keyring of then. */
 enum sherd_err sherd_embedded_policy_set(struct sherd_anchor *anchor, const char *name,
                                          const struct sherd_key_policy *policy, bool lower_floor)
 {
     struct sherd_embedded *self = sherd_embedded_of(anchor);
+    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(self);
     struct ruling ruling = {.name = name, .policy = policy, .lower_floor = lower_floor};
     const struct sherd_keyring *keyring;
 
     SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
-    const enum sherd_err err = look(keyring, &ruling);
+    const enum sherd_err err = check(keyring, &ruling);
+    const bool raises = err == SHERD_OK && policy->floor > floor_of(keyring, name);
     sherd_ring_leave(self->ring);
     SHERD_TRY(err);
-    SHERD_TRY(check_unreferred(self, &ruling));
+    if (raises)
+        SHERD_TRY(sherd_rekey_floor_check(&parts, name, policy->floor));
     return sherd_ring_change(self->ring, rule_in, &ruling);
 }
 

@@ -35,13 +35,14 @@ struct user_visit {
     void *arg;
 };
 
-static enum sherd_err tell_user(void *arg, const struct sherd_principal *principal)
+static enum sherd_err tell_user(void *arg, const struct sherd_principal *principal, bool damaged)
 {
     const struct user_visit *to = arg;
     struct sherd_user_info info = {.id = principal->id,
-                                   .owner = principal->credential == SHERD_CREDENTIAL_SEAL,
+                                   .owner = strcmp(principal->name, SHERD_USER_OWNER) == 0,
                                    .passphrase = principal->credential == SHERD_CREDENTIAL_PASSPHRASE,
                                    .disabled = principal->disabled,
+                                   .damaged = damaged,
                                    .created_s = principal->created_s};
 
     memcpy(info.name, principal->name, sizeof(info.name));
@@ -53,7 +54,7 @@ enum sherd_err sherd_embedded_user_each(struct sherd_anchor *anchor, sherd_user_
 {
     struct user_visit to = {visit, arg};
 
-    return sherd_principals_each(&sherd_embedded_of(anchor)->principals, tell_user, &to);
+    return sherd_principals_each(&sherd_embedded_of(anchor)->principals, true, tell_user, &to);
 }
 
 enum sherd_err sherd_embedded_user_disable(struct sherd_anchor *anchor, const char *name)

@@ -187,8 +187,8 @@ enum sherd_err sherd_entities_erase(struct sherd_entities *entities, const struc
 /* What a renewal wraps under. */
 struct target {
     struct sherd_ref master;
-    uint64_t epoch; /* sherd_entities_guard() holds that both serve when it is written */
-    uint64_t limit; /* most keys that the master key wraps: all versions must lie under one */
+    uint64_t epoch;  /* sherd_entities_guard() holds that both serve when it is written */
+    uint64_t limit;  /* most keys that the master key wraps: all versions must lie under one */
     uint64_t *count; /* wrapped so far */
     const struct sherd_entities_renewal *renewal;
 };

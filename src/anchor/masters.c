@@ -583,6 +583,13 @@ enum sherd_err sherd_masters_use(struct sherd_masters *masters, const struct she
     return sherd_fail(SHERD_ERR_CONFLICT, "the master key has wrapped as many keys as it may: the next one serves");
 }
 
+enum sherd_err sherd_masters_expect(struct sherd_masters *masters, const struct sherd_ref *kid, uint64_t wraps)
+{
+    const enum sherd_err err = sherd_uses_expect(masters->uses, kid, wraps);
+
+    return err == SHERD_ERR_CONFLICT ? SHERD_OK : err;
+}
+
 enum sherd_err sherd_masters_limit(struct sherd_masters *masters, const struct sherd_ref *kid, uint64_t *out_limit)
 {
     struct recipe recipe;

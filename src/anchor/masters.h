@@ -54,6 +54,10 @@ SHERD_MUST_USE enum sherd_err sherd_masters_accepts(struct sherd_masters *master
 SHERD_MUST_USE enum sherd_err sherd_masters_use(struct sherd_masters *masters, const struct sherd_ref *kid,
                                                 uint64_t entities);
 
+/** So many uses will be taken soon: as sherd_uses_expect(), but that a version that is gone is none. */
+SHERD_MUST_USE enum sherd_err sherd_masters_expect(struct sherd_masters *masters, const struct sherd_ref *kid,
+                                                   uint64_t wraps);
+
 /** Most keys that a version ever wraps. @return SHERD_OK; SHERD_ERR_CONFLICT: there is none any more */
 SHERD_MUST_USE enum sherd_err sherd_masters_limit(struct sherd_masters *masters, const struct sherd_ref *kid,
                                                   uint64_t *out_limit);
@@ -68,7 +72,10 @@ SHERD_MUST_USE enum sherd_err sherd_masters_check_counted(struct sherd_masters *
 SHERD_MUST_USE enum sherd_err sherd_masters_successor(struct sherd_masters *masters, const struct sherd_ref *kid,
                                                       struct sherd_ref *out_kid, struct sherd_master_key *out_key);
 
-/** Kids of all versions of a name that are accepted, the one that wraps first. @param[in,out] kids  they are added in that order */
+/**
+ * Kids of all versions of a name that are accepted, the one that wraps first. @param[in,out] kids  they are added in
+ * that order
+ */
 SHERD_MUST_USE enum sherd_err sherd_masters_kids(struct sherd_masters *masters, const char *name,
                                                  struct sherd_refs *kids);
 

@@ -15,6 +15,7 @@
 #include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "crypto/approved.h"
 #include <stdio.h>
 
 _Static_assert(SHERD_KEY_STORE_PASSWORD_BYTES_MAX == 1024U, "the longest password of crypto/pkcs12.h");
@@ -315,6 +316,8 @@ static enum sherd_err rotate_in(void *arg, struct sherd_keyring *ring)
     SHERD_ENSURE(rotation->turn_on == NULL || !sherd_protections_outside(&ring->protections), SHERD_ERR_CONFLICT,
                  "the protection key lies in a key store already: to move the file, move it, and name it with "
                  "--key-store; for a new key, `sherd key protection rotate`");
+    if (rotation->turn_on != NULL) /* before a file is written that the keyring could not name */
+        SHERD_TRY(sherd_approved_check(ring->fips, SHERD_ALGORITHM_PKCS12_MAC));
     SHERD_ENSURE(!is_unfinished(ring), SHERD_ERR_BUSY, "somebody else rotates the protection key: try again");
     sherd_keyring_drop_protections(ring);
     SHERD_TRY(load(rotation->masters, ring->key_store, &ring->protections));

@@ -80,20 +80,32 @@ static struct user *find(struct sherd_operators *operators, uid_t uid)
     return NULL;
 }
 
-/* Room for one more user: that of the one who was not seen for longest and has no pause. @return NULL: there is none */
+/* Whether it costs less to forget a than b: who has a pause is remembered rather, and of those who failed most. */
+static bool is_less(const struct user *a, const struct user *b, uint64_t now_ns)
+{
+    const bool a_pauses = a->until_ns > now_ns;
+    const bool b_pauses = b->until_ns > now_ns;
+
+    if (a_pauses != b_pauses)
+        return b_pauses;
+    if (a_pauses && a->failures != b->failures)
+        return a->failures < b->failures;
+    return a->seen_ns < b->seen_ns; /* one that was never used was never seen */
+}
+
+/*
+ * Room for one more user, always: strangers of many names who fail shall keep no operator out. What they gain is some
+ * failures more, which gain nothing: shares are not guessed.
+ */
 static struct user *make_room(struct sherd_operators *operators, uid_t uid, uint64_t now_ns)
 {
-    struct user *oldest = NULL;
+    struct user *least = &operators->operators[1];
 
-    for (size_t i = 1; i < SHERD_OPERATORS_MAX; i++) {
-        struct user *user = &operators->operators[i];
-
-        if (user->until_ns <= now_ns && (oldest == NULL || user->seen_ns < oldest->seen_ns))
-            oldest = user; /* one that was never used was never seen */
-    }
-    if (oldest != NULL)
-        *oldest = (struct user){.used = true, .uid = uid};
-    return oldest;
+    for (size_t i = 2; i < SHERD_OPERATORS_MAX; i++)
+        if (is_less(&operators->operators[i], least, now_ns))
+            least = &operators->operators[i];
+    *least = (struct user){.used = true, .uid = uid};
+    return least;
 }
 
 enum sherd_err sherd_operators_admit(struct sherd_operators *operators, uid_t uid)
@@ -103,7 +115,6 @@ enum sherd_err sherd_operators_admit(struct sherd_operators *operators, uid_t ui
 
     if (user == NULL)
         user = make_room(operators, uid, now_ns);
-    SHERD_ENSURE(user != NULL, SHERD_ERR_BUSY, "too many users try to unseal: try again in a minute");
     user->seen_ns = now_ns;
     if (user->until_ns <= now_ns)
         return SHERD_OK;
@@ -111,10 +122,11 @@ enum sherd_err sherd_operators_admit(struct sherd_operators *operators, uid_t ui
                       (unsigned long long)((user->until_ns - now_ns) / SECOND_NS + 1));
 }
 
+/* All but what is not the operator's doing. */
 static bool counts_as_failure(enum sherd_err outcome)
 {
-    return outcome == SHERD_ERR_INVALID || outcome == SHERD_ERR_DENIED || outcome == SHERD_ERR_TAMPERED ||
-           outcome == SHERD_ERR_UNSUPPORTED || outcome == SHERD_ERR_CONFLICT;
+    return outcome != SHERD_OK && outcome != SHERD_ERR_IO && outcome != SHERD_ERR_NO_MEMORY &&
+           outcome != SHERD_ERR_BUSY && outcome != SHERD_ERR_SEALED;
 }
 
 void sherd_operators_tried(struct sherd_operators *operators, uid_t uid, enum sherd_err outcome)
@@ -123,7 +135,7 @@ void sherd_operators_tried(struct sherd_operators *operators, uid_t uid, enum sh
     uint64_t pause_s = 1;
 
     if (user == NULL)
-        return; /* whoever took its place did so because it had no pause */
+        return; /* somebody else has taken its place meanwhile */
     if (!counts_as_failure(outcome)) {
         if (outcome == SHERD_OK)
             user->failures = 0;

@@ -214,6 +214,99 @@ static enum sherd_err renew_entity(struct sherd_rekey *rekey, const struct item 
     return err;
 }
 
+/* How many keys of a page lie under a version of a master key in an epoch, and would be wrapped anew. */
+struct pile {
+    struct sherd_ref master;
+    uint64_t epoch;
+    uint64_t wraps;
+};
+
+struct piles {
+    size_t count;
+    struct pile at[2 * SHERD_MASTERS_MAX]; /* what has no room is reserved as it comes */
+};
+
+/* Uses that an entry's renewal takes where it is not up to date; a fresh key's takes them in any case. */
+static uint64_t wraps_of(const struct sherd_rekey *rekey, const struct item *item,
+                         const struct sherd_entity_key_entry *entry)
+{
+    if (entry->state == SHERD_ENTITY_ERASED || !in_scope(rekey, &entry->collection, &entry->entity))
+        return 0;
+    if (item->kind == SHERD_KIND_OLD_ENTITY_KEY)
+        return entry->derived ? 0 : 1;
+    return rekey->scope.fresh_keys && !entry->derived ? 2 : 1;
+}
+
+static void pile_up(struct piles *piles, const struct sherd_entity_key_entry *entry, uint64_t wraps)
+{
+    size_t i = 0;
+
+    while (i < piles->count && (piles->at[i].epoch != entry->epoch ||
+                                !sherd_same(&piles->at[i].master, &entry->master, sizeof(entry->master))))
+        i++;
+    if (i == SHERD_COUNT_OF(piles->at))
+        return;
+    if (i == piles->count)
+        piles->at[piles->count++] = (struct pile){.master = entry->master, .epoch = entry->epoch};
+    piles->at[i].wraps += wraps;
+}
+
+/* Turn piles into what is wanted of the versions that wrap now; what is up to date wants nothing. */
+static enum sherd_err aim_piles(const struct sherd_rekey *rekey, struct piles *piles)
+{
+    const struct sherd_keyring *keyring;
+
+    SHERD_TRY(sherd_ring_hold(rekey->parts.ring, &keyring));
+    for (size_t i = 0; i < piles->count; i++) {
+        struct pile *pile = &piles->at[i];
+        const struct sherd_master *master = sherd_keyring_master(keyring, &pile->master);
+        const struct sherd_master *active = master != NULL ? sherd_keyring_active(keyring, master->name) : NULL;
+
+        if (active == NULL || (active == master && pile->epoch == keyring->epoch && !rekey->scope.fresh_keys))
+            pile->wraps = 0;
+        else
+            pile->master = active->kid;
+    }
+    sherd_ring_leave(rekey->parts.ring);
+    return SHERD_OK;
+}
+
+/* What is wanted of one version, whatever it lies under now. */
+static uint64_t wanted_of(struct piles *piles, const struct sherd_ref *master)
+{
+    uint64_t wraps = 0;
+
+    for (size_t i = 0; i < piles->count; i++)
+        if (sherd_same(&piles->at[i].master, master, sizeof(*master))) {
+            wraps += piles->at[i].wraps;
+            piles->at[i].wraps = 0;
+        }
+    return wraps;
+}
+
+/* Uses of master keys are reserved for a page at once. */
+static enum sherd_err expect_page(const struct sherd_rekey *rekey)
+{
+    struct piles piles = {.count = 0};
+
+    for (size_t i = 0; i < rekey->count; i++) {
+        SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {0};
+
+        SHERD_TRY(open_entity(rekey, &rekey->page[i], &entry));
+        const uint64_t wraps = wraps_of(rekey, &rekey->page[i], &entry);
+        if (wraps > 0)
+            pile_up(&piles, &entry, wraps);
+    }
+    SHERD_TRY(aim_piles(rekey, &piles));
+    for (size_t i = 0; i < piles.count; i++) {
+        const uint64_t wraps = wanted_of(&piles, &piles.at[i].master);
+
+        if (wraps > 0)
+            SHERD_TRY(sherd_masters_expect(rekey->parts.masters, &piles.at[i].master, wraps));
+    }
+    return SHERD_OK;
+}
+
 static enum sherd_err trim_entity(struct sherd_rekey *rekey, const struct item *item)
 {
     SHERD_CLEANUP(sherd_entity_key_entry_wipe) struct sherd_entity_key_entry entry = {0};
@@ -401,6 +494,8 @@ static enum sherd_err work_on_page(struct sherd_rekey *rekey)
         sherd_free(batch);
         return err;
     }
+    if (rekey->phase == PHASE_ENTITIES)
+        SHERD_TRY(expect_page(rekey));
     for (size_t i = 0; i < rekey->count; i++)
         SHERD_TRY(rekey->phase == PHASE_ENTITIES ? renew_entity(rekey, &rekey->page[i])
                                                  : trim_entity(rekey, &rekey->page[i]));
@@ -551,6 +646,46 @@ enum sherd_err sherd_rekey_count(const struct sherd_rekey_parts *parts, struct s
     const enum sherd_err err = count_pages(parts, page, references);
     sherd_free(page);
     return err;
+}
+
+/* The versions of a name below a floor. @param[out] out_kids  room for SHERD_MASTERS_MAX */
+static enum sherd_err versions_below(const struct sherd_rekey_parts *parts, const char *name, uint64_t floor,
+                                     struct sherd_ref *out_kids, size_t *out_count)
+{
+    const struct sherd_keyring *keyring;
+    enum sherd_err err = SHERD_OK;
+
+    *out_count = 0;
+    SHERD_TRY(sherd_ring_hold(parts->ring, &keyring));
+    const struct sherd_master *active = sherd_keyring_active(keyring, name);
+    if (active == NULL)
+        err = sherd_fail(SHERD_ERR_NOT_FOUND, "there is no master key %.63s", name);
+    else if (floor > active->version)
+        err = sherd_fail(SHERD_ERR_INVALID, "the version that wraps, %llu, would lie below that floor",
+                         (unsigned long long)active->version);
+    for (size_t i = 0; i < keyring->master_count && err == SHERD_OK; i++)
+        if (strcmp(keyring->masters[i].name, name) == 0 && keyring->masters[i].version < floor)
+            out_kids[(*out_count)++] = keyring->masters[i].kid;
+    sherd_ring_leave(parts->ring);
+    return err;
+}
+
+enum sherd_err sherd_rekey_floor_check(const struct sherd_rekey_parts *parts, const char *name, uint64_t floor)
+{
+    struct sherd_ref kids[SHERD_MASTERS_MAX];
+    size_t count;
+
+    SHERD_TRY(versions_below(parts, name, floor, kids, &count));
+    for (size_t i = 0; i < count; i++) {
+        struct sherd_rekey_references references = {.master = kids[i]};
+
+        SHERD_TRY(sherd_rekey_count(parts, &references));
+        if (references.master_count > 0)
+            return sherd_fail(SHERD_ERR_CONFLICT,
+                              "%llu entries still refer to a version below that floor: run `sherd rekey` first",
+                              (unsigned long long)references.master_count);
+    }
+    return SHERD_OK;
 }
 
 /* --- rounds ------------------------------------------------------------------------------------------------------- */

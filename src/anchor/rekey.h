@@ -67,4 +67,13 @@ struct sherd_rekey_references {
 SHERD_MUST_USE enum sherd_err sherd_rekey_count(const struct sherd_rekey_parts *parts,
                                                 struct sherd_rekey_references *references);
 
+/**
+ * Whether a floor may be ruled for a master key: nothing refers to a version below it, and a version that wraps is not
+ * below it. It stays so: only the newest version gets new references (sherd_entities_guard()).
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND: there is no such master key; SHERD_ERR_INVALID: it is above the version that
+ *         wraps; SHERD_ERR_CONFLICT: something refers to an older version: rekey first; as sherd_rekey_count()
+ */
+SHERD_MUST_USE enum sherd_err sherd_rekey_floor_check(const struct sherd_rekey_parts *parts, const char *name,
+                                                      uint64_t floor);
+
 #endif

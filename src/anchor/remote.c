@@ -472,6 +472,16 @@ static enum sherd_err remote_part_check(struct sherd_anchor *anchor, enum sherd_
     return SHERD_OK;
 }
 
+static enum sherd_err remote_parts_sweep(struct sherd_anchor *anchor, bool dry_run, uint64_t *out_count)
+{
+    struct sherd_wire_parts_sweep call = {.dry_run = dry_run};
+    struct sherd_wire_number count;
+
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_PARTS_SWEEP, &call, &count));
+    *out_count = count.number;
+    return SHERD_OK;
+}
+
 static enum sherd_err remote_entry_reseal(struct sherd_anchor *anchor, enum sherd_role role,
                                           const struct sherd_ref *name, struct sherd_span stored,
                                           struct sherd_buf *out_stored)
@@ -785,6 +795,7 @@ static const struct sherd_anchor_ops remote_ops = {
     .scan = remote_scan,
     .idempotency_get = remote_idempotency_get,
     .part_check = remote_part_check,
+    .parts_sweep = remote_parts_sweep,
     .collection_pin = remote_collection_pin,
     .collection_check = remote_collection_check,
     .master_activate = remote_master_activate,

@@ -295,7 +295,7 @@ static enum sherd_err grow(struct change *change)
 }
 
 /* The grant of one principal as it is to be; its room stays empty where there is none to be. */
-static enum sherd_err add_principal(void *arg, const struct sherd_principal *principal)
+static enum sherd_err add_principal(void *arg, const struct sherd_principal *principal, bool damaged)
 {
     struct change *change = arg;
     struct sherd_grant grant = {
@@ -303,6 +303,7 @@ static enum sherd_err add_principal(void *arg, const struct sherd_principal *pri
     const bool changes = sherd_same(&principal->id, &change->principal, sizeof(principal->id));
     unsigned had;
 
+    (void)damaged; /* it keeps what it has: id and name are the pin's */
     SHERD_TRY(read_grant(change->rights, &change->before, &principal->id, &had));
     grant.rights = changes ? change->granted : had;
     if (grant.rights == 0 && had == 0)
@@ -366,7 +367,7 @@ static enum sherd_err grant_once(const struct sherd_rights *rights, const struct
     SHERD_ENSURE(change.before.generation < UINT32_MAX, SHERD_ERR_LIMIT, "the grants were changed too often");
     change.after = change.before;
     change.after.generation++;
-    err = sherd_principals_each(rights->principals, add_principal, &change);
+    err = sherd_principals_each(rights->principals, true, add_principal, &change);
     if (err == SHERD_OK)
         err = write_change(&change, &before);
     sherd_free(change.rooms);
@@ -444,10 +445,11 @@ struct sought {
     char *name;
 };
 
-static enum sherd_err seek(void *arg, const struct sherd_principal *principal)
+static enum sherd_err seek(void *arg, const struct sherd_principal *principal, bool damaged)
 {
     const struct sought *sought = arg;
 
+    (void)damaged;
     if (sherd_same(&principal->id, sought->id, sizeof(principal->id)))
         (void)snprintf(sought->name, SHERD_NAME_SIZE, "%s", principal->name);
     return SHERD_OK;
@@ -465,7 +467,10 @@ static enum sherd_err describe(const struct sherd_rights *rights, const struct s
     if (err == SHERD_ERR_NOT_FOUND)
         return tampered();
     SHERD_TRY(err);
-    return sherd_principals_each(rights->principals, seek, (void *)&sought);
+    SHERD_TRY(sherd_principals_each(rights->principals, false, seek, (void *)&sought));
+    if (info->owner[0] != 0)
+        return SHERD_OK;
+    return sherd_principals_each(rights->principals, true, seek, (void *)&sought); /* its entry is gone */
 }
 
 static enum sherd_err tell(const struct page *page, const struct sherd_caller *caller, sherd_key_visit_fn *visit,
@@ -512,11 +517,12 @@ struct telling {
     void *arg;
 };
 
-static enum sherd_err tell_grant(void *arg, const struct sherd_principal *principal)
+static enum sherd_err tell_grant(void *arg, const struct sherd_principal *principal, bool damaged)
 {
     const struct telling *telling = arg;
     unsigned granted;
 
+    (void)damaged;
     SHERD_TRY(read_grant(telling->rights, &telling->key, &principal->id, &granted));
     return granted == 0 ? SHERD_OK : telling->visit(telling->arg, principal->name, granted);
 }
@@ -531,7 +537,7 @@ enum sherd_err sherd_rights_each_grant(const struct sherd_rights *rights, const 
     if (err == SHERD_ERR_NOT_FOUND)
         return tampered();
     SHERD_TRY(err);
-    return sherd_principals_each(rights->principals, tell_grant, &telling);
+    return sherd_principals_each(rights->principals, true, tell_grant, &telling);
 }
 
 /* --- checking ----------------------------------------------------------------------------------------------------- */

@@ -126,10 +126,13 @@ typedef enum sherd_err sherd_ring_change_fn(void *arg, struct sherd_keyring *key
  */
 SHERD_MUST_USE enum sherd_err sherd_ring_change(struct sherd_ring *ring, sherd_ring_change_fn *change, void *arg);
 
-/** An operation on `keys` that goes with a change: carried out with its commit, or not at all. Filled in by change(). */
+/**
+ * An operation on `keys` that goes with a change: carried out with its commit, or not at all. Filled in by change().
+ */
 struct sherd_ring_along {
-    bool used;                /**< there is one */
-    struct sherd_store_op op; /**< what it puts is sealed under the newest store key of the keyring, and lies in block */
+    bool used; /**< there is one */
+    struct sherd_store_op
+        op; /**< what it puts is sealed under the newest store key of the keyring, and lies in block */
     uint8_t block[272];
 };
 

@@ -134,6 +134,19 @@ static enum sherd_err check_new(const struct sherd_shares_seal *old, const struc
     return SHERD_OK;
 }
 
+enum sherd_err sherd_new_shares_parse(const struct sherd_shares_seal *old, unsigned number,
+                                      struct sherd_new_shares *new_shares)
+{
+    new_shares->seal = sherd_secret_alloc(sizeof(*new_shares->seal));
+    if (new_shares->seal == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    const enum sherd_err err = sherd_shares_seal_read(sherd_buf_span(&new_shares->file), new_shares->seal);
+    if (err == SHERD_ERR_DENIED)
+        return changed(number);
+    SHERD_TRY(err);
+    return check_new(old, new_shares, number);
+}
+
 enum sherd_err sherd_new_shares_read(const char *dir, unsigned number, struct sherd_new_shares *out_new_shares)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_shares_seal *old = sherd_secret_alloc(sizeof(*old));
@@ -145,14 +158,7 @@ enum sherd_err sherd_new_shares_read(const char *dir, unsigned number, struct sh
     if (err == SHERD_ERR_NOT_FOUND)
         return sherd_fail(err, "seal %u has no new shares", number);
     SHERD_TRY(err);
-    out_new_shares->seal = sherd_secret_alloc(sizeof(*out_new_shares->seal));
-    if (out_new_shares->seal == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    err = sherd_shares_seal_read(sherd_buf_span(&out_new_shares->file), out_new_shares->seal);
-    if (err == SHERD_ERR_DENIED)
-        return changed(number);
-    SHERD_TRY(err);
-    return check_new(old, out_new_shares, number);
+    return sherd_new_shares_parse(old, number, out_new_shares);
 }
 
 /* --- making ------------------------------------------------------------------------------------------------------- */

@@ -45,6 +45,10 @@ SHERD_MUST_USE enum sherd_err sherd_seal_file_shares(const char *dir, unsigned n
 SHERD_MUST_USE enum sherd_err sherd_new_shares_read(const char *dir, unsigned number,
                                                     struct sherd_new_shares *out_new_shares);
 
+/* The same of a file that was read: fills in the rest. The caller ends it, whatever comes of it. */
+SHERD_MUST_USE enum sherd_err sherd_new_shares_parse(const struct sherd_shares_seal *old, unsigned number,
+                                                     struct sherd_new_shares *new_shares);
+
 /* Give a file that is durable its name, durably, over the one that has it. */
 SHERD_MUST_USE enum sherd_err sherd_seal_file_name(const char *dir, const char *name);
 

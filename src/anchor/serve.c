@@ -307,6 +307,16 @@ static enum sherd_err serve_part_check(struct sherd_serve *serve)
     return sherd_serve_answer(serve, &live);
 }
 
+static enum sherd_err serve_parts_sweep(struct sherd_serve *serve)
+{
+    struct sherd_wire_parts_sweep call;
+    struct sherd_wire_number count;
+
+    SHERD_TRY(sherd_serve_take(serve, &call));
+    SHERD_TRY(serve->anchor->ops->parts_sweep(serve->anchor, call.dry_run, &count.number));
+    return sherd_serve_answer(serve, &count);
+}
+
 static enum sherd_err serve_entry_reseal(struct sherd_serve *serve)
 {
     uint8_t block[SHERD_ENTRY_BYTES_MAX];
@@ -583,6 +593,7 @@ static handler *const handlers[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_SCAN] = serve_scan,
     [SHERD_WIRE_IDEMPOTENCY_GET] = serve_idempotency_get,
     [SHERD_WIRE_PART_CHECK] = serve_part_check,
+    [SHERD_WIRE_PARTS_SWEEP] = serve_parts_sweep,
     [SHERD_WIRE_COLLECTION_PIN] = serve_collection_pin,
     [SHERD_WIRE_COLLECTION_CHECK] = serve_collection_check,
     [SHERD_WIRE_MASTER_ACTIVATE] = serve_master_activate,

@@ -362,6 +362,14 @@ static enum sherd_err owner_part_check(struct sherd_anchor *anchor, enum sherd_r
     return owner_only();
 }
 
+static enum sherd_err owner_parts_sweep(struct sherd_anchor *anchor, bool dry_run, uint64_t *out_count)
+{
+    (void)anchor;
+    (void)dry_run;
+    (void)out_count;
+    return owner_only();
+}
+
 static enum sherd_err owner_entry_reseal(struct sherd_anchor *anchor, enum sherd_role role,
                                          const struct sherd_ref *name, struct sherd_span stored,
                                          struct sherd_buf *out_stored)
@@ -613,6 +621,7 @@ static const struct sherd_anchor_ops session_ops = {
     .scan = session_scan,
     .idempotency_get = session_idempotency_get,
     .part_check = owner_part_check,
+    .parts_sweep = owner_parts_sweep,
     .collection_pin = owner_collection_pin,
     .collection_check = session_collection_check,
     .master_activate = owner_master_activate,

@@ -294,12 +294,13 @@ static bool take_left(struct lease *lease, const struct sherd_uses_want *want)
     return true;
 }
 
-static uint64_t next_of(const struct lease *lease)
+/* So many at most are reserved beyond what is wanted at the moment. */
+static uint64_t at_most(const struct lease *lease, uint64_t count)
 {
     const uint64_t part = (lease->limit + LIMIT_PARTS - 1) / LIMIT_PARTS;
     const uint64_t max = part < SHERD_USES_RESERVED_MAX ? part : SHERD_USES_RESERVED_MAX;
 
-    return lease->next * 2 < max ? lease->next * 2 : max;
+    return count < max ? count : max;
 }
 
 /* Reserve more, with the lock given back meanwhile. */
@@ -319,7 +320,7 @@ static enum sherd_err extend(struct sherd_uses *uses, const struct lease *lease,
     struct lease *after = lease_of(uses, &before.kid, before.limit);
     after->left.wraps += got.wraps;
     after->left.entities += got.entities;
-    after->next = next_of(&before);
+    after->next = at_most(after, before.next * 2);
     return SHERD_OK;
 }
 
@@ -344,18 +345,38 @@ static enum sherd_err take(struct sherd_uses *uses, const struct sherd_ref *kid,
     return err;
 }
 
-enum sherd_err sherd_uses_take(struct sherd_uses *uses, const struct sherd_ref *kid, const struct sherd_uses_want *want,
-                               bool *out_full)
+static enum sherd_err limit_of(struct sherd_uses *uses, const struct sherd_ref *kid, uint64_t *out_limit)
 {
     const struct sherd_keyring *keyring;
-    uint64_t limit = 0;
 
     SHERD_TRY(sherd_ring_hold(uses->ring, &keyring));
     const struct sherd_master *master = sherd_keyring_master(keyring, kid);
     if (master != NULL)
-        limit = sherd_uses_limit(keyring, master);
+        *out_limit = sherd_uses_limit(keyring, master);
     sherd_ring_leave(uses->ring);
-    return master != NULL ? take(uses, kid, limit, want, out_full) : changing();
+    return master != NULL ? SHERD_OK : changing();
+}
+
+enum sherd_err sherd_uses_take(struct sherd_uses *uses, const struct sherd_ref *kid, const struct sherd_uses_want *want,
+                               bool *out_full)
+{
+    uint64_t limit;
+
+    SHERD_TRY(limit_of(uses, kid, &limit));
+    return take(uses, kid, limit, want, out_full);
+}
+
+enum sherd_err sherd_uses_expect(struct sherd_uses *uses, const struct sherd_ref *kid, uint64_t wraps)
+{
+    uint64_t limit;
+
+    SHERD_TRY(limit_of(uses, kid, &limit));
+    (void)pthread_mutex_lock(&uses->lock);
+    struct lease *lease = lease_of(uses, kid, limit);
+    if (wraps > lease->left.wraps)
+        lease->next = at_most(lease, wraps - lease->left.wraps);
+    (void)pthread_mutex_unlock(&uses->lock);
+    return SHERD_OK;
 }
 
 /* --- checking ----------------------------------------------------------------------------------------------------- */

@@ -4,15 +4,16 @@
  * How often each version of a master key was used, counted durably, so that none is used more often than its policy
  * says (struct sherd_key_policy, limit): an entry of `keys` for each version, docs/format/envelope.md section 2.
  *
- * Uses are reserved before they are made: a handle raises the entry by some, by compare-and-swap, and then makes at most
- * as many. A process that is killed loses what it had reserved, and the count is never too low. A handle reserves 1,
- * then 2, then 4, at most SHERD_USES_RESERVED_MAX at once, and at most a 64th of the limit: so a single command reserves
- * no more than it needs, and bulk work hardly ever writes. All threads of a handle share what it has reserved.
+ * Uses are reserved before they are made: a handle raises the entry by some, by compare-and-swap, and then makes at
+ * most as many. A process that is killed loses what it had reserved, and the count is never too low. A handle reserves
+ * 1, then 2, then 4, at most SHERD_USES_RESERVED_MAX at once, and at most a 64th of the limit: so a single command
+ * reserves no more than it needs, and bulk work hardly ever writes. All threads of a handle share what it has reserved.
  *
  * The entry is written with the change of the keyring that makes the version, and deleted with the one that ends it
  * (struct sherd_ring_along): so a version without one was robbed of it, and none is taken for unused.
  *
- * The key named "hash" wraps nothing, and is not counted.
+ * The key named "hash" wraps nothing, and is not counted. A child of a process has no use of what that has reserved:
+ * what it wraps it cannot write (store/compartment.h, Fork).
  */
 #ifndef SHERD_ANCHOR_USES_H
 #define SHERD_ANCHOR_USES_H
@@ -60,11 +61,18 @@ SHERD_MUST_USE enum sherd_err sherd_uses_end(struct sherd_uses *uses, const stru
 /**
  * Take uses of a version: they may be made from then on, once. Any thread.
  * @param[out] out_full  so many are not left, and nothing was taken
- * @return SHERD_OK; SHERD_ERR_CONFLICT: there is no such version any more; SHERD_ERR_BUSY: others change the entry again
- *         and again; SHERD_ERR_TAMPERED: the entry is missing or does not verify; SHERD_ERR_IO
+ * @return SHERD_OK; SHERD_ERR_CONFLICT: there is no such version any more; SHERD_ERR_BUSY: others change the entry
+ *         again and again; SHERD_ERR_TAMPERED: the entry is missing or does not verify; SHERD_ERR_IO
  */
 SHERD_MUST_USE enum sherd_err sherd_uses_take(struct sherd_uses *uses, const struct sherd_ref *kid,
                                               const struct sherd_uses_want *want, bool *out_full);
+
+/**
+ * So many uses will be taken soon: the next reservation is for all of them, within the bounds of each, so that it is
+ * one write and little is left over. Reserves nothing itself. @return SHERD_OK; SHERD_ERR_CONFLICT: as
+ * sherd_uses_take()
+ */
+SHERD_MUST_USE enum sherd_err sherd_uses_expect(struct sherd_uses *uses, const struct sherd_ref *kid, uint64_t wraps);
 
 /**
  * How many uses of a version were reserved by whomever. @return as sherd_uses_take()

@@ -229,6 +229,11 @@ static void code_part(struct sherd_wire *wire, void *message)
     code_span(wire, &part->stored, SHERD_ENTRY_BYTES_MAX);
 }
 
+static void code_parts_sweep(struct sherd_wire *wire, void *message)
+{
+    code_bool(wire, &((struct sherd_wire_parts_sweep *)message)->dry_run);
+}
+
 static void code_live(struct sherd_wire *wire, void *message)
 {
     code_bool(wire, &((struct sherd_wire_live *)message)->live);
@@ -381,6 +386,7 @@ static void code_entry(struct sherd_wire *wire, void *message)
     code_ref(wire, &entry->entry.name);
     entry->entry.kind = (enum sherd_kind)code_enum(wire, (unsigned)entry->entry.kind, 0, UINT8_MAX);
     entry->entry.status = statuses[code_enum(wire, word_of(entry->entry.status), WORD_OK, WORD_REFUSED)];
+    code_bool(wire, &entry->entry.pinned_damaged);
     code_entry_part(wire, entry, (enum entry_part)code_enum(wire, part_of(&entry->entry), PART_NONE, PART_ENTITY));
 }
 
@@ -622,6 +628,8 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
                                     HEAD(code_one_uuid, struct sherd_wire_uuid)},
     [SHERD_WIRE_PART_CHECK] = {"part_check", HEAD(code_part, struct sherd_wire_stored),
                                HEAD(code_live, struct sherd_wire_live)},
+    [SHERD_WIRE_PARTS_SWEEP] = {"parts_sweep", HEAD(code_parts_sweep, struct sherd_wire_parts_sweep),
+                                HEAD(code_number, struct sherd_wire_number)},
     [SHERD_WIRE_COLLECTION_PIN] = {.name = "collection_pin",
                                    .call = HEAD(code_collection, struct sherd_wire_collection)},
     [SHERD_WIRE_COLLECTION_CHECK] = {.name = "collection_check",

@@ -89,6 +89,7 @@ enum sherd_wire_verb {
     SHERD_WIRE_ENTRY_RESEAL,
     SHERD_WIRE_POLICY_SET,
     SHERD_WIRE_POLICY_EACH,
+    SHERD_WIRE_PARTS_SWEEP,
     SHERD_WIRE_LEDGER_RUN,
     SHERD_WIRE_LEDGER_CHECK,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
@@ -270,6 +271,11 @@ struct sherd_wire_stored {
 /** Answer to SHERD_WIRE_PART_CHECK, whose call is struct sherd_wire_stored. */
 struct sherd_wire_live {
     bool live;
+};
+
+/** Call SHERD_WIRE_PARTS_SWEEP, whose answer is a number. */
+struct sherd_wire_parts_sweep {
+    bool dry_run;
 };
 
 /** One version to be pinned, an item of SHERD_WIRE_PIN_COMMIT and SHERD_WIRE_PIN_REPLACE. Lies in secret memory. */

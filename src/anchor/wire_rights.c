@@ -44,6 +44,7 @@ void sherd_wire_code_user(struct sherd_wire *wire, void *message)
     code_bool(wire, &info->owner);
     code_bool(wire, &info->passphrase);
     code_bool(wire, &info->disabled);
+    code_bool(wire, &info->damaged);
     code_fixed(wire, info->public_key, sizeof(info->public_key));
     code_u64(wire, &info->created_s);
 }

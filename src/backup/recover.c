@@ -207,7 +207,8 @@ static enum sherd_err gather(void *arg, const struct sherd_anchor_entry *entry)
 {
     struct sample *sample = arg;
 
-    if (entry->status == SHERD_OK && entry->kind == SHERD_KIND_PIN && entry->pin != NULL && !entry->erased && sample->count < RECORDS_MAX)
+    if (entry->status == SHERD_OK && entry->kind == SHERD_KIND_PIN && entry->pin != NULL && !entry->erased &&
+        sample->count < RECORDS_MAX)
         sample->ids[sample->count++] = entry->pin->record;
     return SHERD_OK;
 }

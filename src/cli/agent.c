@@ -37,7 +37,9 @@ static enum sherd_err name_socket(const struct stat *st, struct cli_agent_place 
                              (uintmax_t)st->st_dev, (uintmax_t)st->st_ino);
 
     if (len < 0 || (size_t)len >= sizeof(place->socket))
-        return sherd_fail(SHERD_ERR_LIMIT, "the path of the runtime folder is too long for a socket");
+        return sherd_fail(
+            SHERD_ERR_LIMIT,
+            "the path of the runtime folder is too long for a socket: set XDG_RUNTIME_DIR to a shorter one");
     (void)snprintf(place->lock, sizeof(place->lock), "%.*s.lock", len - (int)strlen(".sock"), place->socket);
     return SHERD_OK;
 }
@@ -58,7 +60,9 @@ enum sherd_err cli_agent_place(const char *vault, bool shared, struct cli_agent_
     else
         len = snprintf(place.folder, sizeof(place.folder), "%s/sherd", runtime);
     if (len < 0 || (size_t)len >= sizeof(place.folder))
-        return sherd_fail(SHERD_ERR_LIMIT, "the path of the runtime folder is too long for a socket");
+        return sherd_fail(
+            SHERD_ERR_LIMIT,
+            "the path of the runtime folder is too long for a socket: set XDG_RUNTIME_DIR to a shorter one");
     SHERD_TRY(name_socket(&st, &place));
     *out_place = place;
     return SHERD_OK;
@@ -87,7 +91,8 @@ static enum sherd_err make_folder(const struct cli_agent_place *place)
     struct stat st;
 
     if (mkdir(place->folder, S_IRWXU) != 0 && errno != EEXIST)
-        return sherd_fail_errno(SHERD_ERR_IO, "%s", place->folder);
+        return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be made, set XDG_RUNTIME_DIR to a directory of yours",
+                                place->folder);
     if (lstat(place->folder, &st) != 0)
         return sherd_fail_errno(SHERD_ERR_IO, "%s", place->folder);
     if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)

@@ -85,13 +85,18 @@ static struct agent *agent_of(void *arg)
     return ((struct peer *)arg)->agent;
 }
 
+static bool is_owner(const struct agent *agent, uid_t uid)
+{
+    return uid == agent->options->place.owner;
+}
+
 /* --- what peers ask for ------------------------------------------------------------------------------------------- */
 
 static enum sherd_err host_enter(void *arg, uid_t uid, struct sherd_anchor **out_anchor)
 {
     struct agent *agent = agent_of(arg);
 
-    SHERD_ENSURE(uid == agent->options->place.owner, SHERD_ERR_DENIED,
+    SHERD_ENSURE(is_owner(agent, uid), SHERD_ERR_DENIED,
                  "the agent serves the owner of the vault's directory, and nobody else, not even root");
     (void)pthread_mutex_lock(&agent->lock);
     struct sherd_vault *vault = agent->vault;
@@ -211,7 +216,7 @@ static void forget_key_store(struct agent *agent)
 
 static enum sherd_err take_key_store(struct agent *agent, uid_t uid, const struct sherd_wire_key_store *given)
 {
-    SHERD_ENSURE(uid == agent->options->place.owner, SHERD_ERR_DENIED,
+    SHERD_ENSURE(is_owner(agent, uid), SHERD_ERR_DENIED,
                  "the key store is named by the owner of the vault's directory; others give shares");
     if (agent->key_store == NULL)
         agent->key_store = sherd_secret_alloc(sizeof(*agent->key_store));
@@ -334,7 +339,7 @@ static enum sherd_err unseal_by(struct agent *agent, uid_t uid, const struct she
         return open_waiting(agent);
     if (unseal->kind == SHERD_WIRE_SHARES)
         return take_shares(agent, unseal, out);
-    SHERD_ENSURE(uid == agent->options->place.owner, SHERD_ERR_DENIED,
+    SHERD_ENSURE(is_owner(agent, uid), SHERD_ERR_DENIED,
                  "a passphrase or key file is taken from the owner of the vault's directory; others give shares");
     if (unseal->kind == SHERD_WIRE_PASSPHRASE)
         by.passphrase = unseal->secret;
@@ -346,8 +351,6 @@ static enum sherd_err unseal_by(struct agent *agent, uid_t uid, const struct she
 static enum sherd_err unseal_in_turn(struct agent *agent, uid_t uid, const struct sherd_wire_unseal *unseal,
                                      struct sherd_wire_unsealed *out)
 {
-    if (is_unsealed(agent))
-        return SHERD_OK; /* by somebody else, a moment ago */
     SHERD_TRY(sherd_operators_admit(agent->operators, uid));
     const enum sherd_err err = unseal_by(agent, uid, unseal, out);
     sherd_operators_tried(agent->operators, uid, err);
@@ -361,12 +364,15 @@ static enum sherd_err host_unseal(void *arg, uid_t uid, const struct sherd_wire_
     struct sherd_wire_unsealed unsealed = {0};
 
     (void)pthread_mutex_lock(&agent->gate);
-    const enum sherd_err err = unseal_in_turn(agent, uid, unseal, &unsealed);
+    const bool sealed = !is_unsealed(agent);
+    const enum sherd_err err = sealed ? unseal_in_turn(agent, uid, unseal, &unsealed)
+                                      : SHERD_OK; /* somebody else did */
     (void)pthread_mutex_unlock(&agent->gate);
     SHERD_TRY(err);
     (void)pthread_mutex_lock(&agent->lock);
-    agent->used_ns = sherd_clock()->monotonic_ns();
-    if (unseal->has_idle && uid == agent->options->place.owner)
+    if (sealed || is_owner(agent, uid)) /* shares for one that is unsealed do not keep it from ending */
+        agent->used_ns = sherd_clock()->monotonic_ns();
+    if (unseal->has_idle && is_owner(agent, uid))
         agent->idle_s = unseal->idle_s;
     (void)pthread_mutex_unlock(&agent->lock);
     wake(agent);
@@ -379,7 +385,7 @@ static enum sherd_err host_seal(void *arg, uid_t uid)
 {
     struct agent *agent = agent_of(arg);
 
-    SHERD_ENSURE(uid == agent->options->place.owner, SHERD_ERR_DENIED,
+    SHERD_ENSURE(is_owner(agent, uid), SHERD_ERR_DENIED,
                  "the agent is sealed by the owner of the vault's directory alone");
     (void)pthread_mutex_lock(&agent->lock);
     agent->stop = true;
@@ -435,10 +441,10 @@ static bool has_room(const struct agent *agent, uid_t uid)
     unsigned same = 0;
 
     for (const struct peer *peer = agent->peers; peer != NULL; peer = peer->next) {
-        strangers += peer->uid != agent->options->place.owner;
+        strangers += !is_owner(agent, peer->uid);
         same += peer->uid == uid;
     }
-    if (uid == agent->options->place.owner)
+    if (is_owner(agent, uid))
         return same < PEERS_MAX - STRANGERS_MAX;
     return strangers < STRANGERS_MAX && same < STRANGER_MAX;
 }
@@ -473,7 +479,7 @@ static void add_peer(struct agent *agent, struct sherd_link *link, uid_t uid)
     agent->peers = peer;
     agent->peer_count++;
     (void)pthread_mutex_unlock(&agent->lock);
-    if (uid != agent->options->place.owner)
+    if (!is_owner(agent, uid))
         sherd_link_patience(link, STRANGER_PATIENCE_MS);
     if (room && begin_peer(peer) == SHERD_OK)
         return;

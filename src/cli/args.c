@@ -11,7 +11,7 @@
 #include <strings.h>
 
 /* Places in the table of global options: texts, which are kept as they are, then these, then flags. */
-enum { SHARE_FILE = 13, PIN_FILE, FLAGS };
+enum { SHARE_FILE = 13, PIN_FILE, PKCS11_TOKEN, FLAGS };
 
 const struct cli_option cli_global_options[] = {
     {"vault", 0, "DIR", "the vault's directory; else $SHERD_VAULT"},
@@ -30,6 +30,7 @@ const struct cli_option cli_global_options[] = {
     [SHARE_FILE] = {"share-file", 0, "FILE", "unseal with shares, one file or more; - is standard input"},
     [PIN_FILE] = {"pin-file", 0, "FILE",
                   "read the PIN of a token from a file, one for each share that is sealed to one"},
+    [PKCS11_TOKEN] = {"pkcs11-token", 0, "URI", "a token that may have its PIN though it shows no key before"},
     [FLAGS] = {"json", 0, NULL, "print results, and errors, as JSON"},
     {"quiet", 'q', NULL, "no progress, notes or warnings"},
     {"help", 'h', NULL, "show this help"},
@@ -121,6 +122,14 @@ static enum sherd_err take_pin_file(struct cli *cli, const char *value)
     return SHERD_OK;
 }
 
+static enum sherd_err take_token(struct cli *cli, const char *value)
+{
+    SHERD_ENSURE(cli->pkcs11_token_count < SHERD_COUNT_OF(cli->pkcs11_tokens), SHERD_ERR_INVALID,
+                 "too many tokens are named");
+    cli->pkcs11_tokens[cli->pkcs11_token_count++] = value;
+    return SHERD_OK;
+}
+
 static bool take_global(struct cli *cli, const struct cli_option *option, const char *value)
 {
     const char **const texts[] = {&cli->vault,
@@ -155,6 +164,8 @@ static enum sherd_err take(struct cli *cli, const struct cli_option *option, con
         return take_share_file(cli, value);
     if (option == &cli_global_options[PIN_FILE])
         return take_pin_file(cli, value);
+    if (option == &cli_global_options[PKCS11_TOKEN])
+        return take_token(cli, value);
     if (take_global(cli, option, value))
         return SHERD_OK;
     SHERD_ENSURE(cli->given_count < CLI_GIVEN_MAX, SHERD_ERR_INVALID, "too many options");
@@ -182,6 +193,8 @@ static enum sherd_err parse_options(struct cli *cli, const struct cli_option *ow
             return refuse(optopt > 0 && optopt < VALUE_BASE ? letter : argv[optind - 1], value);
         }
         option = set_find(&set, value);
+        if (option->arg != NULL && optarg[0] == '\0') /* mostly a variable that is not set, and never meant */
+            return sherd_fail(SHERD_ERR_INVALID, "option --%s: its value is empty", option->name);
         SHERD_TRY(take(cli, option, optarg != NULL ? optarg : ""));
     }
     *out_rest = optind;

@@ -103,11 +103,13 @@ enum sherd_err cli_write_new(const char *path, struct sherd_span bytes)
 
 enum sherd_err cli_receipt_check(const struct cli *cli, const char *path)
 {
+    SHERD_CLEANUP(cli_output_done) struct cli_output output = {.dir_fd = -1, .fd = -1};
+
     SHERD_ENSURE(path == NULL || cli->user == NULL || strcmp(cli->user, SHERD_USER_OWNER) == 0, SHERD_ERR_DENIED,
                  "only the vault's owner makes receipts");
     if (path != NULL && access(path, F_OK) == 0)
         return sherd_fail(SHERD_ERR_CONFLICT, "%.160s is there already: a receipt replaces nothing", path);
-    return SHERD_OK;
+    return path != NULL ? cli_output_begin_path(path, &output) : SHERD_OK; /* it can be written; and is removed again */
 }
 
 enum sherd_err cli_receipt_write(struct sherd_vault *vault, const struct sherd_receipt_request *request,

@@ -48,8 +48,8 @@ SHERD_MUST_USE enum sherd_err cli_bundle_commit(struct cli_bundle_out *out);
 SHERD_MUST_USE enum sherd_err cli_write_new(const char *path, struct sherd_span bytes);
 
 /**
- * Before the work: whether a receipt can be made, and written there. NULL is accepted. @return SHERD_OK;
- * SHERD_ERR_CONFLICT; SHERD_ERR_DENIED
+ * Before the work, which cannot be taken back: whether a receipt can be made, and written there. NULL is accepted.
+ * @return SHERD_OK; SHERD_ERR_CONFLICT; SHERD_ERR_DENIED; as cli_output_begin_path()
  */
 SHERD_MUST_USE enum sherd_err cli_receipt_check(const struct cli *cli, const char *path);
 

@@ -81,7 +81,9 @@ struct cli {
     const char *share_identity;                   /**< opens files of shares that are sealed to their holders */
     const char *share_files[CLI_SHARE_FILES_MAX]; /**< share_file_count of them; "-" is standard input */
     size_t share_file_count;
-    const char *pkcs11_module; /**< library of tokens */
+    const char *pkcs11_module;                    /**< library of tokens */
+    const char *pkcs11_tokens[CLI_PIN_FILES_MAX]; /**< pkcs11_token_count of them: those that may have a PIN unseen */
+    size_t pkcs11_token_count;
     const char
         *pin_files[CLI_PIN_FILES_MAX]; /**< pin_file_count of them, for shares sealed to tokens, in their order */
     size_t pin_file_count;
@@ -196,7 +198,8 @@ void cli_unseal_done(struct cli_unseal *unseal);
 bool cli_unseal_given(const struct cli *cli);
 
 /**
- * Whether there is a vault: said before anybody is asked for a passphrase. @return SHERD_OK; SHERD_ERR_NOT_FOUND; ...
+ * Whether there is a vault, whose directory no other user writes: said before anybody is asked for a passphrase.
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_DENIED; SHERD_ERR_IO
  */
 SHERD_MUST_USE enum sherd_err cli_vault_check(const char *path);
 

@@ -90,8 +90,6 @@ static enum sherd_err export_epoch_key(const struct cli *cli, struct sherd_vault
 
     SHERD_TRY(sherd_epoch_export(vault, &file, &epoch));
     SHERD_TRY(cli_write_new(path, sherd_buf_span(&file)));
-    if (cli_inside_vault(path))
-        cli_warn(cli, "warning: the epoch's key lies inside a vault, which its epoch will not end there: move it");
     cli_warn(cli,
              "the file holds the key of erase epoch %" PRIu64 ": keep it apart from all backups, and destroy it when "
              "the epoch ends, or what is erased can be brought back",

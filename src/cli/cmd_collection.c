@@ -18,6 +18,12 @@ static const struct cli_option options[] = {
     {0},
 };
 
+/* A master key that is looked for. */
+struct wanted {
+    const char *name;
+    bool found;
+};
+
 static const char *master_key_of(const struct sherd_collection *collection)
 {
     return collection->master_key[0] != 0 ? collection->master_key : SHERD_MASTER_DEFAULT;
@@ -68,6 +74,27 @@ static enum sherd_err take_keys(const struct cli *cli, struct sherd_collection *
     return SHERD_OK;
 }
 
+static enum sherd_err note_name(void *arg, const struct sherd_master_info *info)
+{
+    struct wanted *wanted = arg;
+
+    wanted->found |= strcmp(info->name, wanted->name) == 0;
+    return SHERD_OK;
+}
+
+/* A name that nobody made a key of is mostly mistyped, and the rules stay for ever. */
+static enum sherd_err check_master(struct sherd_vault *vault, const char *name)
+{
+    struct wanted wanted = {.name = name};
+
+    if (name[0] == '\0')
+        return SHERD_OK;
+    SHERD_TRY(sherd_master_each(vault, note_name, &wanted));
+    if (!wanted.found)
+        return sherd_fail(SHERD_ERR_NOT_FOUND, "there is no master key %.63s: make it with `sherd key activate`", name);
+    return SHERD_OK;
+}
+
 static enum sherd_err create(struct cli *cli, const char *name)
 {
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
@@ -81,6 +108,7 @@ static enum sherd_err create(struct cli *cli, const char *name)
                  "a collection's name has 1 to 63 of a-z, 0-9, '.', '_', '-'");
     (void)snprintf(collection.name, sizeof(collection.name), "%s", name);
     SHERD_TRY(cli_vault_open(cli, false, &vault));
+    SHERD_TRY(check_master(vault, collection.master_key));
     SHERD_TRY(sherd_collection_create(vault, &collection));
     return cli->quiet ? SHERD_OK : show(cli, &collection);
 }

@@ -263,6 +263,7 @@ static enum sherd_err open_root(const char *path, int *out_fd)
 {
     int fd = -1;
 
+    SHERD_TRY(cli_check_outside(path));
     if (mkdir(path, 0777) != 0 && errno != EEXIST)
         return sherd_fail_errno(SHERD_ERR_IO, "%.160s", path);
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -22,6 +22,7 @@ struct listing {
     struct cli *cli;
     const char *name; /* only this one; NULL for all */
     uint64_t count;
+    bool damaged; /* the last one that was shown */
 };
 
 static const char *credential_of(const struct sherd_user_info *info)
@@ -41,17 +42,24 @@ static enum sherd_err visit(void *arg, const struct sherd_user_info *info)
     if (listing->name != NULL && strcmp(listing->name, info->name) != 0)
         return SHERD_OK;
     listing->count++;
+    listing->damaged = info->damaged;
     cli_format_time((int64_t)info->created_s, time);
     sherd_uuid_format(info->id, id);
     for (size_t i = 0; i < sizeof(info->public_key); i++)
         (void)snprintf(public_key + 2 * i, 3, "%02x", info->public_key[i]);
     if (listing->cli->json)
         return cli_json_print(listing->count > 1 ? ",\n " : "\n ",
-                              json_pack("{s:s, s:s, s:s, s:b, s:o, s:I}", "user", info->name, "id", id, "credential",
-                                        credential_of(info), "disabled", info->disabled, "public_key",
-                                        info->owner ? json_null() : json_string(public_key), "created",
+                              json_pack("{s:s, s:s, s:s?, s:b, s:b, s:o, s:I}", "user", info->name, "id", id,
+                                        "credential", info->damaged ? NULL : credential_of(info), "disabled",
+                                        info->disabled, "damaged", info->damaged, "public_key",
+                                        info->owner || info->damaged ? json_null() : json_string(public_key), "created",
                                         (json_int_t)info->created_s),
                               "");
+    if (info->damaged) {
+        cli_print("%-24s damaged: its entry in identity does not verify%s\n", info->name,
+                  info->disabled ? "; disabled" : "");
+        return SHERD_OK;
+    }
     if (listing->name == NULL) {
         cli_print("%-24s %-10s  %s%s\n", info->name, credential_of(info), time, info->disabled ? "  disabled" : "");
         return SHERD_OK;
@@ -69,9 +77,13 @@ static enum sherd_err list(struct cli *cli, struct sherd_vault *vault)
 
     if (cli->json)
         cli_print("{\"users\": [");
-    SHERD_TRY(sherd_user_each(vault, visit, &listing));
+    const enum sherd_err err = sherd_user_each(vault, visit, &listing);
+    if (err != SHERD_OK && err != SHERD_ERR_TAMPERED)
+        return err;
     if (cli->json)
         cli_print("\n]}\n");
+    if (err != SHERD_OK && (listing.name == NULL || listing.count == 0 || listing.damaged)) /* not some other user's */
+        return err;
     if (listing.count == 0 && listing.name != NULL)
         return sherd_fail(SHERD_ERR_NOT_FOUND, "there is no such user");
     return SHERD_OK;

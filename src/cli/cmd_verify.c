@@ -99,8 +99,8 @@ static enum sherd_err summary_json(const struct sherd_verify_stat *stat, enum sh
                                        "clean", err == SHERD_OK, "records", (json_int_t)stat->record_count, "versions",
                                        (json_int_t)stat->version_count, "bytes", (json_int_t)stat->content_bytes,
                                        "violations", (json_int_t)stat->finding_count, "refused",
-                                       (json_int_t)stat->refused_count, "orphans",
-                                       (json_int_t)stat->orphan_count, "seconds", seconds),
+                                       (json_int_t)stat->refused_count, "orphans", (json_int_t)stat->orphan_count,
+                                       "seconds", seconds),
                              "}\n"));
     return SHERD_OK;
 }

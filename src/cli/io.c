@@ -135,12 +135,24 @@ static enum sherd_err begin_beside(const char *path, struct cli_output *out_outp
     return SHERD_OK;
 }
 
+enum sherd_err cli_check_outside(const char *path)
+{
+    char below[PATH_MAX];
+
+    SHERD_ENSURE(snprintf(below, sizeof(below), "%s/x", path) < (int)sizeof(below), SHERD_ERR_INVALID,
+                 "the output's name is too long");
+    if (cli_inside_vault(path) || cli_inside_vault(below))
+        return sherd_fail(SHERD_ERR_INVALID, "%.120s lies inside a vault: write it elsewhere", path);
+    return SHERD_OK;
+}
+
 enum sherd_err cli_output_begin_path(const char *path, struct cli_output *out_output)
 {
     char real[PATH_MAX];
     struct stat st;
 
     SHERD_ENSURE(strlen(path) < PATH_MAX, SHERD_ERR_INVALID, "the output's name is too long");
+    SHERD_TRY(cli_check_outside(path));
     if (stat(path, &st) != 0)
         return begin_beside(path, out_output);
     if (S_ISDIR(st.st_mode))

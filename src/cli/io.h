@@ -55,6 +55,12 @@ struct cli_output {
 SHERD_MUST_USE enum sherd_err cli_output_begin(int dir_fd, const char *name, struct cli_output *out_output);
 
 /**
+ * Nothing is written into a vault but by the vault itself: a file or directory, which need not exist, lies in none.
+ * @return SHERD_OK; SHERD_ERR_INVALID
+ */
+SHERD_MUST_USE enum sherd_err cli_check_outside(const char *path);
+
+/**
  * Begin to write a path. A symbolic link is followed; a device or pipe is written as it is; a directory is refused.
  * @return SHERD_OK; SHERD_ERR_INVALID; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */

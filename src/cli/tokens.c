@@ -113,18 +113,35 @@ static enum sherd_err log_in(const struct cli *cli, size_t nth, struct sherd_p11
     return sherd_p11_login(token, sherd_span_of(pin, len));
 }
 
+/* The tokens that whoever runs the program named; what is read from a file names none. */
+static enum sherd_err parse_names(const struct cli *cli, struct sherd_p11_uri uris[static CLI_PIN_FILES_MAX])
+{
+    for (size_t i = 0; i < cli->pkcs11_token_count; i++) {
+        const enum sherd_err err = sherd_p11_uri_parse(cli->pkcs11_tokens[i], &uris[i]);
+
+        if (err != SHERD_OK)
+            return sherd_fail(err, "--pkcs11-token: %s", sherd_err_detail());
+        SHERD_ENSURE(sherd_p11_uri_names_token(&uris[i]), SHERD_ERR_INVALID,
+                     "--pkcs11-token names a token by its label or serial number: pkcs11:token=LABEL;serial=NUMBER");
+    }
+    return SHERD_OK;
+}
+
 static enum sherd_err open_box(const struct cli *cli, size_t nth, const struct sherd_token_box *box,
                                struct sherd_buf *out_plain)
 {
     SHERD_CLEANUP(sherd_p11_freep) struct sherd_p11 *p11 = NULL;
     SHERD_CLEANUP(sherd_p11_token_freep) struct sherd_p11_token *token = NULL;
+    struct sherd_p11_uri uris[CLI_PIN_FILES_MAX];
+    const struct sherd_p11_names names = {uris, cli->pkcs11_token_count};
     struct sherd_p11_uri uri = {0};
     struct sherd_token_opener opener = {sherd_p11_agree, sherd_p11_decrypt, NULL};
 
     if (box->uri[0] != '\0')
         SHERD_TRY(sherd_p11_uri_parse(box->uri, &uri));
+    SHERD_TRY(parse_names(cli, uris));
     SHERD_TRY(open_module(cli, "", &p11));
-    SHERD_TRY(sherd_p11_find(p11, &uri, &box->key, &token));
+    SHERD_TRY(sherd_p11_find(p11, &uri, &box->key, &names, &token));
     SHERD_TRY(log_in(cli, nth, token));
     opener.arg = token;
     return sherd_token_box_open(box, sherd_p11_key(token), &opener, out_plain);

@@ -26,11 +26,16 @@
 /* Longest file of private keys, with their comments. */
 #define IDENTITY_BYTES ((size_t)256 << 10)
 
-static void warn_if_readable(const struct cli *cli, int fd, const char *what)
+static bool others_may_read(int fd)
 {
     struct stat st;
 
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0;
+}
+
+static void warn_if_readable(const struct cli *cli, int fd, const char *what)
+{
+    if (others_may_read(fd))
         cli_warn(cli, "warning: other users may read the %s: chmod 600 it", what);
 }
 
@@ -54,6 +59,19 @@ static enum sherd_err read_secret_file(const struct cli *cli, const char *path, 
     if (fd < 0)
         return sherd_fail_errno(SHERD_ERR_IO, "%s %.120s", what, path);
     return read_secret(cli, fd, what, block, out_len);
+}
+
+/* A key file is written so that its owner alone can read it. Where others can, that was somebody's mistake. */
+static enum sherd_err read_key_file(const struct cli *cli, uint8_t *block, size_t *out_len)
+{
+    SHERD_CLEANUP(cli_fd_closep) int fd = open(cli->key_file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+    if (fd < 0)
+        return sherd_fail_errno(SHERD_ERR_IO, "key file %.120s", cli->key_file);
+    SHERD_ENSURE(!others_may_read(fd), SHERD_ERR_INVALID, "other users may read the key file: chmod 600 it");
+    SHERD_TRY(read_secret(cli, fd, "key file", block, out_len));
+    SHERD_ENSURE(*out_len > 0, SHERD_ERR_INVALID, "the key file is empty");
+    return SHERD_OK;
 }
 
 static enum sherd_err read_passphrase_fd(const struct cli *cli, uint8_t *block, size_t *out_len)
@@ -201,9 +219,8 @@ enum sherd_err cli_unseal_read(const struct cli *cli, bool fresh, struct cli_uns
     if (out_unseal->block == NULL)
         return SHERD_ERR_NO_MEMORY;
     if (cli->key_file != NULL) {
-        SHERD_TRY(read_secret_file(cli, cli->key_file, "key file", out_unseal->block, &len));
+        SHERD_TRY(read_key_file(cli, out_unseal->block, &len));
         out_unseal->unseal.key_file = sherd_span_of(out_unseal->block, len);
-        SHERD_ENSURE(len > 0, SHERD_ERR_INVALID, "the key file is empty");
         return SHERD_OK;
     }
     if (cli->passphrase_file != NULL)
@@ -234,12 +251,16 @@ bool cli_unseal_given(const struct cli *cli)
 enum sherd_err cli_vault_check(const char *path)
 {
     SHERD_CLEANUP(cli_fd_closep) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct stat st;
 
     if (fd < 0 && errno != ENOENT)
         return sherd_fail_errno(SHERD_ERR_IO, "%.120s", path);
     if (fd < 0 || (faccessat(fd, "sherd.vault", F_OK, 0) != 0 && errno == ENOENT))
         return sherd_fail(SHERD_ERR_NOT_FOUND,
                           "no vault at %.120s: name another with --vault, or make one with `sherd init`", path);
+    if (fstat(fd, &st) == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return sherd_fail(SHERD_ERR_DENIED, "other users may write to %.120s, the vault's directory: chmod go-w it",
+                          path);
     return SHERD_OK;
 }
 

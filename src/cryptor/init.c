@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"
+#include "crypto/approved.h"
 #include "crypto/init.h"
 #include "cryptor/files.h"
 #include "cryptor/place.h"
@@ -185,9 +186,7 @@ enum sherd_err sherd_vault_init(const char *path, const struct sherd_unseal *uns
         plan.fips = options->fips;
     }
     if (options != NULL && options->key_store != NULL) {
-        SHERD_ENSURE(
-            !options->fips, SHERD_ERR_UNSUPPORTED,
-            "a PKCS#12 key store is not for FIPS mode: its MAC is made with a derivation that is not approved");
+        SHERD_TRY(sherd_approved_check(options->fips, SHERD_ALGORITHM_PKCS12_MAC));
         SHERD_TRY(resolve_key_store(options->key_store, key_store_path, &key_store));
         plan.wish.key_store = &key_store;
     }

@@ -38,10 +38,12 @@ static char *parent_of(const char *path)
 
 static enum sherd_err rename_into_place(const char *temporary, const char *path)
 {
-    if (rename(temporary, path) != 0) /* replaces an empty directory, nothing else */
-        return sherd_fail_errno(errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR ? SHERD_ERR_CONFLICT
-                                                                                          : SHERD_ERR_IO,
-                                "a vault cannot be made at %s", path);
+    if (rename(temporary, path) != 0) { /* replaces an empty directory, nothing else */
+        if (errno == ENOTEMPTY || errno == EEXIST)
+            return sherd_fail(SHERD_ERR_CONFLICT, "%s is there already, and not empty: name another directory", path);
+        return sherd_fail_errno(errno == ENOTDIR ? SHERD_ERR_CONFLICT : SHERD_ERR_IO, "a vault cannot be made at %s",
+                                path);
+    }
     char *parent = parent_of(path);
     if (parent == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -60,7 +62,10 @@ static enum sherd_err make_temporary(const char *path, char **out_temporary)
         return SHERD_ERR_NO_MEMORY;
     (void)snprintf(temporary, size, "%s.new-XXXXXX", path);
     if (mkdtemp(temporary) == NULL) {
-        const enum sherd_err err = sherd_fail_errno(SHERD_ERR_IO, "a directory cannot be made beside %s", path);
+        const enum sherd_err err =
+            errno == ENOENT
+                ? sherd_fail(SHERD_ERR_IO, "the directory in which %s is to lie is missing: make it first", path)
+                : sherd_fail_errno(SHERD_ERR_IO, "a directory cannot be made beside %s", path);
 
         sherd_free(temporary);
         return err;
@@ -100,7 +105,7 @@ static enum sherd_err check_free(const char *path)
     if (lstat(path, &stat_of_path) != 0)
         return errno == ENOENT ? SHERD_OK : sherd_fail_errno(SHERD_ERR_IO, "%s cannot be looked at", path);
     if (!S_ISDIR(stat_of_path.st_mode))
-        return sherd_fail(SHERD_ERR_CONFLICT, "%s exists and is no directory", path);
+        return sherd_fail(SHERD_ERR_CONFLICT, "%s is there already, and no directory: name another one", path);
     return SHERD_OK; /* whether it is empty shows when it is replaced */
 }
 

@@ -56,11 +56,33 @@ enum sherd_err sherd_user_create(struct sherd_vault *vault, const struct sherd_u
     return err;
 }
 
+struct user_visit {
+    sherd_user_visit_fn *visit;
+    void *arg;
+    char name[SHERD_NAME_SIZE]; /* of the first that is damaged */
+    unsigned damaged_count;
+};
+
+static enum sherd_err visit_user(void *arg, const struct sherd_user_info *info)
+{
+    struct user_visit *to = arg;
+
+    if (info->damaged && to->damaged_count++ == 0)
+        memcpy(to->name, info->name, sizeof(to->name));
+    return to->visit(to->arg, info);
+}
+
 enum sherd_err sherd_user_each(struct sherd_vault *vault, sherd_user_visit_fn *visit, void *arg)
 {
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(visit != NULL, SHERD_ERR_INVALID, "somebody must be told of the users");
-    return vault->anchor->ops->user_each(vault->anchor, visit, arg);
+    struct user_visit to = {.visit = visit, .arg = arg};
+    SHERD_TRY(vault->anchor->ops->user_each(vault->anchor, visit_user, &to));
+    if (to.damaged_count == 0)
+        return SHERD_OK;
+    return sherd_fail(SHERD_ERR_TAMPERED,
+                      "the entry of user %s in identity is damaged or gone%s: bring identity back as it was", to.name,
+                      to.damaged_count > 1 ? ", and not the only one" : "");
 }
 
 enum sherd_err sherd_user_disable(struct sherd_vault *vault, const char *name)

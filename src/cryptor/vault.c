@@ -186,6 +186,8 @@ static enum sherd_err join_agent(struct sherd_vault *vault, const struct sherd_v
     SHERD_TRY(open_stores(vault));
     memcpy(vault->seal, hello.seal, sizeof(vault->seal));
     vault->fips = hello.fips;
+    vault->agent_memory_locked = hello.memory_locked;
+    vault->agent_memory_secret = hello.memory_secret;
     SHERD_TRY(log_in(vault, options));
     if (vault->of_user) { /* the session has a connection of its own; none that is the owner's stays open */
         vault->whole_anchor->ops->free(vault->whole_anchor);
@@ -311,8 +313,8 @@ static enum sherd_err describe(struct sherd_vault *vault, struct sherd_vault_inf
         info.blob_bytes[i] = stats[i].blob_bytes;
     }
     sherd_secret_stat(&memory);
-    info.memory_locked = memory.locked;
-    info.memory_secret = memory.memfd_secret;
+    info.memory_locked = memory.locked && (vault->agent == NULL || vault->agent_memory_locked);
+    info.memory_secret = memory.memfd_secret && (vault->agent == NULL || vault->agent_memory_secret);
     (void)snprintf(info.engine, sizeof(info.engine), "%s", vault->engine->name);
     (void)snprintf(info.seal, sizeof(info.seal), "%s", vault->seal);
     *out_info = info;

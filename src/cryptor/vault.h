@@ -35,6 +35,8 @@ struct sherd_vault {
     struct sherd_anchor *whole_anchor; /* what it stands on in this process, where a user asks; else NULL */
     bool of_user;                      /* a user asks, and not the owner */
     struct sherd_vault_agent *agent;   /* where that runs, if not here: vault.c */
+    bool agent_memory_locked;          /* what it says of its secret memory */
+    bool agent_memory_secret;
     struct sherd_assets assets;
     struct sherd_entry_keys identity_keys;
     struct sherd_window *window;

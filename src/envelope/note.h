@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file envelope/note.h
- * Signed notes: text of lines with Ed25519 signatures below it, which anyone can read and check.
+ * Signed notes of one key: text of lines with an Ed25519 signature below it, which anyone can read and check. What they
+ * are made of, and notes of several keys: signed.h.
  *
  *     first line
  *     more lines
@@ -15,14 +16,13 @@
 
 #include "crypto/sign.h"
 
-/** Longest name of a key. */
-#define SHERD_NOTE_NAME_BYTES_MAX 127U
 /** Most bytes of a note that are looked at. */
 #define SHERD_NOTE_BYTES_MAX ((size_t)8 << 20)
 
 /**
  * Write a public key as text: name+id+key.
- * @param[in,out] out_text  appended, without a final newline. @return SHERD_OK; SHERD_ERR_LIMIT; SHERD_ERR_NO_MEMORY
+ * @param[in,out] out_text  appended, without a final newline
+ * @return SHERD_OK; SHERD_ERR_INVALID: that is no name; SHERD_ERR_LIMIT; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_note_key_text(const char *name,
                                                   const uint8_t public_key[static SHERD_SIGN_PUBLIC_SIZE],
@@ -30,7 +30,7 @@ SHERD_MUST_USE enum sherd_err sherd_note_key_text(const char *name,
 
 /**
  * Sign a text.
- * @param[in]     text      lines, each with its newline, no other control characters
+ * @param[in]     text      lines in UTF-8, each with its newline, no other control characters
  * @param[in,out] out_note  text and signature are appended
  * @return SHERD_OK; SHERD_ERR_INVALID: the text has no such form; SHERD_ERR_LIMIT; SHERD_ERR_NO_MEMORY
  */

@@ -132,7 +132,7 @@ enum sherd_err sherd_vkey_append(const struct sherd_vkey *vkey, struct sherd_buf
 /* Where the signatures begin: behind the last empty line. */
 static bool split(struct sherd_span note, struct sherd_signed *out)
 {
-    for (size_t i = note.len; i > 2; i--)
+    for (size_t i = note.len; i >= 2; i--)
         if (note.data[i - 1] == '\n' && note.data[i - 2] == '\n') {
             *out = (struct sherd_signed){.text = sherd_span_of(note.data, i - 1),
                                          .lines = sherd_span_of(note.data + i, note.len - i)};
@@ -229,6 +229,17 @@ enum sherd_err sherd_vkey_verify(const struct sherd_vkey *vkey, struct sherd_spa
     return SHERD_OK;
 }
 
+/* A signature line: the key's name, and its id and what it signed, which is the blob. All of it or nothing. */
+static enum sherd_err append_line(const struct sherd_vkey *vkey, struct sherd_span blob, struct sherd_buf *out)
+{
+    SHERD_TRY(sherd_buf_reserve(out, sizeof(MARK) + vkey->name.len + 2 * blob.len)); /* from here all fits */
+    SHERD_TRY(sherd_text_append(out, MARK));
+    SHERD_TRY(sherd_buf_append(out, vkey->name));
+    SHERD_TRY(sherd_text_append(out, " "));
+    SHERD_TRY(sherd_base64_encode(SHERD_BASE64_PADDED, blob, out));
+    return sherd_text_append(out, "\n");
+}
+
 enum sherd_err sherd_cosign(struct sherd_span name, const uint8_t seed[static SHERD_SIGN_SEED_SIZE], uint64_t time_s,
                             struct sherd_span text, struct sherd_buf *out_line)
 {
@@ -244,10 +255,24 @@ enum sherd_err sherd_cosign(struct sherd_span name, const uint8_t seed[static SH
     memcpy(block, vkey.id, sizeof(vkey.id));
     sherd_put_u64(block + SHERD_VKEY_ID_SIZE, time_s);
     SHERD_TRY(sherd_sign(seed, sherd_buf_span(&message), block + SHERD_VKEY_ID_SIZE + 8));
-    SHERD_TRY(sherd_buf_reserve(out_line, sizeof(MARK) + name.len + 2 * sizeof(block))); /* from here all fits */
-    SHERD_TRY(sherd_text_append(out_line, MARK));
-    SHERD_TRY(sherd_buf_append(out_line, name));
-    SHERD_TRY(sherd_text_append(out_line, " "));
-    SHERD_TRY(sherd_base64_encode(SHERD_BASE64_PADDED, sherd_span_of(block, sizeof(block)), out_line));
-    return sherd_text_append(out_line, "\n");
+    return append_line(&vkey, sherd_span_of(block, sizeof(block)), out_line);
+}
+
+enum sherd_err sherd_signed_sign(struct sherd_span name, const uint8_t seed[static SHERD_SIGN_SEED_SIZE],
+                                 struct sherd_span text, struct sherd_buf *out_note)
+{
+    uint8_t block[SHERD_VKEY_ID_SIZE + SHERD_SIGNATURE_SIZE];
+    uint8_t public_key[SHERD_SIGN_PUBLIC_SIZE];
+    struct sherd_vkey vkey;
+
+    SHERD_ENSURE(text.len > 0 && text.data[text.len - 1] == '\n' && is_plain(text), SHERD_ERR_INVALID,
+                 "that is no text of a note");
+    SHERD_TRY(sherd_sign_public(seed, public_key));
+    SHERD_TRY(sherd_vkey_make(SHERD_VKEY_ED25519, name, public_key, &vkey));
+    memcpy(block, vkey.id, sizeof(vkey.id));
+    SHERD_TRY(sherd_sign(seed, text, block + SHERD_VKEY_ID_SIZE));
+    SHERD_TRY(sherd_buf_reserve(out_note, text.len + 1 + sizeof(MARK) + name.len + 2 * sizeof(block)));
+    SHERD_TRY(sherd_buf_append(out_note, text));
+    SHERD_TRY(sherd_text_append(out_note, "\n"));
+    return append_line(&vkey, sherd_span_of(block, sizeof(block)), out_note);
 }

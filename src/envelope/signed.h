@@ -87,6 +87,15 @@ SHERD_MUST_USE enum sherd_err sherd_vkey_verify(const struct sherd_vkey *vkey, s
                                                 const struct sherd_signature *signature, uint64_t *out_time_s);
 
 /**
+ * Sign a text, as a plain note.
+ * @param[in]     text      lines in UTF-8, each with its newline, no other control characters
+ * @param[in,out] out_note  the text, an empty line and the signature line are appended
+ * @return SHERD_OK; SHERD_ERR_INVALID: that is no name, or no such text; SHERD_ERR_LIMIT; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_signed_sign(struct sherd_span name, const uint8_t seed[static SHERD_SIGN_SEED_SIZE],
+                                                struct sherd_span text, struct sherd_buf *out_note);
+
+/**
  * Sign the text of a checkpoint as a witness does.
  * @param[in]     time_s    seconds since 1970, below 2^63
  * @param[in]     text      of the checkpoint, all of it

@@ -261,94 +261,202 @@ enum sherd_err sherd_principals_disable(const struct sherd_principals *principal
 
 /* --- walks -------------------------------------------------------------------------------------------------------- */
 
+/* Names of principals, from `identity`, or from their pins. */
 struct page {
     const struct sherd_principals *principals;
+    const struct sherd_entry_keys *keys; /* of the compartment that is walked over */
+    struct sherd_compartment *compartment;
+    enum sherd_kind kind;
     size_t count;
     bool full;
+    bool damaged; /* something did not verify, in this page or one before */
     struct sherd_ref last;
-    struct sherd_principal all[PAGE_MAX];
+    char names[PAGE_MAX][SHERD_NAME_SIZE];
 };
 
-static enum sherd_err open_now(const struct sherd_principals *principals, const struct sherd_ref *name,
-                               struct sherd_principal *out_principal)
+static void begin_entries(const struct sherd_principals *principals, struct page *page)
+{
+    page->principals = principals;
+    page->keys = &principals->keys;
+    page->compartment = principals->compartment;
+    page->kind = SHERD_KIND_PRINCIPAL;
+}
+
+static void begin_pins(const struct sherd_principals *principals, struct page *page)
+{
+    page->principals = principals;
+    page->keys = &principals->pin_keys;
+    page->compartment = principals->pins;
+    page->kind = SHERD_KIND_PRINCIPAL_PIN;
+}
+
+static enum sherd_err open_name(const struct page *page, const struct sherd_ref *name, struct sherd_span stored,
+                                char out_name[SHERD_NAME_SIZE])
+{
+    struct sherd_principal principal;
+    struct sherd_principal_pin pin;
+
+    if (page->kind == SHERD_KIND_PRINCIPAL) {
+        SHERD_TRY(open_entry(page->principals, name, stored, &principal));
+        memcpy(out_name, principal.name, SHERD_NAME_SIZE);
+    } else {
+        SHERD_TRY(open_pin(page->principals, name, stored, &pin));
+        memcpy(out_name, pin.name, SHERD_NAME_SIZE);
+    }
+    return SHERD_OK;
+}
+
+/* What is of no principal must be what it says: it may be an entry whose kind was changed. */
+static enum sherd_err check_other(const struct page *page, enum sherd_kind kind, const struct sherd_ref *name,
+                                  struct sherd_span stored)
+{
+    uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
+    struct sherd_buf payload = sherd_buf_borrow(block, sizeof(block));
+    struct sherd_span tlv;
+
+    if (page->kind != SHERD_KIND_PRINCIPAL) /* of `keys`, where most are of others, the kind is enough */
+        return SHERD_OK;
+    return sherd_entry_open(page->keys, kind, name, stored, &payload, &tlv);
+}
+
+static enum sherd_err look_at(struct page *page, const struct sherd_ref *name, struct sherd_span stored)
+{
+    enum sherd_kind kind;
+
+    SHERD_TRY(sherd_entry_kind(page->keys, stored, &kind));
+    if (kind != page->kind)
+        return check_other(page, kind, name, stored);
+    SHERD_TRY(open_name(page, name, stored, page->names[page->count]));
+    page->count++;
+    return SHERD_OK;
+}
+
+/* Sealed anew since the snapshot was taken: what lies there now. */
+static enum sherd_err look_now(struct page *page, const struct sherd_ref *name)
 {
     uint8_t block[SHERD_ENTRY_BYTES_MAX];
     struct sherd_buf stored = sherd_buf_borrow(block, sizeof(block));
 
-    const enum sherd_err err = sherd_compartment_get(principals->compartment, *name, &stored);
-    if (err == SHERD_ERR_LIMIT)
-        return tampered();
+    const enum sherd_err err = sherd_compartment_get(page->compartment, *name, &stored);
+    if (err == SHERD_ERR_NOT_FOUND)
+        return SHERD_OK;
     SHERD_TRY(err);
-    return open_entry(principals, name, sherd_buf_span(&stored), out_principal);
+    return look_at(page, name, sherd_buf_span(&stored));
+}
+
+static bool is_damage(enum sherd_err err)
+{
+    return err == SHERD_ERR_TAMPERED || err == SHERD_ERR_DENIED || err == SHERD_ERR_LIMIT;
 }
 
 static enum sherd_err gather(void *arg, struct sherd_ref name, struct sherd_span stored)
 {
     struct page *page = arg;
-    enum sherd_kind kind;
 
     page->full = page->count == PAGE_MAX;
     if (page->full)
         return SHERD_ERR_LIMIT; /* taken back in fill() */
     page->last = name;
-    SHERD_TRY(sherd_entry_kind(&page->principals->keys, stored, &kind));
-    if (kind != SHERD_KIND_PRINCIPAL)
-        return SHERD_OK;
-    enum sherd_err err = open_entry(page->principals, &name, stored, &page->all[page->count]);
-    if (err == SHERD_ERR_DENIED) { /* sealed anew since: what lies there now */
-        err = open_now(page->principals, &name, &page->all[page->count]);
-        if (err == SHERD_ERR_NOT_FOUND)
-            return SHERD_OK;
-    }
-    SHERD_TRY(err);
-    page->count++;
-    return SHERD_OK;
+    enum sherd_err err = look_at(page, &name, stored);
+    if (err == SHERD_ERR_DENIED)
+        err = look_now(page, &name);
+    page->damaged = page->damaged || is_damage(err);
+    return is_damage(err) ? SHERD_OK : err;
 }
 
-static enum sherd_err fill(struct page *page, const struct sherd_ref *after)
+static enum sherd_err fill(struct page *page, bool first)
 {
+    const struct sherd_ref after = page->last;
     struct sherd_snapshot *snapshot;
 
     page->count = 0;
     page->full = false;
-    SHERD_TRY(sherd_compartment_snapshot_begin(page->principals->compartment, &snapshot));
-    const enum sherd_err err = sherd_snapshot_scan(snapshot, after, gather, page);
+    SHERD_TRY(sherd_compartment_snapshot_begin(page->compartment, &snapshot));
+    const enum sherd_err err = sherd_snapshot_scan(snapshot, first ? NULL : &after, gather, page);
     sherd_snapshot_end(snapshot);
     return page->full ? SHERD_OK : err;
 }
 
-static enum sherd_err tell(const struct page *page, sherd_principals_visit_fn *visit, void *arg)
-{
-    for (size_t i = 0; i < page->count; i++) {
-        struct sherd_principal principal;
-        const enum sherd_err err = sherd_principals_get(page->principals, page->all[i].name, &principal);
+/* Visits what is sound, in a walk over entries; what is damaged, in one over pins. */
+struct visitor {
+    sherd_principals_visit_fn *visit;
+    void *arg;
+};
 
-        if (err == SHERD_ERR_NOT_FOUND) /* left by a crash before it was pinned */
-            continue;
-        SHERD_TRY(err);
-        SHERD_TRY(visit(arg, &principal));
-    }
+static enum sherd_err tell_sound(struct page *page, const char *name, const struct visitor *to)
+{
+    struct sherd_principal principal;
+    const enum sherd_err err = sherd_principals_get(page->principals, name, &principal);
+
+    if (err == SHERD_ERR_NOT_FOUND) /* left by a crash before it was pinned */
+        return SHERD_OK;
+    page->damaged = page->damaged || is_damage(err);
+    if (is_damage(err))
+        return SHERD_OK;
+    SHERD_TRY(err);
+    return to->visit(to->arg, &principal, false);
+}
+
+/* What its pin says of a principal whose entry is damaged or gone. */
+static enum sherd_err tell_damaged(struct page *page, const char *name, const struct visitor *to)
+{
+    struct sherd_principal principal;
+    struct sherd_principal_pin pin;
+    struct stored stored;
+
+    enum sherd_err err = sherd_principals_get(page->principals, name, &principal);
+    if (!is_damage(err))
+        return err == SHERD_ERR_NOT_FOUND ? SHERD_OK : err;
+    err = read_pin(page->principals, name, &stored, &pin);
+    page->damaged = page->damaged || is_damage(err); /* the pin itself, since it was met */
+    if (err == SHERD_ERR_NOT_FOUND || is_damage(err))
+        return SHERD_OK;
+    SHERD_TRY(err);
+    principal = (struct sherd_principal){
+        .tenant = page->principals->tenant, .id = pin.id, .disabled = pin.disabled, .credential = SHERD_CREDENTIAL_KEY};
+    memcpy(principal.name, pin.name, sizeof(principal.name));
+    return to->visit(to->arg, &principal, true);
+}
+
+static enum sherd_err walk(struct page *page, const struct visitor *to)
+{
+    bool first = true;
+
+    page->damaged = false;
+    do {
+        SHERD_TRY(fill(page, first));
+        first = false;
+        for (size_t i = 0; i < page->count; i++)
+            SHERD_TRY(page->kind == SHERD_KIND_PRINCIPAL ? tell_sound(page, page->names[i], to)
+                                                         : tell_damaged(page, page->names[i], to));
+    } while (page->full);
     return SHERD_OK;
 }
 
-enum sherd_err sherd_principals_each(const struct sherd_principals *principals, sherd_principals_visit_fn *visit,
-                                     void *arg)
+static enum sherd_err walk_both(struct page *page, const struct sherd_principals *principals, bool all_pins,
+                                const struct visitor *to)
 {
+    begin_entries(principals, page);
+    SHERD_TRY(walk(page, to));
+    if (!page->damaged && !all_pins)
+        return SHERD_OK;
+    begin_pins(principals, page);
+    SHERD_TRY(walk(page, to));
+    if (page->damaged)
+        return sherd_fail(SHERD_ERR_TAMPERED,
+                          "an entry of keys does not verify, and may be a user's: run `sherd verify`");
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_principals_each(const struct sherd_principals *principals, bool all_pins,
+                                     sherd_principals_visit_fn *visit, void *arg)
+{
+    const struct visitor to = {visit, arg};
     struct page *page = sherd_alloc(sizeof(*page));
-    struct sherd_ref after;
-    bool first = true;
-    enum sherd_err err = SHERD_OK;
 
     if (page == NULL)
         return SHERD_ERR_NO_MEMORY;
-    page->principals = principals;
-    do {
-        err = fill(page, first ? NULL : &after);
-        if (err == SHERD_OK)
-            err = tell(page, visit, arg);
-        after = page->last;
-        first = false;
-    } while (err == SHERD_OK && page->full);
+    const enum sherd_err err = walk_both(page, principals, all_pins, &to);
     sherd_free(page);
     return err;
 }
@@ -369,11 +477,17 @@ enum sherd_err sherd_principals_check(const struct sherd_principals *principals,
 }
 
 enum sherd_err sherd_principals_check_pin(const struct sherd_principals *principals, const struct sherd_ref *name,
-                                          struct sherd_span stored)
+                                          struct sherd_span stored, struct sherd_principal_pin *out_pin)
+{
+    return open_pin(principals, name, stored, out_pin);
+}
+
+enum sherd_err sherd_principals_check_pinned(const struct sherd_principals *principals,
+                                             const struct sherd_principal_pin *pin, bool *out_damaged)
 {
     struct sherd_principal principal;
-    struct sherd_principal_pin pin;
 
-    SHERD_TRY(open_pin(principals, name, stored, &pin));
-    return sherd_principals_get(principals, pin.name, &principal);
+    const enum sherd_err err = sherd_principals_get(principals, pin->name, &principal);
+    *out_damaged = is_damage(err);
+    return *out_damaged || err == SHERD_ERR_NOT_FOUND ? SHERD_OK : err;
 }

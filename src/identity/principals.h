@@ -55,10 +55,17 @@ SHERD_MUST_USE enum sherd_err sherd_principals_live(const struct sherd_principal
 /** Disable one; nothing if it is disabled. As sherd_principals_create(); SHERD_ERR_NOT_FOUND */
 SHERD_MUST_USE enum sherd_err sherd_principals_disable(const struct sherd_principals *principals, const char *name);
 
-typedef enum sherd_err sherd_principals_visit_fn(void *arg, const struct sherd_principal *principal);
+/** @param[in] damaged  its entry does not verify or is gone: only what its pin says is there: name, id, disabled */
+typedef enum sherd_err sherd_principals_visit_fn(void *arg, const struct sherd_principal *principal, bool damaged);
 
-/** Visit all, each checked against its pin. @return SHERD_OK; the visitor's code; SHERD_ERR_TAMPERED; SHERD_ERR_IO */
-SHERD_MUST_USE enum sherd_err sherd_principals_each(const struct sherd_principals *principals,
+/**
+ * Visit all, each checked against its pin. Where an entry does not verify, all pins of `keys` are looked through for
+ * whose it is, so that one who is damaged takes nobody else along.
+ * @param[in] all_pins  look through them in any case: for principals whose entry is gone
+ * @return SHERD_OK; the visitor's code; SHERD_ERR_TAMPERED: also something in `keys` does not verify, all others were
+ *         visited; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_principals_each(const struct sherd_principals *principals, bool all_pins,
                                                     sherd_principals_visit_fn *visit, void *arg);
 
 /**
@@ -68,8 +75,13 @@ SHERD_MUST_USE enum sherd_err sherd_principals_each(const struct sherd_principal
 SHERD_MUST_USE enum sherd_err sherd_principals_check(const struct sherd_principals *principals,
                                                      const struct sherd_ref *name, struct sherd_span stored);
 
-/** Check a pin in `keys` as a walk meets it: it lies under its own name, and what it pins is there. */
+/** Check a pin in `keys` as a walk meets it: it verifies, and lies under its own name. */
 SHERD_MUST_USE enum sherd_err sherd_principals_check_pin(const struct sherd_principals *principals,
-                                                         const struct sherd_ref *name, struct sherd_span stored);
+                                                         const struct sherd_ref *name, struct sherd_span stored,
+                                                         struct sherd_principal_pin *out_pin);
+
+/** Whether what a pin pins is damaged or gone. @return SHERD_OK; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY */
+SHERD_MUST_USE enum sherd_err sherd_principals_check_pinned(const struct sherd_principals *principals,
+                                                            const struct sherd_principal_pin *pin, bool *out_damaged);
 
 #endif

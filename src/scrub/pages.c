@@ -34,7 +34,8 @@ static enum sherd_err gather(void *arg, const struct sherd_anchor_entry *entry)
     gather->past = entry->name.bytes[0] > gather->last_byte;
     if (gather->past)
         return SHERD_ERR_LIMIT; /* taken back in walk_range() */
-    *out = (struct sherd_page_entry){.name = entry->name, .kind = entry->kind, .status = entry->status};
+    *out = (struct sherd_page_entry){
+        .name = entry->name, .kind = entry->kind, .status = entry->status, .pinned_damaged = entry->pinned_damaged};
     if (entry->pin != NULL) {
         out->id = entry->pin->record;
         out->version = entry->pin->version;

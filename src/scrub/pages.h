@@ -23,6 +23,7 @@ struct sherd_page_entry {
     uint64_t version_oldest; /**< of a head */
     struct sherd_ref map;    /**< of a pin: the name of its map entry */
     bool erased;             /**< the entity of a pin was erased: its record is gone */
+    bool pinned_damaged;     /**< a user's pin: the entry in `identity` that it pins does not verify or is gone */
 };
 
 /** Whether an entry is the pin of a version, current or older, of a record that is there. */

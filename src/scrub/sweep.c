@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sweeper: removes map entries that no pin names, and fragments that no live map entry names.
+ * The sweeper: removes map entries that no pin names, fragments that no live map entry names, and parts of master keys
+ * that no keyring names (anchor/key_parts.h).
  *
  * What is in flight is never touched, without clocks or grace periods: blobs are listed first; then, for an instant, no
  * put is between its first fragment and its pin (cryptor/window.h), and at that instant the snapshots of `assets` and
@@ -75,7 +76,7 @@ static enum sherd_err visit_fragment(void *arg, struct sherd_ref name, struct sh
     if (sherd_same(&name, &sweep->instant.owner, sizeof(name)))
         return SHERD_OK; /* says whose the compartment is: no fragment, whether or not it verifies */
     if (sherd_entry_is_key_part(SHERD_FOR_SECRETS, stored))
-        return SHERD_OK; /* a part of a master key: its key store's to remove */
+        return SHERD_OK; /* a part of a master key: the anchor's to sweep */
     if (sherd_refs_have(&sweep->live, &name) || sherd_refs_have(&sweep->late, &name))
         return SHERD_OK;
     return sherd_refs_add(&sweep->doomed, &name);
@@ -204,8 +205,9 @@ static enum sherd_err check_page(void *arg, const struct sherd_page *page)
         const struct sherd_page_entry *entry = &page->entries[i];
 
         if (entry->status == SHERD_ERR_DENIED)
-            return sherd_fail(entry->status, "something is refused by the floor of a master key, or lies under one that "
-                                             "was destroyed, so nothing is swept: `sherd verify` says what");
+            return sherd_fail(entry->status,
+                              "something is refused by the floor of a master key, or lies under one that "
+                              "was destroyed, so nothing is swept: `sherd verify` says what");
         if (entry->status != SHERD_OK)
             return sherd_fail(entry->status, "an entry of keys does not verify");
         if (!sherd_page_entry_is_pin(entry))
@@ -257,12 +259,15 @@ static enum sherd_err drop_page(void *arg, const struct sherd_page *page)
 
 static enum sherd_err sweep_all(struct sweep *sweep)
 {
+    struct sherd_anchor *anchor = sweep->vault->anchor;
+
     if (!sweep->dry_run)
         SHERD_TRY(sherd_pages_each(sweep->vault, drop_page, sweep));
     SHERD_TRY(sherd_instant_take(sweep->vault, &sweep->instant));
     if (!sweep->dry_run)
         SHERD_TRY(check_pins(sweep));
     SHERD_TRY(sweep_parts(sweep));
+    SHERD_TRY(anchor->ops->parts_sweep(anchor, sweep->dry_run, &sweep->stat.key_part_count));
     return sweep->dry_run ? SHERD_OK : sherd_compartment_tidy(sweep->vault->secrets, &sweep->stat.unfinished_count);
 }
 

@@ -140,8 +140,8 @@ static enum sherd_err is_refused(const struct verify *verify, const struct versi
 
     if (key == NULL)
         return SHERD_ERR_NO_MEMORY;
-    *out_refused = verify->one && anchor->ops->pin_get(anchor, version->record, version->number, &view, key) ==
-                                      SHERD_ERR_DENIED;
+    *out_refused = verify->one &&
+                   anchor->ops->pin_get(anchor, version->record, version->number, &view, key) == SHERD_ERR_DENIED;
     return SHERD_OK;
 }
 
@@ -310,6 +310,11 @@ static enum sherd_err check_key_entry(struct verify *verify, const struct sherd_
         return find_refused(verify, entry);
     if (entry->status != SHERD_OK)
         find_entry(verify, SHERD_FINDING_PIN, "keys", &entry->name);
+    if (entry->pinned_damaged)
+        find(verify, (struct sherd_finding){.kind = SHERD_FINDING_ENTRY,
+                                            .compartment = "identity",
+                                            .text = "a user's entry is missing or does not agree with its pin: `sherd "
+                                                    "user list` says whose"});
     if (sherd_page_entry_is_pin(entry))
         return check_pin(verify, entry, share);
     if (entry->status == SHERD_OK && entry->kind == SHERD_KIND_COLLECTION_PIN)
@@ -566,8 +571,10 @@ enum sherd_err sherd_verify_holding(struct sherd_vault *vault, const struct sher
                                     struct sherd_verify_stat *out_stat)
 {
     static const struct sherd_observer silent = {0};
-    struct verify verify = {
-        .vault = vault, .one = id != NULL, .observer = observer != NULL ? observer : &silent, .reached = {.max = names_max}};
+    struct verify verify = {.vault = vault,
+                            .one = id != NULL,
+                            .observer = observer != NULL ? observer : &silent,
+                            .reached = {.max = names_max}};
 
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_stat != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");

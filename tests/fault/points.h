@@ -113,9 +113,9 @@ void prepare(void *arg);
 /** Open the vault, make the change under the hook, say so, wait for the word, and look whether the handle is sound. */
 void act(void *arg);
 
-/** Look at what is left while the process that acted is still there, and when it is gone. For in_child(). */
-void look(void *arg);
-void look_again(void *arg);
+/** Look at what is left while the process that acted is still there, and when it is gone; in the cell's own process. */
+void look(void);
+void look_again(void);
 
 /** Beside the vault of the cell: what the change "init" makes, whole or not at all. */
 void second_path(const struct scene *here, char *out, size_t size);

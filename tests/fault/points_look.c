@@ -196,12 +196,11 @@ static void require_second_vault(void)
     tree_remove(second.vault);
 }
 
-void look(void *arg)
+void look(void)
 {
     struct found found = {.vault = place_open(&scene->place)};
     struct sherd_uuid id;
 
-    (void)arg;
     REQUIRE_OK(sherd_record_put(found.vault, NULL, sherd_span_str("no lock is held"), &id));
     REQUIRE_OK(sherd_record_delete(found.vault, id));
     judge(&found);
@@ -214,11 +213,10 @@ void look(void *arg)
 }
 
 /* At the very end, when all processes are gone. */
-void look_again(void *arg)
+void look_again(void)
 {
     struct found found = {.vault = place_open(&scene->place)};
 
-    (void)arg;
     (void)require_clean(found.vault);
     judge(&found);
     sherd_vault_close(found.vault);

@@ -4,8 +4,8 @@
  *
  * A change is first traced, which gives the list of its hits: "lmdb.flush" the third time is the flush of `keys` in a
  * put. Then, for each of them and each action, a copy of one prepared vault is opened by a process in which just that
- * happens, and while this process still holds its vault open (unless it was killed) another one opens it, too, and
- * requires that
+ * happens, and while this process still holds its vault open (unless it was killed) another one opens it, too (the one
+ * that was started for the cell), and requires that
  *
  *   - the record is as before or as after, and as after if the call said so; a batch all or nothing;
  *   - no other record is touched;
@@ -79,6 +79,8 @@ static pid_t start_acting(void)
     const pid_t child = fork_child();
     if (child == 0) {
         act(NULL);
+        if (scene->action == ACTION_NOSPACE) /* it went the way of ACTION_IO, and the search takes long */
+            _exit(0);
         exit(0); /* leaks are looked for: this is the process that met a failure */
     }
     (void)close(scene->done_pipe[1]); /* so that the end of a child that dies is seen */
@@ -126,13 +128,13 @@ static void run_cell(void *arg)
     const pid_t child = start_acting();
     if (!scene->tracing) {
         require_struck();
-        REQUIRE(in_child(look, NULL) == 0, "what is left is wrong");
+        look();
     }
     finish_acting(child);
     if (scene->tracing)
         REQUIRE(scene->result == SHERD_OK, "it does not work even without a failure");
     else if (child != 0)
-        REQUIRE(in_child(look_again, NULL) == 0, "what is left in the end is wrong");
+        look_again();
     tree_remove(scene->place.vault);
 }
 

@@ -275,7 +275,8 @@ def test_cli_sweep__removes_what_a_killed_put_left(box):
     assert dry["dry_run"]
     box.sherd("sweep")
     after = box.json("sweep")
-    assert after == {"dry_run": False, "erased_records": 0, "map_entries": 0, "fragments": 0, "unfinished": 0}
+    assert after == {"dry_run": False, "erased_records": 0, "map_entries": 0, "fragments": 0, "unfinished": 0,
+                     "key_parts": 0}
     assert len(box.blobs()) == 1
     assert "1 record," in box.text("verify")
 

@@ -130,7 +130,8 @@ def commands_are_offered(shell, box):
 def options_are_offered(shell, box):
     glob = {"--vault", "--passphrase-file", "--passphrase-fd", "--key-file", "--key-store", "--key-store-password-file",
             "--key-store-password-fd", "--holder-identity", "--share-file", "--user", "--user-key",
-            "--user-passphrase-file", "--json", "--quiet", "--help", "--pkcs11-module", "--pin-fd", "--pin-file"}
+            "--user-passphrase-file", "--json", "--quiet", "--help", "--pkcs11-module", "--pkcs11-token", "--pin-fd",
+            "--pin-file"}
     assert shell.offers("sherd", "--") - {"--version"} == glob
     for command in COMMANDS:
         if command not in ["help", "version"]:

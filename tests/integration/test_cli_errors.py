@@ -116,11 +116,15 @@ def test_cli_unseal__takes_the_passphrase_as_its_bytes_are(box):
 
 def test_cli_unseal__warns_of_a_file_that_others_may_read(box):
     box.init()
-    os.chmod(box.key, 0o644)
-    assert b"warning" in box.sherd("ls").stderr
-    assert box.sherd("ls", "--quiet").stderr == b""
-    os.chmod(box.key, 0o600)
-    assert box.sherd("ls").stderr == b""
+    word = box.path("word")
+    word.write_text("a passphrase")
+    os.chmod(word, 0o600)
+    box.sherd("seals", "add", "--new-passphrase-file", word)
+    by_passphrase = ["--vault", box.vault, "--passphrase-file", word, "ls"]
+    assert box.run(*by_passphrase).stderr == b""
+    os.chmod(word, 0o644)
+    assert b"warning" in box.run(*by_passphrase).stderr
+    assert box.run(*by_passphrase, "--quiet").stderr == b""
 
 
 def test_cli_vault__is_missing(box):

@@ -61,6 +61,28 @@ def test_cli_key__rotates_without_a_record_out_of_reach(box):
     box.sherd("verify")
 
 
+def test_cli_key__counts_what_master_keys_wrap(box):
+    def counts():
+        keys = box.json("key", "list")["keys"]
+        return {(key["name"], key["version"]): (key["wraps_counted"], key["entities_counted"]) for key in keys
+                if key["limit"] is not None}
+
+    box.init()
+    assert counts() == {("default", 1): (0, 0)}
+    assert {key["limit"] for key in box.json("key", "list", "default")["keys"]} == {2 ** 32}
+    for count in range(1, 4):
+        box.put(b"x", "--entity", f"patient-{count}")
+        box.put(b"y", "--entity", f"patient-{count}")
+        assert counts() == {("default", 1): (count, count)}
+    assert "wraps counted   3 of 4294967296, for 3 new entities" in box.text("key", "show", "default")
+    assert ", 3 wraps" in box.text("key", "list", "default") and "wraps" in box.text("key", "list", "hash")
+    box.sherd("key", "activate", "default")
+    box.sherd("rekey")
+    assert counts() == {("default", 1): (3, 3), ("default", 2): (3, 0)}
+    assert "counted" not in box.text("key", "show", "hash")
+    assert box.json("verify")["summary"]["refused"] == 0
+
+
 def test_cli_key__rotates_the_hash_key(box):
     records = fill(box)
     box.sherd("key", "activate", "hash")

@@ -162,7 +162,7 @@ def test_cli_protection__refuses_what_makes_no_sense(box):
     for args, says in [
             (["--key-store", "k.p12"], "password is missing"),
             (["--key-store-password-file", "word"], "--key-store"),
-            (["--key-store", "", "--key-store-password-file", "word"], "path"),
+            (["--key-store", "", "--key-store-password-file", "word"], "--key-store: its value is empty"),
             (["--key-store", "k.p12", "--key-store-password-file", "word", "--key-store-password-fd", "0"], "one of"),
             (["--key-store", "k.p12", "--key-store-password-fd", "x"], "descriptor"),
             (["--key-store", "k.p12", "--key-store-password", "hidden"], "command line")]:

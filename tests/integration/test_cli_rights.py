@@ -3,9 +3,10 @@
 """Users, named keys, grants and secrets: what a user has no right to looks, byte by byte, as if it were not there."""
 import json
 import os
+import shutil
 import subprocess
 
-from harness import BUSY, CONFLICT, DENIED, FAILURE, NOT_FOUND, USAGE, main
+from harness import BUSY, CONFLICT, DENIED, FAILURE, NOT_FOUND, TAMPERED, USAGE, main
 
 NOTHING = "7f3e1c1e-6b7b-4c6e-9a27-0c2b9f0f7f11"
 
@@ -233,6 +234,31 @@ def test_cli_keygen__writes_a_pair_once(box):
     os.unlink(box.path("me.key"))
     box.one_line(box.run("keygen", "--pair", "me.key", code=CONFLICT), "never overwritten")
     assert not box.path("me.key").exists()
+
+
+
+def test_cli_rights_user_list__names_the_one_that_is_damaged(box):
+    box.init()
+    for name in ["bob", "eve"]:
+        User(box, name)
+    record = box.put(b"goes on")
+    shutil.copytree(box.vault / "identity", box.path("before"))
+    User(box, "joe")
+    shutil.rmtree(box.vault / "identity")
+    shutil.copytree(box.path("before"), box.vault / "identity")  # joe is gone from there, and pinned
+    box.sherd("user", "disable", "bob")
+    done = box.sherd("user", "list", code=TAMPERED)
+    assert b"joe" in done.stdout and b"damaged" in done.stdout and b"eve" in done.stdout and b"owner" in done.stdout
+    assert b"user joe" in done.stderr
+    listed = json.loads(box.sherd("--json", "user", "list", code=TAMPERED).stdout)["users"]
+    users = {user["user"]: user for user in listed}
+    assert {name: user["damaged"] for name, user in users.items()} == {
+        "owner": False, "bob": False, "eve": False, "joe": True}
+    assert users["joe"]["credential"] is None and users["bob"]["disabled"]
+    assert b"user            eve" in box.sherd("user", "show", "eve").stdout
+    box.fails("user", "show", "joe", code=TAMPERED, says="user joe")
+    assert box.text("ls") == record and box.get(record) == b"goes on"
+    box.sherd("verify", code=TAMPERED)
 
 
 if __name__ == "__main__":

@@ -209,6 +209,21 @@ def test_cli_tokens__absent_and_wrong_tokens(box):
     fails(box, *anna, code=NOT_FOUND, says="no private one")
 
 
+def test_cli_tokens__a_pin_goes_to_no_token_unseen(box):
+    """A token that shows no key before it has its PIN is given it if its holder names it; the share's URI does not."""
+    make_vault(box)
+    pkcs11(box, "anna", "--delete-object", "--type", "pubkey", "--label", "share")
+    anna = ["share", "show", ANNA, "--pin-file", "anna.pin"]
+    told = fails(box, *anna, code=USAGE, says="shows no key before it has its PIN")
+    named = told.split("--pkcs11-token '")[1].split("'")[0]
+    assert named.startswith("pkcs11:token=anna;") and "serial=" in named, told
+    for uri, code, says in [("pkcs11:token=bert", USAGE, "'pkcs11:token=anna"), ("pkcs11:", USAGE, "label or serial"),
+                            ("pkcs11:object=share", USAGE, "label or serial"), ("anna", USAGE, "--pkcs11-token: ")]:
+        fails(box, *anna, "--pkcs11-token", uri, code=code, says=says)
+    fails(box, *anna, "--pkcs11-token", "pkcs11:token=bert", "--pkcs11-token", named, code=NOT_FOUND,
+          says="does not have this key")  # it was given its PIN, and had no public key to show then either
+
+
 def test_cli_tokens__garbage_is_refused(box):
     make_vault(box)
     text = box.path(ANNA).read_text()

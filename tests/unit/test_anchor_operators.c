@@ -178,18 +178,94 @@ static void test_anchor_operators_failures__slow_only_who_fails(void **state)
     assert_ok(sherd_operators_admit(operators, 6));
 }
 
-static void test_anchor_operators_room__is_left_for_the_owner(void **state)
+/* Strangers of more names than are remembered, who fail as often as they may: room for an operator is left always. */
+static void test_anchor_operators_room__is_left_for_everybody(void **state)
 {
-    for (uid_t uid = 1; uid < 500; uid++) {
-        if (sherd_operators_admit(*state, uid) != SHERD_OK)
-            continue;
-        for (unsigned i = 0; i <= SHERD_OPERATORS_FREE_FAILURES; i++)
-            sherd_operators_tried(*state, uid, SHERD_ERR_DENIED);
+    for (unsigned i = 0; i <= SHERD_OPERATORS_FREE_FAILURES; i++)
+        sherd_operators_tried(*state, 1000, SHERD_ERR_DENIED);
+    for (unsigned round = 0; round < 3; round++) {
+        for (uid_t uid = 1; uid < 500; uid++)
+            for (unsigned i = 0; i <= SHERD_OPERATORS_FREE_FAILURES + uid % 2; i++)
+                if (sherd_operators_admit(*state, uid) == SHERD_OK)
+                    sherd_operators_tried(*state, uid, SHERD_ERR_DENIED);
+        assert_ok(sherd_operators_admit(*state, 900 + round));
     }
-    assert_err(SHERD_ERR_BUSY, sherd_operators_admit(*state, 900));
+    assert_err(SHERD_ERR_BUSY, sherd_operators_admit(*state, 1000)); /* the owner is remembered, with what it did */
+    pass(1);
     assert_ok(sherd_operators_admit(*state, 1000));
-    pass(2);
-    assert_ok(sherd_operators_admit(*state, 900));
+}
+
+/* Who fails most is forgotten last. */
+static void test_anchor_operators_room__is_that_of_who_failed_least(void **state)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        pass(SHERD_OPERATORS_PAUSE_S_MAX);
+        assert_ok(sherd_operators_admit(*state, 7));
+        sherd_operators_tried(*state, 7, SHERD_ERR_DENIED);
+    }
+    for (uid_t uid = 10000; uid < 20000; uid++)
+        for (unsigned i = 0; i < 10; i++)
+            if (sherd_operators_admit(*state, uid) == SHERD_OK)
+                sherd_operators_tried(*state, uid, SHERD_ERR_TAMPERED);
+    assert_err(SHERD_ERR_BUSY, sherd_operators_admit(*state, 7));
+}
+
+/*
+ * 10,000 bad shares while operators give theirs, and no time passes: each good one is looked at at once, since no pause
+ * of others is anybody's, and counts, since nothing of others takes its place.
+ */
+static void test_anchor_operators_attack__delays_no_operator(void **state)
+{
+    static const char *const bad[] = {"1x", "1a", "2x", "9x"}; /* forged, or given before */
+    static const char *const good[] = {"1a", "1b", "1c"};
+    unsigned looked_at = 0;
+    unsigned given = 0;
+    bool enough = false;
+
+    for (unsigned i = 1; i <= 10001; i++) {
+        const uid_t stranger = 2000 + i % 5;
+
+        if (i % 5000 == 1) {
+            const uid_t who = i / 5000 == 0 ? 1000 : 3000 + i / 5000;
+
+            assert_ok(sherd_operators_admit(*state, who));
+            assert_ok(give(*state, good[i / 5000], &given, &enough));
+            sherd_operators_tried(*state, who, SHERD_OK);
+            assert_int_equal(given, i / 5000 + 1);
+            continue;
+        }
+        if (sherd_operators_admit(*state, stranger) != SHERD_OK)
+            continue;
+        unsigned unused;
+        const enum sherd_err err = give(*state, bad[i % 4], &unused, &enough);
+        assert_int_not_equal(err, SHERD_OK);
+        sherd_operators_tried(*state, stranger, err);
+        looked_at++;
+    }
+    assert_true(enough);
+    assert_int_equal(looked_at, 5 * (SHERD_OPERATORS_FREE_FAILURES + 1));
+}
+
+/* Whatever is wrong with what is given counts; what is not the operator's doing does not. */
+static void test_anchor_operators_failures__are_all_that_the_operator_does(void **state)
+{
+    static const enum sherd_err theirs[] = {SHERD_ERR_INVALID,    SHERD_ERR_NOT_FOUND, SHERD_ERR_CONFLICT,
+                                            SHERD_ERR_DENIED,     SHERD_ERR_TAMPERED,  SHERD_ERR_LIMIT,
+                                            SHERD_ERR_UNSUPPORTED};
+    static const enum sherd_err not_theirs[] = {SHERD_ERR_IO, SHERD_ERR_NO_MEMORY, SHERD_ERR_BUSY, SHERD_ERR_SEALED};
+
+    for (uid_t i = 0; i < SHERD_COUNT_OF(theirs); i++) {
+        for (unsigned n = 0; n <= SHERD_OPERATORS_FREE_FAILURES; n++) {
+            assert_ok(sherd_operators_admit(*state, 10 + i));
+            sherd_operators_tried(*state, 10 + i, theirs[i]);
+        }
+        assert_err(SHERD_ERR_BUSY, sherd_operators_admit(*state, 10 + i));
+    }
+    for (uid_t i = 0; i < SHERD_COUNT_OF(not_theirs); i++)
+        for (unsigned n = 0; n < 100; n++) {
+            assert_ok(sherd_operators_admit(*state, 30 + i));
+            sherd_operators_tried(*state, 30 + i, not_theirs[i]);
+        }
 }
 
 int main(void)
@@ -199,7 +275,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_anchor_operators_shares__are_forgotten_after_a_while, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anchor_operators_ready__gives_shares_that_are_enough, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anchor_operators_failures__slow_only_who_fails, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_anchor_operators_room__is_left_for_the_owner, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_anchor_operators_failures__are_all_that_the_operator_does, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_anchor_operators_room__is_left_for_everybody, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_anchor_operators_room__is_that_of_who_failed_least, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_anchor_operators_attack__delays_no_operator, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("anchor_operators", tests, NULL, NULL);

@@ -5,11 +5,9 @@
  */
 #include "anchor.h"
 #include "anchor/embedded_inside.h"
-#include "anchor/entities_inside.h"
 #include "anchor/masters_inside.h"
 #include "base/bytes.h"
 #include "base/failpoint.h"
-#include "base/random.h"
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -226,6 +224,39 @@ static void test_anchor_uses_take__reserves_twice_as_many_each_time(void **state
         before = now;
     }
     assert_int_equal(next, 1024);
+}
+
+/* Counts writes of reserved uses. */
+static enum sherd_err count_writes(void *arg, const char *name)
+{
+    unsigned *writes = arg;
+
+    *writes += strcmp(name, "uses.before_write") == 0 ? 1 : 0;
+    return SHERD_OK;
+}
+
+static void test_anchor_uses__are_reserved_at_once_for_a_rekeying(void **state)
+{
+    const struct sherd_rekey_scope all = {.fresh_keys = false};
+    struct sherd_rekey_progress progress = {.done = false};
+    struct anchor_test *test = *state;
+    struct sherd_rekey *rekeying;
+    unsigned writes = 0;
+
+    make_entities(test, test->anchor, "e", 300);
+    test->collection.rules.derived_entity_keys = true;
+    make_entities(test, test->anchor, "d", 33);
+    activate(test->anchor, "default");
+    sherd_failpoint_set(count_writes, &writes);
+    for (unsigned i = 0; i < 2; i++) { /* the second has nothing to do */
+        assert_ok(test->anchor->ops->rekey_begin(test->anchor, &all, &rekeying));
+        for (progress.done = false; !progress.done;)
+            assert_ok(test->anchor->ops->rekey_step(test->anchor, rekeying, 5000, &progress));
+        test->anchor->ops->rekey_end(test->anchor, rekeying);
+        assert_int_equal(writes, 1);
+        assert_int_equal(list_of(test->anchor).infos[1].wraps_counted, 333);
+    }
+    sherd_failpoint_set(NULL, NULL);
 }
 
 static void test_anchor_uses_take__wastes_little_of_a_small_limit(void **state)
@@ -728,6 +759,25 @@ static void test_anchor_uses_floor__refuses_older_versions(void **state)
     }
 }
 
+static void test_anchor_uses_floor__may_be_ruled_where_nothing_lies_below(void **state)
+{
+    struct anchor_test *test = *state;
+    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(sherd_embedded_of(test->anchor));
+
+    (void)put(test, "pat");
+    assert_ok(sherd_rekey_floor_check(&parts, "default", 1));
+    assert_err(SHERD_ERR_INVALID, sherd_rekey_floor_check(&parts, "default", 2));
+    assert_err(SHERD_ERR_NOT_FOUND, sherd_rekey_floor_check(&parts, "nobody", 1));
+    activate(test->anchor, "default");
+    activate(test->anchor, "hash");
+    assert_err(SHERD_ERR_CONFLICT, sherd_rekey_floor_check(&parts, "default", 2));
+    assert_err(SHERD_ERR_CONFLICT, sherd_rekey_floor_check(&parts, "hash", 2));
+    assert_ok(rekey(test->anchor, false));
+    assert_ok(sherd_rekey_floor_check(&parts, "default", 2));
+    assert_ok(sherd_rekey_floor_check(&parts, "hash", 2));
+    assert_err(SHERD_ERR_INVALID, sherd_rekey_floor_check(&parts, "default", 3));
+}
+
 static void test_anchor_uses_floor__holds_for_the_hash_key(void **state)
 {
     struct anchor_test *test = *state;
@@ -787,53 +837,12 @@ static void test_anchor_uses__of_a_destroyed_version_are_refused_by_name(void **
     assert_ok(get(test->anchor, record));
 }
 
-/* --- nonces ------------------------------------------------------------------------------------------------------- */
-
-#define WRAPS 100000U
-#define SALT_BYTES 24U
-
-static int by_bytes(const void *a, const void *b)
-{
-    return memcmp(a, b, SALT_BYTES);
-}
-
-/*
- * Of one key, under one master key, epoch and context, again and again: each wrap draws a salt of its own, from which
- * its key and nonce are derived, so none is used twice while salts differ.
- */
-static void test_anchor_uses__never_have_a_salt_twice(void **state)
-{
-    struct anchor_test *test = *state;
-    const struct sherd_entities_parts *parts = sherd_entities_parts(sherd_embedded_of(test->anchor)->entities);
-    struct sherd_entity_key_entry entry = {.version = 1, .version_oldest = 1, .epoch = 1};
-    struct sherd_master_key *master = sherd_secret_alloc(sizeof(*master));
-    struct sherd_epoch_set *epochs = sherd_secret_alloc(sizeof(*epochs));
-    struct sherd_entity_key *key = sherd_secret_alloc(sizeof(*key));
-    uint8_t (*salts)[SALT_BYTES] = test_calloc(WRAPS, SALT_BYTES);
-
-    assert_true(master != NULL && epochs != NULL && key != NULL);
-    assert_ok(sherd_masters_active(parts->masters, "default", &entry.master, master));
-    assert_ok(sherd_epoch_read(parts->home, 1, epochs));
-    assert_ok(sherd_random(key->bytes, sizeof(key->bytes)));
-    for (size_t i = 0; i < WRAPS; i++) {
-        assert_ok(sherd_entity_key_wrap(&parts->at, master, &epochs->keys[0], key, &entry));
-        memcpy(salts[i], entry.key.bytes, SALT_BYTES);
-    }
-    qsort(salts, WRAPS, SALT_BYTES, by_bytes);
-    for (size_t i = 1; i < WRAPS; i++)
-        if (memcmp(salts[i - 1], salts[i], SALT_BYTES) == 0)
-            fail_msg("a salt was drawn twice");
-    test_free(salts);
-    sherd_secret_free(master);
-    sherd_secret_free(epochs);
-    sherd_secret_free(key);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         anchor_test_of(test_anchor_uses__are_counted_for_what_is_wrapped),
         anchor_test_of(test_anchor_uses_take__reserves_twice_as_many_each_time),
+        anchor_test_of(test_anchor_uses__are_reserved_at_once_for_a_rekeying),
         anchor_test_of(test_anchor_uses_take__wastes_little_of_a_small_limit),
         anchor_test_of(test_anchor_uses_take__gives_up_what_was_reserved_under_another_limit),
         anchor_test_of(test_anchor_uses_take__is_exact_among_threads_and_handles),
@@ -848,9 +857,9 @@ int main(void)
         anchor_test_of(test_anchor_uses__are_not_forgotten_with_their_entry),
         anchor_test_of(test_anchor_uses__end_with_their_version),
         anchor_test_of(test_anchor_uses_floor__refuses_older_versions),
+        anchor_test_of(test_anchor_uses_floor__may_be_ruled_where_nothing_lies_below),
         anchor_test_of(test_anchor_uses_floor__holds_for_the_hash_key),
         anchor_test_of(test_anchor_uses__of_a_destroyed_version_are_refused_by_name),
-        anchor_test_of(test_anchor_uses__never_have_a_salt_twice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,7 @@ static struct sherd_master_info master_info = {.name = "default",
                                                .wraps_counted = 700,
                                                .entities_counted = 70,
                                                .limit = 1000};
+static struct sherd_wire_parts_sweep parts_sweep = {true};
 static struct sherd_wire_master master = {"default", 2};
 static struct sherd_wire_policy policy = {
     "default", {86400, 1000, 20, SHERD_SCHEDULE_WEEKLY, 6, 1439, 5000, 2, true}, true};
@@ -89,7 +90,7 @@ static struct sherd_principal user_new = {.name = "anna",
                                           .public_key = {1, 2},
                                           .hash = {SHERD_PWHASH_SCRYPT, 17, 8, 1},
                                           .salt = {3, 4}};
-static struct sherd_user_info user = {"anna", {{1}}, false, true, true, {1, 2}, 1700000000};
+static struct sherd_user_info user = {"anna", {{1}}, false, true, true, true, {1, 2}, 1700000000};
 static struct sherd_wire_name name = {"anna"};
 static struct sherd_wire_named_new named_new = {"ours", true, "anna"};
 static struct sherd_key_info named = {"ours", {1, 2}, "anna", 1700000000, 3, 7};
@@ -167,6 +168,7 @@ static const struct sample samples[] = {
     {SHERD_WIRE_ENTRY_RESEAL, &stored, NULL, &stored, NULL},
     {SHERD_WIRE_POLICY_SET, &policy, NULL, NULL, NULL},
     {SHERD_WIRE_POLICY_EACH, NULL, NULL, NULL, &policy_item},
+    {SHERD_WIRE_PARTS_SWEEP, &parts_sweep, NULL, &number, NULL},
     {SHERD_WIRE_LEDGER_RUN, NULL, NULL, &number, NULL},
     {SHERD_WIRE_LEDGER_CHECK, NULL, NULL, &keys_check, NULL},
 };
@@ -189,7 +191,8 @@ static int setup(void **state)
                                         .key = made.key};
     got = (struct sherd_wire_got){
         .view = {.pin = pin, .version_current = 9, .version_oldest = 2}, .with_key = true, .key = made.key};
-    entry.entry = (struct sherd_anchor_entry){.name = {{1}}, .kind = SHERD_KIND_PIN, .erased = true, .pin = &entry.pin};
+    entry.entry = (struct sherd_anchor_entry){
+        .name = {{1}}, .kind = SHERD_KIND_PIN, .erased = true, .pinned_damaged = true, .pin = &entry.pin};
     entry.pin = pin;
     return 0;
 }
@@ -402,8 +405,44 @@ static void test_anchor_wire_head__knows_its_bounds(void **state)
     assert_err(SHERD_ERR_IO, sherd_wire_head_decode(bytes, &read));
 }
 
-int main(void)
+/* --- seeds of fuzz_wire ------------------------------------------------------------------------------------------- */
+
+static int write_seed(const char *folder, const struct sherd_wire_call *call, const struct sample *sample, bool reply)
 {
+    struct sherd_buf bytes = {.max = SHERD_WIRE_FRAME_BYTES_MAX};
+    const uint8_t front[] = {(uint8_t)sample->verb, reply};
+    char path[512];
+
+    write_message(reply ? &call->reply : &call->call, reply ? sample->reply : sample->call,
+                  reply ? sample->reply_item : sample->call_item, &bytes);
+    if (bytes.len == 0)
+        return 0;
+    (void)snprintf(path, sizeof(path), "%s/%s-%s", folder, call->name, reply ? "reply" : "call");
+    FILE *out = fopen(path, "wb");
+    if (out == NULL)
+        return 1;
+    const size_t written = fwrite(front, 1, sizeof(front), out) + fwrite(bytes.data, 1, bytes.len, out);
+    const bool whole = written == sizeof(front) + bytes.len;
+    sherd_buf_done(&bytes);
+    return fclose(out) == 0 && whole ? 0 : 1;
+}
+
+/* Not a test: writes all samples into a folder, as fuzz_wire takes them. */
+static int write_seeds(const char *folder)
+{
+    int failed = setup(NULL);
+
+    for (size_t i = 0; i < SHERD_COUNT_OF(samples); i++)
+        for (unsigned reply = 0; reply < 2; reply++)
+            failed |= write_seed(folder, sherd_wire_call_of(samples[i].verb), &samples[i], reply == 1);
+    return failed;
+}
+
+/* With an argument: write_seeds(), into fuzz/corpus/wire. */
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        return write_seeds(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_anchor_wire_messages__are_read_as_written_and_in_no_other_way),
         cmocka_unit_test(test_anchor_wire_fields__survive),

@@ -5,8 +5,8 @@
  */
 #include "base/bytes.h"
 #include "base/failpoint.h"
+#include "bundle.h"
 #include "crypto/aead.h"
-#include "vault.h"
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
@@ -39,34 +39,6 @@ static enum sherd_err write_limited(void *arg, struct sherd_span bytes)
         return sherd_fail_errno(SHERD_ERR_IO, "the backup");
     }
     return sherd_buf_append(limited->buf, bytes);
-}
-
-struct source {
-    struct sherd_span rest;
-};
-
-static enum sherd_err read_source(void *arg, uint8_t *block, size_t size, size_t *out_bytes)
-{
-    struct source *source = arg;
-    const size_t take = size < source->rest.len ? size : source->rest.len;
-    struct sherd_span bytes;
-
-    assert_true(sherd_span_take(&source->rest, take, &bytes));
-    memcpy(block, bytes.data, take);
-    *out_bytes = take;
-    return SHERD_OK;
-}
-
-static struct sherd_buf backup_of(struct sherd_vault *vault)
-{
-    struct sherd_buf bundle = {0};
-    struct limited limited = {.buf = &bundle, .bytes_max = SIZE_MAX};
-    const struct sherd_backup_out out = {.write = write_limited, .arg = &limited};
-    struct sherd_backup_info info;
-
-    assert_ok(sherd_backup_write(vault, &out, NULL, &info));
-    assert_int_equal(info.bytes, bundle.len);
-    return bundle;
 }
 
 static enum sherd_err verify(const struct vault_test *test, struct sherd_span bundle, const char *live,

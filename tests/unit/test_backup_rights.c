@@ -3,44 +3,22 @@
  * Tests of users, named keys and grants in backups: they come back as they were at one instant, and nobody but the
  * vault's owner makes a backup or a receipt.
  */
-#include "base/bytes.h"
+#include "bundle.h"
 #include "cryptor/vault.h"
-#include "vault.h"
 #include <pthread.h>
-
-/* --- backups in memory -------------------------------------------------------------------------------------------- */
-
-static enum sherd_err keep_bytes(void *arg, struct sherd_span bytes)
-{
-    return sherd_buf_append(arg, bytes);
-}
-
-static enum sherd_err read_bytes(void *arg, uint8_t *block, size_t size, size_t *out_bytes)
-{
-    struct sherd_span *rest = arg;
-    const size_t take = size < rest->len ? size : rest->len;
-    struct sherd_span bytes;
-
-    assert_true(sherd_span_take(rest, take, &bytes));
-    memcpy(block, bytes.data, take);
-    *out_bytes = take;
-    return SHERD_OK;
-}
 
 /* Back up the vault, and restore it elsewhere, which verifies it. @return the restored one, open */
 static struct sherd_vault *back_up_and_restore(struct vault_test *test, const char *name)
 {
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf bundle = {0};
-    const struct sherd_backup_out out = {.write = keep_bytes, .arg = &bundle};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf bundle = backup_of(test->vault);
     const struct sherd_backup_keys keys = {.unseal = &test->unseal, .vault = test->path};
     struct sherd_backup_info info;
     struct sherd_verify_stat stat;
     struct sherd_vault *restored = NULL;
     char path[96];
 
-    assert_ok(sherd_backup_write(test->vault, &out, NULL, &info));
-    struct sherd_span rest = sherd_buf_span(&bundle);
-    const struct sherd_backup_in in = {.read = read_bytes, .arg = &rest};
+    struct source source = {sherd_buf_span(&bundle)};
+    const struct sherd_backup_in in = {.read = read_source, .arg = &source};
     (void)snprintf(path, sizeof(path), "%s/%s", test->root, name);
     assert_ok(sherd_backup_restore(&in, &keys, path, NULL, NULL, &info, &stat));
     assert_int_equal(stat.finding_count, 0);
@@ -210,7 +188,7 @@ static void test_backup_rights__backups_and_receipts_are_the_owners(void **state
     struct sherd_vault *vault = test->vault;
     struct sherd_anchor *owner = vault->anchor;
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf kept = {.max = SHERD_RECEIPT_BYTES_MAX};
-    const struct sherd_backup_out out = {.write = keep_bytes, .arg = &kept};
+    const struct sherd_backup_out out = {.write = write_to_buf, .arg = &kept};
     const struct sherd_uuid id = vault_put(test, NULL, "one");
     const struct sherd_receipt_request request = {.kind = SHERD_RECEIPT_RECORDS, .records = &id, .record_count = 1};
     struct sherd_anchor *session = NULL;

@@ -191,6 +191,25 @@ static void test_cryptor_protection__refuses_what_makes_no_sense(void **state)
     assert_int_equal(access(test->p12, F_OK), -1);
 }
 
+/* Refused before anything is written: no file is left that would hold a key of nobody's. */
+static void test_cryptor_protection_use_key_store__leaves_no_file_in_fips_mode(void **state)
+{
+    struct protection_test *test = *state;
+    const struct sherd_vault_init_options init = {.fips = true};
+    const struct sherd_master_options striped = {.name = "striped", .store = "stripe"};
+
+    assert_ok(sherd_vault_init(test->vault.path, &test->vault.unseal, &init));
+    assert_ok(protection_open(test, NULL));
+    assert_ok(sherd_master_activate(test->vault.vault, &striped, NULL));
+    const uint64_t before = protection_entries(test);
+    assert_err(SHERD_ERR_UNSUPPORTED, sherd_protection_use_key_store(test->vault.vault, &test->key_store, NULL));
+    assert_non_null(strstr(sherd_err_detail(), "FIPS"));
+    assert_int_equal(access(test->p12, F_OK), -1);
+    assert_int_equal(protection_entries(test), before);
+    assert_int_equal(protection_versions(test).count, 1);
+    assert_ok(sherd_protection_rotate(test->vault.vault, NULL)); /* where it lies it may rotate */
+}
+
 /* --- a place that does not answer --------------------------------------------------------------------------------- */
 
 static enum sherd_err fail_at(void *arg, const char *name)
@@ -278,7 +297,7 @@ static void test_cryptor_protection__goes_with_the_last_that_needs_it(void **sta
     assert_int_equal(protection_versions(test).infos[0].old_count, 7);
     assert_ok(sherd_protection_rotate(test->vault.vault, NULL));
     assert_int_equal(protection_versions(test).count, 1);
-    assert_int_equal(protection_entries(test), before + 104); /* the parts of version 2 */
+    assert_int_equal(protection_entries(test), before + 105); /* the parts of version 2, and its uses */
 }
 
 int main(void)
@@ -292,6 +311,7 @@ int main(void)
         protection_test_of(test_cryptor_protection_rotate__makes_no_second_key_store),
         protection_test_of(test_cryptor_protection__is_only_read_where_the_vault_is),
         protection_test_of(test_cryptor_protection__refuses_what_makes_no_sense),
+        protection_test_of(test_cryptor_protection_use_key_store__leaves_no_file_in_fips_mode),
         protection_test_of(test_cryptor_protection_rotate__takes_back_what_it_could_not_keep),
         protection_test_of(test_cryptor_protection_rotate__keeps_history_until_nothing_refers_to_it),
         protection_test_of(test_cryptor_protection__goes_with_the_last_that_needs_it),

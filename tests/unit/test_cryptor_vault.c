@@ -452,7 +452,7 @@ static void test_cryptor_vault_info__counts(void **state)
     assert_int_equal(fresh.entry_count[0], 2); /* its own, and the owner */
     assert_int_equal(fresh.entry_count[1], 3); /* its own, and the default collection by name and by id */
     assert_int_equal(fresh.entry_count[2], 1);
-    assert_int_equal(fresh.entry_count[3], 4); /* its own; pins of the keyring, the owner, the default collection */
+    assert_int_equal(fresh.entry_count[3], 5); /* its own; pins of keyring, owner, default collection; uses of a key */
     assert_int_equal(fresh.deployment.bytes[6] >> 4, 4);
 
     (void)vault_put(test, NULL, "x");
@@ -463,7 +463,7 @@ static void test_cryptor_vault_info__counts(void **state)
     assert_int_equal(info.entry_count[2], 2);
     assert_int_equal(info.blob_count[2], 1);
     assert_true(info.blob_bytes[2] >= 100000);
-    assert_int_equal(info.entry_count[3], 8); /* two pins, the default entity and the entry of its id */
+    assert_int_equal(info.entry_count[3], 9); /* two pins, the default entity and the entry of its id */
     assert_err(SHERD_ERR_INVALID, sherd_vault_info(NULL, &info));
     assert_err(SHERD_ERR_INVALID, sherd_vault_info(test->vault, NULL));
     test_free(block);

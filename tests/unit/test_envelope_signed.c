@@ -254,6 +254,81 @@ static void test_envelope_signed__cosignatures_say_when(void **state)
     assert_int_equal(time_s, 1679315147);
 }
 
+/* --- notes of one key (note.h) ------------------------------------------------------------------------------------ */
+
+static void one_key(uint8_t seed[SHERD_SIGN_SEED_SIZE], const char *name, struct sherd_buf *out_text)
+{
+    uint8_t public_key[SHERD_SIGN_PUBLIC_SIZE];
+
+    key_seed(5, seed);
+    assert_ok(sherd_sign_public(seed, public_key));
+    assert_ok(sherd_note_key_text(name, public_key, out_text));
+}
+
+/* Whatever may be a name and a text there may be one here, and both readers take it for the same. */
+static void test_envelope_signed_note__is_what_its_parts_are(void **state)
+{
+    static const char *const names[] = {"a", "\xc3\xa9.example", "sherd.example/log"};
+    static const char *const texts[] = {"line\n", "\xe2\x82\xac\n", "two\n\nparts\n", "ends empty\n\n", "\n"};
+    uint8_t seed[SHERD_SIGN_SEED_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < SHERD_COUNT_OF(names) * SHERD_COUNT_OF(texts); i++) {
+        SHERD_CLEANUP(sherd_buf_done) struct sherd_buf key = {0};
+        SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
+        const char *text = texts[i / SHERD_COUNT_OF(names)];
+        struct sherd_signed parts;
+        struct sherd_span found;
+
+        one_key(seed, names[i % SHERD_COUNT_OF(names)], &key);
+        assert_ok(sherd_note_sign(names[i % SHERD_COUNT_OF(names)], seed, sherd_span_str(text), &note));
+        assert_ok(sherd_signed_parse(sherd_buf_span(&note), &parts));
+        assert_true(sherd_span_equal(parts.text, sherd_span_str(text)));
+        assert_ok(sherd_note_verify(sherd_buf_span(&note), sherd_buf_span(&key), &found));
+        assert_true(sherd_span_equal(found, sherd_span_str(text)));
+    }
+}
+
+static void test_envelope_signed_note__what_is_no_text_is_not_signed(void **state)
+{
+    static const char *const bad[] = {"", "no end", "te\xfft\n", "\xc0\xaf\n", "te\tt\n", "te\rt\n"};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
+    const uint8_t seed[SHERD_SIGN_SEED_SIZE] = {1};
+
+    (void)state;
+    for (size_t i = 0; i < SHERD_COUNT_OF(bad); i++)
+        assert_err(SHERD_ERR_INVALID, sherd_note_sign("a", seed, sherd_span_str(bad[i]), &note));
+    assert_err(SHERD_ERR_INVALID, sherd_note_sign("a b", seed, sherd_span_str("text\n"), &note));
+    assert_err(SHERD_ERR_INVALID, sherd_note_sign("", seed, sherd_span_str("text\n"), &note));
+    assert_int_equal(note.len, 0);
+}
+
+static void test_envelope_signed_note__is_refused_where_the_parts_are(void **state)
+{
+    static const char *const bad[] = {"text\n", "text\n\n", "te\xfft\n\n" LINE, "text\n\n" LINE "more\n",
+                                      "text\n\n" LINE};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf key = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
+    uint8_t seed[SHERD_SIGN_SEED_SIZE];
+    struct sherd_span text;
+
+    (void)state;
+    one_key(seed, "a", &key);
+    for (size_t i = 0; i < SHERD_COUNT_OF(bad); i++)
+        assert_err(SHERD_ERR_TAMPERED, sherd_note_verify(sherd_span_str(bad[i]), sherd_buf_span(&key), &text));
+    assert_ok(sherd_note_sign("a", seed, sherd_span_str("text\n"), &note));
+    note.data[note.len - 4]++;
+    assert_err(SHERD_ERR_TAMPERED, sherd_note_verify(sherd_buf_span(&note), sherd_buf_span(&key), &text));
+    assert_err(SHERD_ERR_TAMPERED, sherd_note_verify(sherd_span_str(EXAMPLE), sherd_buf_span(&key), &text));
+    assert_ok(sherd_note_verify(sherd_span_str(EXAMPLE), sherd_span_str(" " EXAMPLE_KEY "\n"), &text));
+    for (const char *const *none = (const char *const[]){"", "x", "a+b+c", EXAMPLE_KEY "=", NULL}; *none != NULL;
+         none++)
+        assert_err(SHERD_ERR_INVALID, sherd_note_verify(sherd_span_str(EXAMPLE), sherd_span_str(*none), &text));
+    sherd_buf_clear(&note);
+    key_append(&note, 1, SHERD_VKEY_COSIGNED, "w");
+    assert_err(SHERD_ERR_INVALID, sherd_note_verify(sherd_span_str(EXAMPLE), sherd_buf_span(&note), &text));
+}
+
 static void test_envelope_signed__decimals_and_digests_have_one_text(void **state)
 {
     static const char *const bad[] = {
@@ -291,6 +366,9 @@ int main(void)
         cmocka_unit_test(test_envelope_signed__as_many_signatures_as_there_may_be),
         cmocka_unit_test(test_envelope_signed__long_signatures_of_others_are_passed_over),
         cmocka_unit_test(test_envelope_signed__cosignatures_say_when),
+        cmocka_unit_test(test_envelope_signed_note__is_what_its_parts_are),
+        cmocka_unit_test(test_envelope_signed_note__what_is_no_text_is_not_signed),
+        cmocka_unit_test(test_envelope_signed_note__is_refused_where_the_parts_are),
         cmocka_unit_test(test_envelope_signed__decimals_and_digests_have_one_text),
     };
 

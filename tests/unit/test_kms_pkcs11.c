@@ -76,11 +76,19 @@ static void session_done(struct session *session)
     sherd_p11_free(session->p11);
 }
 
-static enum sherd_err session_open(const struct sherd_pubkey *key, const char *pin, struct session *out)
+static enum sherd_err session_open_named(const struct sherd_pubkey *key, const char *pin,
+                                         const struct sherd_p11_names *names, struct session *out)
 {
     SHERD_TRY(sherd_p11_open(module, &out->p11));
-    SHERD_TRY(sherd_p11_find(out->p11, &any, &key->fingerprint, &out->token));
+    SHERD_TRY(sherd_p11_find(out->p11, &any, &key->fingerprint, names, &out->token));
     return sherd_p11_login(out->token, sherd_span_str(pin));
+}
+
+static const struct sherd_p11_names nobody = {NULL, 0};
+
+static enum sherd_err session_open(const struct sherd_pubkey *key, const char *pin, struct session *out)
+{
+    return session_open_named(key, pin, &nobody, out);
 }
 
 static void assert_detail(const char *words)
@@ -232,24 +240,61 @@ static void test_kms_pkcs11__no_pin_goes_to_tokens_without_the_key(void **state)
     assert_int_equal(puppet->slots[0].login_count + puppet->slots[1].login_count, 0);
 }
 
-/* One that shows its keys only after the PIN was given is taken if it is the only one. */
+static void try_named(const struct sherd_pubkey *key, const struct sherd_p11_names *names, enum sherd_err expected,
+                      const char *words)
+{
+    SHERD_CLEANUP(session_done) struct session session = {0};
+
+    assert_int_equal(session_open_named(key, "1111", names, &session), expected);
+    if (words != NULL)
+        assert_detail(words);
+}
+
+/* One that shows its keys only after the PIN was given has it only if it was named. */
 static void test_kms_pkcs11__tokens_that_hide_their_keys(void **state)
 {
-    SHERD_CLEANUP(session_done) struct session both = {0};
-    SHERD_CLEANUP(session_done) struct session other = {0};
-    SHERD_CLEANUP(session_done) struct session session = {0};
+    const struct sherd_p11_uri uris[] = {
+        {.token = "anna"}, {.token = "bert"}, {.model = "smartcard"}, {.token = "eve"}};
+    const struct sherd_p11_names anna = {uris, 1};
+    const struct sherd_p11_names both = {uris, 2};
+    const struct sherd_p11_names bert = {uris + 1, 1};
+    const struct sherd_p11_names neither = {uris + 2, 2}; /* no label and no serial number; and one that is not here */
 
     (void)state;
     puppet->slots[0].hidden = puppet->slots[1].hidden = true;
-    assert_int_equal(session_open(&keys[0], "1111", &both), SHERD_ERR_NOT_FOUND);
-    session_done(&both);
-    both = (struct session){0};
+    try_named(&keys[0], &nobody, SHERD_ERR_INVALID, "--pkcs11-token 'pkcs11:token=anna");
+    try_named(&keys[0], &neither, SHERD_ERR_INVALID, "--pkcs11-token 'pkcs11:token=anna");
+    try_named(&keys[0], &both, SHERD_ERR_INVALID, "several of the tokens");
+    assert_int_equal(puppet->slots[0].login_count + puppet->slots[1].login_count, 0);
+    try_named(&keys[0], &anna, SHERD_OK, NULL);
     puppet->slots[1].absent = true;
-    assert_int_equal(session_open(&keys[0], "1111", &session), SHERD_OK);
+    try_named(&keys[0], &nobody, SHERD_ERR_INVALID, "shows no key before it has its PIN"); /* although it is alone */
+    try_named(&keys[0], &bert, SHERD_ERR_INVALID, "'pkcs11:token=anna");
+    assert_int_equal(puppet->slots[0].login_count, 1);
+    try_named(&keys[0], &both, SHERD_OK, NULL);
+    try_named(&keys[1], &anna, SHERD_ERR_NOT_FOUND, "does not have this key");
+    assert_int_equal(puppet->slots[0].login_count, 3);
+    assert_int_equal(puppet->slots[1].login_count, 0);
+}
+
+/* Where a token shows the key, one that shows nothing is not asked, named or not; nor is one that shows another. */
+static void test_kms_pkcs11__a_token_that_shows_the_key_comes_first(void **state)
+{
+    const struct sherd_p11_uri uris[] = {{.token = "anna"}, {.token = "bert"}};
+    const struct sherd_p11_names both = {uris, 2};
+    SHERD_CLEANUP(session_done) struct session session = {0};
+
+    (void)state;
+    puppet->slots[0].hidden = true;
+    assert_int_equal(session_open_named(&keys[1], "2222", &both, &session), SHERD_OK);
+    assert_int_equal(puppet->slots[0].login_count, 0);
+    assert_int_equal(puppet->slots[1].login_count, 1);
     session_done(&session);
     session = (struct session){0};
-    assert_int_equal(session_open(&keys[1], "1111", &other), SHERD_ERR_NOT_FOUND);
-    assert_int_equal(puppet->slots[0].login_count, 2);
+    puppet->slots[0].hidden = false;
+    puppet->slots[1].absent = true;
+    try_named(&keys[1], &both, SHERD_ERR_NOT_FOUND, "does not have this key");
+    assert_int_equal(puppet->slots[0].login_count, 0);
 }
 
 static void test_kms_pkcs11__a_wrong_pin_is_given_once(void **state)
@@ -312,7 +357,7 @@ static void test_kms_pkcs11__readers_with_keys_of_their_own(void **state)
     pad = (struct session){0};
     puppet->slots[1].flags = CKF_TOKEN_INITIALIZED; /* wants no PIN */
     assert_int_equal(sherd_p11_open(module, &none.p11), SHERD_OK);
-    assert_int_equal(sherd_p11_find(none.p11, &any, &keys[1].fingerprint, &none.token), SHERD_OK);
+    assert_int_equal(sherd_p11_find(none.p11, &any, &keys[1].fingerprint, &nobody, &none.token), SHERD_OK);
     assert_int_equal(sherd_p11_look(none.token, &look), SHERD_OK);
     assert_int_equal(look.pin, SHERD_P11_PIN_NONE);
     assert_int_equal(puppet->slots[1].login_count, 0);
@@ -479,6 +524,7 @@ int main(int argc, char **argv)
         ONE(the_pin_goes_to_the_token_that_has_the_key),
         ONE(no_pin_goes_to_tokens_without_the_key),
         ONE(tokens_that_hide_their_keys),
+        ONE(a_token_that_shows_the_key_comes_first),
         ONE(a_wrong_pin_is_given_once),
         ONE(a_locked_token_is_not_asked),
         ONE(readers_with_keys_of_their_own),

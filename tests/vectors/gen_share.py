@@ -108,4 +108,5 @@ def main():
     print(text(shares[1]), end="")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -31,11 +31,13 @@ enum sherd_err sherd_p11_public_key(struct sherd_p11 *p11, const struct sherd_p1
 }
 
 enum sherd_err sherd_p11_find(struct sherd_p11 *p11, const struct sherd_p11_uri *uri,
-                              const struct sherd_digest *fingerprint, struct sherd_p11_token **out_token)
+                              const struct sherd_digest *fingerprint, const struct sherd_p11_names *names,
+                              struct sherd_p11_token **out_token)
 {
     (void)p11;
     (void)uri;
     (void)fingerprint;
+    (void)names;
     (void)out_token;
     return absent();
 }

@@ -317,33 +317,110 @@ enum sherd_err sherd_p11_public_key(struct sherd_p11 *p11, const struct sherd_p1
 
 /* ---- By its fingerprint ------------------------------------------------------------------------------------------ */
 
-enum sherd_err sherd_p11_find(struct sherd_p11 *p11, const struct sherd_p11_uri *uri,
-                              const struct sherd_digest *fingerprint, struct sherd_p11_token **out_token)
+/* Whether the token in a slot is one of those that are named. */
+static bool slot_is_named(const struct sherd_p11 *p11, unsigned long slot, const struct sherd_p11_names *names)
 {
-    SHERD_CLEANUP(sherd_p11_token_freep) struct sherd_p11_token *hiding = NULL;
+    struct ck_token_info info = {0};
+
+    if (p11->calls->C_GetTokenInfo(slot, &info) != CKR_OK)
+        return false;
+    for (size_t i = 0; i < names->count; i++)
+        if (sherd_p11_uri_names_token(&names->uris[i]) && token_is(&info, &names->uris[i]))
+            return true;
+    return false;
+}
+
+static void copy_field(const unsigned char *field, size_t size, char *out)
+{
+    while (size > 0 && field[size - 1] == ' ')
+        size--;
+    memcpy(out, field, size);
+    out[size] = '\0';
+}
+
+/* What to name it by. */
+static enum sherd_err name_it(const struct sherd_p11 *p11, unsigned long slot)
+{
+    char text[SHERD_P11_URI_BYTES_MAX + 1] = "pkcs11:token=LABEL";
+    struct ck_token_info info = {0};
+    struct sherd_p11_uri uri = {0};
+
+    if (p11->calls->C_GetTokenInfo(slot, &info) == CKR_OK) {
+        copy_field(info.label, sizeof(info.label), uri.token);
+        copy_field(info.serial_number, sizeof(info.serial_number), uri.serial);
+        sherd_p11_uri_print(&uri, text);
+    }
+    return sherd_fail(SHERD_ERR_INVALID,
+                      "a token shows no key before it has its PIN, which is given to none unseen: if it is yours, name "
+                      "it, --pkcs11-token '%.110s'",
+                      text);
+}
+
+/* Tokens that show no key at all. */
+struct hiding {
+    struct sherd_p11_token *named; /* the first that was named */
+    size_t named_count;
+    size_t count;
+    unsigned long slot; /* of the first that was not named */
+};
+
+/* Take the token, or note that it hides what it has. @param[in,out] token  emptied where it is taken */
+static enum sherd_err look_at(const struct sherd_p11 *p11, const struct sherd_p11_names *names,
+                              struct sherd_p11_token **token, struct hiding *hiding, struct sherd_p11_token **out_token)
+{
+    size_t shown = 0;
+
+    SHERD_TRY(sherd_p11_look_for_key(*token, &shown));
+    if ((*token)->known) {
+        *out_token = sherd_p11_token_take(token);
+    } else if (shown == 0 && slot_is_named(p11, (*token)->slot, names)) {
+        if (hiding->named_count++ == 0)
+            hiding->named = sherd_p11_token_take(token);
+    } else if (shown == 0 && hiding->count++ == 0) {
+        hiding->slot = (*token)->slot;
+    }
+    return SHERD_OK;
+}
+
+static enum sherd_err take_hiding(const struct sherd_p11 *p11, struct hiding *hiding,
+                                  struct sherd_p11_token **out_token)
+{
+    SHERD_ENSURE(hiding->named_count <= 1, SHERD_ERR_INVALID,
+                 "several of the tokens that --pkcs11-token names show no key before they have a PIN: name the one");
+    if (hiding->named_count == 0 && hiding->count > 0)
+        return name_it(p11, hiding->slot);
+    SHERD_ENSURE(hiding->named_count == 1, SHERD_ERR_NOT_FOUND,
+                 "the token that is here does not have this key: take the other one");
+    *out_token = sherd_p11_token_take(&hiding->named);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_p11_find(struct sherd_p11 *p11, const struct sherd_p11_uri *uri,
+                              const struct sherd_digest *fingerprint, const struct sherd_p11_names *names,
+                              struct sherd_p11_token **out_token)
+{
     unsigned long slots[SHERD_P11_SLOTS_MAX];
+    struct sherd_p11_token *found = NULL;
+    struct hiding hiding = {0};
+    enum sherd_err err = SHERD_OK;
     size_t count = 0;
-    size_t hide_count = 0;
 
     SHERD_TRY(slots_find(p11, uri, slots, &count));
     if (count == 0)
         return no_token(uri);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && err == SHERD_OK && found == NULL; i++) {
         SHERD_CLEANUP(sherd_p11_token_freep) struct sherd_p11_token *token = NULL;
-        size_t shown = 0;
 
-        SHERD_TRY(token_open(p11, slots[i], &token));
-        token->wanted = *fingerprint;
-        SHERD_TRY(sherd_p11_look_for_key(token, &shown));
-        if (token->known) {
-            *out_token = sherd_p11_token_take(&token);
-            return SHERD_OK;
+        err = token_open(p11, slots[i], &token);
+        if (err == SHERD_OK) {
+            token->wanted = *fingerprint;
+            err = look_at(p11, names, &token, &hiding, &found);
         }
-        if (shown == 0 && hide_count++ == 0)
-            hiding = sherd_p11_token_take(&token);
     }
-    SHERD_ENSURE(hide_count == 1, SHERD_ERR_NOT_FOUND,
-                 "the token that is here does not have this key: take the other one");
-    *out_token = sherd_p11_token_take(&hiding);
-    return SHERD_OK;
+    if (err == SHERD_OK && found == NULL)
+        err = take_hiding(p11, &hiding, &found);
+    sherd_p11_token_free(hiding.named);
+    if (err == SHERD_OK)
+        *out_token = found;
+    return err;
 }

@@ -6,7 +6,7 @@
  *
  * @code
  * SHERD_TRY(sherd_p11_open("/usr/lib/softhsm/libsofthsm2.so", &p11));
- * SHERD_TRY(sherd_p11_find(p11, &uri, &fingerprint, &token));      // nothing secret so far
+ * SHERD_TRY(sherd_p11_find(p11, &uri, &fingerprint, &names, &token));      // nothing secret so far
  * sherd_p11_look(token, &look);                                     // does it want a PIN, are tries left?
  * SHERD_TRY(sherd_p11_login(token, pin));                           // once: a wrong one brings the token nearer its
  * lock SHERD_TRY(sherd_p11_agree(token, point, shared));
@@ -53,15 +53,23 @@ SHERD_DEFINE_OWNED(sherd_p11);
 SHERD_MUST_USE enum sherd_err sherd_p11_public_key(struct sherd_p11 *p11, const struct sherd_p11_uri *uri,
                                                    struct sherd_pubkey *out_key);
 
+/** Tokens that somebody named. */
+struct sherd_p11_names {
+    const struct sherd_p11_uri *uris;
+    size_t count;
+};
+
 /**
  * Find the token that has a key, before any PIN is given, so that none goes to another token. Of the URI only what it
  * says of tokens counts: a key is known by its fingerprint. A token that shows no keys at all before the PIN is given
- * is taken if it is the only one that the URI names.
- * @return SHERD_OK; SHERD_ERR_NOT_FOUND: no token, or none with that key; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ * is taken only if whoever has the PIN named it, and it is the only such one: the URI may have been written by anybody.
+ * @param[in] names  tokens that were named; their URIs say a label or a serial number, or name none
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND: no token, or none with that key; SHERD_ERR_INVALID: one that shows no keys was
+ *         not named, or several were; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_p11_find(struct sherd_p11 *p11, const struct sherd_p11_uri *uri,
                                              const struct sherd_digest *fingerprint,
-                                             struct sherd_p11_token **out_token);
+                                             const struct sherd_p11_names *names, struct sherd_p11_token **out_token);
 
 /** End the session, which logs out. NULL is accepted. */
 void sherd_p11_token_free(struct sherd_p11_token *token);

@@ -41,6 +41,12 @@ bool sherd_p11_is_uri(const char *text);
 /** Read. @return SHERD_OK; SHERD_ERR_INVALID; SHERD_ERR_UNSUPPORTED (an attribute that is not taken) */
 SHERD_MUST_USE enum sherd_err sherd_p11_uri_parse(const char *text, struct sherd_p11_uri *out_uri);
 
+/** Whether it says which token: by a label or a serial number. */
+static inline bool sherd_p11_uri_names_token(const struct sherd_p11_uri *uri)
+{
+    return uri->token[0] != '\0' || uri->serial[0] != '\0';
+}
+
 /**
  * Write, in one form for the same, and without the query: which module is loaded is for the one who loads it to say.
  * @param[out] out_text  SHERD_P11_URI_BYTES_MAX + 1 bytes

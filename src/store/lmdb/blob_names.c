@@ -183,11 +183,49 @@ static enum sherd_err scan_folder(const struct sherd_lmdb_dir *dir, uint8_t firs
     return err;
 }
 
+/* Which folders there are. One that is made from now on holds nothing that was there when the scan began. */
+static enum sherd_err read_folders(DIR *stream, bool there[static FOLDER_COUNT])
+{
+    const struct dirent *entry;
+
+    errno = 0;
+    while ((entry = readdir(stream)) != NULL) {
+        const int high = digit(entry->d_name[0]);
+        const int low = high >= 0 ? digit(entry->d_name[1]) : -1;
+
+        if (low >= 0 && entry->d_name[2] == 0)
+            there[high << 4 | low] = true;
+        errno = 0;
+    }
+    return errno == 0 ? SHERD_OK : sherd_fail_errno(SHERD_ERR_IO, "blob: read the folders");
+}
+
+static enum sherd_err list_folders(const struct sherd_lmdb_dir *dir, bool there[static FOLDER_COUNT])
+{
+    const int fd = openat(dir->blobs_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
+
+    if (stream == NULL) {
+        const enum sherd_err err = sherd_fail_errno(SHERD_ERR_IO, "blob: open the folders");
+
+        if (fd >= 0)
+            (void)close(fd);
+        return err;
+    }
+    const enum sherd_err err = read_folders(stream, there);
+    (void)closedir(stream);
+    return err;
+}
+
 enum sherd_err sherd_lmdb_blob_scan(const struct sherd_lmdb_dir *dir, const struct sherd_ref *after,
                                     sherd_store_visit_fn *visit, void *arg)
 {
+    bool there[FOLDER_COUNT] = {false};
+
+    SHERD_TRY(list_folders(dir, there));
     for (unsigned first = after != NULL ? after->bytes[0] : 0; first < FOLDER_COUNT; first++)
-        SHERD_TRY(scan_folder(dir, (uint8_t)first, after, visit, arg));
+        if (there[first])
+            SHERD_TRY(scan_folder(dir, (uint8_t)first, after, visit, arg));
     return SHERD_OK;
 }
 
