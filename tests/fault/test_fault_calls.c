@@ -31,6 +31,7 @@
 
 #define CALLS_MAX 100000UL /* of one kind in one call: more would be a loop without end */
 #define EACH_UPTO 120UL
+#define LASTING_UPTO 16UL
 #define COLD_STEPS 250UL
 #define LONG_BYTES 200000U
 
@@ -634,14 +635,21 @@ static void run_balanced(void)
     REQUIRE_HERE(false, "memory is lost, again and again: %ld blocks", blocks_in_use() - blocks);
 }
 
-/* Each call in turn; of very many, such as the opening of each folder of blobs, a choice. SHERD_EVERY_CALL=1: each. */
-static unsigned long next_first(unsigned long first)
+/*
+ * Each call in turn; of very many a choice. A fault that lasts is one more failure of each call behind the first, most
+ * of which are met in the next runs again: it begins at each of the first calls, then at every fourth.
+ * SHERD_EVERY_CALL=1: each.
+ */
+static unsigned long next_first(unsigned long first, bool for_good)
 {
     static long every = -1;
 
     if (every < 0)
         every = (long)number_from_env("SHERD_EVERY_CALL", 0);
-    return first < EACH_UPTO || every > 0 ? first + 1 : first + 1 + (first - EACH_UPTO) / 16;
+    if (every > 0)
+        return first + 1;
+    const unsigned long step = for_good && first >= LASTING_UPTO ? 4 : 1;
+    return first < EACH_UPTO ? first + step : first + step + (first - EACH_UPTO) / 16;
 }
 
 static unsigned long run_fault(bool for_good)
@@ -650,7 +658,7 @@ static unsigned long run_fault(bool for_good)
 
     plan = (struct shim_plan){.kind = fault->kind, .error = fault->error, .for_good = for_good};
     for (;;) {
-        plan.first = next_first(plan.first);
+        plan.first = next_first(plan.first, for_good);
         run_balanced();
         REQUIRE_HERE(plan.first < CALLS_MAX, "it never passes");
         if (!struck)
