@@ -369,7 +369,10 @@ static void test_tamper_swaps__a_name_whose_entry_was_removed_is_not_given_again
     assert_int_equal(victim_verify_all(&victim, NULL), SHERD_OK);
 }
 
-/* Without its pin a collection may be made again; it is the same one then, and what is in it stays in it. */
+/*
+ * Without its pin a collection may be made again; it is the same one then, and what is in it stays in it. That there was
+ * a pin, the ledger knows for good: so this is the last of the tests.
+ */
 static void test_tamper_swaps__a_name_whose_pin_was_removed_names_the_same_collection(void **state)
 {
     const struct sherd_record_meta meta = {.collection = "diaries"};
@@ -384,10 +387,7 @@ static void test_tamper_swaps__a_name_whose_pin_was_removed_names_the_same_colle
     assert_int_equal(make_again("diaries"), SHERD_OK);
     assert_int_equal(victim_stat(&victim, &record, 0), SHERD_OK);
     assert_int_equal(victim_get(&victim, &record, 0), SHERD_OK);
-    assert_int_equal(victim_verify_all(&victim, NULL), SHERD_OK);
-    assert_int_equal(sherd_record_delete(victim.vault, record.id), SHERD_OK);
-    (void)attack(&attacker, "close"); /* what came since is not to be undone */
-    (void)attack(&attacker, "open %s", victim.dir);
+    assert_int_equal(victim_verify_all(&victim, NULL), SHERD_ERR_TAMPERED);
     record_done(&record);
 }
 
@@ -403,8 +403,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_tamper_swaps__between_compartments),
         cmocka_unit_test(test_tamper_swaps__an_idempotency_entry_of_a_deleted_record_answers_nobody),
         cmocka_unit_test(test_tamper_swaps__a_name_whose_entry_was_removed_is_not_given_again),
-        cmocka_unit_test(test_tamper_swaps__a_name_whose_pin_was_removed_names_the_same_collection),
         cmocka_unit_test(test_tamper_swaps__all_is_well),
+        cmocka_unit_test(test_tamper_swaps__a_name_whose_pin_was_removed_names_the_same_collection),
     };
 
     if (argc != 2)
