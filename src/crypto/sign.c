@@ -71,7 +71,7 @@ enum sherd_err sherd_sign_verify(const uint8_t public_key[static SHERD_SIGN_PUBL
                                  const uint8_t signature[static SHERD_SIGNATURE_SIZE])
 {
     SHERD_CLEANUP(pkey_freep) EVP_PKEY *pkey = NULL;
-    bool valid;
+    bool valid = false;
 
     SHERD_TRY(sherd_crypto_gate());
     pkey = EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, public_key, SHERD_SIGN_PUBLIC_SIZE);

@@ -287,7 +287,8 @@ enum sherd_err sherd_leaf_decode(struct sherd_span bytes, struct sherd_leaf *out
 {
     const uint64_t required = BIT(LEAF_FORMAT_TAG) | BIT(LEAF_KIND) | BIT(LEAF_ID) | BIT(LEAF_TIME) | BIT(LEAF_SEALED);
     const uint64_t optional = BIT(LEAF_VERSION) | BIT(LEAF_COUNT) | BIT(LEAF_SUBJECT) | BIT(LEAF_ACTOR) |
-                              BIT(LEAF_COMMITMENTS + SHERD_LEAF_ASSETS) | BIT(LEAF_COMMITMENTS + SHERD_LEAF_SECRETS);
+                              BIT((unsigned)LEAF_COMMITMENTS + SHERD_LEAF_ASSETS) |
+                              BIT((unsigned)LEAF_COMMITMENTS + SHERD_LEAF_SECRETS);
     struct sherd_leaf leaf = {.version = 0};
     struct sherd_tlv tlv;
     uint64_t format;
