@@ -566,7 +566,6 @@ static enum sherd_err delete_oldest(const struct sherd_pins *pins, struct op_lis
                                     const struct sherd_ref *name, const struct sherd_pin *pin,
                                     struct sherd_refs *dropped)
 {
-    struct sherd_event event = event_of_delete(pin, pin->version_oldest + DELETES_MAX - 1);
     struct sherd_pin shrunk = *pin;
     uint8_t head[PIN_STORED_BYTES];
     bool lost;
@@ -578,8 +577,7 @@ static enum sherd_err delete_oldest(const struct sherd_pins *pins, struct op_lis
     op.value = sherd_span_of(head, sizeof(head));
     SHERD_TRY(add_op(list, &op));
     SHERD_TRY(add_deletes(pins, &pin->record, pin->version_oldest, shrunk.version_oldest - 1, list, dropped));
-    list->events = &event;
-    list->event_count = 1;
+    list->events[0] = event_of_delete(pin, shrunk.version_oldest - 1);
     return write_list(pins, NULL, 0, list, &lost);
 }
 
@@ -591,7 +589,6 @@ static enum sherd_err delete_whole(const struct sherd_pins *pins, struct op_list
         .kind = SHERD_STORE_DELETE, .expect = SHERD_EXPECT_EQUALS, .name = *name, .expected = stored};
     const struct sherd_store_op idempotency = {
         .kind = SHERD_STORE_DELETE, .expect = SHERD_EXPECT_ANY, .name = pin->idempotency};
-    struct sherd_event event = event_of_delete(pin, pin->version);
     bool lost;
 
     SHERD_TRY(add_op(list, &head));
@@ -599,8 +596,7 @@ static enum sherd_err delete_whole(const struct sherd_pins *pins, struct op_list
         SHERD_TRY(add_op(list, &idempotency));
     SHERD_TRY(add_deletes(pins, &pin->record, pin->version_oldest, pin->version - 1, list, dropped));
     SHERD_TRY(sherd_refs_add(dropped, &pin->map));
-    list->events = &event;
-    list->event_count = 1;
+    list->events[0] = event_of_delete(pin, pin->version);
     return write_list(pins, NULL, 0, list, &lost);
 }
 
@@ -622,7 +618,8 @@ static enum sherd_err delete_step(const struct sherd_pins *pins, const struct sh
 
 enum sherd_err sherd_pins_delete(const struct sherd_pins *pins, struct sherd_uuid record, struct sherd_refs *dropped)
 {
-    struct op_list list = {.cap = SHERD_CHANGES_OPS_MAX};
+    struct sherd_event event;
+    struct op_list list = {.cap = SHERD_CHANGES_OPS_MAX, .events = &event, .event_count = 1};
     bool done = false;
     enum sherd_err err = SHERD_OK;
 

@@ -130,7 +130,7 @@ enum sherd_err sherd_event_decode(struct sherd_span bytes, struct sherd_event *o
     const uint64_t optional = BIT(EVENT_VERSION) | BIT(EVENT_COUNT) | BIT(EVENT_SUBJECT) | BIT(EVENT_COLLECTION) |
                               BIT(EVENT_ENTITY) | BIT(EVENT_ACTOR) | BIT(EVENT_MAP) | BIT(EVENT_MAP_DIGEST) |
                               BIT(EVENT_FRAGMENT) | BIT(EVENT_FRAGMENT_DIGEST);
-    struct sherd_event event = {0};
+    struct sherd_event event = {.kind = SHERD_EVENT_GENESIS}; /* for now */
     struct sherd_tlv tlv;
     uint64_t kind;
 

@@ -370,8 +370,8 @@ static void test_tamper_swaps__a_name_whose_entry_was_removed_is_not_given_again
 }
 
 /*
- * Without its pin a collection may be made again; it is the same one then, and what is in it stays in it. That there was
- * a pin, the ledger knows for good: so this is the last of the tests.
+ * Without its pin a collection may be made again; it is the same one then, and what is in it stays in it. That there
+ * was a pin, the ledger knows for good: so this is the last of the tests.
  */
 static void test_tamper_swaps__a_name_whose_pin_was_removed_names_the_same_collection(void **state)
 {
