@@ -59,7 +59,7 @@ static const char *const verbs[] = {
 
 struct listing {
     struct cli *cli;
-    const struct cli_policies *policies;
+    struct cli_policies policies;
     const char *name; /* only this one; NULL for all */
     uint64_t version; /* only this one; 0 for all */
     bool whole;       /* show all of it, not one line */
@@ -83,7 +83,7 @@ static bool is_store_key(const struct sherd_master_info *info)
 
 static const char *due_of(const struct listing *listing, const struct sherd_master_info *info)
 {
-    const struct sherd_key_policy *policy = cli_policy_of(listing->policies, info->name);
+    const struct sherd_key_policy *policy = cli_policy_of(&listing->policies, info->name);
 
     return cli_why_word(sherd_key_due(policy, info, sherd_clock()->wall_s()));
 }
@@ -165,10 +165,7 @@ static enum sherd_err visit(void *arg, const struct sherd_master_info *info)
 
 static enum sherd_err list(struct cli *cli, struct sherd_vault *vault, struct listing *listing)
 {
-    struct cli_policies policies;
-
-    SHERD_TRY(cli_policies_read(vault, &policies));
-    listing->policies = &policies;
+    SHERD_TRY(cli_policies_read(vault, &listing->policies));
     if (cli->json)
         cli_print("{\"keys\": [");
     SHERD_TRY(sherd_master_each(vault, visit, listing));

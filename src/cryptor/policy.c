@@ -3,7 +3,7 @@
 #include "cryptor/vault.h"
 
 #define MINUTE_S 60
-#define DAY_S (24 * 60 * MINUTE_S)
+#define DAY_S ((int64_t)24 * 60 * 60)
 #define WEEK_DAYS 7
 /* The first of January 1970 was a Thursday; 0 is Sunday. */
 #define FIRST_WEEKDAY 4

@@ -91,6 +91,10 @@ class Box:
         """What it prints, parsed."""
         return json.loads(self.sherd(*args, "--json", code=code, **options).stdout)
 
+    def while_closed(self, change):
+        """Do something to the vault's files while nobody has it open."""
+        change()
+
     def fails(self, *args, code, says="", **options):
         """One line on stderr that begins with "sherd: " and holds `says`. Returns it."""
         done = self.sherd(*args, code=code, **options)

@@ -237,15 +237,19 @@ def test_cli_keygen__writes_a_pair_once(box):
 
 
 
+def bring_back(box):
+    shutil.rmtree(box.vault / "identity")
+    shutil.copytree(box.path("before"), box.vault / "identity")
+
+
 def test_cli_rights_user_list__names_the_one_that_is_damaged(box):
     box.init()
     for name in ["bob", "eve"]:
         User(box, name)
     record = box.put(b"goes on")
-    shutil.copytree(box.vault / "identity", box.path("before"))
+    box.while_closed(lambda: shutil.copytree(box.vault / "identity", box.path("before")))
     User(box, "joe")
-    shutil.rmtree(box.vault / "identity")
-    shutil.copytree(box.path("before"), box.vault / "identity")  # joe is gone from there, and pinned
+    box.while_closed(lambda: bring_back(box))  # joe is gone from there, and pinned
     box.sherd("user", "disable", "bob")
     done = box.sherd("user", "list", code=TAMPERED)
     assert b"joe" in done.stdout and b"damaged" in done.stdout and b"eve" in done.stdout and b"owner" in done.stdout

@@ -31,6 +31,13 @@ class AgentBox(Box):
         self.unsealed = True
         return self
 
+    def while_closed(self, change):
+        self.sherd("seal")
+        self.unsealed = False
+        change()
+        self.sherd("unseal")
+        self.unsealed = True
+
     def status(self):
         return json.loads(self.sherd("status", "--json").stdout)
 

@@ -106,7 +106,7 @@ def test_cli_sealed__refuses_what_is_no_key(box):
     box.init()
     mine, recipient = pair(box, "mine")
     record = box.put(b"x", "--to", recipient)
-    for text in ["", "age1", recipient[:-1] + ("q" if recipient[-1] != "q" else "p"), recipient.upper()]:
+    for text in ["age1", recipient[:-1] + ("q" if recipient[-1] != "q" else "p"), recipient.upper()]:
         box.fails("put", "-", "--to", text, code=USAGE, says="public key", input=b"x")
         box.fails("update", record, "-", "--to", text, code=USAGE, says="public key", input=b"x")
     box.fails("put", "-", "--to", recipient, "--idempotency-key", "k", code=USAGE, says="idempotency", input=b"x")
