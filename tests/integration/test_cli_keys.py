@@ -38,7 +38,7 @@ def test_cli_key__lists_what_every_vault_has(box):
     box.init()
     keys = box.json("key", "list")["keys"]
     assert [(key["name"], key["version"], key["wraps"]) for key in keys] == [
-        (name, 1, True) for name in ["default", "hash"] + STORES]
+        (name, 1, True) for name in ["default", "hash"] + STORES + ["epoch:erase"]]
     assert {key["generator"] for key in keys} == {"openssl"} and {key["store"] for key in keys} == {"anchor"}
     assert len({key["kid"] for key in keys[:2]}) == 2 and {key["kid"] for key in keys[2:]} == {None}
     assert "id  " not in box.text("key", "show", "store:assets") and "id  " in box.text("key", "show", "hash")
