@@ -36,7 +36,7 @@ extern "C" {
 /**
  * The erase epochs are listed, activated and destroyed by them, too, under this name: activating begins the next one,
  * as sherd_epoch_roll() does first, and destroying ends the one before when nothing lies under it. They have no kid. A
- * policy with an age or a schedule rolls them by sherd_rekey_due(): so backups expire by it.
+ * policy with an age or a schedule has sherd_rekey_due() roll them: so backups expire by it.
  */
 #define SHERD_ERASE_EPOCH "epoch:erase"
 

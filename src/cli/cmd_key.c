@@ -75,7 +75,7 @@ static const char *state_of(const struct sherd_master_info *info)
     return info->wraps ? "wraps" : "active";
 }
 
-/* A store key or the erase epoch: its versions have no id, and no protection key, which the anchor itself is to them. */
+/* A store key or the erase epoch: its versions have no id, and no protection key. */
 static bool has_no_id(const struct sherd_master_info *info)
 {
     return strchr(info->name, ':') != NULL;
