@@ -33,6 +33,13 @@ extern "C" {
  * it; they are destroyed oldest first.
  */
 
+/**
+ * The erase epochs are listed, activated and destroyed by them, too, under this name: activating begins the next one,
+ * as sherd_epoch_roll() does first, and destroying ends the one before when nothing lies under it. They have no kid. A
+ * policy with an age or a schedule has sherd_rekey_due() roll them: so backups expire by it.
+ */
+#define SHERD_ERASE_EPOCH "epoch:erase"
+
 /** Room for texts, each with its final zero byte. */
 #define SHERD_MASTER_NAME_SIZE 64U
 #define SHERD_PLUGIN_NAME_SIZE 16U

@@ -498,11 +498,30 @@ static enum sherd_err embedded_collection_check(struct sherd_anchor *anchor, con
     return sherd_collection_pins_check(&sherd_embedded_of(anchor)->pins, collection, digest);
 }
 
+/* All that can be said of an erase epoch is that there is to be another one. */
+static enum sherd_err embedded_epoch_activate(struct sherd_embedded *self, const struct sherd_master_options *options,
+                                              uint64_t *out_version)
+{
+    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(self);
+    uint64_t epoch;
+
+    SHERD_ENSURE((options->generator == NULL || strcmp(options->generator, "openssl") == 0) &&
+                     (options->store == NULL || strcmp(options->store, "anchor") == 0) &&
+                     (options->args == NULL || options->args[0] == 0),
+                 SHERD_ERR_INVALID, "an erase epoch takes no generator, store or arguments");
+    SHERD_TRY(sherd_epoch_turn_begin(&parts, &epoch));
+    if (out_version != NULL)
+        *out_version = epoch;
+    return SHERD_OK;
+}
+
 static enum sherd_err embedded_master_activate(struct sherd_anchor *anchor, const struct sherd_master_options *options,
                                                uint64_t *out_version)
 {
     unsigned role;
 
+    if (sherd_epoch_named(options->name))
+        return embedded_epoch_activate(sherd_embedded_of(anchor), options, out_version);
     if (sherd_store_key_named(options->name, &role))
         return sherd_store_key_activate(sherd_embedded_of(anchor)->ring, options, out_version);
     return sherd_masters_activate(sherd_embedded_of(anchor)->masters, options, out_version);
@@ -510,14 +529,20 @@ static enum sherd_err embedded_master_activate(struct sherd_anchor *anchor, cons
 
 static enum sherd_err embedded_master_each(struct sherd_anchor *anchor, sherd_master_visit_fn *visit, void *arg)
 {
-    SHERD_TRY(sherd_masters_each(sherd_embedded_of(anchor)->masters, visit, arg));
-    return sherd_store_key_each(sherd_embedded_of(anchor)->ring, visit, arg);
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(self);
+
+    SHERD_TRY(sherd_masters_each(self->masters, visit, arg));
+    SHERD_TRY(sherd_store_key_each(self->ring, visit, arg));
+    return sherd_epoch_turn_each(&parts, visit, arg);
 }
 
 static enum sherd_err embedded_master_retire(struct sherd_anchor *anchor, const char *name, uint64_t version)
 {
     unsigned role;
 
+    if (sherd_epoch_named(name)) /* the next one has retired it */
+        return SHERD_OK;
     if (sherd_store_key_named(name, &role))
         return sherd_store_key_retire(sherd_embedded_of(anchor)->ring, name, version);
     return sherd_masters_retire(sherd_embedded_of(anchor)->masters, name, version);
@@ -558,6 +583,8 @@ static enum sherd_err embedded_master_destroy(struct sherd_anchor *anchor, const
     struct sherd_rekey_references references = {0};
     unsigned role;
 
+    if (sherd_epoch_named(name))
+        return sherd_epoch_turn_destroy(&parts, version);
     if (sherd_store_key_named(name, &role))
         return sherd_rekey_stores_destroy(&parts, name, version);
     SHERD_TRY(sherd_masters_retired(self->masters, name, version, &references.master));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is ruled of keys, for the anchor in the same process: <sherd/keys.h>, struct sherd_key_policy. */
 #include "anchor/embedded_inside.h"
+#include "anchor/epoch_turn.h"
 #include <string.h>
 
 struct ruling {
@@ -30,10 +31,15 @@ static enum sherd_err check_name(const struct sherd_keyring *keyring, const stru
     unsigned role;
 
     SHERD_ENSURE(sherd_policy_name_valid(ruling->name), SHERD_ERR_INVALID,
-                 "a policy is for a master key, or for a store key such as store:assets");
+                 "a policy is for a master key, for a store key such as store:assets, or for epoch:erase");
     SHERD_ENSURE(
         !counts || strcmp(ruling->name, SHERD_MASTER_HASH) != 0, SHERD_ERR_INVALID,
         "the hash key wraps nothing, so there is nothing to count: age, schedule, floor and destroying are for it");
+    if (sherd_epoch_named(ruling->name))
+        return !counts && policy->floor == 0
+                   ? SHERD_OK
+                   : sherd_fail(SHERD_ERR_INVALID,
+                                "an erase epoch has neither counts nor a floor: age and schedule are for it");
     if (!sherd_store_key_named(ruling->name, &role))
         return is_built_in(ruling->name) || has_version(keyring, ruling->name)
                    ? SHERD_OK

@@ -9,6 +9,16 @@
 
 #include "anchor/rekey.h"
 
+/** Whether a name is that under which erase epochs are among the keys: SHERD_ERASE_EPOCH. */
+bool sherd_epoch_named(const char *name);
+
+/** Visit the epochs that have a key, as versions: the one that ends, if any, then the one that serves. */
+SHERD_MUST_USE enum sherd_err sherd_epoch_turn_each(const struct sherd_rekey_parts *parts, sherd_master_visit_fn *visit,
+                                                    void *arg);
+
+/** End an epoch by its number. @return as sherd_epoch_turn_end(); SHERD_ERR_NOT_FOUND; SHERD_ERR_CONFLICT: it serves */
+SHERD_MUST_USE enum sherd_err sherd_epoch_turn_destroy(const struct sherd_rekey_parts *parts, uint64_t epoch);
+
 /** As sherd_anchor_ops.epoch_begin. */
 SHERD_MUST_USE enum sherd_err sherd_epoch_turn_begin(const struct sherd_rekey_parts *parts, uint64_t *out_epoch);
 

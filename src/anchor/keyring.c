@@ -38,6 +38,8 @@ enum {
     RING_KEY_STORE = 52,
     RING_POLICIES = 53,
     RING_DESTROYED = 54,
+    RING_EPOCH_BEGAN = 55, /* left out where that is the vault's time, as the next */
+    RING_EPOCH_BEFORE_BEGAN = 56,
     RING_LEDGER_SEED = 60,
     RING_ROUND = 61,
     RING_ROUND_ENDED = 62,
@@ -250,6 +252,10 @@ static enum sherd_err encode(const struct sherd_keyring *ring, const struct sher
     sherd_tlv_put(&writer, RING_KEY_STORE, sherd_span_str(ring->key_store));
     sherd_tlv_put(&writer, RING_POLICIES, lists[LIST_POLICIES]);
     sherd_tlv_put(&writer, RING_DESTROYED, lists[LIST_DESTROYED]);
+    if (ring->epoch_s != 0)
+        sherd_tlv_put_u64(&writer, RING_EPOCH_BEGAN, ring->epoch_s);
+    if (ring->epoch_before_s != 0)
+        sherd_tlv_put_u64(&writer, RING_EPOCH_BEFORE_BEGAN, ring->epoch_before_s);
     sherd_tlv_put(&writer, RING_LEDGER_SEED, sherd_span_of(ring->ledger_seed, SHERD_SIGN_SEED_SIZE));
     sherd_tlv_put_u64(&writer, RING_ROUND, ring->round);
     sherd_tlv_put_u64(&writer, RING_ROUND_ENDED, ring->round_ended);
@@ -272,6 +278,16 @@ static enum sherd_err get_flag(const struct sherd_tlv *tlv, unsigned tag, bool *
     SHERD_TRY(sherd_tlv_get_u64(tlv, tag, 1, &value));
     *out_flag = value == 1;
     return SHERD_OK;
+}
+
+/* A time that is left out where it is 0. */
+static enum sherd_err get_time(const struct sherd_tlv *tlv, unsigned tag, uint64_t *out_time)
+{
+    *out_time = 0;
+    if (tlv->value[tag].data == NULL)
+        return SHERD_OK;
+    SHERD_TRY(sherd_tlv_get_u64(tlv, tag, INT64_MAX, out_time));
+    return *out_time != 0 ? SHERD_OK : sherd_keyring_tampered();
 }
 
 enum sherd_err sherd_keyring_list_next(struct sherd_span *list, struct sherd_span *out_item)
@@ -421,18 +437,15 @@ static enum sherd_err decode_store(const struct sherd_tlv *tlv, size_t i, struct
     SHERD_TRY(sherd_tlv_get(tlv, store_tag(i, RING_STORE_NAME), store->name.bytes, SHERD_KEY_SIZE));
     SHERD_TRY(get_version(tlv, store_tag(i, RING_STORE_VERSION), &store->version));
     SHERD_TRY(sherd_tlv_get(tlv, store_tag(i, RING_STORE_KEY), store->key.bytes, SHERD_KEY_SIZE));
-    if (tlv->value[store_tag(i, RING_STORE_CREATED)].data != NULL) {
-        SHERD_TRY(sherd_tlv_get_u64(tlv, store_tag(i, RING_STORE_CREATED), INT64_MAX, &store->created_s));
-        if (store->created_s == 0)
-            return sherd_keyring_tampered();
-    }
+    SHERD_TRY(get_time(tlv, store_tag(i, RING_STORE_CREATED), &store->created_s));
     return decode_older(tlv->value[store_tag(i, RING_STORE_OLDER)], store);
 }
 
 static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring)
 {
     uint64_t optional = SHERD_TLV_BIT(RING_MASTERS) | SHERD_TLV_BIT(RING_KEY_STORE) | SHERD_TLV_BIT(RING_POLICIES) |
-                        SHERD_TLV_BIT(RING_DESTROYED);
+                        SHERD_TLV_BIT(RING_DESTROYED) | SHERD_TLV_BIT(RING_EPOCH_BEGAN) |
+                        SHERD_TLV_BIT(RING_EPOCH_BEFORE_BEGAN);
     uint64_t required = SHERD_TLV_BIT(RING_DEPLOYMENT) | SHERD_TLV_BIT(RING_TENANT) | SHERD_TLV_BIT(RING_CREATED) |
                         SHERD_TLV_BIT(RING_FIPS) | SHERD_TLV_BIT(RING_EPOCH) | SHERD_TLV_BIT(RING_PROTECTIONS) |
                         SHERD_TLV_BIT(RING_LEDGER_SEED) | SHERD_TLV_BIT(RING_ROUND) | SHERD_TLV_BIT(RING_ROUND_ENDED);
@@ -449,6 +462,8 @@ static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring
     SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_CREATED, INT64_MAX, &ring->created_s));
     SHERD_TRY(get_flag(&tlv, RING_FIPS, &ring->fips));
     SHERD_TRY(get_version(&tlv, RING_EPOCH, &ring->epoch));
+    SHERD_TRY(get_time(&tlv, RING_EPOCH_BEGAN, &ring->epoch_s));
+    SHERD_TRY(get_time(&tlv, RING_EPOCH_BEFORE_BEGAN, &ring->epoch_before_s));
     for (size_t i = 0; i < SHERD_COUNT_OF(ring->stores); i++)
         SHERD_TRY(decode_store(&tlv, i, &ring->stores[i]));
     SHERD_TRY(decode_protections(tlv.value[RING_PROTECTIONS], &ring->protections));

@@ -96,6 +96,8 @@ struct sherd_keyring {
     uint64_t created_s;
     bool fips;                                 /**< approved algorithms only; chosen when the vault is made */
     uint64_t epoch;                            /**< the erase epoch that serves: anchor/epoch.h */
+    uint64_t epoch_s;                          /**< when it began; 0: with the vault */
+    uint64_t epoch_before_s;                   /**< when the one before it began */
     uint64_t round;                            /**< deep rekeyings that were begun */
     uint64_t round_ended;                      /**< the last one that came to its end */
     struct sherd_keyring_store stores[4];      /**< by role, less one */
@@ -176,7 +178,7 @@ void sherd_keyring_store_versions(const struct sherd_keyring_store *store, struc
 
 /** Whether a text may name a master key: 1..63 of a-z 0-9 . _ - */
 bool sherd_master_name_valid(const char *name);
-/** Whether a policy may be for it: a master key's name, or "store:" and the name of a compartment. */
+/** Whether a policy may be for it: a master key's name, "store:" and that of a compartment, or SHERD_ERASE_EPOCH. */
 bool sherd_policy_name_valid(const char *name);
 
 #endif

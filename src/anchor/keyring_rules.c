@@ -188,7 +188,7 @@ enum sherd_err sherd_keyring_rule(struct sherd_keyring *keyring, const char *nam
     size_t place;
 
     SHERD_ENSURE(sherd_policy_name_valid(name), SHERD_ERR_INVALID,
-                 "a policy is for a master key, or for a store key such as store:assets");
+                 "a policy is for a master key, for a store key such as store:assets, or for epoch:erase");
     SHERD_ENSURE(is_valid(&numbers), SHERD_ERR_INVALID, "a field of the policy is out of its bounds");
     const bool there = find_policy(keyring, name, &place);
     if (is_empty(&numbers)) {
@@ -204,10 +204,11 @@ enum sherd_err sherd_keyring_rule(struct sherd_keyring *keyring, const char *nam
 
 bool sherd_policy_name_valid(const char *name)
 {
-    static const char *const stores[] = {"store:identity", "store:assets", "store:secrets", "store:keys"};
+    static const char *const others[] = {"store:identity", "store:assets", "store:secrets", "store:keys",
+                                         SHERD_ERASE_EPOCH};
 
-    for (size_t i = 0; i < SHERD_COUNT_OF(stores); i++)
-        if (strcmp(name, stores[i]) == 0)
+    for (size_t i = 0; i < SHERD_COUNT_OF(others); i++)
+        if (strcmp(name, others[i]) == 0)
             return true;
     return sherd_master_name_valid(name);
 }

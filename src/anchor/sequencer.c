@@ -17,7 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LEDGER "ledger"
 #define STATE "ledger/state"
@@ -36,8 +38,11 @@
 /* The thread makes a round when so many sets were written, or so long after the first of them. */
 #define WAKE_SETS 1000U
 #define WAKE_S 60
-/* How long it waits after a round that failed. */
+/* How long it waits after a round, and after one that failed: who writes all the time is not to be slowed by rounds. */
+#define REST_S 1
 #define RETRY_S 5
+/* Its work can wait for that of others. */
+#define NICENESS 10
 #define NS 1000000000U
 /* How often log and state are read anew that do not agree, and how much longer each pause is than the last. */
 #define LOOKS_MAX 5U
@@ -45,6 +50,7 @@
 /* How often a snapshot is taken during which a round was committed. */
 #define CHECKS_MAX 100U
 #define WAKE_NS ((uint64_t)WAKE_S * NS)
+#define REST_NS ((uint64_t)REST_S * NS)
 #define RETRY_NS ((uint64_t)RETRY_S * NS)
 
 enum state_field {
@@ -263,36 +269,24 @@ static bool lists(const struct state *state, const struct sherd_ref *name)
     return false;
 }
 
-/* Those of a state's blocks that are still there, as operations that remove them. */
-static enum sherd_err blocks_there(struct sherd_compartment *keys, const struct state *state,
-                                   struct sherd_store_op *ops, size_t *out_count)
-{
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf stored = {.max = SHERD_ENTRY_BYTES_MAX};
-    size_t count = 0;
-
-    for (size_t i = 0; i < state->block_count; i++) {
-        ops[count] = (struct sherd_store_op){.kind = SHERD_STORE_DELETE};
-        block_name(state->blocks[i], &ops[count].name);
-        stored.len = 0;
-        const enum sherd_err err = sherd_compartment_get(keys, ops[count].name, &stored);
-        if (err != SHERD_OK && err != SHERD_ERR_NOT_FOUND)
-            return err;
-        count += err == SHERD_OK;
-    }
-    *out_count = count;
-    return SHERD_OK;
-}
-
-/* Blocks are no entries of the digest: they come and go without events of their own. */
+/*
+ * Blocks are no entries of the digest: they come and go without events of their own. One that was removed by a round
+ * that ended is no error.
+ */
 static enum sherd_err remove_blocks(struct sherd_sequencer *sequencer, const struct state *state)
 {
     struct sherd_compartment *keys = sherd_changes_compartment(sequencer->parts.changes);
-    SHERD_CLEANUP(sherd_freep) struct sherd_store_op *ops = sherd_alloc_array(BLOCKS_MAX, sizeof(*ops));
-    size_t count;
+    const size_t count = state->block_count;
 
+    if (count == 0)
+        return SHERD_OK;
+    SHERD_CLEANUP(sherd_freep) struct sherd_store_op *ops = sherd_alloc_array(count, sizeof(*ops));
     if (ops == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(blocks_there(keys, state, ops, &count));
+    for (size_t i = 0; i < count; i++) {
+        ops[i] = (struct sherd_store_op){.kind = SHERD_STORE_DELETE};
+        block_name(state->blocks[i], &ops[i].name);
+    }
     sherd_store_ops_order(ops, count);
     for (size_t done = 0; done < count; done += SHERD_STORE_OPS_MAX) {
         const size_t left = count - done;
@@ -490,14 +484,13 @@ static void *make_rounds(void *arg)
     struct sherd_sequencer *sequencer = arg;
     uint64_t not_before_ns = 0;
 
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* of this thread; without it all goes on as well */
     while (!wait_for_due(sequencer, not_before_ns)) {
         const enum sherd_err err = sherd_sequencer_run(sequencer, NULL);
 
-        not_before_ns = 0;
-        if (err != SHERD_OK) { /* what was written stays pending: the next round takes it */
-            not_before_ns = sherd_clock()->monotonic_ns() + RETRY_NS;
+        not_before_ns = sherd_clock()->monotonic_ns() + (err == SHERD_OK ? REST_NS : RETRY_NS);
+        if (err != SHERD_OK) /* what was written stays pending: the next round takes it */
             sherd_sequencer_wake(sequencer);
-        }
     }
     return NULL;
 }

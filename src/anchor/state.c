@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The anchor's state at one instant: see state.h. */
 #include "anchor/state.h"
+#include "base/clock.h"
 #include "base/secret.h"
 
 /* How often a state that changes while it is looked at is looked at anew. */
@@ -135,6 +136,8 @@ static enum sherd_err adopt(void *arg, struct sherd_keyring *keyring)
     SHERD_TRY(sherd_epoch_adopt(adoption->home, keyring->epoch, adoption->set->numbers[last],
                                 &adoption->set->keys[last]));
     keyring->epoch = adoption->set->numbers[last];
+    keyring->epoch_before_s = keyring->epoch_s;
+    keyring->epoch_s = (uint64_t)sherd_clock()->wall_s();
     return SHERD_OK;
 }
 

@@ -33,6 +33,7 @@ const struct cli_option cli_global_options[] = {
     [PKCS11_TOKEN] = {"pkcs11-token", 0, "URI", "a token that may have its PIN though it shows no key before"},
     [FLAGS] = {"json", 0, NULL, "print results, and errors, as JSON"},
     {"quiet", 'q', NULL, "no progress, notes or warnings"},
+    {"progress-json", 0, NULL, "show progress as JSON on standard error, a line a second"},
     {"help", 'h', NULL, "show this help"},
     {0},
 };
@@ -145,7 +146,7 @@ static bool take_global(struct cli *cli, const struct cli_option *option, const 
                                   &cli->user,
                                   &cli->user_key,
                                   &cli->user_passphrase_file};
-    bool *const flags[] = {&cli->json, &cli->quiet, &cli->help};
+    bool *const flags[] = {&cli->json, &cli->quiet, &cli->progress_json, &cli->help};
 
     _Static_assert(SHERD_COUNT_OF(texts) == SHARE_FILE, "each text has its place in the table");
     _Static_assert(FLAGS + SHERD_COUNT_OF(flags) + 1 == SHERD_COUNT_OF(cli_global_options), "and so has each flag");

@@ -90,6 +90,7 @@ struct cli {
     const char *pin_fd;
     bool json;
     bool quiet;
+    bool progress_json;
     bool help;
     const struct cli_command *command;
     struct cli_given given[CLI_GIVEN_MAX]; /**< options of the command, in order */
@@ -318,10 +319,13 @@ void cli_signals_echo(int tty_fd, const struct termios *restore);
 
 /* ---- Progress: progress.c --------------------------------------------------------------------------------------- */
 
-/** Begin to show progress on stderr, if it is a terminal and --quiet was not given. */
+/** Begin to show progress on stderr, if it is a terminal or --progress-json was given, and --quiet was not. */
 void cli_progress_begin(const struct cli *cli, const char *label);
 
-/** What is done of the total so far, in bytes; total 0 if unknown. Draws at most five times a second. */
+/**
+ * What is done of the total so far, in bytes or whatever is counted; total 0 if unknown. Draws at most five times a
+ * second; as JSON, a line a second.
+ */
 void cli_progress_update(uint64_t done, uint64_t total);
 
 /** Remove the line from the terminal, as before other output; the next update draws it again. */

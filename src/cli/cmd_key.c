@@ -75,10 +75,10 @@ static const char *state_of(const struct sherd_master_info *info)
     return info->wraps ? "wraps" : "active";
 }
 
-/* A store key: its versions have no id, and no protection key, which the keyring is to them. */
-static bool is_store_key(const struct sherd_master_info *info)
+/* A store key or the erase epoch: its versions have no id, and no protection key. */
+static bool has_no_id(const struct sherd_master_info *info)
 {
-    return strncmp(info->name, "store:", 6) == 0;
+    return strchr(info->name, ':') != NULL;
 }
 
 static const char *due_of(const struct listing *listing, const struct sherd_master_info *info)
@@ -97,7 +97,7 @@ static json_t *counted(const struct sherd_master_info *info, uint64_t count)
 static json_t *to_json(const struct sherd_master_info *info, const char *kid, const char *due)
 {
     return json_pack("{s:s, s:I, s:s?, s:s, s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:s?}", "name",
-                     info->name, "version", (json_int_t)info->version, "kid", is_store_key(info) ? NULL : kid, "state",
+                     info->name, "version", (json_int_t)info->version, "kid", has_no_id(info) ? NULL : kid, "state",
                      state_of(info), "wraps", info->wraps, "generator", info->generator, "store", info->store,
                      "arguments", info->args, "outside_id", info->outside_id, "created", (json_int_t)info->created_s,
                      "protection", (json_int_t)info->protection, "wraps_counted", counted(info, info->wraps_counted),
@@ -108,11 +108,11 @@ static json_t *to_json(const struct sherd_master_info *info, const char *kid, co
 static void print_whole(const struct sherd_master_info *info, const char *kid, const char *time, const char *due)
 {
     cli_print("key             %s, version %" PRIu64 "\n", info->name, info->version);
-    if (!is_store_key(info))
+    if (!has_no_id(info))
         cli_print("id              %s\n", kid);
     cli_print("state           %s\n", state_of(info));
     cli_print("made            %s\ngenerator       %s\nstore           %s\n", time, info->generator, info->store);
-    if (!is_store_key(info))
+    if (!has_no_id(info))
         cli_print("protected by    version %" PRIu64 " of the protection key\n", info->protection);
     if (due != NULL)
         cli_print("due             by %s: `sherd rekey --due` makes the next version\n", due);
@@ -222,10 +222,11 @@ static enum sherd_err version_operand(const struct cli *cli, uint64_t *out_versi
 static enum sherd_err destroy_with_receipt(struct sherd_vault *vault, const char *name, uint64_t version,
                                            const char *path)
 {
-    const bool before = strncmp(name, "store:", 6) != 0;
-    const struct sherd_receipt_request request = {.kind = before ? SHERD_RECEIPT_REKEYED : SHERD_RECEIPT_DESTROYED,
-                                                  .master_key = name,
-                                                  .master_version = version};
+    const bool before = strchr(name, ':') == NULL;
+    const enum sherd_receipt_kind after = strcmp(name, SHERD_ERASE_EPOCH) == 0 ? SHERD_RECEIPT_EPOCH
+                                                                               : SHERD_RECEIPT_DESTROYED;
+    const struct sherd_receipt_request request = {
+        .kind = before ? SHERD_RECEIPT_REKEYED : after, .master_key = name, .master_version = version};
 
     if (before)
         SHERD_TRY(cli_receipt_write(vault, &request, path));

@@ -99,7 +99,7 @@ static void print_rules(const struct sherd_key_policy *policy)
 /* Rekeying everything destroys older versions of some keys by itself. */
 static bool ends_by_itself(const char *name)
 {
-    return strncmp(name, "store:", 6) == 0 || strcmp(name, SHERD_MASTER_HASH) == 0;
+    return strchr(name, ':') != NULL || strcmp(name, SHERD_MASTER_HASH) == 0;
 }
 
 static void print_policy(const struct now *now)

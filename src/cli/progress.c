@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One line on a terminal for work that takes longer than a second: bar, rate, time left. */
+/* One line on a terminal for work that takes longer than a second: bar, rate, time left; or JSON, for programs. */
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/json.h"
 #include "cli/text.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@
 
 static struct {
     bool enabled;
+    bool json;
     bool drawn;
     const char *label;
     uint64_t begin_ns;
@@ -31,7 +33,8 @@ static unsigned terminal_columns(void)
 
 void cli_progress_begin(const struct cli *cli, const char *label)
 {
-    progress.enabled = !cli->quiet && isatty(STDERR_FILENO) == 1;
+    progress.json = cli->progress_json;
+    progress.enabled = !cli->quiet && (progress.json || isatty(STDERR_FILENO) == 1);
     progress.drawn = false;
     progress.label = label;
     progress.begin_ns = sherd_clock()->monotonic_ns();
@@ -81,18 +84,35 @@ static void draw(uint64_t done, uint64_t total, double seconds)
     (void)fflush(stderr);
 }
 
+/* Where there is no memory for a line, there is one the next time. */
+static void print_json(uint64_t done, uint64_t total, double seconds)
+{
+    json_t *line = json_pack("{s:s, s:I, s:o, s:f}", "progress", progress.label, "done", (json_int_t)done, "total",
+                             total > 0 ? json_integer((json_int_t)total) : json_null(), "seconds", seconds);
+
+    if (line == NULL)
+        return;
+    (void)json_dumpf(line, stderr, JSON_COMPACT);
+    (void)fputs("\n", stderr);
+    json_decref(line);
+}
+
 void cli_progress_update(uint64_t done, uint64_t total)
 {
+    const uint64_t every_ns = progress.json ? QUIET_NS : REDRAW_NS;
     uint64_t now_ns = 0;
 
     if (!progress.enabled)
         return;
     now_ns = sherd_clock()->monotonic_ns();
-    if (now_ns - progress.begin_ns < QUIET_NS || now_ns - progress.drawn_ns < REDRAW_NS)
+    if (now_ns - progress.begin_ns < QUIET_NS || now_ns - progress.drawn_ns < every_ns)
         return;
-    progress.drawn = true;
+    progress.drawn = !progress.json;
     progress.drawn_ns = now_ns;
-    draw(done, total, (double)(now_ns - progress.begin_ns) / 1e9);
+    if (progress.json)
+        print_json(done, total, (double)(now_ns - progress.begin_ns) / 1e9);
+    else
+        draw(done, total, (double)(now_ns - progress.begin_ns) / 1e9);
 }
 
 void cli_progress_clear(void)

@@ -83,10 +83,15 @@ static bool is_store_key(const struct sherd_master_info *info)
     return strncmp(info->name, "store:", 6) == 0;
 }
 
-/* What rekeying everything destroys by itself: anchor/rekey_stores.h */
+static bool is_epoch(const struct sherd_master_info *info)
+{
+    return strcmp(info->name, SHERD_ERASE_EPOCH) == 0;
+}
+
+/* What rekeying everything destroys by itself (anchor/rekey_stores.h), or what ends with it. */
 static bool ends_by_itself(const struct sherd_master_info *info)
 {
-    return is_store_key(info) || strcmp(info->name, SHERD_MASTER_HASH) == 0;
+    return is_store_key(info) || is_epoch(info) || strcmp(info->name, SHERD_MASTER_HASH) == 0;
 }
 
 static bool to_be_retired(const struct due *due, const struct sherd_master_info *info)
@@ -201,10 +206,35 @@ static enum sherd_err rekey(const struct due *due)
     return tell(due, &step);
 }
 
+/* Whether the epoch before the one that serves has a key still. */
+static bool any_epoch_ending(const struct due *due)
+{
+    for (size_t i = 0; i < due->version_count; i++)
+        if (is_epoch(&due->versions[i]) && is_pending(due, &due->versions[i]))
+            return true;
+    return false;
+}
+
 /* Somebody may have ended a version by hand meanwhile. */
 static enum sherd_err accept_gone(enum sherd_err err)
 {
     return err == SHERD_ERR_NOT_FOUND ? SHERD_OK : err;
+}
+
+/* Nothing lies under the epoch before any more. */
+static enum sherd_err end_epoch(const struct due *due)
+{
+    for (size_t i = 0; i < due->version_count; i++) {
+        const struct sherd_master_info *info = &due->versions[i];
+
+        if (!is_epoch(info) || !is_pending(due, info))
+            continue;
+        SHERD_FAILPOINT("due.before_epoch_end");
+        SHERD_TRY(accept_gone(sherd_master_destroy(due->vault, info->name, info->version)));
+        SHERD_TRY(tell_of(due, SHERD_DUE_DESTROY, info));
+        SHERD_TRY(go_on(due));
+    }
+    return SHERD_OK;
 }
 
 static enum sherd_err retire_all(const struct due *due)
@@ -257,14 +287,25 @@ static enum sherd_err destroy_all(const struct due *due)
 
 /* --- all of it ---------------------------------------------------------------------------------------------------- */
 
+/* One epoch ends before another begins. */
+static enum sherd_err finish_epoch(struct due *due)
+{
+    if (!any_epoch_ending(due))
+        return SHERD_OK;
+    SHERD_TRY(rekey(due));
+    return end_epoch(due);
+}
+
 static enum sherd_err carry_out(struct due *due)
 {
+    SHERD_TRY(finish_epoch(due));
     SHERD_TRY(activate_alone(due));
     SHERD_TRY(look(due));
     if (!any_pending(due)) /* somebody else was faster */
         return SHERD_OK;
     /* What is listed here was followed by another version before everything is rekeyed, so that may end it. */
     SHERD_TRY(rekey(due));
+    SHERD_TRY(end_epoch(due));
     SHERD_TRY(retire_all(due));
     return destroy_all(due);
 }

@@ -131,7 +131,7 @@ def options_are_offered(shell, box):
     glob = {"--vault", "--passphrase-file", "--passphrase-fd", "--key-file", "--key-store", "--key-store-password-file",
             "--key-store-password-fd", "--holder-identity", "--share-file", "--user", "--user-key",
             "--user-passphrase-file", "--json", "--quiet", "--help", "--pkcs11-module", "--pkcs11-token", "--pin-fd",
-            "--pin-file"}
+            "--pin-file", "--progress-json"}
     assert shell.offers("sherd", "--") - {"--version"} == glob
     for command in COMMANDS:
         if command not in ["help", "version"]:

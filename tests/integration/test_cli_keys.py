@@ -38,7 +38,7 @@ def test_cli_key__lists_what_every_vault_has(box):
     box.init()
     keys = box.json("key", "list")["keys"]
     assert [(key["name"], key["version"], key["wraps"]) for key in keys] == [
-        (name, 1, True) for name in ["default", "hash"] + STORES]
+        (name, 1, True) for name in ["default", "hash"] + STORES + ["epoch:erase"]]
     assert {key["generator"] for key in keys} == {"openssl"} and {key["store"] for key in keys} == {"anchor"}
     assert len({key["kid"] for key in keys[:2]}) == 2 and {key["kid"] for key in keys[2:]} == {None}
     assert "id  " not in box.text("key", "show", "store:assets") and "id  " in box.text("key", "show", "hash")
@@ -59,6 +59,16 @@ def test_cli_key__rotates_without_a_record_out_of_reach(box):
     assert versions(box, "default") == {2: "wraps"}
     check(box, records)
     box.sherd("verify")
+
+
+def test_cli_rekey__tells_programs_how_far_it_is(box):
+    fill(box)
+    done = box.sherd("rekey", "--rate", "4", "--progress-json")
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert lines and {line["progress"] for line in lines} == {"rekey"}, done.stderr
+    assert [line["done"] for line in lines] == sorted(line["done"] for line in lines)
+    assert all(line["seconds"] >= 1 and line["total"] >= line["done"] for line in lines)
+    assert box.sherd("rekey", "--rate", "4", "--progress-json", "--quiet").stderr == b""
 
 
 def test_cli_key__counts_what_master_keys_wrap(box):

@@ -140,7 +140,7 @@ def test_cli_policy__rotates_what_is_due_and_says_why(box):
     time.sleep(1.1)
     assert {key["name"]: key["due"] for key in box.json("key", "list")["keys"]} == {
         "default": "age", "hash": None, "store:identity": None, "store:assets": "age", "store:secrets": None,
-        "store:keys": None}
+        "store:keys": None, "epoch:erase": None}
     assert "due: age" in box.text("key", "list", "default")
     assert "by age: `sherd rekey --due`" in box.text("key", "show", "default")
     assert "due now" in box.text("key", "policy", "default")
@@ -167,6 +167,30 @@ def test_cli_policy__rotates_what_is_due_and_says_why(box):
     text = box.text("rekey", "--due")
     assert "activated version 3 of default: the one before is due by age" in text, text
     assert "destroyed version 2 of default" in text, text
+
+
+def test_cli_policy__rolls_the_erase_epoch(box):
+    box.init()
+    records = entities(box, 2)
+    gone = box.put(b"to be gone")
+    box.sherd("backup", box.path("old"))
+    box.sherd("rm", gone)
+    box.sherd("key", "policy", "epoch:erase", "--max-age", "1s")
+    box.fails("key", "policy", "epoch:erase", "--limit", "5", code=USAGE, says="erase epoch")
+    assert "older versions  destroyed" in box.text("key", "policy", "epoch:erase")
+    time.sleep(1.1)
+    assert steps(box.json("rekey", "--due")) == [
+        ("activate", "epoch:erase", 2), ("rekey", None, None), ("destroy", "epoch:erase", 1)]
+    assert versions(box, "epoch:erase") == {2: "wraps"}
+    check(box, records)
+    assert "expired" in box.text("backup", "list", box.path("old"))
+    time.sleep(1.1)
+    box.sherd("key", "activate", "epoch:erase")
+    assert versions(box, "epoch:erase") == {2: "retired", 3: "wraps"}
+    box.fails("key", "destroy", "epoch:erase", "2", code=CONFLICT, says="rekey")
+    box.sherd("rekey")
+    box.sherd("key", "destroy", "epoch:erase", "2", "--receipt", "r")
+    assert "epoch" in box.text("receipt", "verify", "r")
 
 
 def test_cli_policy__a_receipt_that_cannot_be_written_destroys_nothing(box):

@@ -12,7 +12,7 @@ static enum sherd_err note(void *arg, const struct sherd_master_info *info)
 {
     struct list *list = arg;
 
-    if (strncmp(info->name, "store:", 6) != 0)
+    if (strchr(info->name, ':') == NULL)
         list->infos[list->count++] = *info;
     return SHERD_OK;
 }

@@ -221,6 +221,44 @@ static void test_scrub_due__rotates_hash_and_store_keys(void **state)
     vault_assert_clean(test, 0);
 }
 
+/* Each epoch ends the one before; one that was begun and did not come to its end is finished first. */
+static void test_scrub_due__rolls_the_erase_epoch(void **state)
+{
+    struct vault_test *test = *state;
+    const struct sherd_key_policy limited = {.limit = 10};
+    const struct sherd_key_policy with_floor = {.age_s_max = HOUR_S, .floor = 1};
+    const struct sherd_master_options next = {.name = SHERD_ERASE_EPOCH};
+    const struct sherd_master_options spread = {.name = SHERD_ERASE_EPOCH, .store = "stripe"};
+
+    const struct sherd_uuid id = vault_put(test, NULL, "something");
+    assert_err(SHERD_ERR_INVALID, sherd_key_policy_set(test->vault, SHERD_ERASE_EPOCH, &limited, false));
+    assert_err(SHERD_ERR_INVALID, sherd_key_policy_set(test->vault, SHERD_ERASE_EPOCH, &with_floor, false));
+    assert_err(SHERD_ERR_INVALID, sherd_master_activate(test->vault, &spread, NULL));
+    rule(test->vault, SHERD_ERASE_EPOCH, &hourly);
+    assert_due(test->vault, "");
+    clock_move(HOUR_S);
+    assert_string_equal(told_by(test->vault, true).text, "activate epoch:erase 2 age; rekey; destroy epoch:erase 1; ");
+    assert_due(test->vault, "activate epoch:erase 2 age; rekey; destroy epoch:erase 1; ");
+    assert_int_equal(list(test->vault, SHERD_ERASE_EPOCH).count, 1);
+    assert_int_equal(list(test->vault, SHERD_ERASE_EPOCH).newest.version, 2);
+    assert_due(test->vault, "");
+
+    assert_err(SHERD_ERR_CONFLICT, sherd_master_destroy(test->vault, SHERD_ERASE_EPOCH, 2));
+    assert_err(SHERD_ERR_NOT_FOUND, sherd_master_destroy(test->vault, SHERD_ERASE_EPOCH, 1));
+    activate(test->vault, SHERD_ERASE_EPOCH); /* by hand, and not ended */
+    assert_err(SHERD_ERR_CONFLICT, sherd_master_activate(test->vault, &next, NULL));
+    assert_err(SHERD_ERR_CONFLICT, sherd_master_destroy(test->vault, SHERD_ERASE_EPOCH, 2));
+    assert_due(test->vault, "rekey; destroy epoch:erase 2; ");
+    activate(test->vault, SHERD_ERASE_EPOCH);
+    clock_move(HOUR_S);
+    assert_due(test->vault, "rekey; destroy epoch:erase 3; activate epoch:erase 5 age; rekey; destroy epoch:erase 4; ");
+    assert_due(test->vault, "");
+    vault_reopen(test);
+    assert_int_equal(list(test->vault, SHERD_ERASE_EPOCH).newest.version, 5);
+    vault_assert_text(test, id, 0, "something");
+    vault_assert_clean(test, 0);
+}
+
 static void test_scrub_due__counts_what_is_done_with_a_key(void **state)
 {
     struct vault_test *test = *state;
@@ -426,11 +464,11 @@ static void rotate_until(const struct vault_test *test, struct strike strike)
 }
 
 static const struct strike strikes[] = {
-    {"due.before_activate", 1, 0}, {"due.before_activate", 2, 0}, {"ring.written", 1, 0},
-    {"ring.pinned", 1, 0},         {"due.activated", 1, 0},       {"due.activated", 2, 0},
-    {"rekey.before_tell", 1, 0},   {"due.rekeyed", 1, 0},         {"due.before_retire", 1, 0},
-    {"due.before_destroy", 1, 0},  {"masters.doomed", 1, 0},      {"masters.parts_gone", 1, 0},
-    {"due.destroyed", 1, 0},
+    {"due.before_activate", 1, 0}, {"due.before_activate", 2, 0},  {"ring.written", 1, 0},
+    {"ring.pinned", 1, 0},         {"due.activated", 1, 0},        {"due.activated", 2, 0},
+    {"rekey.before_tell", 1, 0},   {"due.rekeyed", 1, 0},          {"due.before_retire", 1, 0},
+    {"due.before_destroy", 1, 0},  {"masters.doomed", 1, 0},       {"masters.parts_gone", 1, 0},
+    {"due.destroyed", 1, 0},       {"due.before_epoch_end", 1, 0},
 };
 
 /* Each kill at a time of its own: in the end every key has one version more, and one alone. */
@@ -442,6 +480,7 @@ static void test_scrub_due__ends_what_was_killed_anywhere(void **state)
 
     rule(test->vault, "default", &hourly_and_destroy);
     rule(test->vault, "store:assets", &hourly);
+    rule(test->vault, SHERD_ERASE_EPOCH, &hourly);
     for (unsigned i = 0; i < SHERD_COUNT_OF(strikes); i++) {
         clock_move(HOUR_S);
         sherd_vault_close(test->vault);
@@ -455,6 +494,8 @@ static void test_scrub_due__ends_what_was_killed_anywhere(void **state)
         assert_int_equal(list(test->vault, "default").newest.version, i + 2);
         assert_int_equal(list(test->vault, "store:assets").count, 1);
         assert_int_equal(list(test->vault, "store:assets").newest.version, i + 2);
+        assert_int_equal(list(test->vault, SHERD_ERASE_EPOCH).count, 1);
+        assert_int_equal(list(test->vault, SHERD_ERASE_EPOCH).newest.version, i + 2);
         assert_due(test->vault, "");
     }
     vault_assert_clean(test, 0);
@@ -511,7 +552,8 @@ static void test_scrub_due__leaves_every_record_readable_under_load_and_kills(vo
 {
     struct vault_test *test = *state;
     struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    const char *const names[] = {"default", "hash", "store:identity", "store:assets", "store:secrets", "store:keys"};
+    const char *const names[] = {"default",       "hash",       "store:identity", "store:assets",
+                                 "store:secrets", "store:keys", SHERD_ERASE_EPOCH};
     char text[32];
     int status;
 
@@ -562,6 +604,7 @@ int main(void)
         TEST(test_scrub_due__makes_the_next_version_as_the_last),
         TEST(test_scrub_due__destroys_where_the_policy_says_so),
         TEST(test_scrub_due__rotates_hash_and_store_keys),
+        TEST(test_scrub_due__rolls_the_erase_epoch),
         TEST(test_scrub_due__counts_what_is_done_with_a_key),
         TEST(test_scrub_due__destroys_nothing_without_the_statement),
         TEST(test_scrub_due__gives_way_to_who_rekeys),

@@ -221,7 +221,7 @@ static enum sherd_err note_master(void *arg, const struct sherd_master_info *inf
 {
     struct masters *masters = arg;
 
-    if (strncmp(info->name, "store:", 6) != 0)
+    if (strchr(info->name, ':') == NULL)
         masters->infos[masters->count++] = *info;
     return SHERD_OK;
 }
