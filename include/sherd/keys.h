@@ -345,8 +345,8 @@ struct sherd_due_options {
 /**
  * Do what the policies of keys ask for: activate the next version of each that is due, made and kept as the last one;
  * rekey everything; retire the older versions of keys that have a policy; and of those whose policy says so destroy
- * them, after the anchor has signed that nothing refers to them. The erase epoch before one that serves by a policy ends
- * with the rekeying. Where nothing is to be done, nothing is walked over.
+ * them, after the anchor has signed that nothing refers to them. With a policy of its own, the erase epoch before the
+ * one that serves ends with the rekeying. Where nothing is to be done, nothing is walked over.
  *
  * What was stopped, killed or failed half-way is found by the next call, which goes on, also where nothing is due any
  * more: an older version that was not retired yet, or that is still to be destroyed, says so. Only versions that were
