@@ -315,6 +315,9 @@ def keyring_seeds():
     gone = tuple(item(1, bytes([n]) * 16) + item(2, b"default") + number(3, n) + number(4, 1699999980) for n in (1, 2))
     yield "contents-rules", b"\1" + header + framed_keyring(
         keyring_tlv(rules=item(53, listed(*policies)) + item(54, listed(*gone))))
+    yield "contents-epoch-times", b"\1" + header + framed_keyring(
+        keyring_tlv(rules=number(55, 1699999981) + number(56, 1699999980)))
+    yield "contents-epoch-time-0", b"\1" + header + framed_keyring(keyring_tlv(rules=number(55, 0)))
     yield "contents-rules-descending", b"\1" + header + framed_keyring(
         keyring_tlv(rules=item(53, listed(*reversed(policies)))))
     yield "contents-item-cut", b"\1" + header + framed_keyring(keyring_tlv())[:-1]

@@ -319,7 +319,7 @@ enum sherd_due_action {
     SHERD_DUE_REKEY,        /**< brought everything under the versions that serve; of no name */
     SHERD_DUE_RETIRE,       /**< retired an older version: nothing refers to it */
     SHERD_DUE_STATE,        /**< had the anchor sign that nothing refers to older versions; `statement`; of no name */
-    SHERD_DUE_DESTROY,      /**< destroyed an older version, as its policy says */
+    SHERD_DUE_DESTROY,      /**< destroyed an older version, as its policy says, or the erase epoch before */
 };
 
 /** One step of it. Borrowed while it is told. */
@@ -345,7 +345,8 @@ struct sherd_due_options {
 /**
  * Do what the policies of keys ask for: activate the next version of each that is due, made and kept as the last one;
  * rekey everything; retire the older versions of keys that have a policy; and of those whose policy says so destroy
- * them, after the anchor has signed that nothing refers to them. Where nothing is to be done, nothing is walked over.
+ * them, after the anchor has signed that nothing refers to them. With a policy of its own, the erase epoch before the
+ * one that serves ends with the rekeying. Where nothing is to be done, nothing is walked over.
  *
  * What was stopped, killed or failed half-way is found by the next call, which goes on, also where nothing is due any
  * more: an older version that was not retired yet, or that is still to be destroyed, says so. Only versions that were

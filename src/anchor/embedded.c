@@ -539,13 +539,15 @@ static enum sherd_err embedded_master_each(struct sherd_anchor *anchor, sherd_ma
 
 static enum sherd_err embedded_master_retire(struct sherd_anchor *anchor, const char *name, uint64_t version)
 {
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    const struct sherd_rekey_parts parts = sherd_embedded_rekey_parts(self);
     unsigned role;
 
     if (sherd_epoch_named(name)) /* the next one has retired it */
-        return SHERD_OK;
+        return sherd_epoch_turn_retired(&parts, version);
     if (sherd_store_key_named(name, &role))
-        return sherd_store_key_retire(sherd_embedded_of(anchor)->ring, name, version);
-    return sherd_masters_retire(sherd_embedded_of(anchor)->masters, name, version);
+        return sherd_store_key_retire(self->ring, name, version);
+    return sherd_masters_retire(self->masters, name, version);
 }
 
 static enum sherd_err embedded_protection_each(struct sherd_anchor *anchor, sherd_protection_visit_fn *visit, void *arg)

@@ -131,7 +131,7 @@ enum sherd_err sherd_epoch_turn_each(const struct sherd_rekey_parts *parts, sher
     return visit(arg, &info);
 }
 
-enum sherd_err sherd_epoch_turn_destroy(const struct sherd_rekey_parts *parts, uint64_t epoch)
+enum sherd_err sherd_epoch_turn_retired(const struct sherd_rekey_parts *parts, uint64_t epoch)
 {
     struct epochs epochs;
     uint64_t older;
@@ -141,5 +141,11 @@ enum sherd_err sherd_epoch_turn_destroy(const struct sherd_rekey_parts *parts, u
     SHERD_ENSURE(epoch != epochs.serving, SHERD_ERR_CONFLICT, "that erase epoch serves: `sherd epoch roll` ends it");
     if (older == 0 || epoch != older)
         return sherd_fail(SHERD_ERR_NOT_FOUND, "there is no erase epoch %llu any more", (unsigned long long)epoch);
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_epoch_turn_destroy(const struct sherd_rekey_parts *parts, uint64_t epoch)
+{
+    SHERD_TRY(sherd_epoch_turn_retired(parts, epoch));
     return sherd_epoch_turn_end(parts, &epoch);
 }

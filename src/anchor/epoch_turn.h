@@ -16,6 +16,12 @@ bool sherd_epoch_named(const char *name);
 SHERD_MUST_USE enum sherd_err sherd_epoch_turn_each(const struct sherd_rekey_parts *parts, sherd_master_visit_fn *visit,
                                                     void *arg);
 
+/**
+ * Check that an epoch, by its number, was followed by another and has a key still.
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND; SHERD_ERR_CONFLICT: it serves
+ */
+SHERD_MUST_USE enum sherd_err sherd_epoch_turn_retired(const struct sherd_rekey_parts *parts, uint64_t epoch);
+
 /** End an epoch by its number. @return as sherd_epoch_turn_end(); SHERD_ERR_NOT_FOUND; SHERD_ERR_CONFLICT: it serves */
 SHERD_MUST_USE enum sherd_err sherd_epoch_turn_destroy(const struct sherd_rekey_parts *parts, uint64_t epoch);
 

@@ -330,7 +330,7 @@ const struct cli_command cmd_key = {
         "older ones wrap. \"default\" wraps the keys of entities, \"hash\" hashes their ids. A version that nothing\n"
         "refers to any more can be retired and then destroyed: activate, list, show, retire, destroy. What lies in a\n"
         "compartment is sealed under its store key: store:identity, store:assets, store:secrets, store:keys; rekeying\n"
-        "everything destroys older versions of these and of \"hash\".\n"
+        "everything destroys older versions of these and of \"hash\". The erase epoch is epoch:erase.\n"
         "`key policy` shows what is ruled of keys: when one gives way to the next version, which `sherd rekey --due`\n"
         "and the agent see to. With options it changes those rules of NAME alone. `key floor NAME VERSION` has older\n"
         "versions refused.\n"

@@ -19,6 +19,8 @@ static struct sherd_keyring *example(void)
     ring->generation = 0x01020304;
     ring->created_s = 1700000001;
     ring->epoch = 6;
+    ring->epoch_s = 1700000008;
+    ring->epoch_before_s = 1700000007;
     memset(ring->deployment.bytes, 0xde, 16);
     memset(ring->tenant.bytes, 0x7e, 16);
     for (size_t i = 0; i < 4; i++) {
@@ -115,7 +117,8 @@ static const char golden[] =
                                                                STORE("1e", "1f", "20", "21", "2", "3")
                                                                    STORE("28", "29", "2a", "2b", "3", "4")
                                                                        PROTECTIONS MASTERS
-    " 34 0008 2f702f6b2e703132" RULES " 3c 0020" HEX_X32(" 44") " 3d 0008 0000000000000007 3e 0008 0000000000000006";
+    " 34 0008 2f702f6b2e703132" RULES " 37 0008 000000006553f108 38 0008 000000006553f107 3c 0020" HEX_X32(
+        " 44") " 3d 0008 0000000000000007 3e 0008 0000000000000006";
 
 /* The file of a keyring: the header, and what is sealed of 4096 bytes, salt, commitment and tag with it. */
 #define FILE_BYTES (16 + 24 + 32 + 4096 + 16)
@@ -204,6 +207,8 @@ static void assert_same_ring(const struct sherd_keyring *a, const struct sherd_k
     assert_int_equal(a->created_s, b->created_s);
     assert_int_equal(a->fips, b->fips);
     assert_int_equal(a->epoch, b->epoch);
+    assert_int_equal(a->epoch_s, b->epoch_s);
+    assert_int_equal(a->epoch_before_s, b->epoch_before_s);
     assert_memory_equal(&a->deployment, &b->deployment, 16);
     assert_memory_equal(&a->tenant, &b->tenant, 16);
     for (size_t i = 0; i < 4; i++) {

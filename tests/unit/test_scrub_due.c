@@ -243,9 +243,13 @@ static void test_scrub_due__rolls_the_erase_epoch(void **state)
     assert_int_equal(list(test->vault, SHERD_ERASE_EPOCH).newest.version, 2);
     assert_due(test->vault, "");
 
+    assert_err(SHERD_ERR_CONFLICT, sherd_master_retire(test->vault, SHERD_ERASE_EPOCH, 2));
+    assert_err(SHERD_ERR_NOT_FOUND, sherd_master_retire(test->vault, SHERD_ERASE_EPOCH, 1));
     assert_err(SHERD_ERR_CONFLICT, sherd_master_destroy(test->vault, SHERD_ERASE_EPOCH, 2));
     assert_err(SHERD_ERR_NOT_FOUND, sherd_master_destroy(test->vault, SHERD_ERASE_EPOCH, 1));
-    activate(test->vault, SHERD_ERASE_EPOCH); /* by hand, and not ended */
+    const uint64_t began_s = list(test->vault, SHERD_ERASE_EPOCH).newest.created_s;
+    activate(test->vault, SHERD_ERASE_EPOCH);                          /* by hand, and not ended */
+    assert_ok(sherd_master_retire(test->vault, SHERD_ERASE_EPOCH, 2)); /* which it is */
     assert_err(SHERD_ERR_CONFLICT, sherd_master_activate(test->vault, &next, NULL));
     assert_err(SHERD_ERR_CONFLICT, sherd_master_destroy(test->vault, SHERD_ERASE_EPOCH, 2));
     assert_due(test->vault, "rekey; destroy epoch:erase 2; ");
@@ -253,8 +257,11 @@ static void test_scrub_due__rolls_the_erase_epoch(void **state)
     clock_move(HOUR_S);
     assert_due(test->vault, "rekey; destroy epoch:erase 3; activate epoch:erase 5 age; rekey; destroy epoch:erase 4; ");
     assert_due(test->vault, "");
+    const uint64_t last_s = list(test->vault, SHERD_ERASE_EPOCH).newest.created_s;
     vault_reopen(test);
     assert_int_equal(list(test->vault, SHERD_ERASE_EPOCH).newest.version, 5);
+    assert_int_equal(list(test->vault, SHERD_ERASE_EPOCH).newest.created_s, last_s);
+    assert_true(last_s >= began_s + HOUR_S);
     vault_assert_text(test, id, 0, "something");
     vault_assert_clean(test, 0);
 }
