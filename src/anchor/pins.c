@@ -406,6 +406,7 @@ static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sh
     for (size_t i = 0; i < count; i++) {
         list->events[i] = event_of(changes[i].version_expected == 0 ? SHERD_EVENT_PUT : SHERD_EVENT_UPDATE,
                                    &changes[i]);
+        list->events[i].count = changes[i].version_expected == 0 ? 0 : changes[i].versions_kept;
         any_update = any_update || changes[i].version_expected != 0;
         if (changes[i].version_expected == 0)
             SHERD_TRY(add_new(pins, &changes[i], &bytes[i], list));
