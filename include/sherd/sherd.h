@@ -11,6 +11,7 @@
 #include <sherd/err.h>
 #include <sherd/identity.h>
 #include <sherd/keys.h>
+#include <sherd/ledger.h>
 #include <sherd/maintain.h>
 #include <sherd/receipt.h>
 #include <sherd/record.h>

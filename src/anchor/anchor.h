@@ -110,6 +110,13 @@ struct sherd_statement;
 /** The epochs that have a key: anchor/epoch.h */
 struct sherd_epoch_set;
 
+/** What is asked of the ledger: anchor/leaves.h. What was found: borrowed until the visitor returns. */
+struct sherd_leaf_query;
+struct sherd_leaf_found;
+typedef enum sherd_err sherd_leaf_visit_fn(void *arg, const struct sherd_leaf_found *found);
+/** A proof in its tree: ledger/merkle.h */
+struct sherd_path;
+
 /** A rekeying under way: anchor/rekey.h */
 struct sherd_rekey;
 
@@ -356,6 +363,18 @@ struct sherd_anchor_ops {
 
     /** Compare all of `keys` with what the ledger says of it: see struct sherd_keys_check. It is a walk over all. */
     enum sherd_err (*ledger_check)(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
+
+    /**
+     * The newest checkpoint of the ledger, and the log's public key as text. All that was written before is made leaves
+     * of first, but where the vault is open for reading only. @param[in,out] out_note, out_key  appended
+     */
+    enum sherd_err (*ledger_note)(struct sherd_anchor *anchor, struct sherd_buf *out_note, struct sherd_buf *out_key);
+    /** Leaves of the ledger: as sherd_leaves_find(). */
+    enum sherd_err (*ledger_scan)(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
+                                  sherd_leaf_visit_fn *visit, void *arg, uint64_t *out_next);
+    /** Prove that the ledger only grew between two sizes. SHERD_ERR_INVALID: it never had one of them */
+    enum sherd_err (*ledger_growth)(struct sherd_anchor *anchor, uint64_t old_size, uint64_t size,
+                                    struct sherd_path *out_path);
 
     /** Figures of `keys`, which nobody but the anchor opens. */
     enum sherd_err (*keys_stat)(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat);

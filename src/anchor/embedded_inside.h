@@ -37,6 +37,7 @@ struct sherd_embedded {
     struct sherd_leaf_keys *leaves;
     struct sherd_changes *changes;
     struct sherd_sequencer *sequencer;
+    bool ledger_reads; /* no leaves are made: the vault is open for reading only */
     struct sherd_pins pins;
     struct sherd_entities *entities;
     struct sherd_principals principals;
@@ -65,6 +66,12 @@ void sherd_embedded_ledger_end(struct sherd_embedded *self);
 /* The calls of the table that are about the ledger. */
 enum sherd_err sherd_embedded_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size);
 enum sherd_err sherd_embedded_ledger_check(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
+enum sherd_err sherd_embedded_ledger_note(struct sherd_anchor *anchor, struct sherd_buf *out_note,
+                                          struct sherd_buf *out_key);
+enum sherd_err sherd_embedded_ledger_scan(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
+                                          sherd_leaf_visit_fn *visit, void *arg, uint64_t *out_next);
+enum sherd_err sherd_embedded_ledger_growth(struct sherd_anchor *anchor, uint64_t old_size, uint64_t size,
+                                            struct sherd_path *out_path);
 
 /* The calls of the table that backups and receipts make. */
 enum sherd_err sherd_embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file);

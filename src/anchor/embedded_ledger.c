@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ledger of the anchor in the same process: what is written to `keys` goes through it. */
 #include "anchor/embedded_inside.h"
+#include "anchor/leaves.h"
 #include "base/mem.h"
 
 static void written(void *arg)
@@ -37,6 +38,7 @@ enum sherd_err sherd_embedded_ledger_begin(struct sherd_embedded *self, const st
 {
     const struct sherd_span seed = sherd_span_of(self->fixed->ledger_seed, sizeof(self->fixed->ledger_seed));
 
+    self->ledger_reads = parts->read_only;
     self->dir = sherd_path_join(sherd_home_dir(self->home), "anchor");
     if (self->dir == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -72,4 +74,73 @@ enum sherd_err sherd_embedded_ledger_check(struct sherd_anchor *anchor, struct s
 {
     SHERD_TRY(check_there(sherd_embedded_of(anchor)));
     return sherd_sequencer_check(sherd_embedded_of(anchor)->sequencer, out_check);
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------ */
+
+static enum sherd_err copy_note(void *arg, struct sherd_log *log)
+{
+    return sherd_buf_append(arg, sherd_log_note(log));
+}
+
+enum sherd_err sherd_embedded_ledger_note(struct sherd_anchor *anchor, struct sherd_buf *out_note,
+                                          struct sherd_buf *out_key)
+{
+    const struct sherd_embedded *self = sherd_embedded_of(anchor);
+
+    SHERD_TRY(check_there(self));
+    if (!self->ledger_reads)
+        SHERD_TRY(sherd_sequencer_run(self->sequencer, NULL));
+    SHERD_TRY(sherd_sequencer_log(self->sequencer, copy_note, out_note));
+    return sherd_sequencer_vkey(self->sequencer, out_key);
+}
+
+/* A search in the log, once it is open. */
+struct scan {
+    const struct sherd_embedded *self;
+    const struct sherd_leaf_query *query;
+    sherd_leaf_visit_fn *visit;
+    void *arg;
+    uint64_t *next;
+};
+
+static enum sherd_err scan_in(void *arg, struct sherd_log *log)
+{
+    const struct scan *scan = arg;
+
+    return sherd_leaves_find(log, scan->self->leaves, scan->query, scan->visit, scan->arg, scan->next);
+}
+
+enum sherd_err sherd_embedded_ledger_scan(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
+                                          sherd_leaf_visit_fn *visit, void *arg, uint64_t *out_next)
+{
+    struct scan scan = {sherd_embedded_of(anchor), query, visit, arg, out_next};
+
+    SHERD_TRY(check_there(scan.self));
+    return sherd_sequencer_log(scan.self->sequencer, scan_in, &scan);
+}
+
+/* A proof from the log, once it is open. */
+struct growth {
+    uint64_t old_size;
+    uint64_t size;
+    struct sherd_path *path;
+};
+
+static enum sherd_err prove_in(void *arg, struct sherd_log *log)
+{
+    const struct growth *growth = arg;
+
+    SHERD_ENSURE(growth->old_size <= growth->size, SHERD_ERR_INVALID,
+                 "a ledger only grows: the older size comes first");
+    return sherd_log_prove_consistency(log, growth->old_size, growth->size, growth->path);
+}
+
+enum sherd_err sherd_embedded_ledger_growth(struct sherd_anchor *anchor, uint64_t old_size, uint64_t size,
+                                            struct sherd_path *out_path)
+{
+    struct growth growth = {old_size, size, out_path};
+
+    SHERD_TRY(check_there(sherd_embedded_of(anchor)));
+    return sherd_sequencer_log(sherd_embedded_of(anchor)->sequencer, prove_in, &growth);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/remote_inside.h
- * What remote.c, remote_backup.c, remote_policy.c and remote_rights.c share, and nobody else uses: calls over
- * connections.
+ * What remote.c, remote_backup.c, remote_ledger.c, remote_policy.c and remote_rights.c share, and nobody else uses:
+ * calls over connections.
  */
 #ifndef SHERD_ANCHOR_REMOTE_INSIDE_H
 #define SHERD_ANCHOR_REMOTE_INSIDE_H
@@ -91,6 +91,14 @@ void sherd_remote_state_done(struct sherd_anchor *anchor, struct sherd_anchor_st
 enum sherd_err sherd_remote_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
                                            struct sherd_buf *out_note);
 enum sherd_err sherd_remote_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text);
+
+/* The calls of the table that read the ledger. */
+enum sherd_err sherd_remote_ledger_note(struct sherd_anchor *anchor, struct sherd_buf *out_note,
+                                        struct sherd_buf *out_key);
+enum sherd_err sherd_remote_ledger_scan(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
+                                        sherd_leaf_visit_fn *visit, void *arg, uint64_t *out_next);
+enum sherd_err sherd_remote_ledger_growth(struct sherd_anchor *anchor, uint64_t old_size, uint64_t size,
+                                          struct sherd_path *out_path);
 
 /* The calls of the table about policies of keys. */
 enum sherd_err sherd_remote_policy_set(struct sherd_anchor *anchor, const char *name,

@@ -640,6 +640,9 @@ static handler *const handlers[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_ENTRY_RESEAL] = serve_entry_reseal,
     [SHERD_WIRE_POLICY_SET] = serve_policy_set,
     [SHERD_WIRE_POLICY_EACH] = serve_policy_each,
+    [SHERD_WIRE_LEDGER_NOTE] = sherd_serve_ledger_note,
+    [SHERD_WIRE_LEDGER_SCAN] = sherd_serve_ledger_scan,
+    [SHERD_WIRE_LEDGER_GROWTH] = sherd_serve_ledger_growth,
 };
 
 static bool needs_anchor(unsigned verb)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sessions: see session.h. */
 #include "anchor/session.h"
+#include "anchor/leaves.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -344,6 +345,61 @@ static enum sherd_err session_ledger_check(struct sherd_anchor *anchor, struct s
     return below(anchor)->ops->ledger_check(below(anchor), out_check);
 }
 
+/* What the ledger says of itself is for all. */
+static enum sherd_err session_ledger_note(struct sherd_anchor *anchor, struct sherd_buf *out_note,
+                                          struct sherd_buf *out_key)
+{
+    SHERD_TRY(check_live(session_of(anchor)));
+    return below(anchor)->ops->ledger_note(below(anchor), out_note, out_key);
+}
+
+static enum sherd_err session_ledger_growth(struct sherd_anchor *anchor, uint64_t old_size, uint64_t size,
+                                            struct sherd_path *out_path)
+{
+    SHERD_TRY(check_live(session_of(anchor)));
+    return below(anchor)->ops->ledger_growth(below(anchor), old_size, size, out_path);
+}
+
+/* Leaves on their way to a user. */
+struct leaf_filter {
+    sherd_leaf_visit_fn *visit;
+    void *arg;
+    bool reads; /* may read the record; else the user only may have put it */
+};
+
+static enum sherd_err pass_leaf_on(void *arg, const struct sherd_leaf_found *found)
+{
+    const struct leaf_filter *filter = arg;
+    struct sherd_leaf_found told = *found;
+
+    told.event.map = (struct sherd_event_entry){.there = false};
+    if (!filter->reads) {
+        told.event.actor = told.event.entity = told.event.collection = (struct sherd_ref){{0}};
+        told.actor_blind = (struct sherd_digest){{0}};
+    }
+    return filter->visit(filter->arg, &told);
+}
+
+/* The leaf of a version for who may read or write the record, who may have put it; its history for who may read it. */
+static enum sherd_err session_ledger_scan(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
+                                          sherd_leaf_visit_fn *visit, void *arg, uint64_t *out_next)
+{
+    const struct session *session = session_of(anchor);
+    struct leaf_filter filter = {.visit = visit, .arg = arg, .reads = true};
+    struct sherd_uuid record;
+
+    if (query->about != SHERD_LEAVES_RECORD)
+        return owner_only();
+    memcpy(record.bytes, query->id.bytes, sizeof(record.bytes));
+    enum sherd_err err = check_record(session, record, SHERD_RIGHT_READ);
+    if (err == SHERD_ERR_NOT_FOUND && query->version != 0) {
+        filter.reads = false;
+        err = check_record(session, record, SHERD_RIGHT_WRITE);
+    }
+    SHERD_TRY(err);
+    return below(anchor)->ops->ledger_scan(below(anchor), query, pass_leaf_on, &filter, out_next);
+}
+
 static enum sherd_err session_keys_owner(struct sherd_anchor *anchor, struct sherd_ref *out_name, bool *out_there)
 {
     return below(anchor)->ops->keys_owner(below(anchor), out_name, out_there);
@@ -667,6 +723,9 @@ static const struct sherd_anchor_ops session_ops = {
     .policy_each = owner_policy_each,
     .protection_each = owner_protection_each,
     .protection_rotate = owner_protection_rotate,
+    .ledger_note = session_ledger_note,
+    .ledger_scan = session_ledger_scan,
+    .ledger_growth = session_ledger_growth,
 };
 
 enum sherd_err sherd_session_new(const struct sherd_session_parts *parts, struct sherd_anchor **out_session)

@@ -11,6 +11,7 @@
 #define SHERD_ANCHOR_WIRE_H
 
 #include "anchor/anchor.h"
+#include "anchor/leaves.h"
 #include <sherd/receipt.h>
 
 /** What this file describes. A peer of another number is refused. */
@@ -92,6 +93,9 @@ enum sherd_wire_verb {
     SHERD_WIRE_PARTS_SWEEP,
     SHERD_WIRE_LEDGER_RUN,
     SHERD_WIRE_LEDGER_CHECK,
+    SHERD_WIRE_LEDGER_NOTE,
+    SHERD_WIRE_LEDGER_SCAN,
+    SHERD_WIRE_LEDGER_GROWTH,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 
@@ -378,7 +382,10 @@ struct sherd_wire_entity {
     char entity_id[SHERD_ENTITY_BYTES_MAX + 1];
 };
 
-/** A short file or text: the answers to SHERD_WIRE_EPOCH_EXPORT and SHERD_WIRE_STATEMENT_KEY. */
+/**
+ * A short file or text: the answers to SHERD_WIRE_EPOCH_EXPORT and SHERD_WIRE_STATEMENT_KEY; the head of that to
+ * SHERD_WIRE_LEDGER_NOTE, whose pieces are the note.
+ */
 struct sherd_wire_file {
     struct sherd_span bytes; /**< at most SHERD_WIRE_FILE_BYTES_MAX */
 };
@@ -453,6 +460,23 @@ struct sherd_wire_login {
     char user[SHERD_RIGHTS_NAME_SIZE];
     uint8_t nonce[SHERD_NONCE_SIZE];
     uint8_t signature[SHERD_SIGNATURE_SIZE];
+};
+
+/** An item of the answer to SHERD_WIRE_LEDGER_SCAN, whose call is struct sherd_leaf_query and whose head is a number.
+ */
+struct sherd_wire_leaf {
+    uint64_t index;
+    struct sherd_span leaf; /**< at most SHERD_LEAF_BYTES_MAX */
+    struct sherd_path path;
+    struct sherd_span event; /**< encoded; at most SHERD_EVENT_BYTES_MAX */
+    struct sherd_digest subject_blind;
+    struct sherd_digest actor_blind;
+};
+
+/** Call SHERD_WIRE_LEDGER_GROWTH, whose answer is a path. */
+struct sherd_wire_growth {
+    uint64_t old_size;
+    uint64_t size;
 };
 
 /** Answer to SHERD_WIRE_KEYS_OWNER. */

@@ -2,7 +2,7 @@
 /**
  * @file anchor/wire_inside.h
  * The fields that messages are made of, each written or read by one function; and the messages about users, named keys
- * and grants (wire_rights.c). For wire.c and wire_rights.c, and nobody else.
+ * and grants (wire_rights.c), and about the ledger (wire_ledger.c). For these, and nobody else.
  */
 #ifndef SHERD_ANCHOR_WIRE_INSIDE_H
 #define SHERD_ANCHOR_WIRE_INSIDE_H
@@ -171,5 +171,12 @@ void sherd_wire_code_granted(struct sherd_wire *wire, void *message);
 void sherd_wire_code_named_find(struct sherd_wire *wire, void *message);
 void sherd_wire_code_challenge(struct sherd_wire *wire, void *message);
 void sherd_wire_code_login(struct sherd_wire *wire, void *message);
+
+/* --- messages of wire_ledger.c ------------------------------------------------------------------------------------ */
+
+void sherd_wire_code_leaf_query(struct sherd_wire *wire, void *message);
+void sherd_wire_code_leaf(struct sherd_wire *wire, void *message);
+void sherd_wire_code_growth(struct sherd_wire *wire, void *message);
+void sherd_wire_code_path(struct sherd_wire *wire, void *message);
 
 #endif

@@ -3,15 +3,17 @@
 #include "cli/commands.h"
 #include "cli/io.h"
 #include "cli/json.h"
+#include "cli/ledger.h"
 #include "cli/meta.h"
 
-enum { OPT_COLLECTION = CLI_OPT_META_COUNT, OPT_ENTITY, OPT_KEY };
+enum { OPT_COLLECTION = CLI_OPT_META_COUNT, OPT_ENTITY, OPT_KEY, OPT_RECEIPT };
 
 static const struct cli_option options[] = {
     CLI_META_OPTIONS,
     [OPT_COLLECTION] = {"collection", 'c', "NAME", "the collection that the record belongs to (default)"},
     [OPT_ENTITY] = {"entity", 'e', "NAME", "whose data it is"},
     [OPT_KEY] = {"key", 'k', "NAME", "the named key that it lies under (what the collection says)"},
+    [OPT_RECEIPT] = {"receipt", 0, "FILE", "write a signed proof that the ledger has it: `sherd-verify receipt`"},
     {0},
 };
 
@@ -38,6 +40,7 @@ static enum sherd_err run(struct cli *cli)
     uint64_t bytes = 0;
 
     SHERD_TRY(cli_meta_read(cli, &meta));
+    SHERD_TRY(cli_ledger_receipt_check(cli_value(cli, OPT_RECEIPT)));
     meta.meta.collection = cli_value(cli, OPT_COLLECTION);
     meta.meta.entity = cli_value(cli, OPT_ENTITY);
     meta.meta.key = cli_value(cli, OPT_KEY);
@@ -51,7 +54,9 @@ static enum sherd_err run(struct cli *cli)
     cli_progress_begin(cli, "put");
     SHERD_TRY(cli_store_fd(&store, fd, cli_input_name(path), block, NULL, &bytes));
     (void)cli_progress_end();
-    return tell(cli, &store, bytes);
+    SHERD_TRY(tell(cli, &store, bytes));
+    SHERD_TRY(cli_flush(cli)); /* it is stored, whatever becomes of the receipt */
+    return cli_ledger_receipt_write(vault, store.id, 1, cli_value(cli, OPT_RECEIPT));
 }
 
 const struct cli_command cmd_put = {

@@ -3,15 +3,17 @@
 #include "cli/commands.h"
 #include "cli/io.h"
 #include "cli/json.h"
+#include "cli/ledger.h"
 #include "cli/meta.h"
 
 #include <inttypes.h>
 
-enum { OPT_EXPECT = CLI_OPT_META_COUNT };
+enum { OPT_EXPECT = CLI_OPT_META_COUNT, OPT_RECEIPT };
 
 static const struct cli_option options[] = {
     CLI_META_OPTIONS,
     [OPT_EXPECT] = {"expect-version", 0, "N", "only if version N is the current one"},
+    [OPT_RECEIPT] = {"receipt", 0, "FILE", "write a signed proof that the ledger has it: `sherd-verify receipt`"},
     {0},
 };
 
@@ -41,6 +43,7 @@ static enum sherd_err run(struct cli *cli)
 
     SHERD_TRY(cli_operand_uuid(cli, 0, &store.id));
     SHERD_TRY(cli_value_number(cli, OPT_EXPECT, 1, INT64_MAX, 0, &store.version_expected));
+    SHERD_TRY(cli_ledger_receipt_check(cli_value(cli, OPT_RECEIPT)));
     SHERD_TRY(cli_input_open(cli, path, &fd));
     block = sherd_secret_alloc(CLI_BLOCK_BYTES);
     if (block == NULL)
@@ -53,7 +56,9 @@ static enum sherd_err run(struct cli *cli)
     cli_progress_begin(cli, "update");
     SHERD_TRY(cli_store_fd(&store, fd, cli_input_name(path), block, &version, &bytes));
     (void)cli_progress_end();
-    return tell(cli, &store, version, bytes);
+    SHERD_TRY(tell(cli, &store, version, bytes));
+    SHERD_TRY(cli_flush(cli)); /* it is stored, whatever becomes of the receipt */
+    return cli_ledger_receipt_write(vault, store.id, version, cli_value(cli, OPT_RECEIPT));
 }
 
 const struct cli_command cmd_update = {

@@ -67,6 +67,15 @@ enum sherd_err sherd_checkpoint_decode(struct sherd_span text, struct sherd_chec
     return SHERD_OK;
 }
 
+bool sherd_checkpoint_formed(struct sherd_span note)
+{
+    struct sherd_checkpoint checkpoint;
+    struct sherd_signed parts;
+
+    return note.len <= SHERD_CHECKPOINT_BYTES_MAX && sherd_signed_parse(note, &parts) == SHERD_OK &&
+           sherd_checkpoint_decode(parts.text, &checkpoint) == SHERD_OK;
+}
+
 /* --- who vouches for it ------------------------------------------------------------------------------------------- */
 
 struct tally {

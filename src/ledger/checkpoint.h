@@ -39,6 +39,9 @@ SHERD_MUST_USE enum sherd_err sherd_checkpoint_encode(const struct sherd_checkpo
 /** Read a text: exactly what sherd_checkpoint_encode() writes. @return SHERD_OK; SHERD_ERR_TAMPERED */
 SHERD_MUST_USE enum sherd_err sherd_checkpoint_decode(struct sherd_span text, struct sherd_checkpoint *out_checkpoint);
 
+/** Whether a note has the form of a checkpoint; nothing is verified. */
+bool sherd_checkpoint_formed(struct sherd_span note);
+
 /** Who vouches for a checkpoint. */
 struct sherd_vouched {
     size_t logs;            /**< keys of logs that signed it */

@@ -20,7 +20,7 @@ enum leaf_field {
     LEAF_COUNT = 6,
     LEAF_SUBJECT = 7,
     LEAF_ACTOR = 8,
-    LEAF_COMMITMENTS = 9, /* one tag for each compartment */
+    LEAF_COMMITMENTS = 9, /* one tag for each */
     LEAF_SEALED = 20,
 };
 
@@ -139,14 +139,17 @@ enum sherd_err sherd_leaf_actor(const struct sherd_leaf_keys *keys, const struct
 }
 
 enum sherd_err sherd_leaf_blinds(const struct sherd_leaf_keys *keys, const uint8_t id[static SHERD_EVENT_ID_SIZE],
-                                 struct sherd_digest out_blinds[static SHERD_LEAF_COMPARTMENTS])
+                                 struct sherd_digest out_blinds[static SHERD_LEAF_COMMITMENTS])
 {
-    const struct sherd_span named = sherd_span_of(id, SHERD_EVENT_ID_SIZE);
-    uint8_t mac[SHERD_SHA512_SIZE];
+    static const uint8_t second = 1;
+    const struct sherd_span parts[] = {sherd_span_of(id, SHERD_EVENT_ID_SIZE), sherd_span_of(&second, 1)};
+    uint8_t macs[SHERD_LEAF_COMMITMENTS * SHERD_SHA256_SIZE];
 
-    SHERD_TRY(sherd_hmac_with(keys->blind, &named, 1, mac));
-    for (size_t i = 0; i < SHERD_LEAF_COMPARTMENTS; i++)
-        memcpy(out_blinds[i].bytes, mac + i * SHERD_SHA256_SIZE, SHERD_SHA256_SIZE);
+    _Static_assert(sizeof(macs) == (size_t)2 * SHERD_SHA512_SIZE, "two values of two blinds each");
+    SHERD_TRY(sherd_hmac_with(keys->blind, parts, 1, macs));
+    SHERD_TRY(sherd_hmac_with(keys->blind, parts, 2, macs + SHERD_SHA512_SIZE));
+    for (size_t i = 0; i < SHERD_LEAF_COMMITMENTS; i++)
+        memcpy(out_blinds[i].bytes, macs + i * SHERD_SHA256_SIZE, SHERD_SHA256_SIZE);
     return SHERD_OK;
 }
 
@@ -173,17 +176,70 @@ enum sherd_err sherd_leaf_mark(const struct sherd_leaf_keys *keys, const struct 
 
 /* --- leaves ------------------------------------------------------------------------------------------------------- */
 
-static void put_ref(struct sherd_tlv_writer *writer, unsigned tag, const struct sherd_ref *ref)
+static bool is_none(const struct sherd_ref *ref)
 {
     static const struct sherd_ref none = {{0}};
 
-    if (!sherd_same(ref->bytes, none.bytes, sizeof(none.bytes)))
+    return sherd_same(ref->bytes, none.bytes, sizeof(none.bytes));
+}
+
+static void put_ref(struct sherd_tlv_writer *writer, unsigned tag, const struct sherd_ref *ref)
+{
+    if (!is_none(ref))
         sherd_tlv_put(writer, tag, SPAN(*ref));
 }
 
-static const struct sherd_event_entry *entry_of(const struct sherd_event *event, enum sherd_leaf_compartment which)
+static struct sherd_committed committed_entry(const struct sherd_event_entry *entry)
 {
-    return which == SHERD_LEAF_ASSETS ? &event->map : &event->fragment;
+    return (struct sherd_committed){entry->there, entry->name, entry->digest};
+}
+
+static struct sherd_committed committed_subject(const struct sherd_event *event)
+{
+    struct sherd_committed subject = {.there = !is_none(&event->subject), .name = event->subject};
+
+    if (event->fragment.there)
+        subject.digest = event->fragment.digest;
+    return subject;
+}
+
+/* Who did it is told with whose it is, and where: entity and collection stand where a digest does. */
+static struct sherd_committed committed_actor(const struct sherd_event *event)
+{
+    struct sherd_committed actor = {.there = !is_none(&event->actor) || !is_none(&event->entity) ||
+                                             !is_none(&event->collection),
+                                    .name = event->actor};
+
+    memcpy(actor.digest.bytes, event->entity.bytes, sizeof(event->entity.bytes));
+    memcpy(actor.digest.bytes + sizeof(event->entity.bytes), event->collection.bytes, sizeof(event->collection.bytes));
+    return actor;
+}
+
+struct sherd_committed sherd_leaf_committed(const struct sherd_event *event, enum sherd_leaf_commitment which)
+{
+    switch (which) {
+    case SHERD_LEAF_ASSETS: return committed_entry(&event->map);
+    case SHERD_LEAF_SECRETS: return committed_entry(&event->fragment);
+    case SHERD_LEAF_SUBJECT: return committed_subject(event);
+    default: return committed_actor(event);
+    }
+}
+
+/* The commitments of an event. */
+static enum sherd_err commit(const struct sherd_leaf_keys *keys, const struct sherd_event *event,
+                             struct sherd_leaf *leaf)
+{
+    struct sherd_digest blinds[SHERD_LEAF_COMMITMENTS];
+
+    SHERD_TRY(sherd_leaf_blinds(keys, event->id, blinds));
+    for (unsigned i = 0; i < SHERD_LEAF_COMMITMENTS; i++) {
+        const struct sherd_committed what = sherd_leaf_committed(event, (enum sherd_leaf_commitment)i);
+
+        leaf->committed[i] = what.there;
+        if (what.there)
+            SHERD_TRY(sherd_leaf_commitment(&blinds[i], &what.name, &what.digest, &leaf->commitments[i]));
+    }
+    return SHERD_OK;
 }
 
 /* Fill in what is in clear. */
@@ -195,20 +251,11 @@ static enum sherd_err describe(const struct sherd_leaf_keys *keys, const struct 
                               .version = event->version,
                               .count = event->count,
                               .sealed = {NULL, 0}};
-    struct sherd_digest blinds[SHERD_LEAF_COMPARTMENTS] = {0};
 
     memcpy(leaf.id, event->id, sizeof(leaf.id));
-    if (event->map.there || event->fragment.there)
-        SHERD_TRY(sherd_leaf_blinds(keys, event->id, blinds));
     SHERD_TRY(sherd_leaf_subject(keys, event->kind, &event->subject, &leaf.subject));
     SHERD_TRY(sherd_leaf_actor(keys, &event->actor, &leaf.actor));
-    for (unsigned i = 0; i < SHERD_LEAF_COMPARTMENTS; i++) {
-        const struct sherd_event_entry *entry = entry_of(event, (enum sherd_leaf_compartment)i);
-
-        leaf.committed[i] = entry->there;
-        if (entry->there)
-            SHERD_TRY(sherd_leaf_commitment(&blinds[i], &entry->name, &entry->digest, &leaf.commitments[i]));
-    }
+    SHERD_TRY(commit(keys, event, &leaf));
     *out_leaf = leaf;
     return SHERD_OK;
 }
@@ -226,7 +273,7 @@ static void put_clear(struct sherd_tlv_writer *writer, const struct sherd_leaf *
         sherd_tlv_put_u64(writer, LEAF_COUNT, leaf->count);
     put_ref(writer, LEAF_SUBJECT, &leaf->subject);
     put_ref(writer, LEAF_ACTOR, &leaf->actor);
-    for (unsigned i = 0; i < SHERD_LEAF_COMPARTMENTS; i++)
+    for (unsigned i = 0; i < SHERD_LEAF_COMMITMENTS; i++)
         if (leaf->committed[i])
             sherd_tlv_put(writer, LEAF_COMMITMENTS + i, SPAN(leaf->commitments[i]));
 }
@@ -288,7 +335,9 @@ enum sherd_err sherd_leaf_decode(struct sherd_span bytes, struct sherd_leaf *out
     const uint64_t required = BIT(LEAF_FORMAT_TAG) | BIT(LEAF_KIND) | BIT(LEAF_ID) | BIT(LEAF_TIME) | BIT(LEAF_SEALED);
     const uint64_t optional = BIT(LEAF_VERSION) | BIT(LEAF_COUNT) | BIT(LEAF_SUBJECT) | BIT(LEAF_ACTOR) |
                               BIT((unsigned)LEAF_COMMITMENTS + SHERD_LEAF_ASSETS) |
-                              BIT((unsigned)LEAF_COMMITMENTS + SHERD_LEAF_SECRETS);
+                              BIT((unsigned)LEAF_COMMITMENTS + SHERD_LEAF_SECRETS) |
+                              BIT((unsigned)LEAF_COMMITMENTS + SHERD_LEAF_SUBJECT) |
+                              BIT((unsigned)LEAF_COMMITMENTS + SHERD_LEAF_ACTOR);
     struct sherd_leaf leaf = {.version = 0};
     struct sherd_tlv tlv;
     uint64_t format;
@@ -306,7 +355,7 @@ enum sherd_err sherd_leaf_decode(struct sherd_span bytes, struct sherd_leaf *out
     SHERD_TRY(get_u64(&tlv, LEAF_COUNT, &leaf.count));
     SHERD_TRY(get_ref(&tlv, LEAF_SUBJECT, &leaf.subject));
     SHERD_TRY(get_ref(&tlv, LEAF_ACTOR, &leaf.actor));
-    for (unsigned i = 0; i < SHERD_LEAF_COMPARTMENTS; i++) {
+    for (unsigned i = 0; i < SHERD_LEAF_COMMITMENTS; i++) {
         leaf.committed[i] = tlv.value[LEAF_COMMITMENTS + i].data != NULL;
         if (leaf.committed[i])
             SHERD_TRY(sherd_tlv_get(&tlv, LEAF_COMMITMENTS + i, leaf.commitments[i].bytes, SHERD_SHA256_SIZE));

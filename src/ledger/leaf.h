@@ -6,7 +6,8 @@
  *
  * A commitment is to the name and the digest of an entry, blinded with a key of its own that the anchor can show to the
  * auditor of that one compartment: who may see `assets` can check it against the ledger, and learns nothing about
- * `secrets`.
+ * `secrets`. Two more are opened in receipts and in evidence (ledger/opening.h): what the event is about, and who did
+ * it, where.
  *
  * Bytes: docs/format/ledger.md
  */
@@ -25,11 +26,13 @@ SHERD_MUST_USE enum sherd_err sherd_leaf_keys_new(struct sherd_span seed, const 
 void sherd_leaf_keys_free(struct sherd_leaf_keys *keys);
 SHERD_DEFINE_OWNED(sherd_leaf_keys);
 
-/** The compartments to which a leaf commits. */
-enum sherd_leaf_compartment {
-    SHERD_LEAF_ASSETS,
-    SHERD_LEAF_SECRETS,
-    SHERD_LEAF_COMPARTMENTS,
+/** What a leaf commits to. */
+enum sherd_leaf_commitment {
+    SHERD_LEAF_ASSETS,  /**< the map entry */
+    SHERD_LEAF_SECRETS, /**< the fragment */
+    SHERD_LEAF_SUBJECT, /**< the subject, and the fragment's digest if there is one */
+    SHERD_LEAF_ACTOR,   /**< the actor, with entity and collection as digest */
+    SHERD_LEAF_COMMITMENTS,
 };
 
 /** What anyone reads in a leaf. Spans are borrowed from the leaf. */
@@ -41,8 +44,8 @@ struct sherd_leaf {
     uint64_t count;           /**< 0: none */
     struct sherd_ref subject; /**< pseudonym, zero: none */
     struct sherd_ref actor;   /**< pseudonym, zero: none */
-    bool committed[SHERD_LEAF_COMPARTMENTS];
-    struct sherd_digest commitments[SHERD_LEAF_COMPARTMENTS];
+    bool committed[SHERD_LEAF_COMMITMENTS];
+    struct sherd_digest commitments[SHERD_LEAF_COMMITMENTS];
     struct sherd_span sealed; /**< the event, sealed */
 };
 
@@ -73,8 +76,18 @@ SHERD_MUST_USE enum sherd_err sherd_leaf_actor(const struct sherd_leaf_keys *key
  */
 SHERD_MUST_USE enum sherd_err sherd_leaf_blinds(const struct sherd_leaf_keys *keys,
                                                 const uint8_t id[static SHERD_EVENT_ID_SIZE],
-                                                struct sherd_digest out_blinds[static SHERD_LEAF_COMPARTMENTS]);
-/** What a leaf commits to: SHA-256( 0x02 || blind || name || digest ). */
+                                                struct sherd_digest out_blinds[static SHERD_LEAF_COMMITMENTS]);
+/** A name, and what stands beside it: what a commitment is to. */
+struct sherd_committed {
+    bool there;
+    struct sherd_ref name;
+    struct sherd_digest digest;
+};
+
+/** What an event's leaf commits to. */
+struct sherd_committed sherd_leaf_committed(const struct sherd_event *event, enum sherd_leaf_commitment which);
+
+/** What stands in a leaf for it: SHA-256( 0x02 || blind || name || digest ). */
 SHERD_MUST_USE enum sherd_err sherd_leaf_commitment(const struct sherd_digest *blind, const struct sherd_ref *name,
                                                     const struct sherd_digest *digest,
                                                     struct sherd_digest *out_commitment);

@@ -386,6 +386,81 @@ enum sherd_err sherd_log_read(struct sherd_log *log, uint64_t index, struct sher
     return sherd_buf_append(out_entry, entry);
 }
 
+/* Leaves that are wanted. */
+struct range {
+    struct sherd_log *log;
+    uint64_t from;
+    uint64_t to;
+    sherd_log_visit_fn *visit;
+    void *arg;
+};
+
+/*
+ * Whether these are the hashes of the leaves of a whole bundle: a path from its first leaf to the root is made of all
+ * the others of the bundle, so it leads there only with these. Nothing is read twice, so that nobody can change it
+ * between.
+ */
+static enum sherd_err prove_bundle(struct sherd_log *log, uint64_t first, const struct sherd_digest *hashes,
+                                   bool *out_same)
+{
+    struct sherd_digest expected;
+    struct sherd_digest node;
+    struct sherd_path path;
+
+    SHERD_TRY(prove_inclusion(log, first, log->checkpoint.head.size, &expected, &path));
+    *out_same = path.count >= SHERD_TILE_HEIGHT && sherd_same(hashes, &expected, sizeof(expected));
+    for (unsigned level = 0; *out_same && level < SHERD_TILE_HEIGHT; level++) {
+        SHERD_TRY(sherd_tile_fold(hashes + ((size_t)1 << level), (size_t)1 << level, &node));
+        *out_same = sherd_same(&node, &path.hashes[level], sizeof(node));
+    }
+    return SHERD_OK;
+}
+
+static enum sherd_err check_bundle(struct sherd_log *log, const struct sherd_tile *tile, struct sherd_span bundle)
+{
+    struct sherd_digest hashes[SHERD_TILE_WIDTH];
+    struct sherd_span entry;
+    char name[SHERD_TILE_PATH_SIZE];
+    bool same = false;
+
+    _Static_assert(SHERD_TILE_WIDTH == SHERD_LOG_BUNDLE_LEAVES, "a bundle is what lies below a tile");
+    for (unsigned i = 0; i < tile->width && sherd_bundle_next(&bundle, &entry); i++)
+        SHERD_TRY(sherd_merkle_leaf(entry, &hashes[i]));
+    if (tile->width == SHERD_TILE_WIDTH)
+        SHERD_TRY(prove_bundle(log, tile->index * SHERD_TILE_WIDTH, hashes, &same));
+    else /* the last one was held against the checkpoint when the log was opened */
+        same = sherd_same(hashes, log->edge->hashes[0], tile->width * sizeof(hashes[0]));
+    sherd_tile_path(tile, name);
+    return same ? SHERD_OK : differs(name);
+}
+
+static enum sherd_err range_bundle(const struct range *range, uint64_t first, struct sherd_buf *bundle)
+{
+    const struct sherd_tile tile = bundle_of(range->log, first);
+    struct sherd_span entry;
+
+    SHERD_TRY(sherd_log_bundle_read(range->log, &tile, bundle));
+    SHERD_TRY(check_bundle(range->log, &tile, sherd_buf_span(bundle)));
+    struct sherd_span rest = sherd_buf_span(bundle);
+    for (uint64_t index = first; index < range->to && sherd_bundle_next(&rest, &entry); index++)
+        if (index >= range->from)
+            SHERD_TRY(range->visit(range->arg, index, entry));
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_log_each(struct sherd_log *log, uint64_t from, uint64_t to, sherd_log_visit_fn *visit, void *arg)
+{
+    const struct range range = {log, from, to, visit, arg};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf bundle = {.max = SHERD_BUNDLE_BYTES_MAX};
+
+    SHERD_ENSURE(to <= log->checkpoint.head.size, SHERD_ERR_NOT_FOUND, "the log has no leaf of that index");
+    for (uint64_t first = from - from % SHERD_TILE_WIDTH; first < to && from < to; first += SHERD_TILE_WIDTH) {
+        sherd_buf_clear(&bundle);
+        SHERD_TRY(forget(log, range_bundle(&range, first, &bundle)));
+    }
+    return SHERD_OK;
+}
+
 /* --- everything --------------------------------------------------------------------------------------------------- */
 
 /* Compares a tile that was computed with the one that lies there. */

@@ -16,6 +16,9 @@
 
 #include "ledger/checkpoint.h"
 
+/** Leaves lie in files of so many: who reads many reads those that lie together. */
+#define SHERD_LOG_BUNDLE_LEAVES 256U
+
 /** Opaque; sherd_log_open() / sherd_log_close(). */
 struct sherd_log;
 
@@ -125,6 +128,15 @@ SHERD_MUST_USE enum sherd_err sherd_log_prove_consistency(struct sherd_log *log,
 
 /** Gets each leaf in order; a code other than SHERD_OK ends the walk with it. */
 typedef enum sherd_err sherd_log_visit_fn(void *arg, uint64_t index, struct sherd_span entry);
+
+/**
+ * Read leaves, of which each is verified against the checkpoint before it is handed out.
+ * @param[in] from  the first. @param[in] to  one more than the last; nothing where it is not above from
+ * @return SHERD_OK; SHERD_ERR_NOT_FOUND: there are not so many; SHERD_ERR_TAMPERED, which names the file; SHERD_ERR_IO;
+ *         SHERD_ERR_NO_MEMORY; what visit says
+ */
+SHERD_MUST_USE enum sherd_err sherd_log_each(struct sherd_log *log, uint64_t from, uint64_t to,
+                                             sherd_log_visit_fn *visit, void *arg);
 
 /**
  * Verify everything: every bundle and every tile that the checkpoint implies, against its root. A leaf is handed out

@@ -53,23 +53,6 @@ static bool read_path(struct sherd_span *rest, struct sherd_path *out_path)
     return true;
 }
 
-/* An empty line, and the checkpoint. */
-static enum sherd_err write_checkpoint(struct sherd_buf *text, struct sherd_span checkpoint)
-{
-    SHERD_TRY(sherd_text_append(text, "\n"));
-    return sherd_buf_append(text, checkpoint);
-}
-
-/* Whether it has the form of one. */
-static bool is_checkpoint(struct sherd_span note)
-{
-    struct sherd_checkpoint checkpoint;
-    struct sherd_signed parts;
-
-    return note.len <= SHERD_CHECKPOINT_BYTES_MAX && sherd_signed_parse(note, &parts) == SHERD_OK &&
-           sherd_checkpoint_decode(parts.text, &checkpoint) == SHERD_OK;
-}
-
 static enum sherd_err not_signed(void)
 {
     return sherd_fail(SHERD_ERR_INVALID, "a proof needs a signed checkpoint");
@@ -87,22 +70,28 @@ static enum sherd_err write_extra(struct sherd_buf *text, struct sherd_span extr
     return sherd_text_append(text, "\n");
 }
 
-static enum sherd_err write_proof(const struct sherd_proof *proof, struct sherd_span extra, struct sherd_buf *text)
+enum sherd_err sherd_proof_body_append(struct sherd_buf *text, const struct sherd_proof *proof, struct sherd_span extra)
 {
-    SHERD_TRY(sherd_text_append(text, HEAD));
+    SHERD_ENSURE(proof->index <= SHERD_TREE_LEAVES_MAX, SHERD_ERR_INVALID, "no log has an entry of that index");
     SHERD_TRY(write_extra(text, extra));
     SHERD_TRY(write_number(text, "index ", proof->index));
     SHERD_TRY(write_path(text, &proof->path));
-    return write_checkpoint(text, proof->checkpoint);
+    return sherd_text_append(text, "\n");
+}
+
+static enum sherd_err write_proof(const struct sherd_proof *proof, struct sherd_span extra, struct sherd_buf *text)
+{
+    SHERD_TRY(sherd_text_append(text, HEAD));
+    SHERD_TRY(sherd_proof_body_append(text, proof, extra));
+    return sherd_buf_append(text, proof->checkpoint);
 }
 
 enum sherd_err sherd_proof_encode(const struct sherd_proof *proof, struct sherd_span extra, struct sherd_buf *out_text)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {.max = SHERD_PROOF_BYTES_MAX};
 
-    if (!is_checkpoint(proof->checkpoint))
+    if (!sherd_checkpoint_formed(proof->checkpoint))
         return not_signed();
-    SHERD_ENSURE(proof->index <= SHERD_TREE_LEAVES_MAX, SHERD_ERR_INVALID, "no log has an entry of that index");
     SHERD_TRY(write_proof(proof, extra, &text));
     return sherd_buf_append(out_text, sherd_buf_span(&text));
 }
@@ -139,13 +128,18 @@ static bool is_extra(struct sherd_span text)
     return true;
 }
 
+bool sherd_proof_body_take(struct sherd_span *rest, struct sherd_proof *out_proof)
+{
+    return read_extra(rest, &out_proof->extra_text) && is_extra(out_proof->extra_text) &&
+           read_number(rest, "index ", &out_proof->index) && read_path(rest, &out_proof->path);
+}
+
 enum sherd_err sherd_proof_decode(struct sherd_span text, struct sherd_proof *out_proof)
 {
     struct sherd_span rest = text;
     struct sherd_proof proof;
 
-    if (!sherd_line_begins(&rest, HEAD) || !read_extra(&rest, &proof.extra_text) || !is_extra(proof.extra_text) ||
-        !read_number(&rest, "index ", &proof.index) || !read_path(&rest, &proof.path) || !is_checkpoint(rest))
+    if (!sherd_line_begins(&rest, HEAD) || !sherd_proof_body_take(&rest, &proof) || !sherd_checkpoint_formed(rest))
         return sherd_fail(SHERD_ERR_TAMPERED, "that is no proof of inclusion");
     proof.checkpoint = rest;
     *out_proof = proof;
@@ -188,14 +182,17 @@ static enum sherd_err write_growth(const struct sherd_growth *growth, struct she
 {
     SHERD_TRY(write_number(text, "old ", growth->old_size));
     SHERD_TRY(write_path(text, &growth->path));
-    return growth->checkpoint.len > 0 ? write_checkpoint(text, growth->checkpoint) : SHERD_OK;
+    if (growth->checkpoint.len == 0)
+        return SHERD_OK;
+    SHERD_TRY(sherd_text_append(text, "\n"));
+    return sherd_buf_append(text, growth->checkpoint);
 }
 
 enum sherd_err sherd_growth_encode(const struct sherd_growth *growth, struct sherd_buf *out_text)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {.max = SHERD_PROOF_BYTES_MAX};
 
-    if (growth->checkpoint.len > 0 && !is_checkpoint(growth->checkpoint))
+    if (growth->checkpoint.len > 0 && !sherd_checkpoint_formed(growth->checkpoint))
         return not_signed();
     SHERD_ENSURE(growth->old_size <= SHERD_TREE_LEAVES_MAX, SHERD_ERR_INVALID, "no log has so many entries");
     SHERD_TRY(write_growth(growth, &text));
@@ -208,7 +205,7 @@ enum sherd_err sherd_growth_decode(struct sherd_span text, struct sherd_growth *
     struct sherd_growth growth;
 
     if (!read_number(&rest, "old ", &growth.old_size) || !read_path(&rest, &growth.path) ||
-        (rest.len > 0 && !is_checkpoint(rest)))
+        (rest.len > 0 && !sherd_checkpoint_formed(rest)))
         return sherd_fail(SHERD_ERR_TAMPERED, "that is no proof of consistency");
     growth.checkpoint = rest;
     *out_growth = growth;

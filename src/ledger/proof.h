@@ -31,6 +31,16 @@ struct sherd_proof {
 SHERD_MUST_USE enum sherd_err sherd_proof_encode(const struct sherd_proof *proof, struct sherd_span extra,
                                                  struct sherd_buf *out_text);
 
+/**
+ * The lines of a proof between its first and its empty line, and that: extra data, index, hashes. For texts that hold
+ * several under one checkpoint (ledger/evidence.h).
+ * @param[in,out] text  appended
+ */
+SHERD_MUST_USE enum sherd_err sherd_proof_body_append(struct sherd_buf *text, const struct sherd_proof *proof,
+                                                      struct sherd_span extra);
+/** Take such lines off the front. @return false, and rest is of no use: it does not begin so */
+bool sherd_proof_body_take(struct sherd_span *rest, struct sherd_proof *out_proof);
+
 /** Read a proof: exactly what sherd_proof_encode() writes. Nothing is verified. @return SHERD_OK; SHERD_ERR_TAMPERED */
 SHERD_MUST_USE enum sherd_err sherd_proof_decode(struct sherd_span text, struct sherd_proof *out_proof);
 
