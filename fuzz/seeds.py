@@ -196,6 +196,25 @@ def leaf_seeds():
     yield "not-sealed", a_leaf(2, subject, b"")
 
 
+def inventory_seeds():
+    def row(leaf):
+        return struct.pack(">Q", leaf) + b"\xb1" * 32 + b"\xd0" * 16 + b"\xd1" * 32
+
+    def head(compartment=0, size=9, rows=2, form=1):
+        return b"SHRDINVT" + struct.pack(">IIQQ", form, compartment, size, rows)
+
+    yield "two", head() + row(1) + row(8)
+    yield "none", head(1, 0, 0)
+    yield "of-secrets", head(1, 3, 1) + row(0)
+    yield "descending", head() + row(8) + row(1)
+    yield "twice", head() + row(1) * 2
+    yield "leaf-too-new", head() + row(1) + row(9)
+    yield "too-few", head(rows=3) + row(1) + row(8)
+    yield "cut", head() + row(1) + row(8)[:-1]
+    yield "other-compartment", head(2) + row(1) + row(8)
+    yield "future", head(form=2) + row(1) + row(8)
+
+
 def marker_seeds():
     yield "lmdb", b"sherd vault\nformat 1\nengine lmdb\n"
     yield "longest", b"sherd vault\nformat 1\nengine abcdefghijklmno\n"
@@ -457,6 +476,7 @@ TARGETS = {
     "entry": entry_seeds(),
     "fragment": fragment_seeds(),
     "attributes": attribute_seeds(),
+    "inventory": inventory_seeds(),
     "leaf": leaf_seeds(),
     "marker": marker_seeds(),
     "seal": seal_seeds(),

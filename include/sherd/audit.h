@@ -4,9 +4,9 @@
  * Audits: all stored bytes against the ledger, without a key that decrypts anything.
  *
  * The ledger commits to every map entry and every fragment, but in a form that tells nobody which. An *inventory* is
- * what opens the commitments to one compartment; who holds the vault makes it, for the auditor of that compartment. With
- * the log and its public key the auditor then finds what is missing, what was changed, and what the inventory tried to
- * leave away.
+ * what opens the commitments to one compartment; who holds the vault makes it, for the auditor of that compartment.
+ * With the log and its public key the auditor then finds what is missing, what was changed, and what the inventory
+ * tried to leave away.
  *
  * @code
  * struct sherd_audit_stat stat;

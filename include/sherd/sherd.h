@@ -6,6 +6,7 @@
 #ifndef SHERD_SHERD_H
 #define SHERD_SHERD_H
 
+#include <sherd/audit.h>
 #include <sherd/backup.h>
 #include <sherd/collection.h>
 #include <sherd/err.h>

@@ -65,7 +65,6 @@ static bool matches(const struct search *search, const struct sherd_leaf *leaf, 
 /* A leaf as it is met, and as it is given. */
 static enum sherd_err look(struct search *search, uint64_t index, struct sherd_span bytes)
 {
-    struct sherd_digest blinds[SHERD_LEAF_COMMITMENTS];
     struct sherd_leaf_found found = {.index = index, .leaf = bytes};
     struct sherd_leaf leaf;
 
@@ -75,9 +74,7 @@ static enum sherd_err look(struct search *search, uint64_t index, struct sherd_s
     SHERD_TRY(sherd_leaf_open(search->keys, bytes, &found.event));
     if (!matches(search, &leaf, &found.event))
         return SHERD_OK;
-    SHERD_TRY(sherd_leaf_blinds(search->keys, leaf.id, blinds));
-    found.subject_blind = blinds[SHERD_LEAF_SUBJECT];
-    found.actor_blind = blinds[SHERD_LEAF_ACTOR];
+    SHERD_TRY(sherd_leaf_blinds(search->keys, leaf.id, found.blinds));
     SHERD_TRY(sherd_log_prove_inclusion(search->log, index, search->query->size, &found.path));
     search->count++;
     return search->visit(search->arg, &found);

@@ -44,8 +44,7 @@ struct sherd_leaf_found {
     struct sherd_span leaf;
     struct sherd_path path; /**< to the root of the tree that was asked for */
     struct sherd_event event;
-    struct sherd_digest subject_blind; /**< opens SHERD_LEAF_SUBJECT of it */
-    struct sherd_digest actor_blind;   /**< opens SHERD_LEAF_ACTOR of it */
+    struct sherd_digest blinds[SHERD_LEAF_COMMITMENTS]; /**< open what it commits to; zero: not for who asks */
 };
 
 /**

@@ -39,11 +39,8 @@ enum sherd_err sherd_remote_ledger_scan(struct sherd_anchor *anchor, const struc
     SHERD_TRY(sherd_remote_begin(anchor, SHERD_WIRE_LEDGER_SCAN, &asked, &call));
     SHERD_TRY(sherd_remote_finish(&call, &next));
     while (sherd_remote_next(&call, &item)) {
-        found = (struct sherd_leaf_found){.index = item.index,
-                                          .leaf = item.leaf,
-                                          .path = item.path,
-                                          .subject_blind = item.subject_blind,
-                                          .actor_blind = item.actor_blind};
+        found = (struct sherd_leaf_found){.index = item.index, .leaf = item.leaf, .path = item.path};
+        memcpy(found.blinds, item.blinds, sizeof(found.blinds));
         SHERD_TRY(take_event(&call, item.event, &found.event));
         SHERD_TRY(visit(arg, &found));
     }

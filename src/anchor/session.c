@@ -373,9 +373,10 @@ static enum sherd_err pass_leaf_on(void *arg, const struct sherd_leaf_found *fou
     struct sherd_leaf_found told = *found;
 
     told.event.map = (struct sherd_event_entry){.there = false};
+    told.blinds[SHERD_LEAF_ASSETS] = told.blinds[SHERD_LEAF_SECRETS] = (struct sherd_digest){{0}};
     if (!filter->reads) {
         told.event.actor = told.event.entity = told.event.collection = (struct sherd_ref){{0}};
-        told.actor_blind = (struct sherd_digest){{0}};
+        told.blinds[SHERD_LEAF_ACTOR] = (struct sherd_digest){{0}};
     }
     return filter->visit(filter->arg, &told);
 }

@@ -469,8 +469,7 @@ struct sherd_wire_leaf {
     struct sherd_span leaf; /**< at most SHERD_LEAF_BYTES_MAX */
     struct sherd_path path;
     struct sherd_span event; /**< encoded; at most SHERD_EVENT_BYTES_MAX */
-    struct sherd_digest subject_blind;
-    struct sherd_digest actor_blind;
+    struct sherd_digest blinds[SHERD_LEAF_COMMITMENTS];
 };
 
 /** Call SHERD_WIRE_LEDGER_GROWTH, whose answer is a path. */

@@ -35,8 +35,8 @@ void sherd_wire_code_leaf(struct sherd_wire *wire, void *message)
     code_span(wire, &leaf->leaf, SHERD_LEAF_BYTES_MAX);
     sherd_wire_code_path(wire, &leaf->path);
     code_span(wire, &leaf->event, SHERD_EVENT_BYTES_MAX);
-    code_digest(wire, &leaf->subject_blind);
-    code_digest(wire, &leaf->actor_blind);
+    for (size_t i = 0; i < SHERD_LEAF_COMMITMENTS; i++)
+        code_digest(wire, &leaf->blinds[i]);
 }
 
 void sherd_wire_code_growth(struct sherd_wire *wire, void *message)

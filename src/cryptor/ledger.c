@@ -80,11 +80,11 @@ static struct sherd_opening opening_of(const struct sherd_leaf_found *found)
     struct sherd_opening opening = {.leaf = found->leaf,
                                     .subject_shown = !is_none(&event->subject),
                                     .subject = event->subject,
-                                    .subject_blind = found->subject_blind,
+                                    .subject_blind = found->blinds[SHERD_LEAF_SUBJECT],
                                     .actor = event->actor,
                                     .entity = event->entity,
                                     .collection = event->collection,
-                                    .actor_blind = found->actor_blind};
+                                    .actor_blind = found->blinds[SHERD_LEAF_ACTOR]};
 
     if (event->fragment.there)
         opening.digest = event->fragment.digest;

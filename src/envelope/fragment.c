@@ -5,9 +5,7 @@
 #include "crypto/merkle.h"
 #include "envelope/padme.h"
 
-#define KIND_FRAGMENT 128U
-
-static const uint8_t header[SHERD_FRAGMENT_HEADER_SIZE] = {SHERD_FORMAT, KIND_FRAGMENT, 0, SHERD_SUITE};
+static const uint8_t header[SHERD_FRAGMENT_HEADER_SIZE] = {SHERD_FORMAT, SHERD_KIND_FRAGMENT, 0, SHERD_SUITE};
 
 void sherd_fragment_prefix_encode(const struct sherd_content_share *share, uint8_t out[SHERD_FRAGMENT_PREFIX_SIZE])
 {

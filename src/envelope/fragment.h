@@ -11,6 +11,8 @@
 #include "crypto/aead.h"
 #include "envelope/payload.h"
 
+/** The second byte of a fragment, where other entries of `secrets` have their kind. */
+#define SHERD_KIND_FRAGMENT 128U
 #define SHERD_FRAGMENT_HEADER_SIZE 8U
 /** Bytes before the sealed message. */
 #define SHERD_FRAGMENT_PREFIX_SIZE (SHERD_FRAGMENT_HEADER_SIZE + SHERD_KEY_SIZE)

@@ -54,8 +54,8 @@ struct sherd_event {
     uint8_t id[SHERD_EVENT_ID_SIZE]; /**< random: two leaves of one id are a finding */
     uint64_t time_ns;                /**< since 1970 UTC, by the anchor's clock */
     uint64_t version;                /**< of the subject */
-    uint64_t count;                  /**< how many things one event stands for */
-    struct sherd_ref subject;        /**< record, entity, collection, user or key */
+    uint64_t count; /**< how many things one event stands for; of a grant its rights; of an update the versions kept */
+    struct sherd_ref subject; /**< record, entity, collection, user or key */
     struct sherd_ref collection;
     struct sherd_ref entity;
     struct sherd_ref actor; /**< the principal */

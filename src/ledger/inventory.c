@@ -106,11 +106,11 @@ enum sherd_err sherd_inventory_decode(struct sherd_span bytes, struct sherd_inve
     SHERD_ENSURE(sherd_get_u32(head.data + 8) == FORMAT, SHERD_ERR_UNSUPPORTED,
                  "the inventory has a format of the future");
     const uint32_t compartment = sherd_get_u32(head.data + 12);
-    if (compartment >= SHERD_LEAF_COMPARTMENTS || sherd_get_u64(head.data + 16) > INT64_MAX ||
+    if (compartment > SHERD_LEAF_SECRETS || sherd_get_u64(head.data + 16) > INT64_MAX ||
         bytes.len % SHERD_INVENTORY_ROW_SIZE != 0 ||
         sherd_get_u64(head.data + 24) != bytes.len / SHERD_INVENTORY_ROW_SIZE)
         return not_an_inventory();
-    inventory.compartment = (enum sherd_leaf_compartment)compartment;
+    inventory.compartment = (enum sherd_leaf_commitment)compartment;
     inventory.size = sherd_get_u64(head.data + 16);
     const enum sherd_err err = decode_rows(bytes, &inventory);
     if (err != SHERD_OK) {
@@ -167,7 +167,7 @@ static enum sherd_err add_mark(struct check *check, const struct sherd_leaf *lea
 static enum sherd_err take_row(struct check *check, uint64_t index, const struct sherd_leaf *leaf, size_t *out_row)
 {
     struct sherd_inventory *inventory = check->inventory;
-    const enum sherd_leaf_compartment which = inventory->compartment;
+    const enum sherd_leaf_commitment which = inventory->compartment;
     struct sherd_digest commitment;
 
     *out_row = NO_ROW;
@@ -258,8 +258,8 @@ static void settle(struct check *check)
     if (check->count > 1)
         qsort(check->marks, check->count, sizeof(*check->marks), in_order);
     for (size_t i = 1; i <= check->count; i++)
-        if (i == check->count || !sherd_same(&check->marks[i].subject, &check->marks[from].subject,
-                                             sizeof(check->marks[i].subject))) {
+        if (i == check->count ||
+            !sherd_same(&check->marks[i].subject, &check->marks[from].subject, sizeof(check->marks[i].subject))) {
             settle_subject(check, check->marks + from, i - from);
             from = i;
         }
@@ -276,7 +276,8 @@ enum sherd_err sherd_inventory_check(struct sherd_inventory *inventory, struct s
     const enum sherd_err err = sherd_log_verify(log, take_leaf, &check);
     if (err == SHERD_OK) {
         for (; check.next < inventory->count; check.next++)
-            find(&check, inventory->rows[check.next].index, "the inventory has a row of a leaf that the log does not have");
+            find(&check, inventory->rows[check.next].index,
+                 "the inventory has a row of a leaf that the log does not have");
         settle(&check);
         *out_stat = check.stat;
     }

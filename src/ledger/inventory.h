@@ -38,8 +38,8 @@ struct sherd_inventory_row {
 #define SHERD_INVENTORY_ROW_SIZE 88U
 
 struct sherd_inventory {
-    enum sherd_leaf_compartment compartment;
-    uint64_t size; /**< leaves of the log when it was made: of later ones it has no rows */
+    enum sherd_leaf_commitment compartment; /**< SHERD_LEAF_ASSETS or SHERD_LEAF_SECRETS */
+    uint64_t size;                          /**< leaves of the log when it was made: of later ones it has no rows */
     struct sherd_inventory_row *rows;
     size_t count;
     size_t capacity;

@@ -14,7 +14,6 @@
 #include "envelope/entry.h"
 #include "envelope/fragment.h"
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -38,7 +37,7 @@ struct audit {
     bool quiet; /* the log is looked at once more: what is said of the inventory was said */
 };
 
-static enum sherd_leaf_compartment which(const struct audit *audit)
+static enum sherd_leaf_commitment which(const struct audit *audit)
 {
     return audit->parts->inventory->compartment;
 }
@@ -136,9 +135,10 @@ static enum sherd_err digest_entry(struct audit *audit, struct sherd_ref name, s
     if (err == SHERD_ERR_NOT_FOUND && which(audit) == SHERD_LEAF_SECRETS)
         return digest_blob(audit, name, block, out_digest);
     SHERD_TRY(err);
-    audit->stat.checked_bytes += block->len;
-    return which(audit) == SHERD_LEAF_ASSETS ? sherd_hash(SHERD_SHA256, sherd_buf_span(block), out_digest->bytes)
-                                             : sherd_fragment_digest(sherd_buf_span(block), out_digest);
+    const struct sherd_span stored = sherd_buf_span(block);
+    audit->stat.checked_bytes += stored.len;
+    return which(audit) == SHERD_LEAF_ASSETS ? sherd_hash(SHERD_SHA256, &stored, 1, out_digest->bytes)
+                                             : sherd_fragment_digest(stored, out_digest);
 }
 
 static enum sherd_err suspect(struct audit *audit, const struct sherd_inventory_row *row, bool missing)
@@ -249,18 +249,31 @@ static enum sherd_err select_rows(struct audit *audit)
     return SHERD_OK;
 }
 
-/*
- * Were a part f of all damaged, a sample of n would show none with a probability of (1 - f)^n at most; from which f on
- * that is less than 5 %?
- */
+/* Were so many damaged, would a sample have shown one, with the confidence that is told? */
+static bool would_show(uint64_t entries, uint64_t damaged, uint64_t checked)
+{
+    double missed = 1;
+
+    for (uint64_t i = 0; i < checked && missed >= CONFIDENCE_MISSED; i++)
+        missed *= entries - i > damaged ? (double)(entries - i - damaged) / (double)(entries - i) : 0;
+    return missed < CONFIDENCE_MISSED;
+}
+
+/* The least number that would have been seen; one more than there are, if none would. */
 static uint64_t damaged_below(uint64_t entries, uint64_t checked)
 {
-    if (checked >= entries)
-        return 1;
-    if (checked == 0)
-        return entries + 1;
-    const double part = 1.0 - pow(CONFIDENCE_MISSED, 1.0 / (double)checked);
-    return (uint64_t)ceil(part * (double)entries) + 1;
+    uint64_t from = 1;
+    uint64_t to = entries + 1;
+
+    while (from < to) {
+        const uint64_t middle = from + (to - from) / 2;
+
+        if (would_show(entries, middle, checked))
+            to = middle;
+        else
+            from = middle + 1;
+    }
+    return from;
 }
 
 /* --- what need not be there --------------------------------------------------------------------------------------- */
@@ -271,7 +284,7 @@ static bool is_committed_kind(const struct audit *audit, struct sherd_span value
         return true;
     if (which(audit) == SHERD_LEAF_ASSETS)
         return value.data[1] == SHERD_KIND_MAP || value.data[1] == SHERD_KIND_LONG_MAP;
-    return value.data[1] == SHERD_FRAGMENT_KIND;
+    return value.data[1] == SHERD_KIND_FRAGMENT;
 }
 
 static void count_stray(struct audit *audit, const struct sherd_ref *name)

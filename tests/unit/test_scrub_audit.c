@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tests of audits: what must be there is known from the log and an inventory alone, each change of it is found, an
+ * inventory that hides or invents something is found out, and a vault at work is no finding.
+ */
+#include "base/bytes.h"
+#include "cryptor/vault.h"
+#include "scrub/audit.h"
+#include "vault.h"
+#include <pthread.h>
+#include <sherd/ledger.h>
+#include <stdatomic.h>
+
+#define FINDINGS_MAX 64U
+#define BLOB_BYTES 100000U
+
+struct report {
+    size_t count;
+    char texts[FINDINGS_MAX][200];
+};
+
+static void note_finding(void *arg, const struct sherd_finding *finding)
+{
+    struct report *report = arg;
+
+    assert_true(report->count < FINDINGS_MAX);
+    (void)snprintf(report->texts[report->count++], 200, "%s: %s", finding->compartment, finding->text);
+}
+
+static enum sherd_err audit(struct vault_test *test, struct report *report, struct sherd_audit_stat *out_stat)
+{
+    const struct sherd_observer observer = {.finding = note_finding, .arg = report};
+
+    report->count = 0;
+    return sherd_vault_audit(test->vault, 0, &observer, out_stat);
+}
+
+static enum sherd_err append(void *arg, struct sherd_span bytes)
+{
+    return sherd_buf_append(arg, bytes);
+}
+
+/* What an auditor gets. */
+struct given {
+    struct sherd_buf inventory;
+    struct sherd_buf key;
+    char log[80];
+    char log_key[256];
+};
+
+static struct given give(struct vault_test *test, const char *compartment)
+{
+    struct given given = {0};
+    const struct sherd_backup_out out = {.write = append, .arg = &given.inventory};
+
+    assert_ok(sherd_vault_inventory(test->vault, compartment, &out));
+    assert_ok(sherd_ledger_checkpoint(test->vault, NULL, &given.key, NULL));
+    (void)snprintf(given.log, sizeof(given.log), "%s/anchor/ledger", test->path);
+    (void)snprintf(given.log_key, sizeof(given.log_key), "%.*s", (int)given.key.len, (const char *)given.key.data);
+    return given;
+}
+
+static void given_done(struct given *given)
+{
+    sherd_buf_done(&given->inventory);
+    sherd_buf_done(&given->key);
+}
+
+/* The vault is closed for it: one process opens a store once. */
+static enum sherd_err audit_given(struct vault_test *test, const struct given *given, struct report *report,
+                                  struct sherd_audit_stat *out_stat)
+{
+    const struct sherd_observer observer = {.finding = note_finding, .arg = report};
+    const struct sherd_audit_input input = {.path = test->path,
+                                            .inventory = sherd_buf_span(&given->inventory),
+                                            .log = given->log,
+                                            .log_key = given->log_key};
+
+    report->count = 0;
+    sherd_vault_close(test->vault);
+    test->vault = NULL;
+    const enum sherd_err err = sherd_compartment_audit(&input, 0, &observer, out_stat);
+    test->vault = vault_open_as(test, false, 2);
+    return err;
+}
+
+static void put_all_kinds(struct vault_test *test)
+{
+    uint8_t *block = test_malloc(BLOB_BYTES);
+    const struct sherd_record_meta all = {.collection = "all"};
+    const struct sherd_record_meta two = {.collection = "two"};
+    struct sherd_uuid id;
+
+    vault_fill(block, BLOB_BYTES, 3);
+    vault_collection(test, "all", 0, false);
+    vault_collection(test, "two", 2, false);
+    (void)vault_put(test, NULL, "short");
+    assert_ok(sherd_record_put(test->vault, NULL, sherd_span_of(block, BLOB_BYTES), &id));
+    id = vault_put(test, &all, "1"); /* and two more: all three stand */
+    for (unsigned i = 0; i < 2; i++)
+        assert_ok(sherd_record_update(test->vault, id, 0, NULL, sherd_span_str("2"), NULL));
+    id = vault_put(test, &two, "1"); /* of five versions two stand */
+    for (unsigned i = 0; i < 4; i++)
+        assert_ok(sherd_record_update(test->vault, id, 0, NULL, sherd_span_str("2"), NULL));
+    id = vault_put(test, NULL, "1"); /* of two versions one stands */
+    assert_ok(sherd_record_update(test->vault, id, 0, NULL, sherd_span_str("2"), NULL));
+    id = vault_put(test, NULL, "gone");
+    assert_ok(sherd_record_delete(test->vault, id));
+    test_free(block);
+}
+
+#define STANDING 8U /* of put_all_kinds(), in each of the two compartments */
+
+static void test_scrub_audit__knows_what_must_be_there(void **state)
+{
+    struct vault_test *test = *state;
+    struct sherd_audit_stat stat;
+    struct report report;
+
+    assert_ok(audit(test, &report, &stat));
+    assert_int_equal(stat.entry_count, 0);
+    put_all_kinds(test);
+    assert_ok(audit(test, &report, &stat));
+    assert_int_equal(report.count, 0);
+    assert_int_equal(stat.entry_count, 2 * STANDING);
+    assert_int_equal(stat.checked_count, 2 * STANDING);
+    assert_int_equal(stat.damaged_below, 1);
+    assert_int_equal(stat.later_count, 0);
+    assert_int_equal(stat.stray_count, 0);
+    assert_true(stat.checked_bytes > BLOB_BYTES && stat.leaf_count > STANDING);
+}
+
+static void test_scrub_audit__needs_no_key_of_the_vault(void **state)
+{
+    static const char *const compartments[] = {"assets", "secrets"};
+    struct vault_test *test = *state;
+    struct sherd_audit_stat stat;
+    struct report report;
+
+    put_all_kinds(test);
+    for (size_t i = 0; i < SHERD_COUNT_OF(compartments); i++) {
+        struct given given = give(test, compartments[i]);
+
+        (void)vault_put(test, NULL, "later");
+        assert_ok(sherd_ledger_checkpoint(test->vault, NULL, NULL, NULL));
+        assert_ok(audit_given(test, &given, &report, &stat));
+        assert_int_equal(stat.entry_count, STANDING + i);
+        assert_int_equal(stat.checked_count, STANDING + i);
+        assert_int_equal(stat.later_count, 1);
+        assert_int_equal(stat.stray_count, 1);
+        given_done(&given);
+    }
+}
+
+/* --- damage ------------------------------------------------------------------------------------------------------- */
+
+struct names {
+    size_t count;
+    struct sherd_ref names[64];
+};
+
+static enum sherd_err take_name(void *arg, struct sherd_ref name, struct sherd_span value)
+{
+    struct names *names = arg;
+
+    if (value.len > 1 && (value.data[1] == SHERD_KIND_MAP || value.data[1] == 128))
+        names->names[names->count++] = name;
+    return SHERD_OK;
+}
+
+static void write_entry(struct sherd_compartment *compartment, const struct sherd_ref *name, struct sherd_span value)
+{
+    const struct sherd_store_op op = {.kind = value.len > 0 ? SHERD_STORE_PUT : SHERD_STORE_DELETE,
+                                      .expect = SHERD_EXPECT_ANY,
+                                      .name = *name,
+                                      .value = value};
+
+    assert_ok(sherd_compartment_write(compartment, &op, 1));
+}
+
+static void assert_one_finding(struct vault_test *test, const char *compartment, const char *what)
+{
+    struct sherd_audit_stat stat;
+    struct report report;
+
+    assert_err(SHERD_ERR_TAMPERED, audit(test, &report, &stat));
+    assert_int_equal(stat.finding_count, 1);
+    assert_int_equal(report.count, 1);
+    assert_int_equal(strncmp(report.texts[0], compartment, strlen(compartment)), 0);
+    assert_non_null(strstr(report.texts[0], what));
+}
+
+static void test_scrub_audit__finds_each_entry_that_was_removed_or_changed(void **state)
+{
+    struct vault_test *test = *state;
+
+    put_all_kinds(test);
+    struct sherd_compartment *const compartments[] = {test->vault->assets.compartment, test->vault->secrets};
+    for (size_t c = 0; c < SHERD_COUNT_OF(compartments); c++) {
+        struct sherd_snapshot *snapshot;
+        struct names names = {0};
+
+        assert_ok(sherd_compartment_snapshot_begin(compartments[c], &snapshot));
+        assert_ok(sherd_snapshot_scan(snapshot, NULL, take_name, &names));
+        sherd_snapshot_end(snapshot);
+        assert_int_equal(names.count, c == 0 ? STANDING : STANDING - 1); /* one is a blob */
+        for (size_t i = 0; i < names.count; i++) {
+            struct sherd_buf stored = {0};
+
+            assert_ok(sherd_compartment_get(compartments[c], names.names[i], &stored));
+            write_entry(compartments[c], &names.names[i], (struct sherd_span){0});
+            assert_one_finding(test, c == 0 ? "assets" : "secrets", "is missing");
+            stored.data[stored.len - 1] ^= 1;
+            write_entry(compartments[c], &names.names[i], sherd_buf_span(&stored));
+            assert_one_finding(test, c == 0 ? "assets" : "secrets", "is not what the ledger says");
+            stored.data[stored.len - 1] ^= 1;
+            write_entry(compartments[c], &names.names[i], sherd_buf_span(&stored));
+            sherd_buf_done(&stored);
+        }
+    }
+}
+
+static void test_scrub_audit__finds_a_blob_that_was_cut_changed_or_removed(void **state)
+{
+    static const char script[] = "find '%s/secrets/blobs' -type f | head -1";
+    struct vault_test *test = *state;
+    char command[160];
+    char path[256] = {0};
+
+    put_all_kinds(test);
+    (void)snprintf(command, sizeof(command), script, test->path);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(fgets(path, sizeof(path), pipe));
+    assert_int_equal(pclose(pipe), 0);
+    path[strcspn(path, "\n")] = 0;
+    for (long at = 0; at < 100000; at += 33331) {
+        FILE *file = fopen(path, "r+");
+        int byte;
+
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        byte = fgetc(file);
+        assert_int_equal(fseek(file, at, SEEK_SET), 0);
+        assert_true(fputc(byte ^ 0x80, file) != EOF && fclose(file) == 0);
+        assert_one_finding(test, "secrets", "is not what the ledger says");
+        file = fopen(path, "r+");
+        assert_true(fseek(file, at, SEEK_SET) == 0 && fputc(byte, file) != EOF && fclose(file) == 0);
+    }
+    assert_int_equal(truncate(path, 90000), 0);
+    assert_one_finding(test, "secrets", "is not what the ledger says");
+    assert_int_equal(truncate(path, 50), 0);
+    assert_one_finding(test, "secrets", "is not what the ledger says");
+    assert_int_equal(unlink(path), 0);
+    assert_one_finding(test, "secrets", "is missing");
+}
+
+/* --- inventories that lie ----------------------------------------------------------------------------------------- */
+
+static void assert_lie(struct vault_test *test, const struct given *given, const char *what)
+{
+    struct sherd_audit_stat stat;
+    struct report report;
+    bool said = false;
+
+    assert_err(SHERD_ERR_TAMPERED, audit_given(test, given, &report, &stat));
+    for (size_t i = 0; i < report.count; i++)
+        said = said || strstr(report.texts[i], what) != NULL;
+    assert_true(said);
+}
+
+static void test_scrub_audit__finds_out_an_inventory_that_lies(void **state)
+{
+    struct vault_test *test = *state;
+    struct sherd_audit_stat stat;
+    struct report report;
+
+    put_all_kinds(test);
+    struct given given = give(test, "secrets");
+    uint8_t *const bytes = given.inventory.data;
+    const size_t len = given.inventory.len;
+    uint8_t *const first = bytes + SHERD_INVENTORY_HEAD_SIZE;
+
+    /* a row left away, that of an entry which must be there: the first is that of "short" */
+    struct sherd_buf less = {0};
+    assert_ok(sherd_buf_append(&less, sherd_span_of(bytes, SHERD_INVENTORY_HEAD_SIZE)));
+    assert_ok(sherd_buf_append(&less, sherd_span_of(first + SHERD_INVENTORY_ROW_SIZE,
+                                                    len - SHERD_INVENTORY_HEAD_SIZE - SHERD_INVENTORY_ROW_SIZE)));
+    less.data[31]--;
+    struct given hiding = given;
+    hiding.inventory = less;
+    assert_lie(test, &hiding, "does not show");
+    sherd_buf_done(&less);
+
+    /* each field of a row */
+    for (size_t at = 8; at < SHERD_INVENTORY_ROW_SIZE; at++) {
+        first[at] ^= 1;
+        if (at % 8 == 0)
+            assert_lie(test, &given, "does not open");
+        first[at] ^= 1;
+    }
+    /* said to be the other compartment's, or older than it is */
+    bytes[15] ^= 1;
+    assert_lie(test, &given, "does not open");
+    bytes[15] ^= 1;
+    assert_ok(audit_given(test, &given, &report, &stat));
+
+    /* bytes that are none */
+    const size_t broken[] = {0, 8, 11, 12, 16, 24, 31, SHERD_INVENTORY_HEAD_SIZE};
+    for (size_t i = 0; i < SHERD_COUNT_OF(broken); i++) {
+        bytes[broken[i]] ^= 0x80;
+        assert_int_not_equal(audit_given(test, &given, &report, &stat), SHERD_OK);
+        assert_int_equal(report.count, 0);
+        bytes[broken[i]] ^= 0x80;
+    }
+    given.inventory.len--;
+    assert_err(SHERD_ERR_TAMPERED, audit_given(test, &given, &report, &stat));
+    given.inventory.len = 10;
+    assert_err(SHERD_ERR_TAMPERED, audit_given(test, &given, &report, &stat));
+    given.inventory.len = len;
+
+    /* a log that is another's, or is not there */
+    given.log_key[strlen(given.log_key) - 3] ^= 1;
+    assert_int_not_equal(audit_given(test, &given, &report, &stat), SHERD_OK);
+    given.log_key[strlen(given.log_key) - 3] ^= 1;
+    (void)snprintf(given.log, sizeof(given.log), "%s", test->root);
+    assert_err(SHERD_ERR_NOT_FOUND, audit_given(test, &given, &report, &stat));
+    given_done(&given);
+}
+
+/* --- samples, and work meanwhile ---------------------------------------------------------------------------------- */
+
+static void test_scrub_audit__says_what_a_sample_gives(void **state)
+{
+    enum { RECORDS = 200 };
+    struct vault_test *test = *state;
+    struct sherd_batch_item items[RECORDS] = {0};
+    struct sherd_audit_stat stat;
+
+    for (size_t i = 0; i < RECORDS; i++)
+        items[i].content = sherd_span_str("x");
+    assert_ok(sherd_record_put_batch(test->vault, items, RECORDS));
+    assert_ok(sherd_vault_audit(test->vault, 100, NULL, &stat));
+    assert_int_equal(stat.entry_count, 2 * RECORDS);
+    assert_int_equal(stat.checked_count, 200);
+    assert_int_equal(stat.damaged_below, 5); /* C(196, 100) / C(200, 100) = 0.06, C(195, 100) / ... = 0.03 */
+    assert_ok(sherd_vault_audit(test->vault, 1, NULL, &stat));
+    assert_int_equal(stat.damaged_below, 191); /* 10 of 200 are seen by one look with 95 % at 191 */
+    assert_ok(sherd_vault_audit(test->vault, RECORDS, NULL, &stat));
+    assert_int_equal(stat.damaged_below, 1);
+    assert_ok(sherd_vault_audit(test->vault, UINT64_MAX, NULL, &stat));
+    assert_int_equal(stat.checked_count, 2 * RECORDS);
+
+    /* each entry is looked at by some sample: whichever is missing is found */
+    struct names *names = test_calloc(1, sizeof(*names) + RECORDS * sizeof(struct sherd_ref));
+    struct sherd_snapshot *snapshot;
+    assert_ok(sherd_compartment_snapshot_begin(test->vault->secrets, &snapshot));
+    assert_ok(sherd_snapshot_scan(snapshot, NULL, take_name, names));
+    sherd_snapshot_end(snapshot);
+    write_entry(test->vault->secrets, &names->names[7], (struct sherd_span){0});
+    unsigned found = 0;
+    for (unsigned i = 0; i < 40; i++)
+        found += sherd_vault_audit(test->vault, 100, NULL, &stat) == SHERD_ERR_TAMPERED ? 1 : 0;
+    assert_in_range(found, 5, 35); /* 20 on average; outside once in 2 million */
+    test_free(names);
+}
+
+struct work {
+    struct vault_test *test;
+    atomic_bool stop;
+    uint64_t done;
+};
+
+static void *work(void *arg)
+{
+    struct work *work = arg;
+    struct sherd_uuid ids[8] = {0};
+
+    for (; !atomic_load(&work->stop); work->done++) {
+        struct sherd_uuid *id = &ids[work->done % SHERD_COUNT_OF(ids)];
+
+        if (work->done >= SHERD_COUNT_OF(ids))
+            assert_ok(sherd_record_delete(work->test->vault, *id));
+        assert_ok(sherd_record_put(work->test->vault, NULL, sherd_span_str("busy"), id));
+        assert_ok(sherd_record_update(work->test->vault, *id, 0, NULL, sherd_span_str("more"), NULL));
+    }
+    return NULL;
+}
+
+static void test_scrub_audit__of_a_vault_at_work_finds_nothing(void **state)
+{
+    struct vault_test *test = *state;
+    struct work working = {.test = test};
+    struct sherd_audit_stat stat;
+    struct report report;
+    pthread_t thread;
+
+    put_all_kinds(test);
+    assert_int_equal(pthread_create(&thread, NULL, work, &working), 0);
+    for (unsigned i = 0; i < 15; i++)
+        assert_ok(audit(test, &report, &stat));
+    atomic_store(&working.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(working.done > 0 && stat.entry_count >= (uint64_t)2 * STANDING);
+    assert_ok(audit(test, &report, &stat));
+}
+
+static bool stop_at_once(void *arg, uint64_t done, uint64_t total)
+{
+    (void)arg;
+    (void)done;
+    (void)total;
+    return false;
+}
+
+static void test_scrub_audit__stops_and_refuses(void **state)
+{
+    struct vault_test *test = *state;
+    const struct sherd_observer observer = {.progress = stop_at_once};
+    const struct sherd_audit_input nothing = {.path = test->path};
+    struct sherd_buf bytes = {0};
+    const struct sherd_backup_out out = {.write = append, .arg = &bytes};
+    struct sherd_audit_stat stat;
+
+    (void)vault_put(test, NULL, "x");
+    assert_err(SHERD_ERR_BUSY, sherd_vault_audit(test->vault, 0, &observer, &stat));
+    assert_err(SHERD_ERR_INVALID, sherd_vault_inventory(test->vault, "keys", &out));
+    assert_err(SHERD_ERR_INVALID, sherd_vault_inventory(test->vault, "secrets", NULL));
+    assert_err(SHERD_ERR_INVALID, sherd_compartment_audit(&nothing, 0, NULL, &stat));
+    assert_int_equal(bytes.len, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_scrub_audit__knows_what_must_be_there, vault_setup, vault_teardown),
+        cmocka_unit_test_setup_teardown(test_scrub_audit__needs_no_key_of_the_vault, vault_setup, vault_teardown),
+        cmocka_unit_test_setup_teardown(test_scrub_audit__finds_each_entry_that_was_removed_or_changed, vault_setup,
+                                        vault_teardown),
+        cmocka_unit_test_setup_teardown(test_scrub_audit__finds_a_blob_that_was_cut_changed_or_removed, vault_setup,
+                                        vault_teardown),
+        cmocka_unit_test_setup_teardown(test_scrub_audit__finds_out_an_inventory_that_lies, vault_setup,
+                                        vault_teardown),
+        cmocka_unit_test_setup_teardown(test_scrub_audit__says_what_a_sample_gives, vault_setup, vault_teardown),
+        cmocka_unit_test_setup_teardown(test_scrub_audit__of_a_vault_at_work_finds_nothing, vault_setup,
+                                        vault_teardown),
+        cmocka_unit_test_setup_teardown(test_scrub_audit__stops_and_refuses, vault_setup, vault_teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
