@@ -96,6 +96,7 @@ static enum sherd_err commit_pins(struct sherd_vault *vault, struct sherd_versio
         err = changes[0].reseals ? anchor->ops->pin_replace(anchor, changes, count, dropped)
                                  : anchor->ops->pin_commit(anchor, changes, count, dropped);
     sherd_free(changes);
+    atomic_store_explicit(&vault->wrote, true, memory_order_relaxed);
     return err;
 }
 

@@ -224,6 +224,7 @@ enum sherd_err sherd_record_delete(struct sherd_vault *vault, struct sherd_uuid 
     SHERD_TRY(sherd_vault_check_writable(vault));
     SHERD_FAILPOINT("delete.before_pin");
     SHERD_TRY(vault->anchor->ops->pin_delete(vault->anchor, id, &dropped));
+    atomic_store_explicit(&vault->wrote, true, memory_order_relaxed);
     SHERD_FAILPOINT("delete.after_pin");
     const enum sherd_err err = sherd_version_drop(vault, &dropped);
     if (err == SHERD_ERR_IO) {

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "crypto/init.h"
+#include "cryptor/copies.h"
 #include "cryptor/files.h"
 #include <errno.h>
 #include <stdio.h>
@@ -273,8 +274,9 @@ void sherd_vault_close(struct sherd_vault *vault)
 {
     if (vault == NULL || sherd_fork_passed(vault->fork_count))
         return; /* in a child of the process that opened it there is nothing to close */
-    sherd_pool_free(vault->pool);
     sherd_queue_free(vault->queue);
+    sherd_copies_end(vault);
+    sherd_pool_free(vault->pool);
     if (vault->anchor != NULL)
         vault->anchor->ops->free(vault->anchor);
     if (vault->whole_anchor != NULL)

@@ -13,6 +13,7 @@
 #include "cryptor/window.h"
 #include "base/fork.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sherd/sherd.h>
 
 /** Collections whose rules an open vault remembers. Rules never change, so what is remembered stays true. */
@@ -33,6 +34,7 @@ struct sherd_vault {
     struct sherd_compartment *keys;    /* the anchor's, which closes it; NULL where it runs elsewhere: for tests */
     struct sherd_anchor *anchor;       /* as who asks may use it */
     struct sherd_anchor *whole_anchor; /* what it stands on in this process, where a user asks; else NULL */
+    atomic_bool wrote;                 /* this handle, a record */
     bool of_user;                      /* a user asks, and not the owner */
     struct sherd_vault_agent *agent;   /* where that runs, if not here: vault.c */
     bool agent_memory_locked;          /* what it says of its secret memory */

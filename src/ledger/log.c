@@ -156,17 +156,21 @@ static enum sherd_err load_edge(struct sherd_log *log)
     return SHERD_OK;
 }
 
-/* What any log needs, and its own checkpoint. */
-static enum sherd_err prepare(struct sherd_log *log, const char *dir, const struct sherd_policy *policy,
-                              const struct sherd_log_signer *signer)
+enum sherd_err sherd_log_prepare(struct sherd_log *log, const char *dir, const struct sherd_policy *policy)
 {
     log->lock.fd = -1;
     log->policy = policy;
     log->dir = sherd_strdup(dir);
     log->edge = sherd_alloc(sizeof(*log->edge));
     log->cache = sherd_alloc_array(SHERD_LOG_CACHE, sizeof(*log->cache));
-    if (log->dir == NULL || log->edge == NULL || log->cache == NULL)
-        return SHERD_ERR_NO_MEMORY;
+    return log->dir != NULL && log->edge != NULL && log->cache != NULL ? SHERD_OK : SHERD_ERR_NO_MEMORY;
+}
+
+/* What any log needs, and its own checkpoint. */
+static enum sherd_err prepare(struct sherd_log *log, const char *dir, const struct sherd_policy *policy,
+                              const struct sherd_log_signer *signer)
+{
+    SHERD_TRY(sherd_log_prepare(log, dir, policy));
     SHERD_TRY(sherd_log_checkpoint_load(dir, policy, &log->note, &log->checkpoint));
     if (signer == NULL)
         return SHERD_OK;

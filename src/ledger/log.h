@@ -126,6 +126,24 @@ SHERD_MUST_USE enum sherd_err sherd_log_prove_inclusion(struct sherd_log *log, u
 SHERD_MUST_USE enum sherd_err sherd_log_prove_consistency(struct sherd_log *log, uint64_t old_size, uint64_t size,
                                                           struct sherd_path *out_path);
 
+/** Gives the next entry, which is leaf index of the log. @param[out] out_entry  borrowed until the next call */
+typedef enum sherd_err sherd_log_next_fn(void *arg, uint64_t index, struct sherd_span *out_entry);
+
+/**
+ * Bring a copy of somebody's log up to a checkpoint of theirs: leaves that it does not have are asked for, in their
+ * order. What was there stays, and must be continued by what comes; nothing is published that does not lead to the
+ * checkpoint's root. A copy is a log like any other, and is read like one.
+ * @param[in] dir     is made if it is missing
+ * @param[in] policy  whom the note must satisfy
+ * @param[in] note    the signed note
+ * @return SHERD_OK: it is the same log now; SHERD_ERR_CONFLICT: the copy is newer, or the two are no checkpoints of one
+ *         growing log, and the detail says so: the log was rolled back, cut or forked; SHERD_ERR_TAMPERED: the note,
+ *         or the copy itself, does not verify; SHERD_ERR_BUSY: another process does it; SHERD_ERR_IO;
+ *         SHERD_ERR_NO_MEMORY; what next says
+ */
+SHERD_MUST_USE enum sherd_err sherd_log_follow(const char *dir, const struct sherd_policy *policy,
+                                               struct sherd_span note, sherd_log_next_fn *next, void *arg);
+
 /** Gets each leaf in order; a code other than SHERD_OK ends the walk with it. */
 typedef enum sherd_err sherd_log_visit_fn(void *arg, uint64_t index, struct sherd_span entry);
 

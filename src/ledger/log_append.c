@@ -259,15 +259,17 @@ static enum sherd_err write_bundle(struct batch *batch)
     return SHERD_OK;
 }
 
-static enum sherd_err write_all(struct batch *batch, const struct sherd_span *entries, size_t count)
+static enum sherd_err write_all(struct batch *batch, sherd_log_next_fn *next, void *arg, uint64_t count)
 {
     struct sherd_digest hash;
+    struct sherd_span entry;
 
     batch->wrote = true;
     SHERD_FAILPOINT("ledger.before_write");
-    for (size_t i = 0; i < count; i++) {
-        SHERD_TRY(sherd_merkle_leaf(entries[i], &hash));
-        SHERD_TRY(sherd_bundle_append(&batch->bundle, entries[i]));
+    for (uint64_t i = 0; i < count; i++) {
+        SHERD_TRY(next(arg, batch->edge->size, &entry));
+        SHERD_TRY(sherd_merkle_leaf(entry, &hash));
+        SHERD_TRY(sherd_bundle_append(&batch->bundle, entry));
         SHERD_TRY(sherd_edge_add(batch->edge, &hash, write_tile, batch));
         if (i + 1 == count || batch->edge->size % SHERD_TILE_WIDTH == 0)
             SHERD_TRY(write_bundle(batch));
@@ -346,13 +348,14 @@ static void batch_take(struct batch *batch, const struct sherd_checkpoint *check
     *log->edge = *batch->edge;
 }
 
-static enum sherd_err append(struct sherd_log *log, struct batch *batch, const struct sherd_span *entries, size_t count)
+static enum sherd_err append(struct sherd_log *log, struct batch *batch, sherd_log_next_fn *next, void *arg,
+                             uint64_t count)
 {
     const uint64_t old_size = log->checkpoint.head.size;
     struct sherd_checkpoint checkpoint;
 
     SHERD_TRY(batch_begin(log, batch));
-    SHERD_TRY(write_all(batch, entries, count));
+    SHERD_TRY(write_all(batch, next, arg, count));
     SHERD_TRY(batch_commit(batch, &checkpoint));
     batch_take(batch, &checkpoint);
     (void)tidy(log, old_size);
@@ -369,22 +372,43 @@ static enum sherd_err check_entries(const struct sherd_log *log, const struct sh
     return SHERD_OK;
 }
 
-enum sherd_err sherd_log_append(struct sherd_log *log, const struct sherd_span *entries, size_t count,
-                                uint64_t *out_first)
+enum sherd_err sherd_log_append_from(struct sherd_log *log, sherd_log_next_fn *next, void *arg, uint64_t count)
 {
-    const uint64_t first = log->checkpoint.head.size;
     SHERD_CLEANUP(batch_done) struct batch batch = {0};
 
     SHERD_TRY(check_writable(log));
-    SHERD_TRY(check_entries(log, entries, count));
-    const enum sherd_err err = append(log, &batch, entries, count);
+    const enum sherd_err err = append(log, &batch, next, arg, count);
     if (err != SHERD_OK) {
         log->broken = batch.begun || (batch.wrote && err == SHERD_ERR_IO);
         for (size_t i = 0; i < SHERD_LOG_CACHE; i++) /* it may hold tiles that are none */
             log->cache[i].tile.width = 0;
-        return err;
     }
+    return err;
+}
+
+/* Entries that lie in memory. */
+struct listed {
+    const struct sherd_span *entries;
+    uint64_t first;
+};
+
+static enum sherd_err next_listed(void *arg, uint64_t index, struct sherd_span *out_entry)
+{
+    const struct listed *listed = arg;
+
+    *out_entry = listed->entries[index - listed->first];
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_log_append(struct sherd_log *log, const struct sherd_span *entries, size_t count,
+                                uint64_t *out_first)
+{
+    struct listed listed = {.entries = entries, .first = log->checkpoint.head.size};
+
+    SHERD_TRY(check_writable(log));
+    SHERD_TRY(check_entries(log, entries, count));
+    SHERD_TRY(sherd_log_append_from(log, next_listed, &listed, count));
     if (out_first != NULL)
-        *out_first = first;
+        *out_first = listed.first;
     return SHERD_OK;
 }

@@ -11,6 +11,7 @@
  * record was looked at.
  */
 #include "scrub/verify.h"
+#include "cryptor/copies.h"
 #include "base/bytes.h"
 #include "base/secret.h"
 #include "scrub/contents.h"
@@ -504,6 +505,13 @@ static enum sherd_err check_ledger(struct verify *verify)
     return SHERD_OK;
 }
 
+static void told_of_copy(void *arg, enum sherd_role role, enum sherd_err err, const char *text)
+{
+    if (err != SHERD_OK)
+        find(arg,
+             (struct sherd_finding){.kind = SHERD_FINDING_LEDGER, .compartment = sherd_role_name(role), .text = text});
+}
+
 /* --- the whole vault, or one record ------------------------------------------------------------------------------ */
 
 static enum sherd_err check_vault(struct verify *verify)
@@ -513,7 +521,8 @@ static enum sherd_err check_vault(struct verify *verify)
     SHERD_TRY(check_identities(verify));
     SHERD_TRY(check_all_no_blobs(verify));
     SHERD_TRY(check_owners(verify));
-    return check_ledger(verify);
+    SHERD_TRY(check_ledger(verify));
+    return sherd_copies_check(verify->vault, told_of_copy, verify);
 }
 
 static enum sherd_err check_number(struct verify *verify, struct sherd_uuid id, uint64_t number, struct share *share)

@@ -220,19 +220,28 @@ static void test_scrub_audit__finds_each_entry_that_was_removed_or_changed(void 
     }
 }
 
+static char blob_path[256];
+
+static int find_blob(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st;
+    (void)ftw;
+    if (kind == FTW_F)
+        (void)snprintf(blob_path, sizeof(blob_path), "%s", path);
+    return 0;
+}
+
 static void test_scrub_audit__finds_a_blob_that_was_cut_changed_or_removed(void **state)
 {
-    static const char script[] = "find '%s/secrets/blobs' -type f | head -1";
     struct vault_test *test = *state;
-    char command[160];
-    char path[256] = {0};
+    char path[256];
 
     put_all_kinds(test);
-    (void)snprintf(command, sizeof(command), script, test->path);
-    FILE *pipe = popen(command, "r");
-    assert_non_null(fgets(path, sizeof(path), pipe));
-    assert_int_equal(pclose(pipe), 0);
-    path[strcspn(path, "\n")] = 0;
+    (void)snprintf(path, sizeof(path), "%s/secrets/blobs", test->path);
+    blob_path[0] = 0;
+    assert_int_equal(nftw(path, find_blob, 16, FTW_PHYS), 0);
+    (void)snprintf(path, sizeof(path), "%s", blob_path);
+    assert_true(path[0] != 0);
     for (long at = 0; at < 100000; at += 33331) {
         FILE *file = fopen(path, "r+");
         int byte;
