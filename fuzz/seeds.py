@@ -188,6 +188,7 @@ def attribute_seeds():
 
 
 def leaf_seeds():
+    yield "committed", a_committed_leaf(b"\1")
     subject = item(7, b"\x5b" * 16)
     yield "put", a_leaf(2, number(5, 1) + subject + item(9, b"\xc1" * 32) + item(10, b"\xc2" * 32))
     yield "grant", a_leaf(13, number(6, 3) + subject + item(8, b"\xac" * 16))
@@ -462,7 +463,7 @@ def commitment(blind, name, digest):
     return hashlib.sha256(b"\2" + blind + name + digest).digest()
 
 
-def a_leaf(event_id, digest=b"\x99" * 32, actor=True):
+def a_committed_leaf(event_id, digest=b"\x99" * 32, actor=True):
     return (number(1, 1) + number(2, 2) + item(3, event_id * 16) + number(4, 1700000000) + number(5, 1) +
             item(7, b"\x77" * 16) + (item(8, b"\x88" * 16) if actor else b"") +
             item(11, commitment(BLINDS[0], SUBJECT, digest)) +
@@ -477,7 +478,7 @@ def an_opening(leaf, subject=True, actor=True, digest=b"\x99" * 32):
 
 
 def a_ledger():
-    leaves = [a_leaf(bytes([i])) if i % 3 else a_leaf(bytes([i]), bytes(32), False) for i in range(9)]
+    leaves = [a_committed_leaf(bytes([i])) if i % 3 else a_committed_leaf(bytes([i]), bytes(32), False) for i in range(9)]
     keys = [(tlog.Key("sherd.example/log", 1, b"\1" * 32), 0), (tlog.Key("w2.example", 4, b"\2" * 32), 1000)]
     return tlog.Log("sherd.example/log", leaves, keys)
 
@@ -487,7 +488,6 @@ def opening_seeds():
     for name, index in [("whole", 4), ("bare", 3)]:
         leaf = log.leaves[index]
         digest, actor = (bytes(32), False) if index % 3 == 0 else (b"\x99" * 32, True)
-        yield "leaf-" + name, leaf
         yield "opening-" + name, an_opening(leaf, True, actor, digest)
         yield "receipt-" + name, log.proof(index, extra=an_opening(leaf, True, False, digest))
     yield "opening-nothing", an_opening(log.leaves[4], False, False)
