@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "vectors"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "integration"))
 import gen_share  # noqa: E402
+import tlog  # noqa: E402
 
 
 def item(tag, value):
@@ -186,6 +188,7 @@ def attribute_seeds():
 
 
 def leaf_seeds():
+    yield "committed", a_committed_leaf(b"\1")
     subject = item(7, b"\x5b" * 16)
     yield "put", a_leaf(2, number(5, 1) + subject + item(9, b"\xc1" * 32) + item(10, b"\xc2" * 32))
     yield "grant", a_leaf(13, number(6, 3) + subject + item(8, b"\xac" * 16))
@@ -468,7 +471,73 @@ def token_seeds():
     yield "uri-twice", b"\2pkcs11:id=%01;id=%01"
 
 
+# A ledger that the keys of fuzz/ledger.h signed.
+SUBJECT = b"\x22" * 16
+ACTOR = b"\x55" * 16
+BESIDE = b"\x44" * 16 + b"\x33" * 16
+BLINDS = [b"\xb1" * 32, b"\xb2" * 32]
+
+
+def commitment(blind, name, digest):
+    return hashlib.sha256(b"\2" + blind + name + digest).digest()
+
+
+def a_committed_leaf(event_id, digest=b"\x99" * 32, actor=True):
+    return (number(1, 1) + number(2, 2) + item(3, event_id * 16) + number(4, 1700000000) + number(5, 1) +
+            item(7, b"\x77" * 16) + (item(8, b"\x88" * 16) if actor else b"") +
+            item(11, commitment(BLINDS[0], SUBJECT, digest)) +
+            (item(12, commitment(BLINDS[1], ACTOR, BESIDE)) if actor else b"") + item(20, b"\xcc" * 120))
+
+
+def an_opening(leaf, subject=True, actor=True, digest=b"\x99" * 32):
+    return (number(1, 1) + item(2, leaf) +
+            (item(3, SUBJECT) + (item(4, digest) if digest.strip(b"\0") else b"") + item(5, BLINDS[0])
+             if subject else b"") +
+            (item(6, ACTOR) + item(7, BESIDE[:16]) + item(8, BESIDE[16:]) + item(9, BLINDS[1]) if actor else b""))
+
+
+def a_ledger():
+    leaves = [a_committed_leaf(bytes([i])) if i % 3 else a_committed_leaf(bytes([i]), bytes(32), False) for i in range(9)]
+    keys = [(tlog.Key("sherd.example/log", 1, b"\1" * 32), 0), (tlog.Key("w2.example", 4, b"\2" * 32), 1000)]
+    return tlog.Log("sherd.example/log", leaves, keys)
+
+
+def opening_seeds():
+    log = a_ledger()
+    for name, index in [("whole", 4), ("bare", 3)]:
+        leaf = log.leaves[index]
+        digest, actor = (bytes(32), False) if index % 3 == 0 else (b"\x99" * 32, True)
+        yield "opening-" + name, an_opening(leaf, True, actor, digest)
+        yield "receipt-" + name, log.proof(index, extra=an_opening(leaf, True, False, digest))
+    yield "opening-nothing", an_opening(log.leaves[4], False, False)
+    yield "opening-actor", an_opening(log.leaves[4], False, True)
+    yield "opening-false", an_opening(log.leaves[4], digest=b"\x98" * 32)
+    yield "receipt-first", log.proof(1, 2, an_opening(log.leaves[1]))
+
+
+def evidence_seeds():
+    log = a_ledger()
+
+    def text(*indexes, about=SUBJECT):
+        bodies = []
+        for index in indexes:
+            digest, actor = (bytes(32), False) if index % 3 == 0 else (b"\x99" * 32, True)
+            proof = log.proof(index, extra=an_opening(log.leaves[index], True, actor, digest))
+            bodies.append(proof.split(b"\n", 1)[1].split(b"\n\n", 1)[0] + b"\n\n")
+        return b"sherd-evidence@v1 " + about.hex().encode() + b"\n\n" + b"".join(bodies) + log.checkpoint()
+
+    yield "three", text(1, 3, 8)
+    yield "one", text(0)
+    yield "none", text()
+    yield "turned", text(3, 1)
+    yield "twice", text(2, 2)
+    yield "actor", text(1, 2, about=ACTOR)
+    yield "other", text(1, about=b"\x66" * 16)
+
+
 TARGETS = {
+    "opening": opening_seeds(),
+    "evidence": evidence_seeds(),
     "token": token_seeds(),
     "recipient": recipient_seeds(),
     "tlv": tlv_seeds(),

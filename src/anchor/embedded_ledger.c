@@ -76,6 +76,20 @@ enum sherd_err sherd_embedded_ledger_check(struct sherd_anchor *anchor, struct s
     return sherd_sequencer_check(sherd_embedded_of(anchor)->sequencer, out_check);
 }
 
+/* What is pending is no entry of its own: it becomes leaves. */
+enum sherd_err sherd_embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
+{
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    struct sherd_store_stat stat;
+    uint64_t pending;
+
+    SHERD_TRY(sherd_pending_count(self->compartment, &pending));
+    SHERD_TRY(sherd_compartment_stat(self->compartment, &stat));
+    stat.entry_count -= stat.entry_count > pending ? pending : 0;
+    *out_stat = stat;
+    return SHERD_OK;
+}
+
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
 static enum sherd_err copy_note(void *arg, struct sherd_log *log)

@@ -722,27 +722,6 @@ static enum sherd_err remote_epoch_end(struct sherd_anchor *anchor, uint64_t *ou
     return epoch_call(anchor, SHERD_WIRE_EPOCH_END, out_epoch);
 }
 
-/* --- the ledger --------------------------------------------------------------------------------------------------- */
-
-static enum sherd_err remote_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size)
-{
-    struct sherd_wire_number size;
-
-    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_LEDGER_RUN, NULL, &size));
-    if (out_size != NULL)
-        *out_size = size.number;
-    return SHERD_OK;
-}
-
-static enum sherd_err remote_ledger_check(struct sherd_anchor *anchor, struct sherd_keys_check *out_check)
-{
-    struct sherd_keys_check check;
-
-    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_LEDGER_CHECK, NULL, &check));
-    *out_check = check;
-    return SHERD_OK;
-}
-
 /* --- `keys` ------------------------------------------------------------------------------------------------------- */
 
 static enum sherd_err remote_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
@@ -830,8 +809,8 @@ static const struct sherd_anchor_ops remote_ops = {
     .state_done = sherd_remote_state_done,
     .statement_sign = sherd_remote_statement_sign,
     .statement_key = sherd_remote_statement_key,
-    .ledger_run = remote_ledger_run,
-    .ledger_check = remote_ledger_check,
+    .ledger_run = sherd_remote_ledger_run,
+    .ledger_check = sherd_remote_ledger_check,
     .ledger_note = sherd_remote_ledger_note,
     .ledger_scan = sherd_remote_ledger_scan,
     .ledger_growth = sherd_remote_ledger_growth,

@@ -92,7 +92,9 @@ enum sherd_err sherd_remote_statement_sign(struct sherd_anchor *anchor, const st
                                            struct sherd_buf *out_note);
 enum sherd_err sherd_remote_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text);
 
-/* The calls of the table that read the ledger. */
+/* The calls of the table about the ledger. */
+enum sherd_err sherd_remote_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size);
+enum sherd_err sherd_remote_ledger_check(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
 enum sherd_err sherd_remote_ledger_note(struct sherd_anchor *anchor, struct sherd_buf *out_note,
                                         struct sherd_buf *out_key);
 enum sherd_err sherd_remote_ledger_scan(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,

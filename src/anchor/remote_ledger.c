@@ -1,7 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading the ledger over connections: see remote.h. */
+/* The ledger over connections: see remote.h. */
 #include "anchor/leaves.h"
 #include "anchor/remote_inside.h"
+
+enum sherd_err sherd_remote_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size)
+{
+    struct sherd_wire_number size;
+
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_LEDGER_RUN, NULL, &size));
+    if (out_size != NULL)
+        *out_size = size.number;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_remote_ledger_check(struct sherd_anchor *anchor, struct sherd_keys_check *out_check)
+{
+    struct sherd_keys_check check;
+
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_LEDGER_CHECK, NULL, &check));
+    *out_check = check;
+    return SHERD_OK;
+}
 
 enum sherd_err sherd_remote_ledger_note(struct sherd_anchor *anchor, struct sherd_buf *out_note,
                                         struct sherd_buf *out_key)

@@ -86,13 +86,12 @@ static bool read_head(struct sherd_span *rest, struct sherd_ref *out_about)
 
 static bool read_leaves(struct sherd_span *rest, struct sherd_evidence *evidence)
 {
-    const uint8_t *begin = rest->data;
     struct sherd_proof proof;
 
+    evidence->leaves = *rest;
     for (evidence->leaf_count = 0; is_leaf(*rest); evidence->leaf_count++)
         if (!sherd_proof_body_take(rest, &proof))
             return false;
-    evidence->leaves = sherd_span_of(begin, (size_t)(rest->data - begin));
     return true;
 }
 
@@ -147,8 +146,8 @@ static enum sherd_err verify_leaves(const struct sherd_evidence *evidence, const
     uint64_t least = 0; /* index that the next leaf may have */
 
     for (size_t i = 0; i < evidence->leaf_count; i++) {
-        (void)sherd_proof_body_take(&rest, &proof); /* it was read before */
-        SHERD_ENSURE(proof.index >= least, SHERD_ERR_TAMPERED, "the leaves are not in the order of the log");
+        SHERD_ENSURE(sherd_proof_body_take(&rest, &proof) && proof.index >= least, SHERD_ERR_TAMPERED,
+                     "the leaves are not in the order of the log");
         SHERD_TRY(verify_leaf(evidence, &proof, head, visit, arg));
         least = proof.index + 1;
     }

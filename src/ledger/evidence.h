@@ -38,7 +38,7 @@ SHERD_MUST_USE enum sherd_err sherd_evidence_end(struct sherd_buf *text, struct 
 struct sherd_evidence {
     struct sherd_ref about;
     size_t leaf_count;
-    struct sherd_span leaves; /**< their lines: sherd_proof_body_take() */
+    struct sherd_span leaves; /**< their lines, and what follows: sherd_proof_body_take(), leaf_count times */
     struct sherd_span checkpoint;
 };
 

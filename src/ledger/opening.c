@@ -98,7 +98,7 @@ static enum sherd_err get_actor(const struct sherd_tlv *tlv, struct sherd_openin
     return get(tlv, OPENING_ACTOR_BLIND, opening->actor_blind.bytes, sizeof(opening->actor_blind.bytes));
 }
 
-enum sherd_err sherd_opening_decode(struct sherd_span bytes, struct sherd_opening *out_opening)
+static enum sherd_err read_opening(struct sherd_span bytes, struct sherd_opening *out_opening)
 {
     const uint64_t optional = BIT(OPENING_SUBJECT) | BIT(OPENING_DIGEST) | BIT(OPENING_SUBJECT_BLIND) |
                               BIT(OPENING_ACTOR) | BIT(OPENING_ENTITY) | BIT(OPENING_COLLECTION) |
@@ -116,6 +116,11 @@ enum sherd_err sherd_opening_decode(struct sherd_span bytes, struct sherd_openin
     SHERD_TRY(get_actor(&tlv, &opening));
     *out_opening = opening;
     return SHERD_OK;
+}
+
+enum sherd_err sherd_opening_decode(struct sherd_span bytes, struct sherd_opening *out_opening)
+{
+    return read_opening(bytes, out_opening) == SHERD_OK ? SHERD_OK : malformed();
 }
 
 /* --- what it shows ------------------------------------------------------------------------------------------------ */

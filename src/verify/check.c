@@ -3,7 +3,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "ledger/log.h"
-#include "ledger/proof.h"
+#include "ledger/opening.h"
 #include "ledger/tile.h"
 #include "envelope/lines.h"
 #include "verify/verify.h"
@@ -26,7 +26,7 @@ void verify_print(struct sherd_span text)
             (void)printf("\\x%02x", text.data[i]);
 }
 
-static void print_time(uint64_t time_s)
+void verify_print_time(uint64_t time_s)
 {
     const time_t time = (time_t)time_s;
     char text[40];
@@ -39,23 +39,22 @@ static void print_time(uint64_t time_s)
 }
 
 /* The end of each line: who cosigned. */
-static void print_vouched(const struct sherd_vouched *vouched)
+void verify_print_vouched(const struct sherd_vouched *vouched)
 {
     if (vouched->witnesses > 0) {
         (void)printf("; cosigned by %zu witness%s, last at ", vouched->witnesses, vouched->witnesses == 1 ? "" : "es");
-        print_time(vouched->time_newest_s);
+        verify_print_time(vouched->time_newest_s);
     }
     (void)putchar('\n');
 }
 
-static void print_tree(const struct sherd_checkpoint *checkpoint)
+void verify_print_tree(const struct sherd_checkpoint *checkpoint)
 {
     verify_print(checkpoint->origin);
     (void)printf(", of %" PRIu64 " leaves", checkpoint->head.size);
 }
 
-/* Whom to believe: --policy, of whose logs --log-key leaves that one. */
-static enum sherd_err load_policy(const struct verify_args *args, struct sherd_policy **out_policy)
+enum sherd_err verify_policy(const struct verify_args *args, struct sherd_policy **out_policy)
 {
     SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *policy = NULL;
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
@@ -78,6 +77,21 @@ static enum sherd_err load_policy(const struct verify_args *args, struct sherd_p
     return SHERD_OK;
 }
 
+/* Without a file of its own, the leaf comes with the proof. */
+static enum sherd_err verify_shown_proof(const struct sherd_policy *policy, struct sherd_span text)
+{
+    uint8_t room[SHERD_OPENING_BYTES_MAX];
+    struct sherd_shown shown;
+
+    SHERD_TRY(sherd_shown_verify(text, policy, room, &shown));
+    (void)printf("ok: it is leaf %" PRIu64 " of ", shown.index);
+    verify_print_tree(&shown.checkpoint);
+    (void)printf(": %s, at ", sherd_event_name(shown.leaf.kind));
+    verify_print_time(shown.leaf.time_s);
+    verify_print_vouched(&shown.vouched);
+    return SHERD_OK;
+}
+
 enum sherd_err verify_proof(const struct verify_args *args)
 {
     SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *policy = NULL;
@@ -87,14 +101,16 @@ enum sherd_err verify_proof(const struct verify_args *args)
     struct sherd_vouched vouched;
     struct sherd_proof proof;
 
-    SHERD_TRY(load_policy(args, &policy));
+    SHERD_TRY(verify_policy(args, &policy));
     SHERD_TRY(verify_read(args->operands[0], SHERD_PROOF_BYTES_MAX, &text));
+    if (args->operand_count < 2)
+        return verify_shown_proof(policy, sherd_buf_span(&text));
     SHERD_TRY(verify_read(args->operands[1], SHERD_ENTRY_BYTES_MAX, &leaf));
     SHERD_TRY(sherd_proof_decode(sherd_buf_span(&text), &proof));
     SHERD_TRY(sherd_proof_verify(&proof, sherd_buf_span(&leaf), policy, &checkpoint, &vouched));
     (void)printf("ok: it is leaf %" PRIu64 " of ", proof.index);
-    print_tree(&checkpoint);
-    print_vouched(&vouched);
+    verify_print_tree(&checkpoint);
+    verify_print_vouched(&vouched);
     return SHERD_OK;
 }
 
@@ -106,29 +122,15 @@ enum sherd_err verify_checkpoint(const struct verify_args *args)
     struct sherd_checkpoint checkpoint;
     struct sherd_vouched vouched;
 
-    SHERD_TRY(load_policy(args, &policy));
+    SHERD_TRY(verify_policy(args, &policy));
     SHERD_TRY(verify_read(args->operands[0], SHERD_CHECKPOINT_BYTES_MAX, &note));
     SHERD_TRY(sherd_checkpoint_verify(sherd_buf_span(&note), policy, &checkpoint, &vouched));
     SHERD_TRY(sherd_digest_append(&root, &checkpoint.head.root));
     (void)fputs("ok: ", stdout);
-    print_tree(&checkpoint);
+    verify_print_tree(&checkpoint);
     (void)fputs(", root ", stdout);
     verify_print(sherd_buf_span(&root));
-    print_vouched(&vouched);
-    return SHERD_OK;
-}
-
-/* What the proof brings along as the newer checkpoint must be that one. */
-static enum sherd_err check_brought(const struct sherd_growth *growth, struct sherd_span note)
-{
-    struct sherd_signed brought;
-    struct sherd_signed parts;
-
-    if (growth->checkpoint.len == 0)
-        return SHERD_OK;
-    SHERD_TRY(sherd_signed_parse(growth->checkpoint, &brought));
-    SHERD_TRY(sherd_signed_parse(note, &parts));
-    SHERD_ENSURE(sherd_span_equal(brought.text, parts.text), SHERD_ERR_TAMPERED, "the proof is of another checkpoint");
+    verify_print_vouched(&vouched);
     return SHERD_OK;
 }
 
@@ -143,18 +145,19 @@ enum sherd_err verify_consistency(const struct verify_args *args)
     struct sherd_vouched vouched;
     struct sherd_growth growth;
 
-    SHERD_TRY(load_policy(args, &policy));
+    SHERD_TRY(verify_policy(args, &policy));
     SHERD_TRY(verify_read(args->operands[0], SHERD_CHECKPOINT_BYTES_MAX, &old_note));
     SHERD_TRY(verify_read(args->operands[1], SHERD_CHECKPOINT_BYTES_MAX, &note));
     SHERD_TRY(verify_read(args->operands[2], SHERD_PROOF_BYTES_MAX, &text));
     SHERD_TRY(sherd_checkpoint_verify(sherd_buf_span(&old_note), policy, &old, NULL));
     SHERD_TRY(sherd_checkpoint_verify(sherd_buf_span(&note), policy, &checkpoint, &vouched));
+    SHERD_TRY(verify_sizes(&old.head, &checkpoint.head));
     SHERD_TRY(sherd_growth_decode(sherd_buf_span(&text), &growth));
-    SHERD_TRY(check_brought(&growth, sherd_buf_span(&note)));
+    SHERD_TRY(verify_brought(&growth, sherd_buf_span(&note)));
     SHERD_TRY(sherd_growth_verify(&growth, &old, &checkpoint));
     (void)printf("ok: from %" PRIu64 " leaves on it only grew: ", old.head.size);
-    print_tree(&checkpoint);
-    print_vouched(&vouched);
+    verify_print_tree(&checkpoint);
+    verify_print_vouched(&vouched);
     return SHERD_OK;
 }
 
@@ -165,12 +168,12 @@ enum sherd_err verify_log(const struct verify_args *args)
     struct sherd_checkpoint checkpoint;
     struct sherd_vouched vouched;
 
-    SHERD_TRY(load_policy(args, &policy));
+    SHERD_TRY(verify_policy(args, &policy));
     SHERD_TRY(sherd_log_open(args->operands[0], policy, NULL, &log));
     SHERD_TRY(sherd_log_verify(log, NULL, NULL));
     SHERD_TRY(sherd_checkpoint_verify(sherd_log_note(log), policy, &checkpoint, &vouched));
     (void)fputs("ok: all of ", stdout);
-    print_tree(&checkpoint);
-    print_vouched(&vouched);
+    verify_print_tree(&checkpoint);
+    verify_print_vouched(&vouched);
     return SHERD_OK;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Receipts that something is gone: docs/format/receipt.md. */
+/* Statements that something is gone: docs/format/receipt.md. */
 #include "base/bytes.h"
 #include "envelope/lines.h"
 #include "envelope/note.h"
@@ -102,17 +102,17 @@ static bool read_receipt(struct sherd_span text, struct receipt *out)
            read_items(text, &out->items);
 }
 
-enum sherd_err verify_receipt(const struct verify_args *args)
+enum sherd_err verify_statement(const struct verify_args *args, struct sherd_span note)
 {
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
     struct receipt receipt = {0};
     struct sherd_vkey key;
     struct sherd_span text;
 
+    SHERD_ENSURE(args->log_key == NULL && args->policy_file == NULL && args->against == NULL && args->record == NULL,
+                 SHERD_ERR_INVALID, "a signed statement is checked with --key alone");
     SHERD_ENSURE(args->key != NULL, SHERD_ERR_INVALID, "--key must say whom to believe");
     SHERD_TRY(sherd_vkey_parse(sherd_span_str(args->key), &key));
-    SHERD_TRY(verify_read(args->operands[0], SHERD_NOTE_BYTES_MAX, &note));
-    SHERD_TRY(sherd_note_verify(sherd_buf_span(&note), sherd_span_str(args->key), &text));
+    SHERD_TRY(sherd_note_verify(note, sherd_span_str(args->key), &text));
     SHERD_ENSURE(read_receipt(text, &receipt) && sherd_span_equal(receipt.name, key.name), SHERD_ERR_TAMPERED,
                  "it is signed, but it is no receipt that this version understands");
     (void)fputs("ok: ", stdout);

@@ -6,9 +6,13 @@ program; SHERD_PROGRAM, where it is set, is the command sherd, which does hold w
 import os
 import random
 import subprocess
+import sys
 
-from harness import NOT_FOUND, OK, ROOT, SANITIZER, TAMPERED, UNSUPPORTED, USAGE, main
+from harness import CONFLICT, NOT_FOUND, OK, ROOT, SANITIZER, TAMPERED, UNSUPPORTED, USAGE, main
 from tlog import Key, Log, b64, sign
+
+sys.path.insert(0, str(ROOT / "fuzz"))
+from seeds import a_ledger, an_opening, evidence_seeds  # noqa: E402
 
 ORIGIN = "sherd.example/log"
 LOG = Key(ORIGIN, 1, b"\1" * 32)
@@ -122,8 +126,10 @@ def test_verify_program__consistency(box):
         ok(box, "consistency", "--log-key", LOG.vkey, *files, whole)
         forked = Log(ORIGIN, [b"other"] + LEAVES[1:new], [(LOG, 0)])
         fork = write(box, "fork", forked.checkpoint())
-        fails(box, TAMPERED, "consistency", "--log-key", LOG.vkey, files[0] if old else fork, fork if old else files[1],
-              proof)
+        fails(box, CONFLICT if old in (0, new) else TAMPERED, "consistency", "--log-key", LOG.vkey,
+              files[0] if old else fork, fork if old else files[1], proof)
+        if old < new:
+            fails(box, CONFLICT, "consistency", "--log-key", LOG.vkey, files[1], files[0], proof, says="cut: ")
         brought = write(box, "brought", log.growth(old) + b"\n" + forked.checkpoint())
         fails(box, TAMPERED, "consistency", "--log-key", LOG.vkey, *files, brought, says="another checkpoint")
 
@@ -194,10 +200,56 @@ def test_verify_program__receipts(box):
     fails(box, USAGE, "receipt", good, says="--key")
 
 
+def test_verify_program__receipts_of_a_ledger(box):
+    log = a_ledger()
+    args = ["receipt", "--log-key", log.keys[0][0].vkey]
+    opened = an_opening(log.leaves[4], True, False)
+    good = write(box, "good", log.proof(4, extra=opened))
+    ok(box, *args, good, says="put of 22222222-2222-2222-2222-222222222222, version 1, at 2023-11-14T22:13:20Z, is leaf 4")
+    ok(box, "proof", *args[1:], good, says="leaf 4 of sherd.example/log, of 9 leaves: put, at 2023-11-14T22:13:20Z")
+    fails(box, TAMPERED, *args, write(box, "bad", log.proof(4, extra=an_opening(log.leaves[4], digest=b"\x98" * 32))),
+          says="not what it commits to")
+    fails(box, TAMPERED, *args, write(box, "bad", log.proof(5, extra=opened)), says="does not lead")
+    fails(box, TAMPERED, *args, write(box, "bad", log.proof(4)), says="shows no leaf")
+    fails(box, TAMPERED, *args, write(box, "bad", log.proof(4, extra=an_opening(log.leaves[4], False, True))),
+          says="does not say what")
+    fails(box, USAGE, *args, "--key", LOG.vkey, good, says="--log-key or --policy")
+    # Against what the log shows now: as it was, grown, cut, forked; as a checkpoint and as a directory.
+    early = write(box, "early", log.proof(4, 6, opened))
+    forked = a_ledger()
+    forked.leaves[5] = b"another leaf"
+    for name, now, size, code in (("same", log, 6, OK), ("grown", log, 9, OK), ("cut", log, 5, CONFLICT),
+                                  ("forked", forked, 6, CONFLICT), ("forked-grown", forked, 9, CONFLICT)):
+        shown = Log(now.origin, now.leaves[:size], now.keys)
+        folder = box.path("log-" + name)
+        folder.mkdir()
+        shown.export(folder)
+        for what in (folder, folder / "checkpoint"):
+            if code == OK:
+                growth = ["--growth", write(box, "growth", log.growth(6, size))]
+                ok(box, *args, "--against", what, *growth, early, says="only grew since")
+            elif name == "forked-grown" and what != folder:  # a proof that it grew cannot be made
+                growth = write(box, "growth", now.growth(6, size))
+                fails(box, TAMPERED, *args, "--against", what, "--growth", growth, early)
+            else:
+                fails(box, CONFLICT, *args, "--against", what, early, says=name.split("-", maxsplit=1)[0] + ": ")
+
+
+def test_verify_program__evidence(box):
+    args = ["evidence", "--log-key", a_ledger().keys[0][0].vkey]
+    for name, data in evidence_seeds():
+        path = write(box, name, data)
+        if name in ("three", "one", "none", "actor"):
+            ok(box, *args, path, says=" about ")
+        else:
+            fails(box, TAMPERED, *args, path, says="not about" if name == "other" else "order of the log")
+
+
 def test_verify_program__usage(box):
     done = box.run("--help")
     page = (ROOT / "docs" / "man" / "sherd-verify.1.scd").read_text(encoding="utf-8")
-    for word in ["proof", "checkpoint", "consistency", "log", "receipt", "--log-key", "--policy", "--key", "--version"]:
+    for word in ["proof", "checkpoint", "consistency", "log", "receipt", "evidence", "--log-key", "--policy", "--key",
+                 "--against", "--growth", "--record", "--list", "--version"]:
         assert word in done.stdout.decode() and f"*{word}*" in page, word
     assert box.run("--version").stdout.startswith(b"sherd-verify ")
     note = write(box, "note", a_log(3).checkpoint())
@@ -209,7 +261,10 @@ def test_verify_program__usage(box):
     fails(box, USAGE, "checkpoint", "--log-key", LOG.vkey, says="FILE is expected")
     fails(box, USAGE, "checkpoint", "--log-key", LOG.vkey, note, note, says="FILE is expected")
     fails(box, USAGE, "checkpoint", "--key", LOG.vkey, note, says="does not take")
-    fails(box, USAGE, "receipt", "--log-key", LOG.vkey, note, says="does not take")
+    fails(box, USAGE, "receipt", "--log-key", LOG.vkey, note, says="with --key alone")
+    fails(box, USAGE, "checkpoint", "--log-key", LOG.vkey, "--against", note, note, says="does not take")
+    fails(box, USAGE, "evidence", "--log-key", LOG.vkey, "--record", "x", note, says="does not take")
+    fails(box, USAGE, "receipt", "--log-key", LOG.vkey, "--growth", note, note, says="--against")
     fails(box, USAGE, "checkpoint", "--log-key", "nonsense", note, says="no public key")
     fails(box, UNSUPPORTED, "checkpoint", "--log-key", "a+00000000+" + b64(b"\x06" + bytes(1312)), note)
     fails(box, USAGE, "checkpoint", "--policy", write(box, "bad", b"quorum x\n"), note, says="policy, line 1")

@@ -176,7 +176,7 @@ static struct sherd_anchor *served_begin(struct sherd_anchor *embedded)
 }
 
 /* Who serves it. */
-static struct served *served_find(const struct sherd_anchor *remote)
+__attribute__((unused)) static struct served *served_find(const struct sherd_anchor *remote)
 {
     for (struct served *served = all_served; served != NULL; served = served->next)
         if (served->remote == remote)

@@ -101,6 +101,12 @@ static struct sherd_challenge challenge = {
     {{1}}, {2, 3}, SHERD_CREDENTIAL_PASSPHRASE, {SHERD_PWHASH_ARGON2ID, 65536, 3, 4}, {4, 5}};
 static struct sherd_wire_login login = {"anna", {1, 2}, {3, 4}};
 
+static struct sherd_leaf_query leaf_query = {9, 2, 7, true, 100, SHERD_LEAVES_RECORD, {{1, 2}}, 3};
+static struct sherd_wire_leaf leaf = {
+    7, {(const uint8_t *)"a leaf", 6}, {2, {{{1}}, {{2}}}}, {(const uint8_t *)"an event", 8}, {{3}}, {{4}}};
+static struct sherd_wire_growth growth = {3, 7};
+static struct sherd_path path_of_tree = {3, {{{1}}, {{2}}, {{3}}}};
+
 struct sample {
     enum sherd_wire_verb verb;
     void *call;
@@ -171,6 +177,9 @@ static const struct sample samples[] = {
     {SHERD_WIRE_PARTS_SWEEP, &parts_sweep, NULL, &number, NULL},
     {SHERD_WIRE_LEDGER_RUN, NULL, NULL, &number, NULL},
     {SHERD_WIRE_LEDGER_CHECK, NULL, NULL, &keys_check, NULL},
+    {SHERD_WIRE_LEDGER_NOTE, NULL, NULL, &file, &piece},
+    {SHERD_WIRE_LEDGER_SCAN, &leaf_query, NULL, &number, &leaf},
+    {SHERD_WIRE_LEDGER_GROWTH, &growth, NULL, &path_of_tree, NULL},
 };
 
 static int setup(void **state)

@@ -7,6 +7,7 @@
 #include "crypto/init.h"
 #include "ledger/leaf.h"
 #include "vault.h"
+#include <stdio.h>
 
 static const uint8_t deployment[16] = {0xd1};
 static const uint8_t seed[32] = {0x5e, 0xed};
@@ -201,7 +202,7 @@ static void test_ledger_leaf__commitments_open_one_by_one(void **state)
 {
     const struct sherd_event event = example();
     struct sherd_leaf_keys *keys = keys_of(deployment);
-    struct sherd_digest blinds[SHERD_LEAF_COMPARTMENTS];
+    struct sherd_digest blinds[SHERD_LEAF_COMMITMENTS];
     uint8_t bytes[SHERD_LEAF_BYTES_MAX];
     struct sherd_digest commitment;
     struct sherd_leaf leaf;
@@ -220,6 +221,78 @@ static void test_ledger_leaf__commitments_open_one_by_one(void **state)
     assert_ok(sherd_leaf_commitment(&blinds[SHERD_LEAF_ASSETS], &event.fragment.name, &event.fragment.digest,
                                     &commitment));
     assert_memory_not_equal(commitment.bytes, leaf.commitments[SHERD_LEAF_SECRETS].bytes, 32);
+    assert_ok(sherd_leaf_commitment(&blinds[SHERD_LEAF_SUBJECT], &event.subject, &event.fragment.digest, &commitment));
+    assert_memory_equal(commitment.bytes, leaf.commitments[SHERD_LEAF_SUBJECT].bytes, 32);
+    struct sherd_digest beside;
+    memcpy(beside.bytes, event.entity.bytes, 16);
+    memcpy(beside.bytes + 16, event.collection.bytes, 16);
+    assert_ok(sherd_leaf_commitment(&blinds[SHERD_LEAF_ACTOR], &event.actor, &beside, &commitment));
+    assert_memory_equal(commitment.bytes, leaf.commitments[SHERD_LEAF_ACTOR].bytes, 32);
+    for (size_t i = 0; i < SHERD_LEAF_COMMITMENTS; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_memory_not_equal(blinds[i].bytes, blinds[k].bytes, 32);
+    sherd_leaf_keys_free(keys);
+}
+
+/* Nothing is committed to where there is nothing; and no event is too long for its leaf. */
+static void test_ledger_leaf__commits_to_what_there_is(void **state)
+{
+    const struct sherd_event bare = {.kind = SHERD_EVENT_SEAL};
+    struct sherd_event erased = {.kind = SHERD_EVENT_ERASE, .subject = {{1}}};
+    struct sherd_event owned = {.kind = SHERD_EVENT_KEYRING, .collection = {{1}}};
+    struct sherd_event longest = example();
+    struct sherd_leaf_keys *keys = keys_of(deployment);
+    uint8_t bytes[SHERD_LEAF_BYTES_MAX];
+    struct sherd_leaf leaf;
+    size_t len;
+
+    (void)state;
+    assert_ok(sherd_leaf_encode(keys, &bare, bytes, &len));
+    assert_ok(sherd_leaf_decode(sherd_span_of(bytes, len), &leaf));
+    for (size_t i = 0; i < SHERD_LEAF_COMMITMENTS; i++)
+        assert_false(leaf.committed[i]);
+    assert_ok(sherd_leaf_encode(keys, &erased, bytes, &len));
+    assert_ok(sherd_leaf_decode(sherd_span_of(bytes, len), &leaf));
+    assert_true(leaf.committed[SHERD_LEAF_SUBJECT] && !leaf.committed[SHERD_LEAF_ACTOR]);
+    assert_ok(sherd_leaf_encode(keys, &owned, bytes, &len));
+    assert_ok(sherd_leaf_decode(sherd_span_of(bytes, len), &leaf));
+    assert_true(!leaf.committed[SHERD_LEAF_SUBJECT] && leaf.committed[SHERD_LEAF_ACTOR]);
+    longest.count = UINT64_MAX;
+    assert_ok(sherd_leaf_encode(keys, &longest, bytes, &len));
+    assert_true(len <= SHERD_LEAF_BYTES_MAX);
+    sherd_leaf_keys_free(keys);
+}
+
+static void assert_hex(struct sherd_span bytes, const char *expected)
+{
+    char text[2 * SHERD_LEAF_BYTES_MAX + 1];
+
+    for (size_t i = 0; i < bytes.len; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", bytes.data[i]);
+    assert_string_equal(text, expected);
+}
+
+#define GOLDEN                                                                                         \
+    "010008000000000000000102000800000000000000030300101111111111111111111111111111111104000800000000" \
+    "6553f1000500080000000000000007070010c0c33a0daea19e6f56b4fc88f435acba080010bebd5e7a3610dcea506cca" \
+    "e638625f01090020a0c3a857021df45d9e47eaf4e2c9d2115557df37e83324b638e662eee1a6518c0a0020349c6d0267" \
+    "f6138c650ec16fc2cd1596b7c05606f6c1b1366bac6c1a8ca8f5dd0b0020261d5e603a545850baef4807e325e80ca3f8" \
+    "8fa252071bc43d0fc1bd183cea940c0020c08bd44fe8dce93ef8a6205b3cf532f6c2f1721a13db11f8f360bb422126bb" \
+    "f1"
+
+/* What is in clear, to the byte: made once by other means from docs/format/ledger.md. */
+static void test_ledger_leaf__golden_bytes(void **state)
+{
+    const struct sherd_event event = example();
+    struct sherd_leaf_keys *keys = keys_of(deployment);
+    uint8_t bytes[SHERD_LEAF_BYTES_MAX];
+    struct sherd_leaf leaf;
+    size_t len;
+
+    (void)state;
+    assert_ok(sherd_leaf_encode(keys, &event, bytes, &len));
+    assert_ok(sherd_leaf_decode(sherd_span_of(bytes, len), &leaf));
+    assert_hex(sherd_span_of(bytes, len - leaf.sealed.len - 3), GOLDEN);
     sherd_leaf_keys_free(keys);
 }
 
@@ -264,6 +337,8 @@ int main(void)
         cmocka_unit_test(test_ledger_leaf__says_what_it_may),
         cmocka_unit_test(test_ledger_leaf__pseudonyms_are_apart),
         cmocka_unit_test(test_ledger_leaf__commitments_open_one_by_one),
+        cmocka_unit_test(test_ledger_leaf__commits_to_what_there_is),
+        cmocka_unit_test(test_ledger_leaf__golden_bytes),
         cmocka_unit_test(test_ledger_leaf__is_bound),
     };
 

@@ -169,6 +169,26 @@ static void test_ledger_log__verifying_hands_out_the_leaves(void **state)
     assert_int_equal(count, 651);
 }
 
+static void test_ledger_log__any_range_is_read(void **state)
+{
+    static const uint64_t ends[] = {0, 1, 255, 256, 257, 511, 512, 600};
+    struct log_test *test = *state;
+    uint64_t next = 0;
+
+    assert_ok(append(test, 600));
+    for (size_t from = 0; from < SHERD_COUNT_OF(ends); from++)
+        for (size_t to = 0; to < SHERD_COUNT_OF(ends); to++) {
+            next = ends[from];
+            assert_ok(sherd_log_each(test->log, ends[from], ends[to], count_leaves, &next));
+            assert_int_equal(next, ends[to] > ends[from] ? ends[to] : ends[from]);
+        }
+    assert_err(SHERD_ERR_NOT_FOUND, sherd_log_each(test->log, 0, 601, count_leaves, &next));
+    assert_ok(append(test, 100));
+    next = 640;
+    assert_err(SHERD_ERR_BUSY, sherd_log_each(test->log, 640, 700, count_leaves, &next)); /* whoever says so ends it */
+    assert_int_equal(next, 651);
+}
+
 static void test_ledger_log__any_proof_of_any_size(void **state)
 {
     static const uint64_t sizes[] = {0, 1, 2, 200, 255, 256, 257, 300, 511, 512, 513, 1000, 1024, 1025, 1200};
@@ -505,6 +525,14 @@ static void test_ledger_log__every_file_counts(void **state)
     }
 }
 
+static enum sherd_err no_leaf(void *arg, uint64_t index, struct sherd_span entry)
+{
+    (void)arg;
+    (void)entry;
+    fail_msg("leaf %llu is handed out", (unsigned long long)index);
+    return SHERD_OK;
+}
+
 static void test_ledger_log__what_is_changed_proves_nothing(void **state)
 {
     static const struct change tile = {"tile/0/001", 32};
@@ -525,6 +553,10 @@ static void test_ledger_log__what_is_changed_proves_nothing(void **state)
     assert_err(SHERD_ERR_TAMPERED, sherd_log_read(test->log, 257, &entry));
     assert_err(SHERD_ERR_TAMPERED, sherd_log_read(test->log, 0, &entry)); /* the tile is right, the bundle is not */
     assert_int_equal(entry.len, 0);
+    for (uint64_t i = 0; i < 600; i += 256) { /* nothing of what lies beside it is handed out, either */
+        assert_err(SHERD_ERR_TAMPERED, sherd_log_each(test->log, i, i + 1, no_leaf, NULL));
+        assert_err(SHERD_ERR_TAMPERED, sherd_log_each(test->log, i + 80, i + 81, no_leaf, NULL));
+    }
     assert_ok(sherd_log_read(test->log, 20, &entry));
     assert_ok(sherd_log_prove_inclusion(test->log, 5, 600, &path));
     assert_err(SHERD_ERR_TAMPERED, append(test, 1)); /* it would write the last bundle again */
@@ -557,6 +589,7 @@ static void test_ledger_log__leaves_that_change_places(void **state)
     assert_ok(sherd_file_write(test->dir, "tile/entries/000", sherd_buf_span(&bundle)));
     assert_ok(sherd_log_open(test->dir, test->policy, NULL, &log)); /* the tile above was not changed */
     assert_err(SHERD_ERR_TAMPERED, sherd_log_verify(log, NULL, NULL));
+    assert_err(SHERD_ERR_TAMPERED, sherd_log_each(log, 100, 101, no_leaf, NULL));
     sherd_log_close(log);
 }
 
@@ -588,6 +621,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ledger_log__files_are_named_as_tiles, log_setup, log_teardown),
         cmocka_unit_test_setup_teardown(test_ledger_log__leaves_are_read, log_setup, log_teardown),
         cmocka_unit_test_setup_teardown(test_ledger_log__verifying_hands_out_the_leaves, log_setup, log_teardown),
+        cmocka_unit_test_setup_teardown(test_ledger_log__any_range_is_read, log_setup, log_teardown),
         cmocka_unit_test_setup_teardown(test_ledger_log__any_proof_of_any_size, log_setup, log_teardown),
         cmocka_unit_test_setup_teardown(test_ledger_log__entries_of_any_length, log_setup, log_teardown),
         cmocka_unit_test_setup_teardown(test_ledger_log__one_writes_and_others_read, log_setup, log_teardown),
