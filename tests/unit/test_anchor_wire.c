@@ -102,8 +102,11 @@ static struct sherd_challenge challenge = {
 static struct sherd_wire_login login = {"anna", {1, 2}, {3, 4}};
 
 static struct sherd_leaf_query leaf_query = {9, 2, 7, true, 100, SHERD_LEAVES_RECORD, {{1, 2}}, 3};
-static struct sherd_wire_leaf leaf = {
-    7, {(const uint8_t *)"a leaf", 6}, {2, {{{1}}, {{2}}}}, {(const uint8_t *)"an event", 8}, {{3}}, {{4}}};
+static struct sherd_wire_leaf leaf = {7,
+                                      {(const uint8_t *)"a leaf", 6},
+                                      {2, {{{1}}, {{2}}}},
+                                      {(const uint8_t *)"an event", 8},
+                                      {{{3}}, {{4}}, {{5}}, {{6}}}};
 static struct sherd_wire_growth growth = {3, 7};
 static struct sherd_path path_of_tree = {3, {{{1}}, {{2}}, {{3}}}};
 
