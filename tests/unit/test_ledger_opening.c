@@ -460,6 +460,9 @@ static void test_ledger_evidence__shows_each_leaf(void **state)
     assert_ok(sherd_evidence_verify(&evidence, policy, see, &seen, &checkpoint, &vouched));
     assert_int_equal(seen.count, 3);
     assert_int_equal(checkpoint.head.size, SIZE);
+    evidence.leaf_count++; /* which is a lie */
+    assert_err(SHERD_ERR_TAMPERED, sherd_evidence_verify(&evidence, policy, NULL, NULL, &checkpoint, &vouched));
+    evidence.leaf_count--;
     seen = (struct seen){.answer = SHERD_ERR_BUSY};
     assert_err(SHERD_ERR_BUSY, sherd_evidence_verify(&evidence, policy, see, &seen, &checkpoint, &vouched));
     assert_int_equal(seen.count, 1);
