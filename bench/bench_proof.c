@@ -12,7 +12,7 @@
 #include "crypto/sign.h"
 #include "envelope/note.h"
 #include "ledger/log.h"
-#include "ledger/proof.h"
+#include "ledger/opening.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +36,8 @@ struct bench {
     uint8_t seed[SHERD_SIGN_SEED_SIZE];
     uint8_t key[SHERD_SIGN_PUBLIC_SIZE];
     uint8_t signature[SHERD_SIGNATURE_SIZE];
+    uint8_t shown[SHERD_OPENING_BYTES_MAX]; /* what a receipt brings along */
+    size_t shown_bytes;
     uint64_t state;
 };
 
@@ -86,6 +88,40 @@ static void make_proofs(struct bench *bench)
     }
 }
 
+/* A leaf that is opened whole. */
+static void make_opening(struct bench *bench)
+{
+    static const uint8_t deployment[16] = {1};
+    const struct sherd_event event = {.kind = SHERD_EVENT_PUT,
+                                      .time_ns = 1700000000000000000U,
+                                      .version = 1,
+                                      .subject = {{2}},
+                                      .collection = {{3}},
+                                      .entity = {{4}},
+                                      .actor = {{5}},
+                                      .map = {.there = true},
+                                      .fragment = {.there = true, .digest = {{6}}}};
+    struct sherd_digest blinds[SHERD_LEAF_COMMITMENTS];
+    SHERD_CLEANUP(sherd_leaf_keys_freep) struct sherd_leaf_keys *keys = NULL;
+    uint8_t bytes[SHERD_LEAF_BYTES_MAX];
+    size_t len = 0;
+
+    bench_check(sherd_leaf_keys_new(sherd_span_of(bench->seed, sizeof(bench->seed)), deployment, &keys), "keys");
+    bench_check(sherd_leaf_encode(keys, &event, bytes, &len), "leaf");
+    bench_check(sherd_leaf_blinds(keys, event.id, blinds), "blinds");
+    const struct sherd_opening opening = {.leaf = sherd_span_of(bytes, len),
+                                          .subject_shown = true,
+                                          .subject = event.subject,
+                                          .digest = event.fragment.digest,
+                                          .subject_blind = blinds[SHERD_LEAF_SUBJECT],
+                                          .actor_shown = true,
+                                          .actor = event.actor,
+                                          .entity = event.entity,
+                                          .collection = event.collection,
+                                          .actor_blind = blinds[SHERD_LEAF_ACTOR]};
+    bench_check(sherd_opening_encode(&opening, bench->shown, &bench->shown_bytes), "opening");
+}
+
 /* --- what is measured --------------------------------------------------------------------------------------------- */
 
 static void verify_under(struct bench *bench, size_t i)
@@ -104,6 +140,17 @@ static void verify_whole(struct bench *bench, size_t i)
 
     bench_check(sherd_proof_decode(sherd_buf_span(&bench->texts[i]), &proof), "decode");
     bench_check(sherd_proof_verify(&proof, leaf(bench->indexes[i], block), bench->policy, NULL, NULL), "verify");
+}
+
+/* The same of a receipt or of evidence: with what is shown of the leaf. */
+static void verify_shown(struct bench *bench, size_t i)
+{
+    struct sherd_opening opening;
+    struct sherd_leaf read;
+
+    verify_under(bench, i);
+    bench_check(sherd_opening_decode(sherd_span_of(bench->shown, bench->shown_bytes), &opening), "decode");
+    bench_check(sherd_opening_verify(&opening, &read), "verify");
 }
 
 /* One leaf, and as many nodes as a proof has hashes. */
@@ -177,7 +224,7 @@ static double hash_log(void)
 
 static void measure(struct bench *bench, unsigned rounds)
 {
-    struct bench_series under = {0}, whole = {0}, made = {0}, audit = {0}, appended = {0};
+    struct bench_series under = {0}, whole = {0}, shown = {0}, made = {0}, audit = {0}, appended = {0};
     char name[96];
 
     for (unsigned i = 0; i < rounds; i++) {
@@ -185,6 +232,7 @@ static void measure(struct bench *bench, unsigned rounds)
 
         bench_series_add(&under, time_of(bench, verify_under, ROUND_S), hashes);
         bench_series_add(&whole, time_of(bench, verify_whole, ROUND_S), time_of(bench, signature_bare, ROUND_S));
+        bench_series_add(&shown, time_of(bench, verify_shown, ROUND_S), hashes);
         bench_series_add(&made, time_of(bench, prove, ROUND_S), hashes);
         bench_series_add(&audit, verify_log(bench), hash_log());
     }
@@ -194,6 +242,9 @@ static void measure(struct bench *bench, unsigned rounds)
                    (unsigned long long)bench->head.size);
     bench_series_report(&under, (struct bench_figure){BENCH, name, .unit = "us", .limit = "its hashes alone",
                                                       .wanted = BENCH_VALUE_AT_MOST, .bound = 50});
+    bench_series_report(&shown,
+                        (struct bench_figure){BENCH, "the same with a leaf that is opened", .unit = "us",
+                                              .limit = "its hashes alone", .wanted = BENCH_VALUE_AT_MOST, .bound = 50});
     bench_series_report(&whole, (struct bench_figure){BENCH, "the same with its own checkpoint", .unit = "us",
                                                       .limit = "the verification of one signature"});
     bench_series_report(&made, (struct bench_figure){BENCH, "making a proof, tiles in memory or in the page cache",
@@ -215,6 +266,7 @@ int main(int argc, char **argv)
     bench_check(sherd_sign(bench->seed, sherd_span_str(SIGNED), bench->signature), "sign");
     open_log(bench, bench_path(bench_folder(&options, BENCH), "log"), options.records);
     make_proofs(bench);
+    make_opening(bench);
     measure(bench, options.rounds);
     for (size_t i = 0; i < PROOFS; i++)
         sherd_buf_done(&bench->texts[i]);

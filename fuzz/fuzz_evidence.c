@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzzes the reader of evidence: what is read is written as it was, and what verifies stands in the order of the log. */
+/*
+ * Fuzzes the reader of evidence: what is read is written as it was, and what verifies stands in the order of the log.
+ */
 #include "ledger.h"
 #include "ledger/evidence.h"
 

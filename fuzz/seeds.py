@@ -497,7 +497,7 @@ def an_opening(leaf, subject=True, actor=True, digest=b"\x99" * 32):
 
 
 def a_ledger():
-    leaves = [a_committed_leaf(bytes([i])) if i % 3 else a_committed_leaf(bytes([i]), bytes(32), False) for i in range(9)]
+    leaves = [a_committed_leaf(bytes([i]), *(() if i % 3 else (bytes(32), False))) for i in range(9)]
     keys = [(tlog.Key("sherd.example/log", 1, b"\1" * 32), 0), (tlog.Key("w2.example", 4, b"\2" * 32), 1000)]
     return tlog.Log("sherd.example/log", leaves, keys)
 

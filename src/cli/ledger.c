@@ -228,6 +228,19 @@ static enum sherd_err print_json(struct cli_ledger_print *print, const struct sh
     return cli_json_print(print->count == 1 ? "\n" : ",\n", object, "");
 }
 
+/* What the number means depends on the kind. */
+static void print_count(const struct cli_ledger_print *print, const struct sherd_ledger_event *event)
+{
+    char user[SHERD_UUID_TEXT_SIZE];
+
+    if (strcmp(event->kind, "grant") == 0)
+        cli_print(", rights %" PRIu64 " to %s", event->count, name_of(print, &event->entity, user));
+    else if (strcmp(event->kind, "delete") == 0 && event->count > 1)
+        cli_print(" and %" PRIu64 " before it", event->count - 1);
+    else if (strcmp(event->kind, "delete") != 0 && event->count != 0)
+        cli_print(", %" PRIu64 " keys", event->count);
+}
+
 static void print_line(const struct cli_ledger_print *print, const struct sherd_ledger_event *event)
 {
     char subject[SHERD_UUID_TEXT_SIZE];
@@ -239,10 +252,7 @@ static void print_line(const struct cli_ledger_print *print, const struct sherd_
               name_of(print, &event->subject, subject), name_of(print, &event->actor, actor));
     if (event->version != 0)
         cli_print(", version %" PRIu64, event->version);
-    if (event->count != 0)
-        cli_print(strcmp(event->kind, "grant") == 0 ? ", rights %" PRIu64 : ", %" PRIu64 " of them", event->count);
-    if (strcmp(event->kind, "grant") == 0)
-        cli_print(", to %s", name_of(print, &event->entity, actor));
+    print_count(print, event);
     cli_print("\n");
 }
 

@@ -2,6 +2,7 @@
 /* Receipts and evidence of a ledger: docs/format/ledger.md. */
 #include "base/bytes.h"
 #include "envelope/lines.h"
+#include "envelope/note.h"
 #include "ledger/evidence.h"
 #include "ledger/log.h"
 #include "verify/verify.h"
@@ -11,6 +12,8 @@
 #include <string.h>
 
 #define PROOF_HEAD "c2sp.org/tlog-proof@v1\n"
+/* Of either kind: a statement is a note. */
+#define RECEIPT_BYTES_MAX (SHERD_NOTE_BYTES_MAX > SHERD_PROOF_BYTES_MAX ? SHERD_NOTE_BYTES_MAX : SHERD_PROOF_BYTES_MAX)
 
 static void print_id(const struct sherd_ref *id)
 {
@@ -76,7 +79,7 @@ enum sherd_err verify_receipt(const struct verify_args *args)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
 
-    SHERD_TRY(verify_read(args->operands[0], SHERD_PROOF_BYTES_MAX, &text));
+    SHERD_TRY(verify_read(args->operands[0], RECEIPT_BYTES_MAX, &text));
     struct sherd_span rest = sherd_buf_span(&text);
     if (sherd_line_begins(&rest, PROOF_HEAD))
         return verify_ledger_receipt(args, sherd_buf_span(&text));

@@ -4,6 +4,7 @@
  * out, and nothing leaks. The calls below stand before those of the library by the linker's --wrap.
  */
 #include "ledger.h"
+#include "ledger/evidence.h"
 
 static int calls_left = -1; /* -1: none fails */
 
@@ -166,6 +167,65 @@ static void test_ledger_failures__of_texts(void **state)
     EACH_FAILURE(sherd_growth_encode(&growth, &text), text.len == 0);
 }
 
+/* Evidence as its three functions write it, all or nothing. */
+static enum sherd_err write_evidence(const struct sherd_opening *opening, const struct sherd_path *path,
+                                     struct sherd_span note, struct sherd_buf *out_text)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
+
+    SHERD_TRY(sherd_evidence_begin(&text, &opening->subject));
+    SHERD_TRY(sherd_evidence_add(&text, 3, path, opening));
+    SHERD_TRY(sherd_evidence_end(&text, note));
+    return sherd_buf_append(out_text, sherd_buf_span(&text));
+}
+
+static void test_ledger_failures__of_what_is_shown(void **state)
+{
+    static const uint8_t seed[32] = {1};
+    static const uint8_t deployment[16] = {2};
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *policy = log_policy();
+    SHERD_CLEANUP(sherd_leaf_keys_freep) struct sherd_leaf_keys *keys = NULL;
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
+    const struct sherd_event event = {.kind = SHERD_EVENT_PUT, .subject = {{1}}, .actor = {{2}}};
+    struct sherd_digest blinds[SHERD_LEAF_COMMITMENTS];
+    struct sherd_checkpoint read = {0};
+    struct sherd_evidence evidence;
+    struct sherd_vouched vouched;
+    struct sherd_leaf leaf = {.time_s = 7};
+    uint8_t bytes[SHERD_LEAF_BYTES_MAX];
+    struct sherd_path path;
+    size_t len;
+
+    (void)state;
+    assert_ok(sherd_leaf_keys_new(sherd_span_of(seed, sizeof(seed)), deployment, &keys));
+    assert_ok(sherd_leaf_encode(keys, &event, bytes, &len));
+    assert_ok(sherd_leaf_blinds(keys, event.id, blinds));
+    const struct sherd_opening opening = {.leaf = sherd_span_of(bytes, len),
+                                          .subject_shown = true,
+                                          .subject = event.subject,
+                                          .subject_blind = blinds[SHERD_LEAF_SUBJECT],
+                                          .actor_shown = true,
+                                          .actor = event.actor,
+                                          .actor_blind = blinds[SHERD_LEAF_ACTOR]};
+    EACH_FAILURE(sherd_opening_verify(&opening, &leaf), leaf.time_s == 7);
+    assert_ok(sherd_merkle_leaf(opening.leaf, &tree_leaves[3]));
+    checkpoint_make(5, &note);
+    assert_ok(sherd_inclusion_prove(&tree_reader, 3, 5, &path));
+    EACH_FAILURE(write_evidence(&opening, &path, sherd_buf_span(&note), &text), text.len == 0);
+    assert_ok(sherd_evidence_decode(sherd_buf_span(&text), &evidence));
+    /* what fails while a text is read looks like another text */
+    enum sherd_err err = SHERD_ERR_NO_MEMORY;
+    for (int each = 0; err != SHERD_OK; each++) {
+        calls_left = each;
+        err = sherd_evidence_verify(&evidence, policy, NULL, NULL, &read, &vouched);
+        calls_left = -1;
+        assert_true(err == SHERD_OK || err == SHERD_ERR_NO_MEMORY || err == SHERD_ERR_TAMPERED);
+        assert_int_equal(read.head.size, err == SHERD_OK ? 5 : 0);
+        assert_true(each < 1000);
+    }
+}
+
 static void test_ledger_failures__of_policies(void **state)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf words = {0};
@@ -196,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ledger_failures__of_trees),
         cmocka_unit_test(test_ledger_failures__of_texts),
+        cmocka_unit_test(test_ledger_failures__of_what_is_shown),
         cmocka_unit_test(test_ledger_failures__of_policies),
     };
 

@@ -225,12 +225,16 @@ static void test_ledger_opening__leaves_have_a_limit(void **state)
     static const uint8_t long_leaf[SHERD_LEAF_BYTES_MAX + 1] = {1};
     const struct sherd_opening opening = {.leaf = sherd_span_of(long_leaf, sizeof(long_leaf))};
     struct sherd_opening most = {.leaf = sherd_span_of(long_leaf, SHERD_LEAF_BYTES_MAX)};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
+    const struct sherd_path path = {.count = 0};
     uint8_t block[SHERD_OPENING_BYTES_MAX + 1];
     struct sherd_opening back;
     size_t len;
 
     (void)state;
     assert_err(SHERD_ERR_LIMIT, sherd_opening_encode(&opening, block, &len));
+    assert_err(SHERD_ERR_LIMIT, sherd_evidence_add(&text, 0, &path, &opening));
+    assert_int_equal(text.len, 0);
     assert_ok(sherd_opening_encode(&most, block, &len));
     assert_ok(sherd_opening_decode(sherd_span_of(block, len), &back));
     block[13]++; /* one byte more in the leaf */
@@ -460,6 +464,9 @@ static void test_ledger_evidence__shows_each_leaf(void **state)
     assert_ok(sherd_evidence_verify(&evidence, policy, see, &seen, &checkpoint, &vouched));
     assert_int_equal(seen.count, 3);
     assert_int_equal(checkpoint.head.size, SIZE);
+    evidence.leaf_count++; /* which is a lie */
+    assert_err(SHERD_ERR_TAMPERED, sherd_evidence_verify(&evidence, policy, NULL, NULL, &checkpoint, &vouched));
+    evidence.leaf_count--;
     seen = (struct seen){.answer = SHERD_ERR_BUSY};
     assert_err(SHERD_ERR_BUSY, sherd_evidence_verify(&evidence, policy, see, &seen, &checkpoint, &vouched));
     assert_int_equal(seen.count, 1);
