@@ -54,6 +54,9 @@ struct sherd_keys_check {
     uint64_t pending_count; /**< blocks that are not leaves yet */
     bool agrees;            /**< false: an entry was rolled back, removed or added by others */
     bool log_verifies;      /**< false: a leaf or tile of the ledger is missing or was changed */
+    uint64_t join_count;    /**< keys that were given out, and are in no leaf yet */
+    uint64_t joins_lost;    /**< at least so many releases of keys have lost their entry */
+    bool joins_verify;      /**< false: what is kept of joins was changed, cut or put back; only where log_verifies */
 };
 
 /** One entry of `keys` in a scan. Pointers are NULL for other kinds, and where the entry did not verify. */

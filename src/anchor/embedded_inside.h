@@ -8,6 +8,7 @@
 
 #include "anchor/embedded.h"
 #include "anchor/entities.h"
+#include "anchor/joins.h"
 #include "anchor/nonces.h"
 #include "anchor/pins.h"
 #include "anchor/rekey.h"
@@ -37,6 +38,8 @@ struct sherd_embedded {
     struct sherd_leaf_keys *leaves;
     struct sherd_changes *changes;
     struct sherd_sequencer *sequencer;
+    struct sherd_joins *joins; /* NULL: nothing can be written */
+    bool sealed;               /* nothing is given out any more */
     struct sherd_pins pins;
     struct sherd_entities *entities;
     struct sherd_principals principals;
@@ -61,6 +64,12 @@ struct sherd_rekey_parts sherd_embedded_rekey_parts(struct sherd_embedded *self)
 enum sherd_err sherd_embedded_ledger_begin(struct sherd_embedded *self, const struct sherd_anchor_parts *parts);
 /** Nobody writes any more. */
 void sherd_embedded_ledger_end(struct sherd_embedded *self);
+
+/** Begin to note what is given out; the ledger is open for writing. */
+enum sherd_err sherd_embedded_joins_open(struct sherd_embedded *self);
+/** The call of the table that gives keys of record versions out. */
+enum sherd_err sherd_embedded_pin_get(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
+                                      struct sherd_pin_view *out_view, struct sherd_record_key *out_key);
 
 /* The calls of the table that are about the ledger. */
 enum sherd_err sherd_embedded_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size);

@@ -30,7 +30,7 @@ static enum sherd_err open_ledger(struct sherd_embedded *self, const struct sher
         SHERD_TRY(sherd_sequencer_make(&ledger, parts->fresh ? SHERD_EVENT_GENESIS : SHERD_EVENT_RESTORE));
     SHERD_TRY(sherd_sequencer_new(&ledger, &self->sequencer));
     sherd_changes_tell(self->changes, written, self->sequencer);
-    return SHERD_OK;
+    return parts->read_only ? SHERD_OK : sherd_embedded_joins_open(self);
 }
 
 enum sherd_err sherd_embedded_ledger_begin(struct sherd_embedded *self, const struct sherd_anchor_parts *parts)
@@ -48,6 +48,7 @@ enum sherd_err sherd_embedded_ledger_begin(struct sherd_embedded *self, const st
 
 void sherd_embedded_ledger_end(struct sherd_embedded *self)
 {
+    sherd_joins_free(self->joins);
     if (self->changes != NULL)
         sherd_changes_tell(self->changes, NULL, NULL);
     sherd_sequencer_free(self->sequencer);

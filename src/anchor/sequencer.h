@@ -78,6 +78,9 @@ void sherd_sequencer_wake(struct sherd_sequencer *sequencer);
 SHERD_MUST_USE enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer,
                                                     struct sherd_keys_check *out_check);
 
+/** How many rounds were made. @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_sequencer_rounds(const struct sherd_sequencer *sequencer, uint64_t *out_rounds);
+
 /** Do something with the log as it is, open to read. */
 typedef enum sherd_err sherd_log_use_fn(void *arg, struct sherd_log *log);
 SHERD_MUST_USE enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequencer, sherd_log_use_fn *use, void *arg);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sessions: see session.h. */
 #include "anchor/session.h"
+#include "anchor/actor.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -20,6 +21,11 @@ static struct sherd_anchor *below(struct sherd_anchor *anchor)
 {
     return session_of(anchor)->parts.anchor;
 }
+
+/* What this thread writes from here to the end of the block, it writes for the session's user. */
+#define ACT_FOR(session)             \
+    SHERD_CLEANUP(sherd_actor_leave) \
+    const struct sherd_actor_scope acts_ = sherd_actor_enter(&(session)->parts.caller.id)
 
 static enum sherd_err no_such_record(void)
 {
@@ -125,6 +131,7 @@ static enum sherd_err session_key_new(struct sherd_anchor *anchor, const struct 
                                       const char *entity_id, struct sherd_uuid record, uint64_t version,
                                       struct sherd_pin *out_pin, struct sherd_record_key *out_key)
 {
+    ACT_FOR(session_of(anchor));
     struct session *session = session_of(anchor);
     struct sherd_ref key;
 
@@ -153,6 +160,7 @@ static enum sherd_err check_change(const struct session *session, const struct s
 static enum sherd_err session_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
                                          size_t count, struct sherd_refs *dropped)
 {
+    ACT_FOR(session_of(anchor));
     for (size_t i = 0; i < count; i++)
         SHERD_TRY(check_change(session_of(anchor), &changes[i]));
     return below(anchor)->ops->pin_commit(below(anchor), changes, count, dropped);
@@ -162,6 +170,7 @@ static enum sherd_err session_pin_commit(struct sherd_anchor *anchor, const stru
 static enum sherd_err session_pin_get(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
                                       struct sherd_pin_view *out_view, struct sherd_record_key *out_key)
 {
+    ACT_FOR(session_of(anchor));
     struct session *session = session_of(anchor);
     struct sherd_pin_view view;
     bool allowed = false;
@@ -182,6 +191,7 @@ static enum sherd_err session_pin_get(struct sherd_anchor *anchor, struct sherd_
 static enum sherd_err session_pin_delete(struct sherd_anchor *anchor, struct sherd_uuid record,
                                          struct sherd_refs *dropped)
 {
+    ACT_FOR(session_of(anchor));
     SHERD_TRY(check_record(session_of(anchor), record, SHERD_RIGHT_WRITE));
     return below(anchor)->ops->pin_delete(below(anchor), record, dropped);
 }
@@ -248,6 +258,7 @@ static enum sherd_err session_named_find(struct sherd_anchor *anchor, const char
 
 static enum sherd_err session_named_create(struct sherd_anchor *anchor, const char *name, const char *owner)
 {
+    ACT_FOR(session_of(anchor));
     struct session *session = session_of(anchor);
 
     SHERD_TRY(check_live(session));
@@ -267,6 +278,7 @@ static enum sherd_err session_named_each(struct sherd_anchor *anchor, sherd_key_
 static enum sherd_err session_named_grant(struct sherd_anchor *anchor, const char *key, const char *user,
                                           unsigned rights)
 {
+    ACT_FOR(session_of(anchor));
     struct sherd_ref ref;
 
     SHERD_TRY(session_named_find(anchor, key, SHERD_RIGHT_MANAGE, &ref));
@@ -286,6 +298,7 @@ static enum sherd_err session_grant_each(struct sherd_anchor *anchor, const char
 static enum sherd_err session_rekey_begin(struct sherd_anchor *anchor, const struct sherd_rekey_scope *scope,
                                           struct sherd_rekey **out_rekey)
 {
+    ACT_FOR(session_of(anchor));
     struct session *session = session_of(anchor);
     unsigned rights = 0;
 
@@ -300,6 +313,7 @@ static enum sherd_err session_rekey_begin(struct sherd_anchor *anchor, const str
 static enum sherd_err session_rekey_step(struct sherd_anchor *anchor, struct sherd_rekey *rekey, size_t count_max,
                                          struct sherd_rekey_progress *out_progress)
 {
+    ACT_FOR(session_of(anchor));
     SHERD_TRY(check_live(session_of(anchor)));
     return below(anchor)->ops->rekey_step(below(anchor), rekey, count_max, out_progress);
 }

@@ -265,6 +265,9 @@ static void code_keys_check(struct sherd_wire *wire, void *message)
     code_u64(wire, &check->pending_count);
     code_bool(wire, &check->agrees);
     code_bool(wire, &check->log_verifies);
+    code_u64(wire, &check->join_count);
+    code_u64(wire, &check->joins_lost);
+    code_bool(wire, &check->joins_verify);
 }
 
 /* The version that is replaced is the pin's own. */
