@@ -20,7 +20,7 @@
 /** Most files that are known at a time: more handles than that, and some wait for a later round. */
 #define SHERD_JOIN_FILES_MAX 1024U
 /** Most joins that one round takes. */
-#define SHERD_JOIN_ROUND_MAX 16384U
+#define SHERD_JOIN_ROUND_MAX 65536U
 /** Most events of a round that are of joins: what they fill, and what was lost. */
 #define SHERD_JOIN_EVENTS_MAX (SHERD_JOIN_ROUND_MAX / SHERD_JOIN_BATCH_MAX + 1)
 /** A file of kept slots of that size is followed by another. */
@@ -105,6 +105,10 @@ SHERD_MUST_USE enum sherd_err sherd_join_files_keep(const struct sherd_join_plac
 SHERD_MUST_USE enum sherd_err sherd_join_files_clear(const struct sherd_join_place *place,
                                                      const struct sherd_join_state *state);
 
+/** A join as it was noted, from its slot. @return SHERD_OK; any other code ends the walk */
+typedef enum sherd_err sherd_join_visit_fn(void *arg, uint64_t leaf, const struct sherd_join_slot *slot,
+                                           const struct sherd_join *join);
+
 /** Kept slots against the leaves that stand for them, leaf by leaf. */
 struct sherd_join_check {
     struct sherd_join_place place;
@@ -116,12 +120,16 @@ struct sherd_join_check {
     bool damaged;  /**< out: what is kept does not agree with the log */
     uint64_t lost; /**< out: the sum of leaves that say so */
     struct sherd_join_slot *room;
+    sherd_join_visit_fn *visit; /**< to be opened, too, and for whom; NULL: nobody */
+    void *arg;
+    struct sherd_aead_message *series; /**< of the file opened */
+    struct sherd_ref opened;
 };
 
 SHERD_MUST_USE enum sherd_err sherd_join_check_begin(struct sherd_join_check *check,
                                                      const struct sherd_join_place *place,
                                                      const struct sherd_join_state *state);
-/** The next leaf of the log, from the first: a sherd_log_visit_fn. */
+/** The next leaf of the log, from the first: a sherd_log_visit_fn. @return SHERD_OK; what visit() gave; SHERD_ERR_IO */
 SHERD_MUST_USE enum sherd_err sherd_join_check_leaf(void *arg, uint64_t index, struct sherd_span entry);
 /** There are no more leaves. */
 SHERD_MUST_USE enum sherd_err sherd_join_check_end(struct sherd_join_check *check);

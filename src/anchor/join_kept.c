@@ -155,6 +155,30 @@ static enum sherd_err judge(struct sherd_join_check *check, enum sherd_err err)
     return SHERD_OK;
 }
 
+static enum sherd_err open_slot(struct sherd_join_check *check, const struct sherd_join_slot *slot,
+                                struct sherd_join *out_join)
+{
+    if (check->series == NULL || !sherd_same(check->opened.bytes, slot->file.bytes, sizeof(slot->file.bytes))) {
+        sherd_aead_message_free(check->series);
+        check->series = NULL;
+        SHERD_TRY(sherd_join_series(check->place.leaves, &slot->file, false, &check->series));
+        check->opened = slot->file;
+    }
+    return sherd_join_open(check->series, slot->number, slot->bytes, out_join);
+}
+
+/* Slots that a leaf stands for were opened once, before it was made. */
+static enum sherd_err show(struct sherd_join_check *check, const struct sherd_join_batch *batch)
+{
+    for (size_t i = 0; check->visit != NULL && i < batch->count; i++) {
+        struct sherd_join join;
+
+        SHERD_TRY(open_slot(check, &batch->slots[i], &join));
+        SHERD_TRY(check->visit(check->arg, batch->leaf, &batch->slots[i], &join));
+    }
+    return SHERD_OK;
+}
+
 static enum sherd_err compare(struct sherd_join_check *check, uint64_t index, const struct sherd_leaf *leaf)
 {
     struct sherd_join_batch batch;
@@ -164,7 +188,7 @@ static enum sherd_err compare(struct sherd_join_check *check, uint64_t index, co
     SHERD_TRY(sherd_join_root(batch.slots, batch.count, &root));
     if (batch.leaf != index || batch.count != leaf->count || !sherd_same(root.bytes, leaf->root.bytes, 32))
         return SHERD_ERR_TAMPERED;
-    return SHERD_OK;
+    return show(check, &batch);
 }
 
 enum sherd_err sherd_join_check_begin(struct sherd_join_check *check, const struct sherd_join_place *place,
@@ -202,6 +226,7 @@ enum sherd_err sherd_join_check_end(struct sherd_join_check *check)
 
 void sherd_join_check_done(struct sherd_join_check *check)
 {
+    sherd_aead_message_free(check->series);
     sherd_buf_done(&check->kept);
     sherd_free(check->room);
     check->room = NULL;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rounds of the ledger: see sequencer.h and docs/format/ledger.md. */
 #include "anchor/sequencer.h"
-#include "anchor/join_files.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
@@ -670,6 +669,24 @@ static enum sherd_err check_log(struct check *check)
     check->found.joins_verify = !joins.damaged;
     check->found.joins_lost = joins.lost;
     return SHERD_OK;
+}
+
+enum sherd_err sherd_sequencer_joins(struct sherd_sequencer *sequencer, sherd_join_visit_fn *visit, void *arg)
+{
+    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
+    SHERD_CLEANUP(sherd_join_check_done) struct sherd_join_check joins = {.room = NULL};
+    const struct sherd_join_place place = joins_place(sequencer);
+
+    if (state == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(open_settled(sequencer, state, &log));
+    SHERD_TRY(sherd_join_check_begin(&joins, &place, &state->joins));
+    joins.visit = visit;
+    joins.arg = arg;
+    SHERD_TRY(sherd_log_verify(log, sherd_join_check_leaf, &joins));
+    SHERD_TRY(sherd_join_check_end(&joins));
+    return joins.damaged ? tampered("has joins that do not verify") : SHERD_OK;
 }
 
 /* What is noted and in no leaf yet, at a moment at which no round is committed. */
