@@ -15,6 +15,7 @@
 #define SHERD_ANCHOR_ANCHOR_H
 
 #include "envelope/payload.h"
+#include "ledger/event.h"
 #include "store/compartment.h"
 #include "store/refs.h"
 #include "identity/credential.h"
@@ -120,6 +121,9 @@ typedef enum sherd_err sherd_anchor_visit_fn(void *arg, const struct sherd_ancho
 
 struct sherd_anchor;
 struct sherd_home;
+
+/** Most entries that entries_resealed() takes. */
+#define SHERD_RESEALED_MAX ((size_t)64)
 
 /** The calls of an anchor. All are required. */
 struct sherd_anchor_ops {
@@ -359,6 +363,18 @@ struct sherd_anchor_ops {
 
     /** Compare all of `keys` with what the ledger says of it: see struct sherd_keys_check. It is a walk over all. */
     enum sherd_err (*ledger_check)(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
+
+    /**
+     * Note in the ledger that entries are sealed anew under their names, by a new version of a store key, before they
+     * are: from then on their new bytes are right, and those before until they are written over.
+     * @param[in] entries  with the digests of what will be stored; 1..SHERD_RESEALED_MAX
+     */
+    enum sherd_err (*entries_resealed)(struct sherd_anchor *anchor, enum sherd_role role,
+                                       const struct sherd_event_entry *entries, size_t count);
+    /**
+     * Whether a join is flushed to the disk before its key is given out; set that first unless NULL is given.
+     */
+    enum sherd_err (*joins_rule)(struct sherd_anchor *anchor, const bool *strict, bool *out_strict);
 
     /** Figures of `keys`, which nobody but the anchor opens. */
     enum sherd_err (*keys_stat)(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat);

@@ -74,6 +74,9 @@ enum sherd_err sherd_embedded_pin_get(struct sherd_anchor *anchor, struct sherd_
 /* The calls of the table that are about the ledger. */
 enum sherd_err sherd_embedded_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size);
 enum sherd_err sherd_embedded_ledger_check(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
+enum sherd_err sherd_embedded_entries_resealed(struct sherd_anchor *anchor, enum sherd_role role,
+                                               const struct sherd_event_entry *entries, size_t count);
+enum sherd_err sherd_embedded_joins_rule(struct sherd_anchor *anchor, const bool *strict, bool *out_strict);
 
 /* The calls of the table that backups and receipts make. */
 enum sherd_err sherd_embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/serve_inside.h
- * What serve.c, serve_backup.c and serve_rights.c share, and nobody else uses: a connection that is served, and
- * handlers of its verbs.
+ * What serve.c, serve_backup.c, serve_joins.c and serve_rights.c share, and nobody else uses: a connection that is
+ * served, and handlers of its verbs.
  */
 #ifndef SHERD_ANCHOR_SERVE_INSIDE_H
 #define SHERD_ANCHOR_SERVE_INSIDE_H
@@ -64,6 +64,10 @@ enum sherd_err sherd_serve_statement_records(struct sherd_serve *serve);
 enum sherd_err sherd_serve_statement_sign(struct sherd_serve *serve);
 enum sherd_err sherd_serve_statement_key(struct sherd_serve *serve);
 enum sherd_err sherd_serve_more(struct sherd_serve *serve);
+
+/* Handlers of the verbs about what is noted in the ledger. */
+enum sherd_err sherd_serve_entries_resealed(struct sherd_serve *serve);
+enum sherd_err sherd_serve_joins_rule(struct sherd_serve *serve);
 
 /* Handlers of the verbs about users, named keys and grants. */
 enum sherd_err sherd_serve_user_create(struct sherd_serve *serve);

@@ -613,6 +613,24 @@ static enum sherd_err owner_statement_key(struct sherd_anchor *anchor, struct sh
     return owner_only();
 }
 
+static enum sherd_err owner_entries_resealed(struct sherd_anchor *anchor, enum sherd_role role,
+                                             const struct sherd_event_entry *entries, size_t count)
+{
+    (void)anchor;
+    (void)role;
+    (void)entries;
+    (void)count;
+    return owner_only();
+}
+
+static enum sherd_err owner_joins_rule(struct sherd_anchor *anchor, const bool *strict, bool *out_strict)
+{
+    (void)anchor;
+    (void)strict;
+    (void)out_strict;
+    return owner_only();
+}
+
 static enum sherd_err owner_keys_blobs(struct sherd_anchor *anchor, struct sherd_refs *blobs)
 {
     (void)anchor;
@@ -663,6 +681,8 @@ static const struct sherd_anchor_ops session_ops = {
     .epoch_end = owner_epoch,
     .ledger_run = session_ledger_run,
     .ledger_check = session_ledger_check,
+    .entries_resealed = owner_entries_resealed,
+    .joins_rule = owner_joins_rule,
     .keys_stat = session_keys_stat,
     .keys_owner = session_keys_owner,
     .keys_blobs = owner_keys_blobs,
