@@ -449,6 +449,63 @@ static void test_anchor_joins__reading_only_notes_nothing(void **state)
     assert_int_equal(joins_files(test), 0);
 }
 
+/* --- strict ------------------------------------------------------------------------------------------------------- */
+
+/* The rule is the vault's, and holds for handles that are open. */
+static void test_anchor_joins_strict__is_kept_and_noted(void **state)
+{
+    struct vault_test *test = *state;
+    const struct sherd_uuid id = vault_put(test, NULL, "contents");
+    const struct user ann = user_new(test, "ann");
+    bool strict = true;
+
+    assert_ok(sherd_joins_strict(test->vault, &strict));
+    assert_false(strict);
+    assert_ok(sherd_joins_set_strict(test->vault, true));
+    assert_true(sherd_ring_joins_strict(sherd_embedded_of(test->vault->anchor)->ring));
+    vault_reopen(test);
+    assert_ok(sherd_joins_strict(test->vault, &strict));
+    assert_true(strict);
+    assert_true(sherd_ring_joins_strict(sherd_embedded_of(test->vault->anchor)->ring));
+    for (unsigned i = 0; i < 100; i++) /* into a second file */
+        joins_give(test->vault, id);
+    joins_run(test->vault);
+    assert_int_equal(joins_of(test->vault)->count, 100);
+
+    struct sherd_anchor *session = session_of(test, &ann);
+    ask_as(test, session);
+    assert_err(SHERD_ERR_DENIED, sherd_joins_set_strict(test->vault, false));
+    ask_as(test, NULL);
+    end(session);
+    assert_ok(sherd_joins_set_strict(test->vault, false));
+    assert_false(sherd_ring_joins_strict(sherd_embedded_of(test->vault->anchor)->ring));
+}
+
+static void *give_some(void *arg)
+{
+    const struct getter *getter = arg;
+
+    for (unsigned i = 0; i < 50; i++)
+        joins_give(getter->vault, getter->ids[0]);
+    return NULL;
+}
+
+/* Those who wait at the same time wait for one flush, and none for ever. */
+static void test_anchor_joins_strict__threads_share_flushes(void **state)
+{
+    struct vault_test *test = *state;
+    struct getter getter = {.vault = test->vault, .ids = {vault_put(test, NULL, "contents")}};
+    pthread_t threads[THREADS];
+
+    assert_ok(sherd_joins_set_strict(test->vault, true));
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, give_some, &getter), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    joins_run(test->vault);
+    assert_int_equal(joins_of(test->vault)->count, 50 * THREADS);
+}
+
 /* --- serving ------------------------------------------------------------------------------------------------------ */
 
 static void test_anchor_joins__unseal_and_seal_are_leaves(void **state)
@@ -493,6 +550,8 @@ int main(void)
         test_of(test_anchor_joins_tamper__verify_reports_it),
         test_of(test_anchor_joins__without_an_entry_there_is_no_key),
         test_of(test_anchor_joins__reading_only_notes_nothing),
+        test_of(test_anchor_joins_strict__is_kept_and_noted),
+        test_of(test_anchor_joins_strict__threads_share_flushes),
         test_of(test_anchor_joins__unseal_and_seal_are_leaves),
     };
 
