@@ -37,5 +37,6 @@ const struct cli_command cmd_joins = {
     .notes =
         "Each key of a record that the anchor gives out has an entry in the ledger, which is noted first and survives\n"
         "the end of the process. With `strict` it survives a power failure, too: each get waits for the disk.\n",
+    .operand_max = 1,
     .run = run,
 };
