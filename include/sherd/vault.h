@@ -167,6 +167,15 @@ SHERD_API void sherd_vault_close(struct sherd_vault *vault);
 /** Figures. @return SHERD_OK; SHERD_ERR_IO */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_info(struct sherd_vault *vault, struct sherd_vault_info *out_info);
 
+/**
+ * When the entry of a key that is given out is on the disk: strict, before the key is given out; else within a second
+ * of it, or when the process ends. Either way it is noted before, and survives the end of the process, however it ends.
+ * @return SHERD_OK; SHERD_ERR_DENIED: only the vault's owner asks; SHERD_ERR_IO; SHERD_ERR_TAMPERED
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_joins_strict(struct sherd_vault *vault, bool *out_strict);
+/** Say so for all who open the vault, from now on. @return as sherd_joins_strict(); SHERD_ERR_DENIED: read-only */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_joins_set_strict(struct sherd_vault *vault, bool strict);
+
 /** The version of this library, such as "0.1.0". */
 SHERD_API const char *sherd_version(void);
 

@@ -15,6 +15,7 @@
 #define SHERD_ANCHOR_ANCHOR_H
 
 #include "envelope/payload.h"
+#include "ledger/event.h"
 #include "store/compartment.h"
 #include "store/refs.h"
 #include "identity/credential.h"
@@ -54,6 +55,9 @@ struct sherd_keys_check {
     uint64_t pending_count; /**< blocks that are not leaves yet */
     bool agrees;            /**< false: an entry was rolled back, removed or added by others */
     bool log_verifies;      /**< false: a leaf or tile of the ledger is missing or was changed */
+    uint64_t join_count;    /**< keys that were given out, and are in no leaf yet */
+    uint64_t joins_lost;    /**< at least so many releases of keys have lost their entry */
+    bool joins_verify;      /**< false: what is kept of joins was changed, cut or put back; only where log_verifies */
 };
 
 /** One entry of `keys` in a scan. Pointers are NULL for other kinds, and where the entry did not verify. */
@@ -124,6 +128,9 @@ typedef enum sherd_err sherd_anchor_visit_fn(void *arg, const struct sherd_ancho
 
 struct sherd_anchor;
 struct sherd_home;
+
+/** Most entries that entries_resealed() takes. */
+#define SHERD_RESEALED_MAX ((size_t)64)
 
 /** The calls of an anchor. All are required. */
 struct sherd_anchor_ops {
@@ -375,6 +382,17 @@ struct sherd_anchor_ops {
     /** Prove that the ledger only grew between two sizes. SHERD_ERR_INVALID: it never had one of them */
     enum sherd_err (*ledger_growth)(struct sherd_anchor *anchor, uint64_t old_size, uint64_t size,
                                     struct sherd_path *out_path);
+    /**
+     * Note in the ledger that entries are sealed anew under their names, by a new version of a store key, before they
+     * are: from then on their new bytes are right, and those before until they are written over.
+     * @param[in] entries  with the digests of what will be stored; 1..SHERD_RESEALED_MAX
+     */
+    enum sherd_err (*entries_resealed)(struct sherd_anchor *anchor, enum sherd_role role,
+                                       const struct sherd_event_entry *entries, size_t count);
+    /**
+     * Whether a join is flushed to the disk before its key is given out; set that first unless NULL is given.
+     */
+    enum sherd_err (*joins_rule)(struct sherd_anchor *anchor, const bool *strict, bool *out_strict);
 
     /** Figures of `keys`, which nobody but the anchor opens. */
     enum sherd_err (*keys_stat)(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Write sets with their events: see changes.h. */
 #include "anchor/changes.h"
+#include "anchor/actor.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -205,9 +206,11 @@ static size_t blocks_for(size_t event_count)
 static enum sherd_err stamp(struct sherd_event *events, size_t event_count)
 {
     const uint64_t now = sherd_clock_wall_ns();
+    const struct sherd_ref actor = sherd_actor_now();
 
     for (size_t i = 0; i < event_count; i++) {
         events[i].time_ns = now;
+        events[i].actor = actor;
         SHERD_TRY(sherd_random(events[i].id, sizeof(events[i].id)));
     }
     return SHERD_OK;

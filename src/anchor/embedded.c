@@ -269,50 +269,6 @@ static enum sherd_err embedded_pin_replace(struct sherd_anchor *anchor, const st
     return write_up_to_date(sherd_embedded_of(anchor), changes, count, sherd_pins_replace, dropped);
 }
 
-/* Whether two pins say the same, but for how the key is wrapped. */
-static bool is_wrapped_alike(const struct sherd_pin *a, const struct sherd_pin *b)
-{
-    return a->version == b->version && sherd_same(&a->key, &b->key, sizeof(a->key));
-}
-
-/*
- * A pin and its key. Rekeying may have wrapped it anew, and destroyed what it was wrapped by, between the two: then the
- * pin is another one by now.
- */
-static enum sherd_err pin_with_key(struct sherd_embedded *self, struct sherd_uuid record, uint64_t version,
-                                   struct sherd_pin_view *out_view, struct sherd_record_key *out_key)
-{
-    struct sherd_pin before;
-
-    SHERD_TRY(sherd_pins_get(&self->pins, record, version, out_view));
-    for (;;) {
-        const enum sherd_err err = sherd_entities_unwrap(self->entities, &out_view->pin, out_key);
-
-        if (err != SHERD_ERR_TAMPERED && err != SHERD_ERR_DENIED)
-            return err;
-        before = out_view->pin;
-        SHERD_TRY(sherd_pins_get(&self->pins, record, version, out_view));
-        if (is_wrapped_alike(&before, &out_view->pin))
-            return err == SHERD_ERR_DENIED ? err : sherd_fail(err, "a record's key does not verify");
-    }
-}
-
-static enum sherd_err embedded_pin_get(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
-                                       struct sherd_pin_view *out_view, struct sherd_record_key *out_key)
-{
-    struct sherd_embedded *self = sherd_embedded_of(anchor);
-    struct sherd_pin_view view;
-
-    if (out_key != NULL) {
-        SHERD_TRY(pin_with_key(self, record, version, &view, out_key));
-    } else {
-        SHERD_TRY(sherd_pins_get(&self->pins, record, version, &view));
-        SHERD_TRY(sherd_entities_live(self->entities, &view.pin.entity));
-    }
-    *out_view = view;
-    return SHERD_OK;
-}
-
 static enum sherd_err embedded_pin_delete(struct sherd_anchor *anchor, struct sherd_uuid record,
                                           struct sherd_refs *dropped)
 {
@@ -704,7 +660,7 @@ static const struct sherd_anchor_ops embedded_ops = {
     .pin_replace = embedded_pin_replace,
     .round_begin = embedded_round_begin,
     .round_end = embedded_round_end,
-    .pin_get = embedded_pin_get,
+    .pin_get = sherd_embedded_pin_get,
     .pin_delete = embedded_pin_delete,
     .scan = embedded_scan,
     .idempotency_get = embedded_idempotency_get,
@@ -749,6 +705,8 @@ static const struct sherd_anchor_ops embedded_ops = {
     .ledger_note = sherd_embedded_ledger_note,
     .ledger_scan = sherd_embedded_ledger_scan,
     .ledger_growth = sherd_embedded_ledger_growth,
+    .entries_resealed = sherd_embedded_entries_resealed,
+    .joins_rule = sherd_embedded_joins_rule,
     .keys_stat = sherd_embedded_keys_stat,
     .keys_owner = embedded_keys_owner,
     .keys_blobs = embedded_keys_blobs,

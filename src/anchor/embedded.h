@@ -29,4 +29,16 @@ struct sherd_anchor_parts {
 SHERD_MUST_USE enum sherd_err sherd_anchor_embedded(const struct sherd_anchor_parts *parts,
                                                     struct sherd_anchor **out_anchor);
 
+/**
+ * Say that an anchor is about to serve others: the ledger has a leaf of it, and knows the file of the joins to come,
+ * before the call returns. @param[in] anchor  of sherd_anchor_embedded(), open for writing
+ * @return SHERD_OK; SHERD_ERR_DENIED: for reading only; SHERD_ERR_IO; SHERD_ERR_TAMPERED; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_anchor_unsealed(struct sherd_anchor *anchor);
+/**
+ * Say that it has served: as a leaf, with how many keys it gave out. From then on it gives out none; no call is under
+ * way, and it is ended next. @return as sherd_anchor_unsealed()
+ */
+SHERD_MUST_USE enum sherd_err sherd_anchor_sealed(struct sherd_anchor *anchor);
+
 #endif

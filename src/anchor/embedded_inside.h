@@ -8,6 +8,7 @@
 
 #include "anchor/embedded.h"
 #include "anchor/entities.h"
+#include "anchor/joins.h"
 #include "anchor/nonces.h"
 #include "anchor/pins.h"
 #include "anchor/rekey.h"
@@ -37,7 +38,9 @@ struct sherd_embedded {
     struct sherd_leaf_keys *leaves;
     struct sherd_changes *changes;
     struct sherd_sequencer *sequencer;
-    bool ledger_reads; /* no leaves are made: the vault is open for reading only */
+    bool ledger_reads;         /* no leaves are made: the vault is open for reading only */
+    struct sherd_joins *joins; /* NULL: nothing can be written */
+    bool sealed;               /* nothing is given out any more */
     struct sherd_pins pins;
     struct sherd_entities *entities;
     struct sherd_principals principals;
@@ -63,6 +66,12 @@ enum sherd_err sherd_embedded_ledger_begin(struct sherd_embedded *self, const st
 /** Nobody writes any more. */
 void sherd_embedded_ledger_end(struct sherd_embedded *self);
 
+/** Begin to note what is given out; the ledger is open for writing. */
+enum sherd_err sherd_embedded_joins_open(struct sherd_embedded *self);
+/** The call of the table that gives keys of record versions out. */
+enum sherd_err sherd_embedded_pin_get(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
+                                      struct sherd_pin_view *out_view, struct sherd_record_key *out_key);
+
 /* The calls of the table that are about the ledger. */
 enum sherd_err sherd_embedded_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size);
 enum sherd_err sherd_embedded_ledger_check(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
@@ -73,6 +82,9 @@ enum sherd_err sherd_embedded_ledger_scan(struct sherd_anchor *anchor, const str
                                           sherd_leaf_visit_fn *visit, void *arg, uint64_t *out_next);
 enum sherd_err sherd_embedded_ledger_growth(struct sherd_anchor *anchor, uint64_t old_size, uint64_t size,
                                             struct sherd_path *out_path);
+enum sherd_err sherd_embedded_entries_resealed(struct sherd_anchor *anchor, enum sherd_role role,
+                                               const struct sherd_event_entry *entries, size_t count);
+enum sherd_err sherd_embedded_joins_rule(struct sherd_anchor *anchor, const bool *strict, bool *out_strict);
 
 /* The calls of the table that backups and receipts make. */
 enum sherd_err sherd_embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file);

@@ -31,7 +31,7 @@ static enum sherd_err open_ledger(struct sherd_embedded *self, const struct sher
         SHERD_TRY(sherd_sequencer_make(&ledger, parts->fresh ? SHERD_EVENT_GENESIS : SHERD_EVENT_RESTORE));
     SHERD_TRY(sherd_sequencer_new(&ledger, &self->sequencer));
     sherd_changes_tell(self->changes, written, self->sequencer);
-    return SHERD_OK;
+    return parts->read_only ? SHERD_OK : sherd_embedded_joins_open(self);
 }
 
 enum sherd_err sherd_embedded_ledger_begin(struct sherd_embedded *self, const struct sherd_anchor_parts *parts)
@@ -50,6 +50,7 @@ enum sherd_err sherd_embedded_ledger_begin(struct sherd_embedded *self, const st
 
 void sherd_embedded_ledger_end(struct sherd_embedded *self)
 {
+    sherd_joins_free(self->joins);
     if (self->changes != NULL)
         sherd_changes_tell(self->changes, NULL, NULL);
     sherd_sequencer_free(self->sequencer);
@@ -157,4 +158,47 @@ enum sherd_err sherd_embedded_ledger_growth(struct sherd_anchor *anchor, uint64_
 
     SHERD_TRY(check_there(sherd_embedded_of(anchor)));
     return sherd_sequencer_log(sherd_embedded_of(anchor)->sequencer, prove_in, &growth);
+}
+
+/* --- what is noted ------------------------------------------------------------------------------------------------ */
+
+/*
+ * Of `assets`, an event an entry, which commits to its new bytes, as its leaf did when it was made. Of others, whose
+ * entries have no commitments, that it was done.
+ */
+enum sherd_err sherd_embedded_entries_resealed(struct sherd_anchor *anchor, enum sherd_role role,
+                                               const struct sherd_event_entry *entries, size_t count)
+{
+    struct sherd_event events[SHERD_RESEALED_MAX] = {{.kind = SHERD_EVENT_REWRAP, .count = count}};
+
+    SHERD_ENSURE(role != SHERD_KEYS && count != 0 && count <= SHERD_COUNT_OF(events), SHERD_ERR_INVALID,
+                 "no entries that are sealed anew, or too many");
+    SHERD_TRY(check_there(sherd_embedded_of(anchor)));
+    for (size_t i = 0; role == SHERD_ASSETS && i < count; i++)
+        events[i] = (struct sherd_event){.kind = SHERD_EVENT_RESEAL, .map = entries[i]};
+    return sherd_changes_write(sherd_embedded_of(anchor)->changes, NULL, 0, events, role == SHERD_ASSETS ? count : 1);
+}
+
+static enum sherd_err set_strict(void *arg, struct sherd_keyring *keyring)
+{
+    keyring->joins_strict = *(const bool *)arg;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_embedded_joins_rule(struct sherd_anchor *anchor, const bool *strict, bool *out_strict)
+{
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    const struct sherd_keyring *keyring;
+
+    SHERD_TRY(sherd_ring_hold(self->ring, &keyring));
+    bool is_strict = keyring->joins_strict;
+    sherd_ring_leave(self->ring);
+    if (strict != NULL && *strict != is_strict) {
+        bool wanted = *strict;
+
+        SHERD_TRY(sherd_ring_change(self->ring, set_strict, &wanted));
+        is_strict = wanted;
+    }
+    *out_strict = is_strict;
+    return SHERD_OK;
 }

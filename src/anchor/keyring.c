@@ -40,6 +40,7 @@ enum {
     RING_DESTROYED = 54,
     RING_EPOCH_BEGAN = 55, /* left out where that is the vault's time, as the next */
     RING_EPOCH_BEFORE_BEGAN = 56,
+    RING_JOINS = 57, /* left out where they are not strict */
     RING_LEDGER_SEED = 60,
     RING_ROUND = 61,
     RING_ROUND_ENDED = 62,
@@ -256,6 +257,8 @@ static enum sherd_err encode(const struct sherd_keyring *ring, const struct sher
         sherd_tlv_put_u64(&writer, RING_EPOCH_BEGAN, ring->epoch_s);
     if (ring->epoch_before_s != 0)
         sherd_tlv_put_u64(&writer, RING_EPOCH_BEFORE_BEGAN, ring->epoch_before_s);
+    if (ring->joins_strict)
+        sherd_tlv_put_u64(&writer, RING_JOINS, 1);
     sherd_tlv_put(&writer, RING_LEDGER_SEED, sherd_span_of(ring->ledger_seed, SHERD_SIGN_SEED_SIZE));
     sherd_tlv_put_u64(&writer, RING_ROUND, ring->round);
     sherd_tlv_put_u64(&writer, RING_ROUND_ENDED, ring->round_ended);
@@ -445,7 +448,7 @@ static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring
 {
     uint64_t optional = SHERD_TLV_BIT(RING_MASTERS) | SHERD_TLV_BIT(RING_KEY_STORE) | SHERD_TLV_BIT(RING_POLICIES) |
                         SHERD_TLV_BIT(RING_DESTROYED) | SHERD_TLV_BIT(RING_EPOCH_BEGAN) |
-                        SHERD_TLV_BIT(RING_EPOCH_BEFORE_BEGAN);
+                        SHERD_TLV_BIT(RING_EPOCH_BEFORE_BEGAN) | SHERD_TLV_BIT(RING_JOINS);
     uint64_t required = SHERD_TLV_BIT(RING_DEPLOYMENT) | SHERD_TLV_BIT(RING_TENANT) | SHERD_TLV_BIT(RING_CREATED) |
                         SHERD_TLV_BIT(RING_FIPS) | SHERD_TLV_BIT(RING_EPOCH) | SHERD_TLV_BIT(RING_PROTECTIONS) |
                         SHERD_TLV_BIT(RING_LEDGER_SEED) | SHERD_TLV_BIT(RING_ROUND) | SHERD_TLV_BIT(RING_ROUND_ENDED);
@@ -473,6 +476,11 @@ static enum sherd_err decode(struct sherd_span bytes, struct sherd_keyring *ring
     SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_ROUND, UINT16_MAX, &ring->round));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, RING_ROUND_ENDED, ring->round, &ring->round_ended));
     SHERD_TRY(sherd_tlv_get_text(&tlv, RING_KEY_STORE, ring->key_store, sizeof(ring->key_store)));
+    ring->joins_strict = tlv.value[RING_JOINS].data != NULL;
+    if (ring->joins_strict)
+        SHERD_TRY(get_flag(&tlv, RING_JOINS, &ring->joins_strict));
+    if (ring->joins_strict != (tlv.value[RING_JOINS].data != NULL)) /* off is left out */
+        return sherd_keyring_tampered();
     if (sherd_protections_outside(&ring->protections) != (ring->key_store[0] != 0))
         return sherd_keyring_tampered();
     return sherd_tlv_get(&tlv, RING_LEDGER_SEED, ring->ledger_seed, SHERD_SIGN_SEED_SIZE);

@@ -110,6 +110,7 @@ struct sherd_keyring {
     size_t destroyed_count; /**< the oldest first */
     struct sherd_destroyed destroyed[SHERD_DESTROYED_MAX];
     uint8_t ledger_seed[SHERD_SIGN_SEED_SIZE];
+    bool joins_strict; /**< a join is on the disk before its key is given out: anchor/joins.h */
 };
 
 /**

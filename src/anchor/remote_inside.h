@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/remote_inside.h
- * What remote.c, remote_backup.c, remote_ledger.c, remote_policy.c and remote_rights.c share, and nobody else uses:
+ * What remote.c, remote_backup.c, remote_joins.c, remote_ledger.c, remote_policy.c and remote_rights.c share, and nobody else uses:
  * calls over connections.
  */
 #ifndef SHERD_ANCHOR_REMOTE_INSIDE_H
@@ -106,6 +106,11 @@ enum sherd_err sherd_remote_ledger_growth(struct sherd_anchor *anchor, uint64_t 
 enum sherd_err sherd_remote_policy_set(struct sherd_anchor *anchor, const char *name,
                                        const struct sherd_key_policy *policy, bool lower_floor);
 enum sherd_err sherd_remote_policy_each(struct sherd_anchor *anchor, sherd_key_policy_visit_fn *visit, void *arg);
+
+/* The calls of the table about what is noted in the ledger. */
+enum sherd_err sherd_remote_entries_resealed(struct sherd_anchor *anchor, enum sherd_role role,
+                                             const struct sherd_event_entry *entries, size_t count);
+enum sherd_err sherd_remote_joins_rule(struct sherd_anchor *anchor, const bool *strict, bool *out_strict);
 
 /* The calls of the table about users, named keys and grants. */
 enum sherd_err sherd_remote_user_create(struct sherd_anchor *anchor, const struct sherd_principal *principal);

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 
 /* Entries that are gathered in one scan and written in one set. */
-#define PAGE_MAX ((size_t)64)
+#define PAGE_MAX SHERD_RESEAL_PAGE_MAX
 /* Passes over a compartment whose keys are changed each time. */
 #define PASSES_MAX 100U
 
@@ -140,6 +140,8 @@ static enum sherd_err write_page(struct sherd_reseal *reseal, size_t count)
             reseal->ops[op_count++] = op_of(&reseal->items[i]);
     if (op_count == 0)
         return SHERD_OK;
+    if (reseal->over.before != NULL)
+        SHERD_TRY(reseal->over.before(reseal->over.arg, reseal->ops, op_count));
     SHERD_FAILPOINT("reseal.before_write");
     const enum sherd_err err = write_set(reseal, reseal->ops, op_count, &lost);
     if (err == SHERD_OK)

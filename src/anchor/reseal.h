@@ -25,12 +25,20 @@ typedef bool sherd_reseal_wanted_fn(void *arg, struct sherd_span stored);
 typedef enum sherd_err sherd_reseal_one_fn(void *arg, const struct sherd_ref *name, struct sherd_span stored,
                                            struct sherd_buf *out_stored);
 
+/**
+ * Gets what is about to be written, at most SHERD_RESEAL_PAGE_MAX puts; those that somebody else is faster with are not
+ * written. @return any code but SHERD_OK ends the walk
+ */
+typedef enum sherd_err sherd_reseal_before_fn(void *arg, const struct sherd_store_op *ops, size_t count);
+#define SHERD_RESEAL_PAGE_MAX ((size_t)64)
+
 /** What is walked over, and how. All is borrowed. */
 struct sherd_reseal_over {
     struct sherd_compartment *compartment;
     struct sherd_ring *ring; /**< write with its guard; NULL where it lies in another compartment */
     sherd_reseal_wanted_fn *wanted;
     sherd_reseal_one_fn *one;
+    sherd_reseal_before_fn *before; /**< NULL: nobody is told */
     void *arg;
 };
 

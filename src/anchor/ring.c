@@ -44,6 +44,7 @@ struct sherd_ring {
     _Atomic uint64_t doubts;       /* how often what this handle holds was doubted */
     _Atomic uint64_t number;       /* sherd_ring_number() when keyring was read */
     _Atomic uint64_t read_ms;      /* when that was */
+    atomic_bool joins_strict;      /* what it says of joins, to be read at each of them */
 };
 
 static uint64_t now_ms(void)
@@ -269,6 +270,7 @@ enum sherd_err sherd_ring_new(struct sherd_home *home, struct sherd_keyring *fir
     atomic_init(&ring->read_ms, now_ms());
     if (err == SHERD_OK)
         err = settle(ring, fresh);
+    atomic_init(&ring->joins_strict, first->joins_strict);
     if (err != SHERD_OK) {
         sherd_ring_free(ring);
         return err;
@@ -299,6 +301,7 @@ static void swap(struct sherd_ring *ring, struct sherd_keyring *keyring, const s
     sherd_secret_free(ring->keyring);
     ring->keyring = keyring;
     ring->pin = *pin;
+    atomic_store(&ring->joins_strict, keyring->joins_strict);
     atomic_store(&ring->number, number);
     atomic_store(&ring->read_ms, now_ms());
     (void)pthread_rwlock_unlock(&ring->lock);
@@ -330,6 +333,11 @@ enum sherd_err sherd_ring_hold(struct sherd_ring *ring, const struct sherd_keyri
     (void)pthread_rwlock_rdlock(&ring->lock);
     *out_keyring = ring->keyring;
     return SHERD_OK;
+}
+
+bool sherd_ring_joins_strict(const struct sherd_ring *ring)
+{
+    return atomic_load_explicit(&ring->joins_strict, memory_order_relaxed);
 }
 
 void sherd_ring_leave(struct sherd_ring *ring)

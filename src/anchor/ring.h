@@ -100,6 +100,9 @@ SHERD_MUST_USE enum sherd_err sherd_ring_write_guarded(struct sherd_ring *ring, 
 SHERD_MUST_USE enum sherd_err sherd_ring_write(struct sherd_ring *ring, struct sherd_store_op *ops, size_t count,
                                                struct sherd_event *events, size_t event_count, bool *out_lost);
 
+/** Whether joins are strict, as the keyring says that was held last. Costs nothing. */
+bool sherd_ring_joins_strict(const struct sherd_ring *ring);
+
 /**
  * A number that is another one after any change that others were told of (sherd_ring_tell()): what was derived from
  * the keyring or from entities before is then to be looked at again.

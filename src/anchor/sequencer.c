@@ -33,7 +33,7 @@
 #define BLOCKS_MAX 4096U
 #define BLOCK_ID_SIZE 8U
 #define NOTE_BYTES_MAX 1024U
-#define STATE_BYTES_MAX (BLOCKS_MAX * BLOCK_ID_SIZE + NOTE_BYTES_MAX + 512U)
+#define STATE_BYTES_MAX (BLOCKS_MAX * BLOCK_ID_SIZE + NOTE_BYTES_MAX + SHERD_JOIN_STATE_BYTES_MAX + 512U)
 
 /* The thread makes a round when so many sets were written, or so long after the first of them. */
 #define WAKE_SETS 1000U
@@ -49,6 +49,8 @@
 #define LOOK_PAUSE_NS 4000000L
 /* How often a snapshot is taken during which a round was committed. */
 #define CHECKS_MAX 100U
+/* Events of a round: of blocks, of which the last may be one more than fits, and of joins. */
+#define EVENTS_ROOM (SHERD_SEQUENCER_ROUND_EVENTS_MAX + SHERD_PENDING_EVENTS_BYTES_MAX + SHERD_JOIN_EVENTS_MAX)
 #define WAKE_NS ((uint64_t)WAKE_S * NS)
 #define REST_NS ((uint64_t)REST_S * NS)
 #define RETRY_NS ((uint64_t)RETRY_S * NS)
@@ -59,6 +61,7 @@ enum state_field {
     STATE_ROUND = 3,
     STATE_BLOCKS = 4,
     STATE_NOTE = 5,
+    STATE_JOINS = 6, /* four tags: anchor/join_files.h */
 };
 
 /* What the ledger implies: kept beside the log of that size. */
@@ -70,6 +73,7 @@ struct state {
     uint8_t note[NOTE_BYTES_MAX]; /* the log's checkpoint, signed */
     size_t block_count;
     uint8_t blocks[BLOCKS_MAX][BLOCK_ID_SIZE]; /* those of this round: they may still lie in `keys` */
+    struct sherd_join_state joins;
 };
 
 struct sherd_sequencer {
@@ -102,6 +106,7 @@ struct round {
     struct sequenced *events;
     size_t event_count;
     bool more; /* blocks are left */
+    struct sherd_join_taken joins;
 };
 
 static enum sherd_err tampered(const char *what)
@@ -175,6 +180,7 @@ static enum sherd_err state_encode(const struct sherd_sequencer_parts *parts, co
     sherd_tlv_put_u64(&writer, STATE_ROUND, state->round);
     sherd_tlv_put(&writer, STATE_BLOCKS, sherd_span_of(state->blocks, state->block_count * BLOCK_ID_SIZE));
     sherd_tlv_put(&writer, STATE_NOTE, sherd_span_of(state->note, state->note_bytes));
+    sherd_join_state_put(&writer, STATE_JOINS, &state->joins);
     SHERD_TRY(sherd_tlv_end(&writer, &tlv_bytes));
     state_context(parts, context);
     SHERD_TRY(sherd_buf_append(out_file, sherd_span_of(context + 16, STATE_HEAD_SIZE)));
@@ -188,7 +194,8 @@ static enum sherd_err state_parse(struct sherd_span bytes, struct state *out_sta
                               SHERD_TLV_BIT(STATE_NOTE);
     struct sherd_tlv tlv;
 
-    SHERD_TRY(sherd_tlv_parse(bytes, required, SHERD_TLV_BIT(STATE_BLOCKS), &tlv));
+    SHERD_TRY(sherd_tlv_parse(bytes, required, SHERD_TLV_BIT(STATE_BLOCKS) | SHERD_JOIN_STATE_TAGS(STATE_JOINS), &tlv));
+    SHERD_TRY(sherd_join_state_get(&tlv, STATE_JOINS, &out_state->joins));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, STATE_SIZE, INT64_MAX, &out_state->size));
     SHERD_TRY(sherd_tlv_get(&tlv, STATE_DIGEST, out_state->digest.bytes, sizeof(out_state->digest.bytes)));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, STATE_ROUND, INT64_MAX, &out_state->round));
@@ -343,11 +350,7 @@ static enum sherd_err collect(struct round *round)
     SHERD_TRY(sherd_compartment_snapshot_begin(keys, &snapshot));
     const enum sherd_err err = sherd_snapshot_scan(snapshot, NULL, take_block, round);
     sherd_snapshot_end(snapshot);
-    if (err != SHERD_OK && err != SCAN_ENOUGH)
-        return err;
-    if (round->event_count > 1)
-        qsort(round->events, round->event_count, sizeof(*round->events), in_time);
-    return SHERD_OK;
+    return err == SCAN_ENOUGH ? SHERD_OK : err;
 }
 
 /* All is on the disk but the checkpoint: it is so from here on. */
@@ -361,6 +364,44 @@ static enum sherd_err commit(void *arg, struct sherd_span note)
     after->note_bytes = note.len;
     SHERD_FAILPOINT("sequencer.before_commit");
     return state_write(&round->sequencer->parts, after);
+}
+
+static struct sherd_join_place joins_place(const struct sherd_sequencer *sequencer)
+{
+    return (struct sherd_join_place){.dir = sequencer->parts.dir, .leaves = sequencer->parts.leaves};
+}
+
+/* What was noted of keys that were given out: behind the events of the blocks, and then in the order of all times. */
+static enum sherd_err collect_joins(struct round *round)
+{
+    const struct sherd_join_place place = joins_place(round->sequencer);
+
+    round->joins.after = &round->after->joins;
+    SHERD_TRY(sherd_join_files_take(&place, round->after->round, false, &round->joins));
+    for (size_t i = 0; i < sherd_join_taken_leaves(&round->joins); i++) {
+        struct sequenced *next = &round->events[round->event_count];
+
+        SHERD_TRY(sherd_join_taken_event(&round->joins, i, &next->event));
+        SHERD_TRY(sherd_random(next->event.id, sizeof(next->event.id)));
+        next->order = round->event_count++;
+    }
+    round->more = round->more || round->joins.more;
+    if (round->event_count > 1)
+        qsort(round->events, round->event_count, sizeof(*round->events), in_time);
+    return SHERD_OK;
+}
+
+/* The slots lie beside the log before their leaves are in it. Those of one round are in the order of their leaves. */
+static enum sherd_err keep_joins(struct round *round, uint64_t size)
+{
+    const struct sherd_join_place place = joins_place(round->sequencer);
+    uint64_t leaves[SHERD_JOIN_EVENTS_MAX];
+    size_t count = 0;
+
+    for (size_t i = 0; i < round->event_count; i++)
+        if (round->events[i].event.has_root)
+            leaves[count++] = size + i;
+    return sherd_join_files_keep(&place, &round->joins, leaves);
 }
 
 static enum sherd_err append(const struct round *round, struct sherd_log *log)
@@ -383,9 +424,13 @@ static enum sherd_err append(const struct round *round, struct sherd_log *log)
 /* Steps 3 to 5. Blocks that stand for no event change the digest alone. */
 static enum sherd_err carry_out(struct round *round, struct sherd_log *log)
 {
+    const struct sherd_join_place place = joins_place(round->sequencer);
+
+    SHERD_TRY(keep_joins(round, round->after->size - round->event_count));
     SHERD_TRY(round->event_count != 0 ? append(round, log) : commit(round, sherd_log_note(log)));
     SHERD_FAILPOINT("sequencer.before_remove");
-    return remove_blocks(round->sequencer, round->after);
+    SHERD_TRY(remove_blocks(round->sequencer, round->after));
+    return sherd_join_files_clear(&place, &round->after->joins);
 }
 
 static enum sherd_err sign_round(void *arg, struct sherd_span text, struct sherd_buf *out_note)
@@ -404,28 +449,29 @@ static enum sherd_err round_with(struct round *round, const struct state *before
     SHERD_TRY(open_log(sequencer, before, &signer, &log));
     if (sequencer->clean_round != before->round)
         SHERD_TRY(remove_blocks(sequencer, before));
-    *round->after = (struct state){.digest = before->digest, .round = before->round + 1};
+    *round->after = (struct state){.digest = before->digest, .round = before->round + 1, .joins = before->joins};
     SHERD_TRY(collect(round));
+    SHERD_TRY(collect_joins(round));
     round->after->size = before->size + round->event_count;
     *out_size = round->after->size;
-    return round->after->block_count == 0 ? SHERD_OK : carry_out(round, log);
+    return round->after->block_count == 0 && !round->joins.changed ? SHERD_OK : carry_out(round, log);
 }
 
 /* The caller has the turn of this process and the lock of all. */
 static enum sherd_err one_round(struct sherd_sequencer *sequencer, bool *out_more, uint64_t *out_size)
 {
     SHERD_CLEANUP(sherd_freep) struct state *states = sherd_alloc_array(2, sizeof(*states));
-    SHERD_CLEANUP(sherd_freep) struct sequenced *events =
-        sherd_alloc_array(SHERD_SEQUENCER_ROUND_EVENTS_MAX + SHERD_PENDING_EVENTS_BYTES_MAX, sizeof(*events));
+    SHERD_CLEANUP(sherd_freep) struct sequenced *events = sherd_alloc_array(EVENTS_ROOM, sizeof(*events));
     struct round round = {.sequencer = sequencer, .events = events};
 
     if (states == NULL || events == NULL)
         return SHERD_ERR_NO_MEMORY;
     round.after = &states[1];
     SHERD_TRY(state_read(&sequencer->parts, &states[0]));
-    SHERD_TRY(round_with(&round, &states[0], out_size));
+    const enum sherd_err err = round_with(&round, &states[0], out_size);
+    sherd_join_taken_done(&round.joins);
     *out_more = round.more;
-    return SHERD_OK;
+    return err;
 }
 
 /* --- rounds in turn ----------------------------------------------------------------------------------------------- */
@@ -634,12 +680,61 @@ static enum sherd_err begin_check(struct check *check, struct sherd_snapshot **o
     return sherd_fail(SHERD_ERR_BUSY, "the ledger changes all the time: try again");
 }
 
-static enum sherd_err check_log(const struct check *check)
+static enum sherd_err check_log(struct check *check)
 {
     SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
+    SHERD_CLEANUP(sherd_join_check_done) struct sherd_join_check joins = {.room = NULL};
+    const struct sherd_join_place place = joins_place(check->sequencer);
 
     SHERD_TRY(open_settled(check->sequencer, check->state, &log));
-    return sherd_log_verify(log, NULL, NULL);
+    SHERD_TRY(sherd_join_check_begin(&joins, &place, &check->state->joins));
+    SHERD_TRY(sherd_log_verify(log, sherd_join_check_leaf, &joins));
+    SHERD_TRY(sherd_join_check_end(&joins));
+    check->found.joins_verify = !joins.damaged;
+    check->found.joins_lost = joins.lost;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_sequencer_joins(struct sherd_sequencer *sequencer, sherd_join_visit_fn *visit, void *arg)
+{
+    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
+    SHERD_CLEANUP(sherd_join_check_done) struct sherd_join_check joins = {.room = NULL};
+    const struct sherd_join_place place = joins_place(sequencer);
+
+    if (state == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(open_settled(sequencer, state, &log));
+    SHERD_TRY(sherd_join_check_begin(&joins, &place, &state->joins));
+    joins.visit = visit;
+    joins.arg = arg;
+    SHERD_TRY(sherd_log_verify(log, sherd_join_check_leaf, &joins));
+    SHERD_TRY(sherd_join_check_end(&joins));
+    return joins.damaged ? tampered("has joins that do not verify") : SHERD_OK;
+}
+
+/* What is noted and in no leaf yet, at a moment at which no round is committed. */
+static enum sherd_err check_noted(struct check *check)
+{
+    const struct sherd_join_place place = joins_place(check->sequencer);
+
+    for (unsigned tries = 0; tries < CHECKS_MAX; tries++) {
+        struct sherd_join_taken taken = {.after = &check->state->joins};
+
+        SHERD_TRY(state_read(&check->sequencer->parts, check->state));
+        const uint64_t round = check->state->round;
+        const enum sherd_err err = sherd_join_files_take(&place, round + 1, true, &taken);
+        sherd_join_taken_done(&taken);
+        SHERD_TRY(err);
+        SHERD_TRY(state_read(&check->sequencer->parts, check->state));
+        if (check->state->round != round)
+            continue;
+        check->found.join_count = taken.count;
+        check->found.joins_lost += taken.lost;
+        check->found.joins_verify = check->found.joins_verify && taken.strange == 0;
+        return SHERD_OK;
+    }
+    return sherd_fail(SHERD_ERR_BUSY, "the ledger changes all the time: try again");
 }
 
 enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer, struct sherd_keys_check *out_check)
@@ -659,7 +754,19 @@ enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer, struct s
     if (err != SHERD_OK && err != SHERD_ERR_TAMPERED)
         return err;
     check.found.log_verifies = err == SHERD_OK;
+    SHERD_TRY(check_noted(&check));
     *out_check = check.found;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_sequencer_rounds(const struct sherd_sequencer *sequencer, uint64_t *out_rounds)
+{
+    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+
+    if (state == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(state_read(&sequencer->parts, state));
+    *out_rounds = state->round;
     return SHERD_OK;
 }
 

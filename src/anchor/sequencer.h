@@ -20,6 +20,7 @@
 
 #include "anchor/anchor.h"
 #include "anchor/changes.h"
+#include "anchor/join_files.h"
 #include "ledger/log.h"
 
 struct sherd_sequencer;
@@ -78,9 +79,19 @@ void sherd_sequencer_wake(struct sherd_sequencer *sequencer);
 SHERD_MUST_USE enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer,
                                                     struct sherd_keys_check *out_check);
 
+/** How many rounds were made. @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_IO */
+SHERD_MUST_USE enum sherd_err sherd_sequencer_rounds(const struct sherd_sequencer *sequencer, uint64_t *out_rounds);
+
 /** Do something with the log as it is, open to read. */
 typedef enum sherd_err sherd_log_use_fn(void *arg, struct sherd_log *log);
 SHERD_MUST_USE enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequencer, sherd_log_use_fn *use, void *arg);
+
+/**
+ * Visit every join that is in the ledger, in its order, each verified against its leaf, and the leaf against the log.
+ * @return SHERD_OK; what visit() gave; SHERD_ERR_TAMPERED: something of it was changed, cut or moved; SHERD_ERR_IO
+ */
+SHERD_MUST_USE enum sherd_err sherd_sequencer_joins(struct sherd_sequencer *sequencer, sherd_join_visit_fn *visit,
+                                                    void *arg);
 
 /** The log's public key, as text. @param[in,out] out_text  appended */
 SHERD_MUST_USE enum sherd_err sherd_sequencer_vkey(const struct sherd_sequencer *sequencer, struct sherd_buf *out_text);

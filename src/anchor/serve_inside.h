@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/serve_inside.h
- * What serve.c, serve_backup.c, serve_ledger.c and serve_rights.c share, and nobody else uses: a connection that is
+ * What serve.c, serve_backup.c, serve_joins.c, serve_ledger.c and serve_rights.c share, and nobody else uses: a connection that is
  * served, and handlers of its verbs.
  */
 #ifndef SHERD_ANCHOR_SERVE_INSIDE_H
@@ -69,6 +69,9 @@ enum sherd_err sherd_serve_more(struct sherd_serve *serve);
 enum sherd_err sherd_serve_ledger_note(struct sherd_serve *serve);
 enum sherd_err sherd_serve_ledger_scan(struct sherd_serve *serve);
 enum sherd_err sherd_serve_ledger_growth(struct sherd_serve *serve);
+/* Handlers of the verbs about what is noted in the ledger. */
+enum sherd_err sherd_serve_entries_resealed(struct sherd_serve *serve);
+enum sherd_err sherd_serve_joins_rule(struct sherd_serve *serve);
 
 /* Handlers of the verbs about users, named keys and grants. */
 enum sherd_err sherd_serve_user_create(struct sherd_serve *serve);

@@ -2,6 +2,7 @@
 /* Sessions: see session.h. */
 #include "anchor/session.h"
 #include "anchor/leaves.h"
+#include "anchor/actor.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -21,6 +22,11 @@ static struct sherd_anchor *below(struct sherd_anchor *anchor)
 {
     return session_of(anchor)->parts.anchor;
 }
+
+/* What this thread writes from here to the end of the block, it writes for the session's user. */
+#define ACT_FOR(session)             \
+    SHERD_CLEANUP(sherd_actor_leave) \
+    const struct sherd_actor_scope acts_ = sherd_actor_enter(&(session)->parts.caller.id)
 
 static enum sherd_err no_such_record(void)
 {
@@ -126,6 +132,7 @@ static enum sherd_err session_key_new(struct sherd_anchor *anchor, const struct 
                                       const char *entity_id, struct sherd_uuid record, uint64_t version,
                                       struct sherd_pin *out_pin, struct sherd_record_key *out_key)
 {
+    ACT_FOR(session_of(anchor));
     struct session *session = session_of(anchor);
     struct sherd_ref key;
 
@@ -154,6 +161,7 @@ static enum sherd_err check_change(const struct session *session, const struct s
 static enum sherd_err session_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
                                          size_t count, struct sherd_refs *dropped)
 {
+    ACT_FOR(session_of(anchor));
     for (size_t i = 0; i < count; i++)
         SHERD_TRY(check_change(session_of(anchor), &changes[i]));
     return below(anchor)->ops->pin_commit(below(anchor), changes, count, dropped);
@@ -163,6 +171,7 @@ static enum sherd_err session_pin_commit(struct sherd_anchor *anchor, const stru
 static enum sherd_err session_pin_get(struct sherd_anchor *anchor, struct sherd_uuid record, uint64_t version,
                                       struct sherd_pin_view *out_view, struct sherd_record_key *out_key)
 {
+    ACT_FOR(session_of(anchor));
     struct session *session = session_of(anchor);
     struct sherd_pin_view view;
     bool allowed = false;
@@ -183,6 +192,7 @@ static enum sherd_err session_pin_get(struct sherd_anchor *anchor, struct sherd_
 static enum sherd_err session_pin_delete(struct sherd_anchor *anchor, struct sherd_uuid record,
                                          struct sherd_refs *dropped)
 {
+    ACT_FOR(session_of(anchor));
     SHERD_TRY(check_record(session_of(anchor), record, SHERD_RIGHT_WRITE));
     return below(anchor)->ops->pin_delete(below(anchor), record, dropped);
 }
@@ -249,6 +259,7 @@ static enum sherd_err session_named_find(struct sherd_anchor *anchor, const char
 
 static enum sherd_err session_named_create(struct sherd_anchor *anchor, const char *name, const char *owner)
 {
+    ACT_FOR(session_of(anchor));
     struct session *session = session_of(anchor);
 
     SHERD_TRY(check_live(session));
@@ -268,6 +279,7 @@ static enum sherd_err session_named_each(struct sherd_anchor *anchor, sherd_key_
 static enum sherd_err session_named_grant(struct sherd_anchor *anchor, const char *key, const char *user,
                                           unsigned rights)
 {
+    ACT_FOR(session_of(anchor));
     struct sherd_ref ref;
 
     SHERD_TRY(session_named_find(anchor, key, SHERD_RIGHT_MANAGE, &ref));
@@ -287,6 +299,7 @@ static enum sherd_err session_grant_each(struct sherd_anchor *anchor, const char
 static enum sherd_err session_rekey_begin(struct sherd_anchor *anchor, const struct sherd_rekey_scope *scope,
                                           struct sherd_rekey **out_rekey)
 {
+    ACT_FOR(session_of(anchor));
     struct session *session = session_of(anchor);
     unsigned rights = 0;
 
@@ -301,6 +314,7 @@ static enum sherd_err session_rekey_begin(struct sherd_anchor *anchor, const str
 static enum sherd_err session_rekey_step(struct sherd_anchor *anchor, struct sherd_rekey *rekey, size_t count_max,
                                          struct sherd_rekey_progress *out_progress)
 {
+    ACT_FOR(session_of(anchor));
     SHERD_TRY(check_live(session_of(anchor)));
     return below(anchor)->ops->rekey_step(below(anchor), rekey, count_max, out_progress);
 }
@@ -656,6 +670,24 @@ static enum sherd_err owner_statement_key(struct sherd_anchor *anchor, struct sh
     return owner_only();
 }
 
+static enum sherd_err owner_entries_resealed(struct sherd_anchor *anchor, enum sherd_role role,
+                                             const struct sherd_event_entry *entries, size_t count)
+{
+    (void)anchor;
+    (void)role;
+    (void)entries;
+    (void)count;
+    return owner_only();
+}
+
+static enum sherd_err owner_joins_rule(struct sherd_anchor *anchor, const bool *strict, bool *out_strict)
+{
+    (void)anchor;
+    (void)strict;
+    (void)out_strict;
+    return owner_only();
+}
+
 static enum sherd_err owner_keys_blobs(struct sherd_anchor *anchor, struct sherd_refs *blobs)
 {
     (void)anchor;
@@ -706,6 +738,8 @@ static const struct sherd_anchor_ops session_ops = {
     .epoch_end = owner_epoch,
     .ledger_run = session_ledger_run,
     .ledger_check = session_ledger_check,
+    .entries_resealed = owner_entries_resealed,
+    .joins_rule = owner_joins_rule,
     .keys_stat = session_keys_stat,
     .keys_owner = session_keys_owner,
     .keys_blobs = owner_keys_blobs,

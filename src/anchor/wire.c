@@ -265,6 +265,26 @@ static void code_keys_check(struct sherd_wire *wire, void *message)
     code_u64(wire, &check->pending_count);
     code_bool(wire, &check->agrees);
     code_bool(wire, &check->log_verifies);
+    code_u64(wire, &check->join_count);
+    code_u64(wire, &check->joins_lost);
+    code_bool(wire, &check->joins_verify);
+}
+
+static void code_entry_resealed(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_resealed *item = message;
+
+    code_role(wire, &item->role);
+    code_ref(wire, &item->name);
+    code_digest(wire, &item->digest);
+}
+
+static void code_joins(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_joins *rule = message;
+
+    code_bool(wire, &rule->set);
+    code_bool(wire, &rule->strict);
 }
 
 /* The version that is replaced is the pin's own. */
@@ -689,6 +709,10 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
                                     .reply = LIST(code_protection_info, struct sherd_protection_info)},
     [SHERD_WIRE_LEDGER_RUN] = {.name = "ledger_run", .reply = HEAD(code_number, struct sherd_wire_number)},
     [SHERD_WIRE_LEDGER_CHECK] = {.name = "ledger_check", .reply = HEAD(code_keys_check, struct sherd_keys_check)},
+    [SHERD_WIRE_ENTRIES_RESEALED] = {.name = "entries_resealed",
+                                     .call = LIST(code_entry_resealed, struct sherd_wire_resealed)},
+    [SHERD_WIRE_JOINS_RULE] = {"joins_rule", HEAD(code_joins, struct sherd_wire_joins),
+                               HEAD(code_joins, struct sherd_wire_joins)},
     [SHERD_WIRE_PROTECTION_ROTATE] = {"protection_rotate", HEAD(code_key_store, struct sherd_wire_key_store),
                                       HEAD(code_number, struct sherd_wire_number)},
     [SHERD_WIRE_POLICY_SET] = {.name = "policy_set", .call = HEAD(code_policy_set, struct sherd_wire_policy)},

@@ -96,6 +96,8 @@ enum sherd_wire_verb {
     SHERD_WIRE_LEDGER_NOTE,
     SHERD_WIRE_LEDGER_SCAN,
     SHERD_WIRE_LEDGER_GROWTH,
+    SHERD_WIRE_ENTRIES_RESEALED,
+    SHERD_WIRE_JOINS_RULE,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 
@@ -353,6 +355,19 @@ struct sherd_wire_idempotency {
 struct sherd_wire_collection {
     struct sherd_uuid collection;
     struct sherd_digest digest;
+};
+
+/** Item of SHERD_WIRE_ENTRIES_RESEALED: all of one role. */
+struct sherd_wire_resealed {
+    enum sherd_role role;
+    struct sherd_ref name;
+    struct sherd_digest digest;
+};
+
+/** Call and answer of SHERD_WIRE_JOINS_RULE. */
+struct sherd_wire_joins {
+    bool set; /**< to be set; always in an answer */
+    bool strict;
 };
 
 struct sherd_wire_master_options {

@@ -7,6 +7,7 @@
  * did would leave files in the vault that its owner cannot open, and no script that happens to run as root shall have
  * the keys. It is no barrier against root, which can read any process.
  */
+#include "anchor/embedded.h"
 #include "anchor/operators.h"
 #include "anchor/serve.h"
 #include "base/clock.h"
@@ -244,6 +245,21 @@ static struct cli_rotation *begin_rotation(struct agent *agent, struct sherd_vau
     return rotation;
 }
 
+/* The ledger has it before anything is served; where it cannot, nothing is. */
+static enum sherd_err say_unsealed(struct sherd_vault **vault)
+{
+    char detail[SHERD_FAIL_TEXT_SIZE];
+
+    const enum sherd_err err = sherd_anchor_unsealed((*vault)->anchor);
+    if (err == SHERD_OK)
+        return SHERD_OK;
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    sherd_vault_close(*vault);
+    *vault = NULL;
+    sherd_fail_restore(detail);
+    return err;
+}
+
 /* The vault has its own copy, once it is open; and what did not open it is not tried again. */
 static enum sherd_err open_vault(struct agent *agent, const struct sherd_unseal *unseal)
 {
@@ -260,6 +276,7 @@ static enum sherd_err open_vault(struct agent *agent, const struct sherd_unseal 
     const enum sherd_err err = sherd_vault_open(agent->options->place.vault, unseal, &options, &vault);
     forget_key_store(agent);
     SHERD_TRY(err);
+    SHERD_TRY(say_unsealed(&vault));
     struct cli_rotation *rotation = begin_rotation(agent, vault);
     (void)pthread_mutex_lock(&agent->lock);
     agent->vault = vault;
@@ -570,6 +587,8 @@ static void end(struct agent *agent)
     }
     (void)pthread_mutex_unlock(&agent->lock);
     cli_rotation_free(agent->rotation);
+    if (agent->vault != NULL && sherd_anchor_sealed(agent->vault->anchor) != SHERD_OK)
+        sherd_fail_restore(""); /* it ends nevertheless; what it gave out is noted, and the next one takes it */
     sherd_vault_close(agent->vault);
     sherd_operators_free(agent->operators);
     forget_key_store(agent);

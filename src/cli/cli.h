@@ -209,6 +209,11 @@ SHERD_MUST_USE enum sherd_err cli_vault_check(const char *path);
  * unseals; else as cli_vault_unseal(). @return as sherd_vault_open() and cli_unseal_read()
  */
 SHERD_MUST_USE enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault);
+/**
+ * The same, to give contents out: nothing is changed but that the anchor notes each key that it gives out, which needs
+ * a vault that can be written where no agent does it.
+ */
+SHERD_MUST_USE enum sherd_err cli_vault_open_to_give(const struct cli *cli, struct sherd_vault **out_vault);
 
 /** Unseal and open it in this process, whatever agent runs: for what only who can unseal may do, as changing seals. */
 SHERD_MUST_USE enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault);

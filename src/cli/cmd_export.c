@@ -282,7 +282,7 @@ static enum sherd_err run(struct cli *cli)
     if (export.block == NULL || export.page == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(cli_identity_read(cli, cli_value(cli, OPT_IDENTITY), &export.identity));
-    SHERD_TRY(cli_vault_open(cli, true, &export.vault));
+    SHERD_TRY(cli_vault_open_to_give(cli, &export.vault));
     SHERD_TRY(open_root(cli->operands[0], &export.root_fd));
     cli_progress_begin(cli, "export");
     SHERD_TRY(write_all(&export));

@@ -104,7 +104,7 @@ static enum sherd_err run(struct cli *cli)
     SHERD_TRY(parse_wanted(cli, &wanted));
     SHERD_TRY(cli_identity_read(cli, cli_value(cli, OPT_IDENTITY), &identity));
     wanted.options.identity = identity;
-    SHERD_TRY(cli_vault_open(cli, true, &vault));
+    SHERD_TRY(cli_vault_open_to_give(cli, &vault));
     SHERD_TRY(open_wanted(vault, &wanted, &reader));
     cli_progress_begin(cli, "get");
     err = path != NULL ? to_file(cli, reader, &wanted, path, block) : to_stdout(cli, reader, &wanted, block);

@@ -53,7 +53,7 @@ static enum sherd_err get(struct cli *cli)
         return SHERD_ERR_NO_MEMORY;
     struct sherd_buf value = sherd_buf_borrow(block, SHERD_SECRET_BYTES_MAX);
     SHERD_TRY(cli_value_number(cli, OPT_VERSION, 1, UINT64_MAX, 0, &version));
-    SHERD_TRY(cli_vault_open(cli, true, &vault));
+    SHERD_TRY(cli_vault_open_to_give(cli, &vault));
     SHERD_TRY(sherd_secret_get(vault, cli->operands[1], version, &value));
     if (cli->json)
         return cli_json_print("",

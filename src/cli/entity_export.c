@@ -306,7 +306,7 @@ enum sherd_err cli_entity_export(struct cli *cli, const struct cli_entity_export
         return SHERD_ERR_NO_MEMORY;
     SHERD_ENSURE(export.records != NULL, SHERD_ERR_NO_MEMORY, "no memory for the manifest");
     SHERD_TRY(cli_identity_read(cli, wish->identity, &export.identity));
-    SHERD_TRY(cli_vault_open(cli, true, &export.vault));
+    SHERD_TRY(cli_vault_open_to_give(cli, &export.vault));
     SHERD_TRY(check_entity(&export));
     SHERD_TRY(open_dir(wish->dir, &export.dir_fd));
     cli_progress_begin(cli, "export");

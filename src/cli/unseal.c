@@ -305,10 +305,18 @@ static enum sherd_err open_here(const struct cli *cli, const char *path, const s
     return sherd_vault_open(path, &unseal.unseal, &with, out_vault);
 }
 
-static enum sherd_err open_vault(const struct cli *cli, bool read_only, bool by_agent, struct sherd_vault **out_vault)
+/* What a vault is opened for. An agent notes what it gives out itself; without one this process does. */
+enum purpose {
+    OPEN_TO_READ,
+    OPEN_TO_GIVE,
+    OPEN_TO_WRITE,
+};
+
+static enum sherd_err open_vault(const struct cli *cli, enum purpose purpose, bool by_agent,
+                                 struct sherd_vault **out_vault)
 {
     SHERD_CLEANUP(cli_secret_freep) uint8_t *user_block = sherd_secret_alloc(CLI_SECRET_BYTES);
-    struct sherd_vault_open_options options = {.read_only = read_only};
+    struct sherd_vault_open_options options = {.read_only = purpose != OPEN_TO_WRITE};
     struct sherd_vault *vault = NULL;
     const char *path = NULL;
 
@@ -319,20 +327,26 @@ static enum sherd_err open_vault(const struct cli *cli, bool read_only, bool by_
     SHERD_TRY(cli_user_read(cli, user_block, &options));
     if (by_agent)
         SHERD_TRY(open_by_agent(path, options, &vault));
+    options.read_only = purpose == OPEN_TO_READ;
     if (vault == NULL)
         return open_here(cli, path, &options, out_vault);
     *out_vault = vault;
     return SHERD_OK;
 }
 
+enum sherd_err cli_vault_open_to_give(const struct cli *cli, struct sherd_vault **out_vault)
+{
+    return open_vault(cli, OPEN_TO_GIVE, !cli_unseal_given(cli), out_vault);
+}
+
 enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
 {
-    return open_vault(cli, read_only, !cli_unseal_given(cli), out_vault);
+    return open_vault(cli, read_only ? OPEN_TO_READ : OPEN_TO_WRITE, !cli_unseal_given(cli), out_vault);
 }
 
 enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
 {
-    return open_vault(cli, read_only, false, out_vault);
+    return open_vault(cli, read_only ? OPEN_TO_READ : OPEN_TO_WRITE, false, out_vault);
 }
 
 enum sherd_err cli_vault_fips(struct sherd_vault *vault, bool *out_fips)

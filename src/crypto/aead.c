@@ -394,3 +394,29 @@ enum sherd_err sherd_aead_chunk_open(struct sherd_aead_message *message, uint64_
         return tampered();
     return chunk_open(message->cipher, NULL, message->nonce, index, sealed, out);
 }
+
+/* --- slots -------------------------------------------------------------------------------------------------------- */
+
+enum sherd_err sherd_aead_series_begin(const struct sherd_hmac_key *key, struct sherd_span context,
+                                       const uint8_t salt[static SHERD_AEAD_SALT_SIZE], bool sealing,
+                                       struct sherd_aead_message **out_series)
+{
+    SHERD_CLEANUP(derived_wipe) struct derived derived;
+
+    SHERD_TRY(check_held(key));
+    SHERD_TRY(sherd_crypto_gate());
+    SHERD_TRY(derive(key, context, salt, &derived));
+    return sherd_aead_message_raw(derived.key, derived.nonce, sealing, out_series);
+}
+
+enum sherd_err sherd_aead_slot_seal(struct sherd_aead_message *series, uint64_t number, struct sherd_span plain,
+                                    uint8_t *out)
+{
+    SHERD_ENSURE(series->sealing && plain.len <= SHERD_AEAD_CHUNK_SIZE && number < SHERD_AEAD_CHUNKS_MAX &&
+                     number >= series->next,
+                 SHERD_ERR_INVALID, "slots are sealed in rising order, each once");
+    series->next = number + 1; /* also after a failure, as with chunks */
+    if (!chunk_seal(series->cipher, NULL, series->nonce, number, plain, out))
+        return sherd_evp_fail("AES-256-GCM");
+    return SHERD_OK;
+}

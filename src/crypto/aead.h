@@ -14,6 +14,7 @@
 
 #include "base/macros.h"
 #include <sherd/span.h>
+#include <stdbool.h>
 
 #define SHERD_AEAD_KEY_SIZE 32
 #define SHERD_AEAD_SALT_SIZE 24
@@ -108,5 +109,29 @@ SHERD_MUST_USE enum sherd_err sherd_aead_chunk_open(struct sherd_aead_message *m
 /** Wipe and free. NULL is accepted. */
 void sherd_aead_message_free(struct sherd_aead_message *message);
 SHERD_DEFINE_OWNED(sherd_aead_message);
+
+/**
+ * Small messages of one length under one key, each by its number: slots of a file that is written in place. The key is
+ * drawn from one that is held, by a salt that is used for one series alone; the number is the nonce. What is sealed is
+ * as long as the plaintext and a tag: SHERD_AEAD_TAG_SIZE more. One thread at a time.
+ * @param[in] key   one of SHERD_SHA512, of SHERD_AEAD_KEY_SIZE bytes
+ * @param[in] salt  random, and never that of another series that is sealed
+ * @return SHERD_OK; SHERD_ERR_INVALID: of another kind of key; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_aead_series_begin(const struct sherd_hmac_key *key, struct sherd_span context,
+                                                      const uint8_t salt[static SHERD_AEAD_SALT_SIZE], bool sealing,
+                                                      struct sherd_aead_message **out_series);
+/**
+ * Seal the message of a number. @param[out] out  plain.len + SHERD_AEAD_TAG_SIZE bytes; may not overlap plain
+ * @return SHERD_OK; SHERD_ERR_INVALID: numbers rise, each once; longer than a chunk; a series that is being opened
+ */
+SHERD_MUST_USE enum sherd_err sherd_aead_slot_seal(struct sherd_aead_message *series, uint64_t number,
+                                                   struct sherd_span plain, uint8_t *out);
+/** Open it: as sherd_aead_chunk_open(). */
+static inline enum sherd_err sherd_aead_slot_open(struct sherd_aead_message *series, uint64_t number,
+                                                  struct sherd_span sealed, uint8_t *out)
+{
+    return sherd_aead_chunk_open(series, number, sealed, out);
+}
 
 #endif

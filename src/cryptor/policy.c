@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is ruled of keys, for callers, and whether a key is due: <sherd/keys.h>. */
+/* What is ruled of keys and of joins, for callers, and whether a key is due: <sherd/keys.h>, <sherd/vault.h>. */
 #include "cryptor/vault.h"
 
 #define MINUTE_S 60
@@ -58,4 +58,22 @@ enum sherd_key_why sherd_key_due(const struct sherd_key_policy *policy, const st
         last_moment(policy, now_s) > (int64_t)info->created_s)
         return SHERD_KEY_DUE_SCHEDULE;
     return SHERD_KEY_NOT_DUE;
+}
+
+/* --- joins -------------------------------------------------------------------------------------------------------- */
+
+enum sherd_err sherd_joins_strict(struct sherd_vault *vault, bool *out_strict)
+{
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_ENSURE(out_strict != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");
+    return vault->anchor->ops->joins_rule(vault->anchor, NULL, out_strict);
+}
+
+enum sherd_err sherd_joins_set_strict(struct sherd_vault *vault, bool strict)
+{
+    bool is_strict;
+
+    SHERD_TRY(sherd_vault_check(vault));
+    SHERD_TRY(sherd_vault_check_writable(vault));
+    return vault->anchor->ops->joins_rule(vault->anchor, &strict, &is_strict);
 }

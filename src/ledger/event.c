@@ -19,6 +19,7 @@ enum event_field {
     EVENT_MAP_DIGEST = 11,
     EVENT_FRAGMENT = 12,
     EVENT_FRAGMENT_DIGEST = 13,
+    EVENT_ROOT = 14,
 };
 
 enum pending_field {
@@ -91,6 +92,8 @@ enum sherd_err sherd_event_encode(const struct sherd_event *event, uint8_t *bloc
     put_ref(&writer, EVENT_ACTOR, &event->actor);
     put_entry(&writer, EVENT_MAP, &event->map);
     put_entry(&writer, EVENT_FRAGMENT, &event->fragment);
+    if (event->has_root)
+        sherd_tlv_put(&writer, EVENT_ROOT, SPAN(event->root));
     return sherd_tlv_end(&writer, out_bytes);
 }
 
@@ -129,7 +132,7 @@ enum sherd_err sherd_event_decode(struct sherd_span bytes, struct sherd_event *o
     const uint64_t required = BIT(EVENT_KIND) | BIT(EVENT_ID) | BIT(EVENT_TIME);
     const uint64_t optional = BIT(EVENT_VERSION) | BIT(EVENT_COUNT) | BIT(EVENT_SUBJECT) | BIT(EVENT_COLLECTION) |
                               BIT(EVENT_ENTITY) | BIT(EVENT_ACTOR) | BIT(EVENT_MAP) | BIT(EVENT_MAP_DIGEST) |
-                              BIT(EVENT_FRAGMENT) | BIT(EVENT_FRAGMENT_DIGEST);
+                              BIT(EVENT_FRAGMENT) | BIT(EVENT_FRAGMENT_DIGEST) | BIT(EVENT_ROOT);
     struct sherd_event event = {.kind = SHERD_EVENT_GENESIS}; /* for now */
     struct sherd_tlv tlv;
     uint64_t kind;
@@ -149,6 +152,9 @@ enum sherd_err sherd_event_decode(struct sherd_span bytes, struct sherd_event *o
     SHERD_TRY(get_ref(&tlv, EVENT_ACTOR, &event.actor));
     SHERD_TRY(get_entry(&tlv, EVENT_MAP, &event.map));
     SHERD_TRY(get_entry(&tlv, EVENT_FRAGMENT, &event.fragment));
+    event.has_root = tlv.value[EVENT_ROOT].data != NULL;
+    if (event.has_root)
+        SHERD_TRY(sherd_tlv_get(&tlv, EVENT_ROOT, event.root.bytes, sizeof(event.root.bytes)));
     *out_event = event;
     return SHERD_OK;
 }

@@ -61,6 +61,8 @@ struct sherd_event {
     struct sherd_ref actor; /**< the principal */
     struct sherd_event_entry map;
     struct sherd_event_entry fragment;
+    bool has_root;
+    struct sherd_digest root; /**< of a join: over the slots that it stands for (ledger/join.h) */
 };
 
 /** Most bytes of an encoded event. */

@@ -21,6 +21,7 @@ enum leaf_field {
     LEAF_SUBJECT = 7,
     LEAF_ACTOR = 8,
     LEAF_COMMITMENTS = 9, /* one tag for each */
+    LEAF_ROOT = 13,
     LEAF_SEALED = 20,
 };
 
@@ -34,6 +35,7 @@ struct sherd_leaf_keys {
     struct sherd_hmac_key *mark;
     struct sherd_hmac_key *seal;
     struct sherd_hmac_key *state;
+    struct sherd_hmac_key *join;
 };
 
 static enum sherd_err malformed(void)
@@ -69,6 +71,7 @@ enum sherd_err sherd_leaf_keys_new(struct sherd_span seed, const uint8_t deploym
     SHERD_TRY(derive(seed, deployment, "sherd ledger mark 1", SHERD_SHA256, &keys->mark));
     SHERD_TRY(derive(seed, deployment, "sherd ledger seal 1", SHERD_SHA512, &keys->seal));
     SHERD_TRY(derive(seed, deployment, "sherd ledger state 1", SHERD_SHA512, &keys->state));
+    SHERD_TRY(derive(seed, deployment, "sherd ledger join 1", SHERD_SHA512, &keys->join));
     *out_keys = keys;
     keys = NULL;
     return SHERD_OK;
@@ -83,12 +86,23 @@ void sherd_leaf_keys_free(struct sherd_leaf_keys *keys)
     sherd_hmac_key_free(keys->mark);
     sherd_hmac_key_free(keys->seal);
     sherd_hmac_key_free(keys->state);
+    sherd_hmac_key_free(keys->join);
     sherd_free(keys);
 }
 
 const struct sherd_hmac_key *sherd_leaf_state_key(const struct sherd_leaf_keys *keys)
 {
     return keys->state;
+}
+
+const struct sherd_hmac_key *sherd_leaf_join_key(const struct sherd_leaf_keys *keys)
+{
+    return keys->join;
+}
+
+const uint8_t *sherd_leaf_deployment(const struct sherd_leaf_keys *keys)
+{
+    return keys->deployment;
 }
 
 /* --- pseudonyms, commitments, marks ------------------------------------------------------------------------------- */
@@ -250,6 +264,8 @@ static enum sherd_err describe(const struct sherd_leaf_keys *keys, const struct 
                               .time_s = event->time_ns / 1000000000U,
                               .version = event->version,
                               .count = event->count,
+                              .has_root = event->has_root,
+                              .root = event->root,
                               .sealed = {NULL, 0}};
 
     memcpy(leaf.id, event->id, sizeof(leaf.id));
@@ -276,6 +292,8 @@ static void put_clear(struct sherd_tlv_writer *writer, const struct sherd_leaf *
     for (unsigned i = 0; i < SHERD_LEAF_COMMITMENTS; i++)
         if (leaf->committed[i])
             sherd_tlv_put(writer, LEAF_COMMITMENTS + i, SPAN(leaf->commitments[i]));
+    if (leaf->has_root)
+        sherd_tlv_put(writer, LEAF_ROOT, SPAN(leaf->root));
 }
 
 /* What the sealed event is bound to: whose it is, and all that is in clear. */
@@ -337,7 +355,7 @@ enum sherd_err sherd_leaf_decode(struct sherd_span bytes, struct sherd_leaf *out
                               BIT((unsigned)LEAF_COMMITMENTS + SHERD_LEAF_ASSETS) |
                               BIT((unsigned)LEAF_COMMITMENTS + SHERD_LEAF_SECRETS) |
                               BIT((unsigned)LEAF_COMMITMENTS + SHERD_LEAF_SUBJECT) |
-                              BIT((unsigned)LEAF_COMMITMENTS + SHERD_LEAF_ACTOR);
+                              BIT((unsigned)LEAF_COMMITMENTS + SHERD_LEAF_ACTOR) | BIT(LEAF_ROOT);
     struct sherd_leaf leaf = {.version = 0};
     struct sherd_tlv tlv;
     uint64_t format;
@@ -360,6 +378,9 @@ enum sherd_err sherd_leaf_decode(struct sherd_span bytes, struct sherd_leaf *out
         if (leaf.committed[i])
             SHERD_TRY(sherd_tlv_get(&tlv, LEAF_COMMITMENTS + i, leaf.commitments[i].bytes, SHERD_SHA256_SIZE));
     }
+    leaf.has_root = tlv.value[LEAF_ROOT].data != NULL;
+    if (leaf.has_root)
+        SHERD_TRY(sherd_tlv_get(&tlv, LEAF_ROOT, leaf.root.bytes, sizeof(leaf.root.bytes)));
     leaf.sealed = tlv.value[LEAF_SEALED];
     *out_leaf = leaf;
     return SHERD_OK;

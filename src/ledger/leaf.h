@@ -46,6 +46,8 @@ struct sherd_leaf {
     struct sherd_ref actor;   /**< pseudonym, zero: none */
     bool committed[SHERD_LEAF_COMMITMENTS];
     struct sherd_digest commitments[SHERD_LEAF_COMMITMENTS];
+    bool has_root;
+    struct sherd_digest root; /**< of a join: over the slots that it stands for (ledger/join.h) */
     struct sherd_span sealed; /**< the event, sealed */
 };
 
@@ -101,5 +103,9 @@ SHERD_MUST_USE enum sherd_err sherd_leaf_mark(const struct sherd_leaf_keys *keys
 
 /** The key that seals the ledger's own state: of SHERD_SHA512, borrowed. */
 const struct sherd_hmac_key *sherd_leaf_state_key(const struct sherd_leaf_keys *keys);
+/** The key that seals the slots of joins (ledger/join.h): of SHERD_SHA512, borrowed. */
+const struct sherd_hmac_key *sherd_leaf_join_key(const struct sherd_leaf_keys *keys);
+/** The deployment's id, 16 bytes; borrowed. */
+const uint8_t *sherd_leaf_deployment(const struct sherd_leaf_keys *keys);
 
 #endif

@@ -2,6 +2,7 @@
 /* Sealing entries anew under the newest store keys: see reseal.h. */
 #include "scrub/reseal.h"
 #include "anchor/reseal.h"
+#include "base/macros.h"
 
 /* Entries between two looks at the clock. */
 #define STEP_MAX ((size_t)256)
@@ -10,7 +11,26 @@ struct over {
     struct sherd_vault *vault;
     const struct sherd_entry_keys *keys; /* NULL: the anchor keeps them */
     uint32_t newest;
+    enum sherd_role role;
 };
+
+_Static_assert(SHERD_RESEAL_PAGE_MAX <= SHERD_RESEALED_MAX, "a page is told of at once");
+
+/*
+ * The ledger knows what the entries will be before they are: so an audit never meets bytes of which it knows nothing.
+ */
+static enum sherd_err tell_ledger(void *arg, const struct sherd_store_op *ops, size_t count)
+{
+    const struct over *over = arg;
+    struct sherd_anchor *anchor = over->vault->anchor;
+    struct sherd_event_entry entries[SHERD_RESEAL_PAGE_MAX];
+
+    for (size_t i = 0; i < count; i++) {
+        entries[i] = (struct sherd_event_entry){.there = true, .name = ops[i].name};
+        SHERD_TRY(sherd_hash(SHERD_SHA256, &ops[i].value, 1, entries[i].digest.bytes));
+    }
+    return anchor->ops->entries_resealed(anchor, over->role, entries, count);
+}
 
 static bool wanted_leased(void *arg, struct sherd_span stored)
 {
@@ -70,8 +90,9 @@ static enum sherd_err go_through(struct sherd_vault *vault, struct sherd_reseal 
 static enum sherd_err reseal_one(struct sherd_vault *vault, enum sherd_role role, sherd_reseal_told_fn *told, void *arg)
 {
     SHERD_CLEANUP(sherd_reseal_freep) struct sherd_reseal *reseal = NULL;
-    struct over over = {.vault = vault};
-    struct sherd_reseal_over walk = {.wanted = wanted_secret, .one = reseal_secret, .arg = &over};
+    struct over over = {.vault = vault, .role = role};
+    struct sherd_reseal_over walk = {
+        .wanted = wanted_secret, .one = reseal_secret, .before = tell_ledger, .arg = &over};
 
     walk.compartment = role == SHERD_IDENTITY ? vault->identity
                        : role == SHERD_ASSETS ? vault->assets.compartment

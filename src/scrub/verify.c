@@ -502,6 +502,10 @@ static enum sherd_err check_ledger(struct verify *verify)
         find_in_ledger(verify, "an entry was rolled back, removed or added behind the anchor's back");
     if (!check.log_verifies)
         find_in_ledger(verify, "a leaf or tile of the ledger is missing or was changed");
+    if (check.log_verifies && !check.joins_verify)
+        find_in_ledger(verify, "entries of keys that were given out are missing or were changed");
+    if (check.joins_lost != 0)
+        find_in_ledger(verify, "keys were given out whose entries are lost: the machine failed, or they were removed");
     return SHERD_OK;
 }
 

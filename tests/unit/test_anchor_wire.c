@@ -77,7 +77,9 @@ static struct sherd_wire_entity entity = {{{1}}, "pat"};
 static struct sherd_rekey_scope scope = {true, {{1}}, false, {{0}}, true, {{2}}, false, true};
 static struct sherd_rekey_progress rekey_progress = {1, 2, 3, true, false, 4, 6};
 static struct sherd_store_stat stat_of_keys = {1, 2, 3, 4};
-static struct sherd_keys_check keys_check = {1, 2, 3, true, false};
+static struct sherd_keys_check keys_check = {1, 2, 3, true, false, 4, 5, true};
+static struct sherd_wire_resealed resealed = {SHERD_ASSETS, {{1, 2}}, {{3, 4}}};
+static struct sherd_wire_joins joins_rule = {true, true};
 static struct sherd_wire_file file = {{(const uint8_t *)"a short file", 12}};
 static struct sherd_wire_piece piece = {{(const uint8_t *)"a piece of more", 15}};
 static struct sherd_wire_state backup_state = {7, 3, 2, 300, 8192, {1, 2, 3}};
@@ -183,6 +185,8 @@ static const struct sample samples[] = {
     {SHERD_WIRE_LEDGER_NOTE, NULL, NULL, &file, &piece},
     {SHERD_WIRE_LEDGER_SCAN, &leaf_query, NULL, &number, &leaf},
     {SHERD_WIRE_LEDGER_GROWTH, &growth, NULL, &path_of_tree, NULL},
+    {SHERD_WIRE_ENTRIES_RESEALED, NULL, &resealed, NULL, NULL},
+    {SHERD_WIRE_JOINS_RULE, &joins_rule, NULL, &joins_rule, NULL},
 };
 
 static int setup(void **state)
