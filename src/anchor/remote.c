@@ -722,7 +722,7 @@ static enum sherd_err remote_epoch_end(struct sherd_anchor *anchor, uint64_t *ou
     return epoch_call(anchor, SHERD_WIRE_EPOCH_END, out_epoch);
 }
 
-/* --- the ledger --------------------------------------------------------------------------------------------------- */
+/* --- the ledger, and `keys` ---------------------------------------------------------------------------------------- */
 
 static enum sherd_err remote_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size)
 {
@@ -742,8 +742,6 @@ static enum sherd_err remote_ledger_check(struct sherd_anchor *anchor, struct sh
     *out_check = check;
     return SHERD_OK;
 }
-
-/* --- `keys` ------------------------------------------------------------------------------------------------------- */
 
 static enum sherd_err remote_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
 {
@@ -832,6 +830,9 @@ static const struct sherd_anchor_ops remote_ops = {
     .statement_key = sherd_remote_statement_key,
     .ledger_run = remote_ledger_run,
     .ledger_check = remote_ledger_check,
+    .book_read = sherd_remote_book_read,
+    .book_position = sherd_remote_book_position,
+    .book_change = sherd_remote_book_change,
     .keys_stat = remote_keys_stat,
     .keys_owner = remote_keys_owner,
     .keys_blobs = remote_keys_blobs,

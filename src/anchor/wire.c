@@ -265,6 +265,7 @@ static void code_keys_check(struct sherd_wire *wire, void *message)
     code_u64(wire, &check->pending_count);
     code_bool(wire, &check->agrees);
     code_bool(wire, &check->log_verifies);
+    code_digest(wire, &check->difference);
 }
 
 /* The version that is replaced is the pin's own. */
@@ -312,6 +313,7 @@ static void code_got(struct sherd_wire *wire, void *message)
     code_pin(wire, &got->view.pin);
     code_u64(wire, &got->view.version_current);
     code_u64(wire, &got->view.version_oldest);
+    sherd_wire_code_told(wire, &got->view);
     code_bool(wire, &got->with_key);
     if (got->with_key)
         code_fixed(wire, got->key.bytes, sizeof(got->key.bytes));
@@ -693,6 +695,10 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
                                       HEAD(code_number, struct sherd_wire_number)},
     [SHERD_WIRE_POLICY_SET] = {.name = "policy_set", .call = HEAD(code_policy_set, struct sherd_wire_policy)},
     [SHERD_WIRE_POLICY_EACH] = {.name = "policy_each", .reply = LIST(code_policy, struct sherd_wire_policy)},
+    [SHERD_WIRE_BOOK_READ] = {"book_read", HEAD(code_number, struct sherd_wire_number),
+                              HEAD(sherd_wire_code_book, struct sherd_wire_book)},
+    [SHERD_WIRE_BOOK_POSITION] = {.name = "book_position", .reply = HEAD(code_file, struct sherd_wire_file)},
+    [SHERD_WIRE_BOOK_CHANGE] = {.name = "book_change", .call = HEAD(code_piece, struct sherd_wire_piece)},
 };
 
 const struct sherd_wire_call *sherd_wire_call_of(unsigned verb)

@@ -92,6 +92,9 @@ enum sherd_wire_verb {
     SHERD_WIRE_PARTS_SWEEP,
     SHERD_WIRE_LEDGER_RUN,
     SHERD_WIRE_LEDGER_CHECK,
+    SHERD_WIRE_BOOK_READ,
+    SHERD_WIRE_BOOK_POSITION,
+    SHERD_WIRE_BOOK_CHANGE,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 
@@ -381,6 +384,14 @@ struct sherd_wire_entity {
 /** A short file or text: the answers to SHERD_WIRE_EPOCH_EXPORT and SHERD_WIRE_STATEMENT_KEY. */
 struct sherd_wire_file {
     struct sherd_span bytes; /**< at most SHERD_WIRE_FILE_BYTES_MAX */
+};
+
+/** Answer to SHERD_WIRE_BOOK_READ, whose call is the number of bytes that are known: the next ones. */
+struct sherd_wire_book {
+    uint64_t generation;
+    uint64_t total_bytes;
+    bool lost;
+    struct sherd_span bytes; /**< at most SHERD_WIRE_BLOCK_BYTES_MAX */
 };
 
 /** A piece of what is longer than a frame: an item of the answer to SHERD_WIRE_MORE. */

@@ -172,4 +172,10 @@ void sherd_wire_code_named_find(struct sherd_wire *wire, void *message);
 void sherd_wire_code_challenge(struct sherd_wire *wire, void *message);
 void sherd_wire_code_login(struct sherd_wire *wire, void *message);
 
+/* --- messages of wire_book.c --------------------------------------------------------------------------------------- */
+
+void sherd_wire_code_book(struct sherd_wire *wire, void *message);
+/* What is told to readers with a pin. */
+void sherd_wire_code_told(struct sherd_wire *wire, struct sherd_pin_view *view);
+
 #endif

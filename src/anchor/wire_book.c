@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages about the scrubber's book: see wire.h and docs/format/agent.md. */
+#include "anchor/wire_inside.h"
+
+void sherd_wire_code_book(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_book *book = message;
+
+    code_u64(wire, &book->generation);
+    code_u64(wire, &book->total_bytes);
+    code_bool(wire, &book->lost);
+    code_block(wire, &book->bytes);
+}
+
+void sherd_wire_code_told(struct sherd_wire *wire, struct sherd_pin_view *view)
+{
+    view->verified_s = (int64_t)code_uint(wire, 8, (uint64_t)view->verified_s, INT64_MAX);
+    code_bool(wire, &view->found);
+    code_bool(wire, &view->book_lost);
+    code_u64(wire, &view->first_serial);
+}
