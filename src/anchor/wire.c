@@ -125,6 +125,7 @@ static void code_status(struct sherd_wire *wire, void *message)
     code_u64(wire, &status->rotated_s);
     code_text(wire, status->rotated, sizeof(status->rotated));
     code_text(wire, status->rotation_error, sizeof(status->rotation_error));
+    sherd_wire_code_scrubbing(wire, status);
 }
 
 static void code_key_store(struct sherd_wire *wire, void *message)

@@ -223,6 +223,12 @@ struct sherd_wire_status {
     uint64_t rotated_s;       /**< when that ended last, well or not; 0: not yet */
     char rotated[192];        /**< what was done then; "" for who is not the owner */
     char rotation_error[192]; /**< why it failed; "" if it did not, and for who is not the owner */
+    bool scrubs;              /**< the vault is scrubbed in the background */
+    bool scrubbing;           /**< ... just now */
+    bool scrub_known;         /**< what follows is known: to the owner, of a vault that is unsealed */
+    uint64_t scrubbed_s;      /**< when the last full pass ended; 0: there was none */
+    uint64_t scrub_open;      /**< findings that are open */
+    char scrub_error[192];    /**< why the last pass failed, or telling; "" if it did not */
 };
 
 /** How far unsealing by the shares of one seal is. */

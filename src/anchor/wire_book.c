@@ -19,3 +19,13 @@ void sherd_wire_code_told(struct sherd_wire *wire, struct sherd_pin_view *view)
     code_bool(wire, &view->book_lost);
     code_u64(wire, &view->first_serial);
 }
+
+void sherd_wire_code_scrubbing(struct sherd_wire *wire, struct sherd_wire_status *status)
+{
+    code_bool(wire, &status->scrubs);
+    code_bool(wire, &status->scrubbing);
+    code_bool(wire, &status->scrub_known);
+    code_u64(wire, &status->scrubbed_s);
+    code_u64(wire, &status->scrub_open);
+    code_text(wire, status->scrub_error, sizeof(status->scrub_error));
+}

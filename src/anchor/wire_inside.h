@@ -175,6 +175,8 @@ void sherd_wire_code_login(struct sherd_wire *wire, void *message);
 /* --- messages of wire_book.c --------------------------------------------------------------------------------------- */
 
 void sherd_wire_code_book(struct sherd_wire *wire, void *message);
+/* What an agent's status says of scrubbing. */
+void sherd_wire_code_scrubbing(struct sherd_wire *wire, struct sherd_wire_status *status);
 /* What is told to readers with a pin. */
 void sherd_wire_code_told(struct sherd_wire *wire, struct sherd_pin_view *view);
 
