@@ -42,9 +42,9 @@ static void code_rules(struct sherd_wire *wire, struct sherd_collection *rules)
     code_u32(wire, &rules->versions_kept);
     code_bool(wire, &rules->exact_sizes);
     code_bool(wire, &rules->derived_entity_keys);
-    code_bool(wire, &rules->asynchronous);
     code_text(wire, rules->master_key, sizeof(rules->master_key));
     code_text(wire, rules->key, sizeof(rules->key));
+    code_bool(wire, &rules->asynchronous);
 }
 
 /* All but the wrapped key. */
