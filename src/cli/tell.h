@@ -16,7 +16,7 @@
 /** So many findings at most are told one by one, by syslog or command, in one go; then only how many more there are. */
 #define CLI_TELL_EACH_MAX 16U
 /** In the middle of a pass, so long after one go no other begins. */
-#define CLI_TELL_PAUSE_S 30U
+#define CLI_TELL_PAUSE_S 300U
 /** A command ends within that time, or is killed. */
 #define CLI_TELL_TIMEOUT_MS 10000U
 
