@@ -41,9 +41,9 @@ struct sherd_scrub_finding {
     char text[SHERD_SCRUB_TEXT_SIZE];
     int64_t first_s; /**< when it was found first, and last: seconds since 1970 UTC */
     int64_t last_s;
-    uint64_t count;          /**< of passes that found it */
-    int64_t healed_s;        /**< since when it is not found any more; 0: it is there, as far as is known */
-    int64_t acknowledged_s;  /**< 0: not yet */
+    uint64_t count;                   /**< of passes that found it */
+    int64_t healed_s;                 /**< since when it is not found any more; 0: it is there, as far as is known */
+    int64_t acknowledged_s;           /**< 0: not yet */
     char by[64];                      /**< who acknowledged it, as he said */
     char note[SHERD_SCRUB_TEXT_SIZE]; /**< why; "" for nothing */
     uint64_t serial; /**< rises with each finding that is made or opened again: for who tells of them */
@@ -52,10 +52,10 @@ struct sherd_scrub_finding {
 
 /** One walk over the vault. */
 struct sherd_scrub_pass {
-    uint64_t number;   /**< 1 for the first; 0: there was none */
-    int64_t began_s;   /**< seconds since 1970 UTC */
-    int64_t ended_s;   /**< 0: it is under way */
-    uint32_t round;    /**< of deep rekeying, when it began */
+    uint64_t number; /**< 1 for the first; 0: there was none */
+    int64_t began_s; /**< seconds since 1970 UTC */
+    int64_t ended_s; /**< 0: it is under way */
+    uint32_t round;  /**< of deep rekeying, when it began */
     struct sherd_verify_stat stat;
 };
 
@@ -86,12 +86,12 @@ struct sherd_scrub_rule {
 struct sherd_scrub_status {
     struct sherd_scrub_pass now;  /**< under way; number 0: none is */
     struct sherd_scrub_pass last; /**< the last one that came to its end */
-    uint64_t open_count;         /**< findings that are there and were not acknowledged */
+    uint64_t open_count;          /**< findings that are there and were not acknowledged */
     uint64_t acknowledged_count;  /**< that are there, and were */
-    uint64_t healed_count;       /**< that are not found any more, and were not acknowledged */
+    uint64_t healed_count;        /**< that are not found any more, and were not acknowledged */
     uint64_t dropped_count;       /**< that the book had no room for */
-    uint64_t serial;             /**< of the last finding that was made or opened again */
-    bool lost;                   /**< the book was removed or changed, and nothing of this is known */
+    uint64_t serial;              /**< of the last finding that was made or opened again */
+    bool lost;                    /**< the book was removed or changed, and nothing of this is known */
     size_t rule_count;
     struct sherd_scrub_rule rules[SHERD_SCRUB_RULES_MAX];
 };
@@ -151,8 +151,8 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_scrub_rules_set(struct sherd_vault
                                                               const struct sherd_scrub_rule *rules, size_t count);
 
 /** Note that a rule has told of all findings up to a serial. @return as sherd_scrub_rules_set(); SHERD_ERR_NOT_FOUND */
-SHERD_API SHERD_MUST_USE enum sherd_err sherd_scrub_told(struct sherd_vault *vault,
-                                                         const struct sherd_scrub_rule *rule, uint64_t serial);
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_scrub_told(struct sherd_vault *vault, const struct sherd_scrub_rule *rule,
+                                                         uint64_t serial);
 
 #ifdef __cplusplus
 }

@@ -31,9 +31,9 @@ struct sherd_pin_view {
     struct sherd_pin pin;
     uint64_t version_current;
     uint64_t version_oldest;
-    int64_t verified_s;    /**< when a pass of the scrubber ended that looked at it and found nothing; 0: none did yet */
-    bool found;            /**< its readers are to be told: something of the record is open in the scrubber's book */
-    bool book_lost;        /**< ... as all are: that book was removed or changed */
+    int64_t verified_s; /**< when a pass of the scrubber ended that looked at it and found nothing; 0: none did yet */
+    bool found;         /**< its readers are to be told: something of the record is open in the scrubber's book */
+    bool book_lost;     /**< ... as all are: that book was removed or changed */
     uint64_t first_serial; /**< whoever reads first is to be told, which then is noted with that number; 0: nobody */
 };
 
@@ -53,11 +53,11 @@ struct sherd_pin_change {
 
 /** What a comparison of `keys` with the ledger found. */
 struct sherd_keys_check {
-    uint64_t entry_count;   /**< of `keys`, but for what is pending */
-    uint64_t log_size;      /**< leaves of the ledger */
-    uint64_t pending_count; /**< blocks that are not leaves yet */
-    bool agrees;            /**< false: an entry was rolled back, removed or added by others */
-    bool log_verifies;      /**< false: a leaf or tile of the ledger is missing or was changed */
+    uint64_t entry_count;           /**< of `keys`, but for what is pending */
+    uint64_t log_size;              /**< leaves of the ledger */
+    uint64_t pending_count;         /**< blocks that are not leaves yet */
+    bool agrees;                    /**< false: an entry was rolled back, removed or added by others */
+    bool log_verifies;              /**< false: a leaf or tile of the ledger is missing or was changed */
     struct sherd_digest difference; /**< which disagreement it is; all zero where there is none that was not accepted */
 };
 

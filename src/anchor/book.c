@@ -49,10 +49,9 @@ enum sherd_err sherd_book_finding_of(const struct sherd_finding *finding, struct
     head[0] = (uint8_t)finding->kind;
     head[1] = finding->has_record ? 1 : 0;
     sherd_put_u64(head + 2, finding->version);
-    const struct sherd_span parts[] = {sherd_span_of(head, sizeof(head)),
-                                       sherd_span_of(out.compartment, sizeof(out.compartment)),
-                                       sherd_span_of(finding->id.bytes, finding->has_record ? 16 : 0),
-                                       sherd_span_str(out.text)};
+    const struct sherd_span parts[] = {
+        sherd_span_of(head, sizeof(head)), sherd_span_of(out.compartment, sizeof(out.compartment)),
+        sherd_span_of(finding->id.bytes, finding->has_record ? 16 : 0), sherd_span_str(out.text)};
     SHERD_TRY(sherd_hash(SHERD_SHA256, parts, SHERD_COUNT_OF(parts), hash));
     memcpy(out.id, hash, sizeof(out.id));
     *out_finding = out;

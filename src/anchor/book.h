@@ -24,7 +24,7 @@ struct sherd_book {
     uint64_t generation; /**< rises with each change; 0: it was never written */
     struct sherd_scrub_status status;
     uint8_t nonce[SHERD_BOOK_NONCE_SIZE]; /**< of the pass under way: positions are sealed to it */
-    struct sherd_digest accepted;         /**< exclusive or of the disagreements of `keys` with the ledger that were accepted */
+    struct sherd_digest accepted; /**< exclusive or of the disagreements of `keys` with the ledger that were accepted */
     struct sherd_scrub_finding *findings;
     size_t count;
     size_t cap;
@@ -73,7 +73,7 @@ enum sherd_book_action {
 struct sherd_book_change {
     enum sherd_book_action action;
     uint64_t number;
-    struct sherd_book_position position; /**< FIND, MOVE, END: its pass must be under way */
+    struct sherd_book_position position;        /**< FIND, MOVE, END: its pass must be under way */
     const struct sherd_scrub_finding *findings; /**< FIND: what a finding is about; times and so on are the book's */
     size_t finding_count;
     bool one; /**< ACKNOWLEDGE: the finding of that id */
@@ -105,7 +105,7 @@ struct sherd_book_effect {
     uint64_t accepted_count; /**< findings that were acknowledged: an event of the ledger */
     bool accept_difference;  /**< one of them is the disagreement of `keys` with the ledger: look at it first */
     char difference[SHERD_SCRUB_TEXT_SIZE]; /**< the text of that finding */
-    bool changed;            /**< the book is another one */
+    bool changed;                           /**< the book is another one */
 };
 
 /**

@@ -312,8 +312,7 @@ static enum sherd_err get_pass(const struct sherd_tlv *tlv, unsigned tag, struct
     return SHERD_OK;
 }
 
-enum sherd_err sherd_book_position_encode(const struct sherd_book_position *position, uint8_t *block,
-                                          size_t *out_bytes)
+enum sherd_err sherd_book_position_encode(const struct sherd_book_position *position, uint8_t *block, size_t *out_bytes)
 {
     struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_BOOK_POSITION_BYTES_MAX);
     uint8_t stat[STAT_SIZE];
@@ -560,8 +559,7 @@ enum sherd_err sherd_book_pin_encode(uint64_t generation, const struct sherd_dig
     return sherd_tlv_end(&writer, out_bytes);
 }
 
-enum sherd_err sherd_book_pin_decode(struct sherd_span bytes, uint64_t *out_generation,
-                                     struct sherd_digest *out_digest)
+enum sherd_err sherd_book_pin_decode(struct sherd_span bytes, uint64_t *out_generation, struct sherd_digest *out_digest)
 {
     struct sherd_tlv tlv;
 

@@ -51,7 +51,7 @@ struct held {
 
 struct sherd_book_keep {
     struct sherd_book_parts parts;
-    pthread_mutex_t turn; /* writers of this process */
+    pthread_mutex_t turn;  /* writers of this process */
     pthread_rwlock_t lock; /* held */
     struct held held;
     _Atomic uint64_t look_ns; /* when it is looked at anew */
@@ -326,8 +326,7 @@ static enum sherd_err start_anew(struct turn *turn, int64_t now_s)
     sherd_book_done(&turn->book);
     turn->book.generation = turn->pin.good ? turn->pin.generation : (uint64_t)now_s << 8; /* above what it had */
     turn->book.status.rule_count = 1;
-    turn->book.status.rules[0] =
-        (struct sherd_scrub_rule){.audience = SHERD_TELL_READERS, .way = SHERD_TELL_ANSWER};
+    turn->book.status.rules[0] = (struct sherd_scrub_rule){.audience = SHERD_TELL_READERS, .way = SHERD_TELL_ANSWER};
     SHERD_TRY(sherd_book_finding_of(&finding, &what));
     SHERD_TRY(sherd_book_apply(&turn->book, turn->change, now_s, &turn->effect));
     return sherd_book_find(&turn->book, &what, now_s);
@@ -474,8 +473,9 @@ static uint64_t first_told(const struct sherd_book_keep *keep)
     uint8_t block[8];
     struct sherd_buf plain = sherd_buf_borrow(block, sizeof(block));
 
-    return read_part(keep, FIRST, first_magic, NULL, &plain) == SHERD_OK && plain.len == sizeof(block) ? sherd_get_u64(block)
-                                                                                                 : 0;
+    return read_part(keep, FIRST, first_magic, NULL, &plain) == SHERD_OK && plain.len == sizeof(block)
+               ? sherd_get_u64(block)
+               : 0;
 }
 
 static enum sherd_err change_locked(struct sherd_book_keep *keep, const struct sherd_book_change *change,
@@ -484,9 +484,8 @@ static enum sherd_err change_locked(struct sherd_book_keep *keep, const struct s
     struct sherd_file_lock lock;
 
     SHERD_TRY(sherd_file_lock_take(keep->parts.dir, LOCK, &lock));
-    const enum sherd_err err = change->action == SHERD_BOOK_FIRST
-                                   ? note_first(keep, change->number)
-                                   : change_in_turn(keep, change, round, differ, arg);
+    const enum sherd_err err = change->action == SHERD_BOOK_FIRST ? note_first(keep, change->number)
+                                                                  : change_in_turn(keep, change, round, differ, arg);
     sherd_file_lock_leave(&lock);
     return err;
 }
@@ -603,8 +602,8 @@ void sherd_book_keep_judge(struct sherd_book_keep *keep, struct sherd_pin_view *
     keep_up(keep);
     (void)pthread_rwlock_rdlock(&keep->lock);
     const struct held *held = &keep->held;
-    const bool found = held->count > 0 && bsearch(&view->pin.record, held->records, held->count,
-                                                  sizeof(*held->records), by_id) != NULL;
+    const bool found = held->count > 0 &&
+                       bsearch(&view->pin.record, held->records, held->count, sizeof(*held->records), by_id) != NULL;
     view->verified_s = keep->known ? verified_at(held, &view->pin, found) : 0;
     view->found = found && held->readers;
     view->book_lost = held->lost;

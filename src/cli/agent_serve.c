@@ -62,8 +62,8 @@ struct agent {
     struct waiting_key_store *key_store; /* NULL: none */
     pthread_mutex_t lock;                /* guards all that follows */
     pthread_cond_t left;
-    struct sherd_vault *vault;     /* NULL while sealed */
-    struct cli_rotation *rotation; /* NULL while sealed, and where nobody wants it */
+    struct sherd_vault *vault;       /* NULL while sealed */
+    struct cli_rotation *rotation;   /* NULL while sealed, and where nobody wants it */
     struct cli_scrubbing *scrubbing; /* likewise */
     char seal[32];
     uint64_t idle_s;

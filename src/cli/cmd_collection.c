@@ -15,7 +15,8 @@ static const struct cli_option options[] = {
     [OPT_ENTITY_KEYS] = {"entity-keys", 0, "HOW", "random, or derived from the master key (random)"},
     [OPT_MASTER_KEY] = {"master-key", 0, "NAME", "the master key of its entities (default)"},
     [OPT_KEY] = {"key", 'k', "NAME", "the named key that all of its records must lie under (none)"},
-    [OPT_VERIFY] = {"verify", 0, "WHEN", "sync, or async: what a read leaves is for the scrubber, and it says so (sync)"},
+    [OPT_VERIFY] = {"verify", 0, "WHEN",
+                    "sync, or async: what a read leaves is for the scrubber, and it says so (sync)"},
     {0},
 };
 
@@ -52,8 +53,8 @@ static enum sherd_err show(struct cli *cli, const struct sherd_collection *colle
               master_key_of(collection));
     if (collection->key[0] != 0)
         cli_print("named key       %s\n", collection->key);
-    cli_print("verification    %s\n", collection->asynchronous ? "asynchronous: until the scrubber has, answers say so"
-                                                               : "synchronous");
+    cli_print("verification    %s\n",
+              collection->asynchronous ? "asynchronous: until the scrubber has, answers say so" : "synchronous");
     return SHERD_OK;
 }
 

@@ -88,9 +88,7 @@ static void print_scrub(const struct sherd_wire_status *status)
 {
     char time[CLI_TIME_TEXT_SIZE] = "never";
 
-    cli_print("scrubbing    %s\n", status->scrubbing ? "under way"
-                                    : status->scrubs  ? "in the background"
-                                                      : "off");
+    cli_print("scrubbing    %s\n", status->scrubbing ? "under way" : status->scrubs ? "in the background" : "off");
     if (!status->scrub_known)
         return;
     if (status->scrubbed_s != 0)

@@ -214,8 +214,8 @@ static bool prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *attrib
            posix_spawn_file_actions_addclosefrom_np(files, STDERR_FILENO + 1) == 0 &&
            posix_spawnattr_setpgroup(attributes, 0) == 0 && posix_spawnattr_setsigmask(attributes, &none) == 0 &&
            posix_spawnattr_setsigdefault(attributes, &all) == 0 &&
-           posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-                                                    POSIX_SPAWN_SETSIGDEF) == 0;
+           posix_spawnattr_setflags(attributes,
+                                    POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) == 0;
 }
 
 static enum sherd_err spawn(const char *path, int in, pid_t *out_child)

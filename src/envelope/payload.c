@@ -323,8 +323,8 @@ enum sherd_err sherd_collection_decode(struct sherd_span bytes, struct sherd_col
     uint64_t derived;
     uint64_t asynchronous = 0;
 
-    SHERD_TRY(sherd_tlv_parse(bytes, required,
-                              BIT(FIELD_MASTER_NAME) | BIT(FIELD_KEY_NAME) | BIT(FIELD_ASYNCHRONOUS), &tlv));
+    SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_MASTER_NAME) | BIT(FIELD_KEY_NAME) | BIT(FIELD_ASYNCHRONOUS),
+                              &tlv));
     GET(&tlv, FIELD_COLLECTION, entry.id);
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_COLLECTION_NAME, entry.rules.name, sizeof(entry.rules.name)));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_VERSIONS_KEPT, UINT32_MAX, &versions_kept));

@@ -111,8 +111,7 @@ enum sherd_err sherd_pages_each(struct sherd_vault *vault, sherd_page_fn *fn, vo
     return sherd_pool_each(vault->pool, walk.ranges, walk_range, &walk);
 }
 
-enum sherd_err sherd_pages_some(struct sherd_vault *vault, unsigned first, unsigned count, sherd_page_fn *fn,
-                                void *arg)
+enum sherd_err sherd_pages_some(struct sherd_vault *vault, unsigned first, unsigned count, sherd_page_fn *fn, void *arg)
 {
     struct walk walk = {.vault = vault, .fn = fn, .arg = arg, .ranges = SHERD_PAGES_RANGES, .first = first};
 

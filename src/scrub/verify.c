@@ -64,8 +64,8 @@ static void find_record(struct sherd_walk *verify, enum sherd_finding_kind kind,
 }
 
 /* A finding about a stored thing: what it is, its name, and what is wrong with it. */
-static void find_thing(struct sherd_walk *verify, enum sherd_finding_kind kind, const char *compartment, const char *what,
-                       const struct sherd_ref *name, const char *wrong)
+static void find_thing(struct sherd_walk *verify, enum sherd_finding_kind kind, const char *compartment,
+                       const char *what, const struct sherd_ref *name, const char *wrong)
 {
     char text[128];
     size_t len = (size_t)snprintf(text, sizeof(text), "%s ", what);
@@ -359,7 +359,8 @@ static enum sherd_err find_refused(struct sherd_walk *verify, const struct sherd
     return SHERD_OK;
 }
 
-static enum sherd_err check_key_entry(struct sherd_walk *verify, const struct sherd_page_entry *entry, struct share *share)
+static enum sherd_err check_key_entry(struct sherd_walk *verify, const struct sherd_page_entry *entry,
+                                      struct share *share)
 {
     if (entry->status == SHERD_ERR_DENIED)
         return find_refused(verify, entry);
@@ -496,7 +497,8 @@ static bool is_there(struct sherd_compartment *compartment, const struct sherd_r
 }
 
 /* The entry that says whose a compartment is. Where all entries are opened, only a missing one was not met already. */
-static enum sherd_err check_owner(struct sherd_walk *verify, enum sherd_role role, struct sherd_compartment *compartment)
+static enum sherd_err check_owner(struct sherd_walk *verify, enum sherd_role role,
+                                  struct sherd_compartment *compartment)
 {
     struct sherd_ref name;
 
@@ -545,8 +547,8 @@ static void find_difference(struct sherd_walk *verify, const struct sherd_keys_c
     char text[SHERD_SCRUB_TEXT_SIZE];
 
     sherd_book_difference_text(check->difference.bytes, text);
-    find_in_ledger(verify, verify->scrubs ? text
-                                          : "an entry was rolled back, removed or added behind the anchor's back");
+    find_in_ledger(verify,
+                   verify->scrubs ? text : "an entry was rolled back, removed or added behind the anchor's back");
 }
 
 /*
@@ -582,7 +584,7 @@ static enum sherd_err check_strays(struct sherd_walk *verify)
 
 /* What is done after the walk over the pins, in this order. */
 static enum sherd_err (*const phases[SHERD_WALK_PHASES])(struct sherd_walk *verify) = {
-    [SHERD_WALK_STRAYS] = check_strays,    [SHERD_WALK_IDENTITIES] = check_identities,
+    [SHERD_WALK_STRAYS] = check_strays,      [SHERD_WALK_IDENTITIES] = check_identities,
     [SHERD_WALK_BLOBS] = check_all_no_blobs, [SHERD_WALK_OWNERS] = check_owners,
     [SHERD_WALK_LEDGER] = check_ledger,
 };
@@ -608,7 +610,8 @@ static enum sherd_err check_vault(struct sherd_walk *verify)
     return SHERD_OK;
 }
 
-static enum sherd_err check_number(struct sherd_walk *verify, struct sherd_uuid id, uint64_t number, struct share *share)
+static enum sherd_err check_number(struct sherd_walk *verify, struct sherd_uuid id, uint64_t number,
+                                   struct share *share)
 {
     struct sherd_anchor *anchor = verify->vault->anchor;
     struct sherd_pin_view view;
@@ -663,7 +666,7 @@ static enum sherd_err measure(struct sherd_walk *verify)
 static const struct sherd_observer silent = {0};
 
 enum sherd_err sherd_walk_new(struct sherd_vault *vault, const struct sherd_walk_options *options,
-                                struct sherd_walk **out_walk)
+                              struct sherd_walk **out_walk)
 {
     struct sherd_walk *walk = sherd_alloc(sizeof(*walk));
 
@@ -712,9 +715,9 @@ enum sherd_err sherd_verify_holding(struct sherd_vault *vault, const struct sher
                                     struct sherd_verify_stat *out_stat)
 {
     struct sherd_walk verify = {.vault = vault,
-                            .one = id != NULL,
-                            .observer = observer != NULL ? observer : &silent,
-                            .reached = {.max = names_max}};
+                                .one = id != NULL,
+                                .observer = observer != NULL ? observer : &silent,
+                                .reached = {.max = names_max}};
 
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_stat != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");

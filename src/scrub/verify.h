@@ -35,14 +35,14 @@ struct sherd_walk;
 
 struct sherd_walk_options {
     const struct sherd_observer *observer;
-    uint64_t rate;                /**< most bytes of contents a second; 0 for no limit */
-    bool partial;                 /**< what pins led to is not all known: it began in the middle */
+    uint64_t rate;                 /**< most bytes of contents a second; 0 for no limit */
+    bool partial;                  /**< what pins led to is not all known: it began in the middle */
     struct sherd_verify_stat done; /**< by pieces that were done before */
 };
 
 /** @param[in] options  copied; the observer is borrowed until the walk ends. @return SHERD_OK; SHERD_ERR_IO; ... */
 SHERD_MUST_USE enum sherd_err sherd_walk_new(struct sherd_vault *vault, const struct sherd_walk_options *options,
-                                               struct sherd_walk **out_walk);
+                                             struct sherd_walk **out_walk);
 /** NULL is accepted. */
 void sherd_walk_free(struct sherd_walk *walk);
 SHERD_DEFINE_OWNED(sherd_walk);

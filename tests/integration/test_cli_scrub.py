@@ -187,6 +187,8 @@ def test_cli_scrub__verifies_later_and_says_so(box):
 def test_cli_scrub__goes_on_after_a_kill(box):
     box.init()
     ids = damage(box, 12)
+    for i in range(14):
+        box.put(LONG + b"sound %d" % i)
     for _ in range(3):
         process = box.start(*box.opening(), "scrub", "--rate", "250000", "--quiet")
         time.sleep(1.2)

@@ -44,8 +44,8 @@ static void find(struct sherd_book *book, const char *text, int64_t now_s)
 
 static void end(struct sherd_book *book, int64_t now_s)
 {
-    const struct sherd_book_change change = {
-        .action = SHERD_BOOK_END, .position = {.pass = book->status.now.number, .stat = {1, 2, 3, 4, 5, 6}}};
+    const struct sherd_book_change change = {.action = SHERD_BOOK_END,
+                                             .position = {.pass = book->status.now.number, .stat = {1, 2, 3, 4, 5, 6}}};
 
     (void)apply(book, &change, now_s);
 }
@@ -58,8 +58,7 @@ static void fill(struct sherd_book *book)
         {.audience = SHERD_TELL_AUDITOR, .way = SHERD_TELL_COMMAND, .place = "/usr/local/bin/tell"},
         {.audience = SHERD_TELL_READERS, .way = SHERD_TELL_ANSWER}};
     const struct sherd_book_change rule = {.action = SHERD_BOOK_RULES, .rules = rules, .rule_count = 3};
-    const struct sherd_book_change tell = {
-        .action = SHERD_BOOK_TELL, .number = 2, .rules = &rules[1], .rule_count = 1};
+    const struct sherd_book_change tell = {.action = SHERD_BOOK_TELL, .number = 2, .rules = &rules[1], .rule_count = 1};
     struct sherd_book_change acknowledge = {
         .action = SHERD_BOOK_ACKNOWLEDGE, .one = true, .by = "anna", .note = "known since May"};
 
