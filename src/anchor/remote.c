@@ -722,7 +722,7 @@ static enum sherd_err remote_epoch_end(struct sherd_anchor *anchor, uint64_t *ou
     return epoch_call(anchor, SHERD_WIRE_EPOCH_END, out_epoch);
 }
 
-/* --- the ledger, and `keys` ---------------------------------------------------------------------------------------- */
+/* --- the ledger, and `keys` --------------------------------------------------------------------------------------- */
 
 static enum sherd_err remote_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size)
 {

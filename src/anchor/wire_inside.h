@@ -172,7 +172,7 @@ void sherd_wire_code_named_find(struct sherd_wire *wire, void *message);
 void sherd_wire_code_challenge(struct sherd_wire *wire, void *message);
 void sherd_wire_code_login(struct sherd_wire *wire, void *message);
 
-/* --- messages of wire_book.c --------------------------------------------------------------------------------------- */
+/* --- messages of wire_book.c -------------------------------------------------------------------------------------- */
 
 void sherd_wire_code_book(struct sherd_wire *wire, void *message);
 /* What an agent's status says of scrubbing. */

@@ -174,7 +174,7 @@ static void tell_rotation(const struct agent *agent, uid_t uid, struct sherd_wir
     memcpy(out_status->rotation_error, rotation.error, sizeof(out_status->rotation_error));
 }
 
-/* What was found is for the owner alone. The book is read without the lock: only the end of the agent closes a vault. */
+/* What was found is for the owner alone. The book is read without the lock: only the agent's end closes a vault. */
 static void tell_scrubbing(struct agent *agent, uid_t uid, struct sherd_wire_status *out_status)
 {
     struct cli_scrubbing_status scrubbing;

@@ -275,8 +275,12 @@ static enum sherd_err list(struct cli *cli)
 /* Who asks, for those who read the book: as the machine knows him, which he himself says. */
 static void who_asks(char *out, size_t size)
 {
-    const struct passwd *user = getpwuid(getuid());
+    char block[1024];
+    struct passwd entry;
+    struct passwd *user = NULL;
 
+    if (getpwuid_r(getuid(), &entry, block, sizeof(block), &user) != 0)
+        user = NULL;
     (void)snprintf(out, size, "%.32s (uid %ld)", user != NULL ? user->pw_name : "?", (long)getuid());
 }
 

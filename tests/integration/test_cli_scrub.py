@@ -139,8 +139,8 @@ def test_cli_scrub__survives_a_full_disk(box):
 
 def test_cli_scrub__refuses_rules_that_are_none(box):
     box.init()
-    for rule in ["admin", "admin:file:relative", "admin:command", "readers:file:/tmp/x", "nobody:syslog", "admin:syslog:/x",
-                 "first:syslog", "admin:file:/" + "a" * 300, f"admin:file:{box.vault}/anchor/x"]:
+    for rule in ["admin", "admin:file:relative", "admin:command", "readers:file:/tmp/x", "nobody:syslog",
+                 "admin:syslog:/x", "first:syslog", "admin:file:/" + "a" * 300, f"admin:file:{box.vault}/anchor/x"]:
         box.fails("scrub", "config", "--tell", rule, code=USAGE, says="--tell")
     box.fails("scrub", "findings", "--note", "x", code=USAGE)
     box.fails("scrub", "what", code=USAGE)
