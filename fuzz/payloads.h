@@ -87,6 +87,7 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
         SHERD_TRY(sherd_key_uses_decode(tlv, &entry.key_uses));
         return sherd_key_uses_encode(&entry.key_uses, block, out_bytes);
     case SHERD_KIND_KEY_PART: break; /* kms/places.h knows it */
+    case SHERD_KIND_BOOK_PIN: break; /* anchor/book.h knows it */
     }
     return SHERD_ERR_TAMPERED;
 }

@@ -535,9 +535,61 @@ def evidence_seeds():
     yield "other", text(1, about=b"\x66" * 16)
 
 
+def book_finding(text=b"x", role=2, kind=4, more=b"", record=b""):
+    return (item(1, b"\xf1" * 16) + number(2, kind) + number(3, role) + record + item(6, text) + number(7, 110) +
+            number(8, 120) + number(9, 2) + more + number(14, 1) + number(15, 1))
+
+
+def book_pass(count=1):
+    return struct.pack(">QQQL6Q", count, 100, 0, 3, 1, 2, 3, 4, 5, 6)
+
+
+def book_rule(audience, way, place=b"", told=b""):
+    return number(1, audience) + number(2, way) + (item(3, place) if place else b"") + told
+
+
+def book_rules():
+    return listed(book_rule(1, 2), book_rule(2, 4, b"/bin/tell", number(4, 1)), book_rule(4, 1))
+
+
+def book_head(findings, more=b""):
+    return (number(1, 1) + number(2, 7) + number(3, 1) + item(6, book_pass()) + item(8, book_rules()) +
+            number(9, findings) + item(10, b"\x99" * 16) + more)
+
+
+def book_seeds():
+    full = book_finding(record=item(4, b"\x4d" * 16) + number(5, 3),
+                        more=number(10, 130) + number(11, 140) + item(12, b"anna") + item(13, b"why"))
+    stat = struct.pack(">6Q", 1, 2, 3, 4, 5, 6)
+    position = number(1, 3) + number(2, 0) + number(3, 17) + number(4, 1) + item(5, stat)
+    yield "book", b"\0" + listed(book_head(2), book_finding(), full)
+    yield "book-none", b"\0" + listed(book_head(0))
+    yield "book-cut", b"\0" + listed(book_head(2), full)
+    yield "book-more", b"\0" + listed(book_head(1), full, full)
+    yield "book-role", b"\0" + listed(book_head(1), book_finding(role=5))
+    yield "book-kind", b"\0" + listed(book_head(1), book_finding(kind=7))
+    yield "book-tag", b"\0" + listed(book_head(0, item(11, b"?")))
+    yield "book-huge", b"\0" + listed(book_head(4096))
+    yield "change-begin", b"\1" + number(1, 1) + number(2, 1)
+    yield "change-find", b"\1" + number(1, 2) + item(3, position.replace(number(1, 3), number(1, 1))) + item(
+        8, listed(book_finding(), full))
+    yield "change-end", b"\1" + number(1, 4) + item(3, position)
+    yield "change-acknowledge", b"\1" + number(1, 5) + item(4, b"\xf1" * 16) + item(5, b"anna") + item(6, b"why")
+    yield "change-rules", b"\1" + number(1, 6) + item(7, book_rules())
+    yield "change-rule-reader-file", b"\1" + number(1, 6) + item(7, listed(book_rule(4, 3, b"/a")))
+    yield "change-rule-relative", b"\1" + number(1, 6) + item(7, listed(book_rule(1, 3, b"a")))
+    yield "change-tell", b"\1" + number(1, 7) + number(2, 1) + item(7, listed(book_rule(1, 2)))
+    yield "change-first", b"\1" + number(1, 8) + number(2, 9)
+    yield "change-none", b"\1" + number(1, 9)
+    yield "position", b"\2" + position
+    yield "position-partial", b"\2" + position.replace(number(4, 1), number(4, 2))
+    yield "pin", b"\3" + number(1, 7) + item(2, b"\xd1" * 32)
+
+
 TARGETS = {
     "opening": opening_seeds(),
     "evidence": evidence_seeds(),
+    "book": book_seeds(),
     "token": token_seeds(),
     "recipient": recipient_seeds(),
     "tlv": tlv_seeds(),

@@ -29,6 +29,11 @@ struct sherd_collection {
     bool derived_entity_keys;
     char master_key[SHERD_MASTER_NAME_SIZE]; /**< name of the master key of its entities; "" for "default" */
     char key[64]; /**< the named key that all of its records must lie under (<sherd/rights.h>); "" for none */
+    /**
+     * What a read does not verify is left to the scrubber, and until that has, each answer says so: <sherd/record.h>,
+     * struct sherd_read_notice. Default: synchronous
+     */
+    bool asynchronous;
 };
 
 /**

@@ -101,6 +101,8 @@ struct sherd_record_info {
     char *recipient;                    /**< whom the contents are sealed to; "" for nobody */
     struct sherd_attribute *attributes; /**< ordered by name */
     size_t attribute_count;
+    bool asynchronous;  /**< its collection is verified by the scrubber, and not at each read */
+    int64_t verified_s; /**< when a pass of the scrubber ended that looked at this version; 0: none did yet */
 };
 
 /** Free an info and all that it points to. NULL is accepted. */
@@ -154,12 +156,26 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_put_batch(struct sherd_vaul
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_record_get(struct sherd_vault *vault, struct sherd_uuid id,
                                                          uint64_t version, struct sherd_buf *out_content);
 
+/**
+ * What goes with what is read. A read verifies, before it gives out a byte, that pin, map entry and fragment belong
+ * together and that the byte is as it was sealed; that the fragment is bit by bit the one that was pinned, that the
+ * ledger says the same, and that nothing is missing elsewhere, the scrubber looks at (<sherd/scrub.h>).
+ */
+struct sherd_read_notice {
+    bool deferred;      /**< the record's collection is asynchronous, and no pass has looked at this version yet */
+    bool found;         /**< the scrubber found something of this record that nobody acknowledged */
+    bool first;         /**< it found something somewhere, and this is the first read after that: pass it on */
+    bool book_lost;     /**< what it found is not known: its book was removed or changed */
+    int64_t verified_s; /**< when a pass ended that looked at this version; 0: none did yet */
+};
+
 /** How a version is read. All zero is a good default. */
 struct sherd_read_options {
     uint64_t version;                      /**< 0 for the current one */
     const struct sherd_identity *identity; /**< opens what is sealed to one of its keys; not needed for other records */
     bool raw; /**< what is sealed to a recipient as it is, unopened: enc and the sealed contents of
                    docs/format/recipient.md. Other records as ever */
+    struct sherd_read_notice *notice; /**< written where the call succeeds; NULL if not wanted */
 };
 
 /**
@@ -290,6 +306,13 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_reader_open_with(struct sherd_vaul
                                                                const struct sherd_read_options *options,
                                                                struct sherd_reader **out_reader,
                                                                uint64_t *out_content_bytes);
+
+/**
+ * What goes with what is read. Who is told that he is the first, is; the next one is not.
+ * @return SHERD_OK; as sherd_collection_get()
+ */
+SHERD_API SHERD_MUST_USE enum sherd_err sherd_reader_notice(struct sherd_reader *reader,
+                                                            struct sherd_read_notice *out_notice);
 
 /**
  * Read verified bytes.

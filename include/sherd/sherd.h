@@ -17,6 +17,7 @@
 #include <sherd/receipt.h>
 #include <sherd/record.h>
 #include <sherd/rights.h>
+#include <sherd/scrub.h>
 #include <sherd/secret.h>
 #include <sherd/seal.h>
 #include <sherd/span.h>

@@ -32,6 +32,10 @@ struct sherd_pin_view {
     struct sherd_pin pin;
     uint64_t version_current;
     uint64_t version_oldest;
+    int64_t verified_s; /**< when a pass of the scrubber ended that looked at it and found nothing; 0: none did yet */
+    bool found;         /**< its readers are to be told: something of the record is open in the scrubber's book */
+    bool book_lost;     /**< ... as all are: that book was removed or changed */
+    uint64_t first_serial; /**< whoever reads first is to be told, which then is noted with that number; 0: nobody */
 };
 
 /** One version that is to be pinned: a new record, or a new version of one. */
@@ -58,6 +62,7 @@ struct sherd_keys_check {
     uint64_t join_count;    /**< keys that were given out, and are in no leaf yet */
     uint64_t joins_lost;    /**< at least so many releases of keys have lost their entry */
     bool joins_verify;      /**< false: what is kept of joins was changed, cut or put back; only where log_verifies */
+    struct sherd_digest difference; /**< which disagreement it is; all zero where there is none that was not accepted */
 };
 
 /** One entry of `keys` in a scan. Pointers are NULL for other kinds, and where the entry did not verify. */
@@ -120,6 +125,8 @@ struct sherd_leaf_found;
 typedef enum sherd_err sherd_leaf_visit_fn(void *arg, const struct sherd_leaf_found *found);
 /** A proof in its tree: ledger/merkle.h */
 struct sherd_path;
+/** Where a pass of the scrubber stands: anchor/book.h */
+struct sherd_book_position;
 
 /** A rekeying under way: anchor/rekey.h */
 struct sherd_rekey;
@@ -411,6 +418,16 @@ struct sherd_anchor_ops {
     /** @param[in] turn_on  a key store to turn on, with its path; NULL: the key stays where it lies */
     enum sherd_err (*protection_rotate)(struct sherd_anchor *anchor, const struct sherd_key_store_file *turn_on,
                                         uint64_t *out_version);
+
+    /**
+     * The scrubber's book, as sherd_book_encode() lays it (anchor/book.h). @param[out] out_lost  it was removed or
+     * changed, and what is given is an empty one
+     */
+    enum sherd_err (*book_read)(struct sherd_anchor *anchor, struct sherd_buf *out_book, bool *out_lost);
+    /** Where its pass stands. SHERD_ERR_NOT_FOUND: none is under way */
+    enum sherd_err (*book_position)(struct sherd_anchor *anchor, struct sherd_book_position *out_position);
+    /** Change it, durably: sherd_book_change_encode(). SHERD_ERR_CONFLICT, SHERD_ERR_NOT_FOUND as sherd_book_apply() */
+    enum sherd_err (*book_change)(struct sherd_anchor *anchor, struct sherd_span change);
 };
 
 /** What every anchor starts with. */

@@ -318,6 +318,7 @@ static enum sherd_err check_entry(struct sherd_embedded *self, const struct sher
         SHERD_TRY(sherd_ring_check(self->ring, name, stored));
         return sherd_masters_check_counted(self->masters);
     case SHERD_KIND_KEY_USES: return sherd_masters_check_uses(self->masters, name, stored);
+    case SHERD_KIND_BOOK_PIN: return sherd_book_keep_check(&self->pins, name, stored);
     case SHERD_KIND_PENDING:
     case SHERD_KIND_LONG_PENDING: return sherd_pending_check(&self->pins.keys, name, stored);
     case SHERD_KIND_COLLECTION_PIN:
@@ -433,25 +434,6 @@ static enum sherd_err embedded_scan(struct sherd_anchor *anchor, const struct sh
     *out_last = scan.last;
     *out_count = scan.count;
     return SHERD_OK;
-}
-
-static enum sherd_err embedded_idempotency_get(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
-                                               struct sherd_span key, const struct sherd_digest *content_hash,
-                                               struct sherd_uuid *out_record)
-{
-    return sherd_pins_idempotency_get(&sherd_embedded_of(anchor)->pins, collection, key, content_hash, out_record);
-}
-
-static enum sherd_err embedded_collection_pin(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
-                                              const struct sherd_digest *digest)
-{
-    return sherd_collection_pins_add(&sherd_embedded_of(anchor)->pins, collection, digest);
-}
-
-static enum sherd_err embedded_collection_check(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
-                                                const struct sherd_digest *digest)
-{
-    return sherd_collection_pins_check(&sherd_embedded_of(anchor)->pins, collection, digest);
 }
 
 /* All that can be said of an erase epoch is that there is to be another one. */
@@ -663,11 +645,11 @@ static const struct sherd_anchor_ops embedded_ops = {
     .pin_get = sherd_embedded_pin_get,
     .pin_delete = embedded_pin_delete,
     .scan = embedded_scan,
-    .idempotency_get = embedded_idempotency_get,
+    .idempotency_get = sherd_embedded_idempotency_get,
     .part_check = sherd_embedded_part_check,
     .parts_sweep = sherd_embedded_parts_sweep,
-    .collection_pin = embedded_collection_pin,
-    .collection_check = embedded_collection_check,
+    .collection_pin = sherd_embedded_collection_pin,
+    .collection_check = sherd_embedded_collection_check,
     .master_activate = embedded_master_activate,
     .master_each = embedded_master_each,
     .master_retire = embedded_master_retire,
@@ -707,6 +689,9 @@ static const struct sherd_anchor_ops embedded_ops = {
     .ledger_growth = sherd_embedded_ledger_growth,
     .entries_resealed = sherd_embedded_entries_resealed,
     .joins_rule = sherd_embedded_joins_rule,
+    .book_read = sherd_embedded_book_read,
+    .book_position = sherd_embedded_book_position,
+    .book_change = sherd_embedded_book_change,
     .keys_stat = sherd_embedded_keys_stat,
     .keys_owner = embedded_keys_owner,
     .keys_blobs = embedded_keys_blobs,

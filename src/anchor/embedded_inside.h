@@ -6,6 +6,7 @@
 #ifndef SHERD_ANCHOR_EMBEDDED_INSIDE_H
 #define SHERD_ANCHOR_EMBEDDED_INSIDE_H
 
+#include "anchor/book_keep.h"
 #include "anchor/embedded.h"
 #include "anchor/entities.h"
 #include "anchor/joins.h"
@@ -41,6 +42,7 @@ struct sherd_embedded {
     bool ledger_reads;         /* no leaves are made: the vault is open for reading only */
     struct sherd_joins *joins; /* NULL: nothing can be written */
     bool sealed;               /* nothing is given out any more */
+    struct sherd_book_keep *book;
     struct sherd_pins pins;
     struct sherd_entities *entities;
     struct sherd_principals principals;
@@ -85,6 +87,23 @@ enum sherd_err sherd_embedded_ledger_growth(struct sherd_anchor *anchor, uint64_
 enum sherd_err sherd_embedded_entries_resealed(struct sherd_anchor *anchor, enum sherd_role role,
                                                const struct sherd_event_entry *entries, size_t count);
 enum sherd_err sherd_embedded_joins_rule(struct sherd_anchor *anchor, const bool *strict, bool *out_strict);
+/** The same, with the disagreement itself, which is for nobody else, but for what was accepted of it. */
+enum sherd_err sherd_embedded_compare(struct sherd_embedded *self, struct sherd_keys_check *out_check);
+
+/* The scrubber's book: opened with the ledger, and the calls of the table about it. */
+enum sherd_err sherd_embedded_book_begin(struct sherd_embedded *self, bool read_only);
+enum sherd_err sherd_embedded_book_read(struct sherd_anchor *anchor, struct sherd_buf *out_book, bool *out_lost);
+enum sherd_err sherd_embedded_book_position(struct sherd_anchor *anchor, struct sherd_book_position *out_position);
+enum sherd_err sherd_embedded_book_change(struct sherd_anchor *anchor, struct sherd_span change);
+
+/* The calls of the table about idempotency keys and pins of collections. */
+enum sherd_err sherd_embedded_idempotency_get(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                              struct sherd_span key, const struct sherd_digest *content_hash,
+                                              struct sherd_uuid *out_record);
+enum sherd_err sherd_embedded_collection_pin(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                             const struct sherd_digest *digest);
+enum sherd_err sherd_embedded_collection_check(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                               const struct sherd_digest *digest);
 
 /* The calls of the table that backups and receipts make. */
 enum sherd_err sherd_embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file);

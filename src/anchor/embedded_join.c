@@ -108,6 +108,7 @@ enum sherd_err sherd_embedded_pin_get(struct sherd_anchor *anchor, struct sherd_
         SHERD_TRY(sherd_pins_get(&self->pins, record, version, &view));
         SHERD_TRY(sherd_entities_live(self->entities, &view.pin.entity));
     }
+    sherd_book_keep_judge(self->book, &view);
     *out_view = view;
     return SHERD_OK;
 }

@@ -133,4 +133,9 @@ enum sherd_err sherd_remote_login(struct sherd_anchor *anchor, const char *user,
                                   const uint8_t signature[static SHERD_SIGNATURE_SIZE],
                                   struct sherd_anchor **out_session);
 
+/* The calls of the table about the scrubber's book. */
+enum sherd_err sherd_remote_book_read(struct sherd_anchor *anchor, struct sherd_buf *out_book, bool *out_lost);
+enum sherd_err sherd_remote_book_position(struct sherd_anchor *anchor, struct sherd_book_position *out_position);
+enum sherd_err sherd_remote_book_change(struct sherd_anchor *anchor, struct sherd_span change);
+
 #endif

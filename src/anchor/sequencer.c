@@ -656,6 +656,8 @@ static enum sherd_err check_in(struct check *check, struct sherd_snapshot *snaps
     check->found.entry_count = digest.entry_count;
     check->found.agrees = sherd_ct_equal(digest.entries.bytes, check->state->digest.bytes,
                                          sizeof(digest.entries.bytes));
+    for (size_t i = 0; i < sizeof(digest.entries.bytes); i++)
+        check->found.difference.bytes[i] = digest.entries.bytes[i] ^ check->state->digest.bytes[i];
     return SHERD_OK;
 }
 

@@ -86,4 +86,9 @@ enum sherd_err sherd_serve_principal_check(struct sherd_serve *serve);
 enum sherd_err sherd_serve_challenge(struct sherd_serve *serve);
 enum sherd_err sherd_serve_login(struct sherd_serve *serve);
 
+/* Handlers of the verbs about the scrubber's book. */
+enum sherd_err sherd_serve_book_read(struct sherd_serve *serve);
+enum sherd_err sherd_serve_book_position(struct sherd_serve *serve);
+enum sherd_err sherd_serve_book_change(struct sherd_serve *serve);
+
 #endif

@@ -3,6 +3,7 @@
 #include "anchor/session.h"
 #include "anchor/leaves.h"
 #include "anchor/actor.h"
+#include "anchor/book.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -695,6 +696,34 @@ static enum sherd_err owner_keys_blobs(struct sherd_anchor *anchor, struct sherd
     return owner_only();
 }
 
+static enum sherd_err owner_book_read(struct sherd_anchor *anchor, struct sherd_buf *out_book, bool *out_lost)
+{
+    (void)anchor;
+    (void)out_book;
+    (void)out_lost;
+    return owner_only();
+}
+
+static enum sherd_err owner_book_position(struct sherd_anchor *anchor, struct sherd_book_position *out_position)
+{
+    (void)anchor;
+    (void)out_position;
+    return owner_only();
+}
+
+/* That a user was the first to be told is all that a user changes. */
+static enum sherd_err session_book_change(struct sherd_anchor *anchor, struct sherd_span change)
+{
+    SHERD_CLEANUP(sherd_freep) struct sherd_book_room *room = sherd_alloc(sizeof(*room));
+    struct sherd_book_change decoded;
+
+    if (room == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(check_live(session_of(anchor)));
+    SHERD_TRY(sherd_book_change_decode(change, room, &decoded));
+    return decoded.action == SHERD_BOOK_FIRST ? below(anchor)->ops->book_change(below(anchor), change) : owner_only();
+}
+
 static const struct sherd_anchor_ops session_ops = {
     .free = session_free,
     .ids = session_ids,
@@ -740,6 +769,9 @@ static const struct sherd_anchor_ops session_ops = {
     .ledger_check = session_ledger_check,
     .entries_resealed = owner_entries_resealed,
     .joins_rule = owner_joins_rule,
+    .book_read = owner_book_read,
+    .book_position = owner_book_position,
+    .book_change = session_book_change,
     .keys_stat = session_keys_stat,
     .keys_owner = session_keys_owner,
     .keys_blobs = owner_keys_blobs,

@@ -44,6 +44,7 @@ static void code_rules(struct sherd_wire *wire, struct sherd_collection *rules)
     code_bool(wire, &rules->derived_entity_keys);
     code_text(wire, rules->master_key, sizeof(rules->master_key));
     code_text(wire, rules->key, sizeof(rules->key));
+    code_bool(wire, &rules->asynchronous);
 }
 
 /* All but the wrapped key. */
@@ -124,6 +125,7 @@ static void code_status(struct sherd_wire *wire, void *message)
     code_u64(wire, &status->rotated_s);
     code_text(wire, status->rotated, sizeof(status->rotated));
     code_text(wire, status->rotation_error, sizeof(status->rotation_error));
+    sherd_wire_code_scrubbing(wire, status);
 }
 
 static void code_key_store(struct sherd_wire *wire, void *message)
@@ -268,6 +270,7 @@ static void code_keys_check(struct sherd_wire *wire, void *message)
     code_u64(wire, &check->join_count);
     code_u64(wire, &check->joins_lost);
     code_bool(wire, &check->joins_verify);
+    code_digest(wire, &check->difference);
 }
 
 static void code_entry_resealed(struct sherd_wire *wire, void *message)
@@ -332,6 +335,7 @@ static void code_got(struct sherd_wire *wire, void *message)
     code_pin(wire, &got->view.pin);
     code_u64(wire, &got->view.version_current);
     code_u64(wire, &got->view.version_oldest);
+    sherd_wire_code_told(wire, &got->view);
     code_bool(wire, &got->with_key);
     if (got->with_key)
         code_fixed(wire, got->key.bytes, sizeof(got->key.bytes));
@@ -724,6 +728,10 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
                                      struct sherd_wire_leaf)},
     [SHERD_WIRE_LEDGER_GROWTH] = {"ledger_growth", HEAD(sherd_wire_code_growth, struct sherd_wire_growth),
                                   HEAD(sherd_wire_code_path, struct sherd_path)},
+    [SHERD_WIRE_BOOK_READ] = {"book_read", HEAD(code_number, struct sherd_wire_number),
+                              HEAD(sherd_wire_code_book, struct sherd_wire_book)},
+    [SHERD_WIRE_BOOK_POSITION] = {.name = "book_position", .reply = HEAD(code_file, struct sherd_wire_file)},
+    [SHERD_WIRE_BOOK_CHANGE] = {.name = "book_change", .call = HEAD(code_piece, struct sherd_wire_piece)},
 };
 
 const struct sherd_wire_call *sherd_wire_call_of(unsigned verb)

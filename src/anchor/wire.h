@@ -98,6 +98,9 @@ enum sherd_wire_verb {
     SHERD_WIRE_LEDGER_GROWTH,
     SHERD_WIRE_ENTRIES_RESEALED,
     SHERD_WIRE_JOINS_RULE,
+    SHERD_WIRE_BOOK_READ,
+    SHERD_WIRE_BOOK_POSITION,
+    SHERD_WIRE_BOOK_CHANGE,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 
@@ -226,6 +229,12 @@ struct sherd_wire_status {
     uint64_t rotated_s;       /**< when that ended last, well or not; 0: not yet */
     char rotated[192];        /**< what was done then; "" for who is not the owner */
     char rotation_error[192]; /**< why it failed; "" if it did not, and for who is not the owner */
+    bool scrubs;              /**< the vault is scrubbed in the background */
+    bool scrubbing;           /**< ... just now */
+    bool scrub_known;         /**< what follows is known: to the owner, of a vault that is unsealed */
+    uint64_t scrubbed_s;      /**< when the last full pass ended; 0: there was none */
+    uint64_t scrub_open;      /**< findings that are open */
+    char scrub_error[192];    /**< why the last pass failed, or telling; "" if it did not */
 };
 
 /** How far unsealing by the shares of one seal is. */
@@ -403,6 +412,14 @@ struct sherd_wire_entity {
  */
 struct sherd_wire_file {
     struct sherd_span bytes; /**< at most SHERD_WIRE_FILE_BYTES_MAX */
+};
+
+/** Answer to SHERD_WIRE_BOOK_READ, whose call is the number of bytes that are known: the next ones. */
+struct sherd_wire_book {
+    uint64_t generation;
+    uint64_t total_bytes;
+    bool lost;
+    struct sherd_span bytes; /**< at most SHERD_WIRE_BLOCK_BYTES_MAX */
 };
 
 /** A piece of what is longer than a frame: an item of the answer to SHERD_WIRE_MORE. */

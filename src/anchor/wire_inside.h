@@ -178,5 +178,12 @@ void sherd_wire_code_leaf_query(struct sherd_wire *wire, void *message);
 void sherd_wire_code_leaf(struct sherd_wire *wire, void *message);
 void sherd_wire_code_growth(struct sherd_wire *wire, void *message);
 void sherd_wire_code_path(struct sherd_wire *wire, void *message);
+/* --- messages of wire_book.c -------------------------------------------------------------------------------------- */
+
+void sherd_wire_code_book(struct sherd_wire *wire, void *message);
+/* What an agent's status says of scrubbing. */
+void sherd_wire_code_scrubbing(struct sherd_wire *wire, struct sherd_wire_status *status);
+/* What is told to readers with a pin. */
+void sherd_wire_code_told(struct sherd_wire *wire, struct sherd_pin_view *view);
 
 #endif

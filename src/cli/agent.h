@@ -30,6 +30,9 @@ struct cli_agent_options {
     bool operators;         /**< other users may give shares and ask for the state */
     bool no_rotation;       /**< keys that are due by their policies stay as they are */
     uint64_t rotation_rate; /**< entries a second, while keys are rotated in the background */
+    bool no_scrub;          /**< nothing is scrubbed in the background */
+    uint64_t scrub_rate;    /**< bytes of contents a second, while it is */
+    uint64_t scrub_every_s; /**< from the end of a pass to the next */
 };
 
 /**

@@ -16,6 +16,7 @@
 #include "cli/agent.h"
 #include "cli/cli.h"
 #include "cli/rotation.h"
+#include "cli/scrubbing.h"
 #include "cryptor/vault.h"
 
 #include <errno.h>
@@ -62,8 +63,9 @@ struct agent {
     struct waiting_key_store *key_store; /* NULL: none */
     pthread_mutex_t lock;                /* guards all that follows */
     pthread_cond_t left;
-    struct sherd_vault *vault;     /* NULL while sealed */
-    struct cli_rotation *rotation; /* NULL while sealed, and where nobody wants it */
+    struct sherd_vault *vault;       /* NULL while sealed */
+    struct cli_rotation *rotation;   /* NULL while sealed, and where nobody wants it */
+    struct cli_scrubbing *scrubbing; /* likewise */
     char seal[32];
     uint64_t idle_s;
     uint64_t used_ns;
@@ -173,12 +175,35 @@ static void tell_rotation(const struct agent *agent, uid_t uid, struct sherd_wir
     memcpy(out_status->rotation_error, rotation.error, sizeof(out_status->rotation_error));
 }
 
+/* What was found is for the owner alone. The book is read without the lock: only the agent's end closes a vault. */
+static void tell_scrubbing(struct agent *agent, uid_t uid, struct sherd_wire_status *out_status)
+{
+    struct cli_scrubbing_status scrubbing;
+    struct sherd_scrub_status book;
+
+    (void)pthread_mutex_lock(&agent->lock);
+    struct sherd_vault *vault = agent->vault;
+    cli_scrubbing_look(agent->scrubbing, &scrubbing);
+    (void)pthread_mutex_unlock(&agent->lock);
+    out_status->scrubs = !agent->options->no_scrub;
+    out_status->scrubbing = scrubbing.under_way;
+    if (vault == NULL || uid != agent->options->place.owner)
+        return;
+    memcpy(out_status->scrub_error, scrubbing.error, sizeof(out_status->scrub_error));
+    if (sherd_scrub_status(vault, &book) != SHERD_OK)
+        return;
+    out_status->scrub_known = !book.lost;
+    out_status->scrubbed_s = (uint64_t)book.last.ended_s;
+    out_status->scrub_open = book.open_count + book.dropped_count;
+}
+
 static void host_status(void *arg, uid_t uid, struct sherd_wire_status *out_status,
                         struct sherd_wire_progress *out_progress, size_t max, size_t *out_count)
 {
     struct agent *agent = agent_of(arg);
     const uint64_t now_ns = sherd_clock()->monotonic_ns();
 
+    tell_scrubbing(agent, uid, out_status);
     (void)pthread_mutex_lock(&agent->gate);
     *out_count = sherd_operators_progress(agent->operators, out_progress, max);
     (void)pthread_mutex_lock(&agent->lock);
@@ -260,6 +285,18 @@ static enum sherd_err say_unsealed(struct sherd_vault **vault)
     return err;
 }
 
+/* Without it `sherd scrub` does the same by hand. */
+static struct cli_scrubbing *begin_scrubbing(struct agent *agent, struct sherd_vault *vault)
+{
+    const struct cli_scrubbing_options options = {.rate = agent->options->scrub_rate,
+                                                  .every_s = agent->options->scrub_every_s};
+    struct cli_scrubbing *scrubbing = NULL;
+
+    if (agent->options->no_scrub || cli_scrubbing_new(vault, &options, &scrubbing) != SHERD_OK)
+        return NULL;
+    return scrubbing;
+}
+
 /* The vault has its own copy, once it is open; and what did not open it is not tried again. */
 static enum sherd_err open_vault(struct agent *agent, const struct sherd_unseal *unseal)
 {
@@ -278,9 +315,11 @@ static enum sherd_err open_vault(struct agent *agent, const struct sherd_unseal 
     SHERD_TRY(err);
     SHERD_TRY(say_unsealed(&vault));
     struct cli_rotation *rotation = begin_rotation(agent, vault);
+    struct cli_scrubbing *scrubbing = begin_scrubbing(agent, vault);
     (void)pthread_mutex_lock(&agent->lock);
     agent->vault = vault;
     agent->rotation = rotation;
+    agent->scrubbing = scrubbing;
     memcpy(agent->seal, vault->seal, sizeof(agent->seal));
     agent->unsealed_ns = sherd_clock()->monotonic_ns();
     agent->used_ns = agent->unsealed_ns;
@@ -580,6 +619,7 @@ static void end(struct agent *agent)
     (void)unlink(agent->options->place.socket);
     (void)pthread_mutex_lock(&agent->lock);
     cli_rotation_stop(agent->rotation);
+    cli_scrubbing_stop(agent->scrubbing);
     while (agent->peers != NULL) {
         for (const struct peer *peer = agent->peers; peer != NULL; peer = peer->next)
             (void)shutdown(sherd_link_fd(peer->link), SHUT_RD);
@@ -587,6 +627,7 @@ static void end(struct agent *agent)
     }
     (void)pthread_mutex_unlock(&agent->lock);
     cli_rotation_free(agent->rotation);
+    cli_scrubbing_free(agent->scrubbing);
     if (agent->vault != NULL && sherd_anchor_sealed(agent->vault->anchor) != SHERD_OK)
         sherd_fail_restore(""); /* it ends nevertheless; what it gave out is noted, and the next one takes it */
     sherd_vault_close(agent->vault);

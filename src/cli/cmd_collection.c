@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPT_VERSIONS, OPT_EXACT, OPT_ENTITY_KEYS, OPT_MASTER_KEY, OPT_KEY };
+enum { OPT_VERSIONS, OPT_EXACT, OPT_ENTITY_KEYS, OPT_MASTER_KEY, OPT_KEY, OPT_VERIFY };
 
 static const struct cli_option options[] = {
     [OPT_VERSIONS] = {"versions-kept", 0, "N", "versions of a record that are kept, 0 for all (1)"},
@@ -15,6 +15,8 @@ static const struct cli_option options[] = {
     [OPT_ENTITY_KEYS] = {"entity-keys", 0, "HOW", "random, or derived from the master key (random)"},
     [OPT_MASTER_KEY] = {"master-key", 0, "NAME", "the master key of its entities (default)"},
     [OPT_KEY] = {"key", 'k', "NAME", "the named key that all of its records must lie under (none)"},
+    [OPT_VERIFY] = {"verify", 0, "WHEN",
+                    "sync, or async: what a read leaves is for the scrubber, and it says so (sync)"},
     {0},
 };
 
@@ -33,12 +35,13 @@ static enum sherd_err show(struct cli *cli, const struct sherd_collection *colle
 {
     if (cli->json)
         return cli_json_print("",
-                              json_pack("{s:s, s:I, s:b, s:s, s:s, s:o}", "collection", collection->name,
+                              json_pack("{s:s, s:I, s:b, s:s, s:s, s:o, s:s}", "collection", collection->name,
                                         "versions_kept", (json_int_t)collection->versions_kept, "exact_sizes",
                                         collection->exact_sizes, "entity_keys",
                                         collection->derived_entity_keys ? "derived" : "random", "master_key",
                                         master_key_of(collection), "key",
-                                        collection->key[0] != 0 ? json_string(collection->key) : json_null()),
+                                        collection->key[0] != 0 ? json_string(collection->key) : json_null(),
+                                        "verification", collection->asynchronous ? "asynchronous" : "synchronous"),
                               "\n");
     cli_print("collection      %s\n", collection->name);
     if (collection->versions_kept == 0)
@@ -50,6 +53,8 @@ static enum sherd_err show(struct cli *cli, const struct sherd_collection *colle
               master_key_of(collection));
     if (collection->key[0] != 0)
         cli_print("named key       %s\n", collection->key);
+    cli_print("verification    %s\n",
+              collection->asynchronous ? "asynchronous: until the scrubber has, answers say so" : "synchronous");
     return SHERD_OK;
 }
 
@@ -99,9 +104,13 @@ static enum sherd_err create(struct cli *cli, const char *name)
 {
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
     struct sherd_collection collection = {.exact_sizes = cli_value(cli, OPT_EXACT) != NULL};
+    const char *verify = cli_value(cli, OPT_VERIFY);
     uint64_t versions = 0;
 
     SHERD_TRY(cli_value_number(cli, OPT_VERSIONS, 0, UINT32_MAX, 1, &versions));
+    SHERD_ENSURE(verify == NULL || strcmp(verify, "sync") == 0 || strcmp(verify, "async") == 0, SHERD_ERR_INVALID,
+                 "--verify: sync or async");
+    collection.asynchronous = verify != NULL && strcmp(verify, "async") == 0;
     collection.versions_kept = (uint32_t)versions;
     SHERD_TRY(take_keys(cli, &collection));
     SHERD_ENSURE(strlen(name) <= SHERD_COLLECTION_NAME_BYTES_MAX, SHERD_ERR_INVALID,

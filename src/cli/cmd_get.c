@@ -26,9 +26,25 @@ struct wanted {
     struct sherd_uuid id;
     struct sherd_read_options options;
     struct cli_range range;
+    struct sherd_read_notice notice;
     uint64_t begin;
     uint64_t end;
 };
+
+/* What its reader must know of what he gets, before he gets it. */
+static void tell(const struct cli *cli, const struct sherd_read_notice *notice)
+{
+    if (notice->deferred)
+        cli_warn(cli, "not yet verified by the scrubber: the record's collection is verified asynchronously");
+    if (notice->found)
+        cli_warn(cli, "the scrubber found this record damaged, in this version or another: ask who looks after the "
+                      "vault (`sherd scrub findings`)");
+    if (notice->first)
+        cli_warn(cli, "the scrubber found something in this vault, and you are the first to read since: tell who looks "
+                      "after it");
+    if (notice->book_lost)
+        cli_warn(cli, "what the scrubber found is not known: its book was removed or changed (`sherd scrub`)");
+}
 
 static enum sherd_err parse_wanted(struct cli *cli, struct wanted *wanted)
 {
@@ -82,9 +98,13 @@ static enum sherd_err to_file(struct cli *cli, struct sherd_reader *reader, cons
     SHERD_TRY(cli_output_commit(&output, true, true));
     if (cli->json)
         return cli_json_print("",
-                              json_pack("{s:o, s:I, s:o}", "id", cli_json_uuid(wanted->id), "bytes",
+                              json_pack("{s:o, s:I, s:o, s:b, s:b, s:o}", "id", cli_json_uuid(wanted->id), "bytes",
                                         (json_int_t)(wanted->end - wanted->begin), "file",
-                                        cli_json_bytes(sherd_span_str(path))),
+                                        cli_json_bytes(sherd_span_str(path)), "deferred", wanted->notice.deferred,
+                                        "found", wanted->notice.found, "verified",
+                                        wanted->notice.verified_s != 0
+                                            ? json_integer((json_int_t)wanted->notice.verified_s)
+                                            : json_null()),
                               "\n");
     return SHERD_OK;
 }
@@ -105,7 +125,9 @@ static enum sherd_err run(struct cli *cli)
     SHERD_TRY(cli_identity_read(cli, cli_value(cli, OPT_IDENTITY), &identity));
     wanted.options.identity = identity;
     SHERD_TRY(cli_vault_open_to_give(cli, &vault));
+    wanted.options.notice = &wanted.notice;
     SHERD_TRY(open_wanted(vault, &wanted, &reader));
+    tell(cli, &wanted.notice);
     cli_progress_begin(cli, "get");
     err = path != NULL ? to_file(cli, reader, &wanted, path, block) : to_stdout(cli, reader, &wanted, block);
     (void)cli_progress_end();

@@ -36,6 +36,9 @@ static void print_info(const struct sherd_record_info *info)
     print_text("entity", info->entity);
     print_text("type", info->content_type);
     print_text("sealed to", info->recipient);
+    cli_format_time(info->verified_s, created);
+    cli_print("scrubbed    %s%s\n", info->verified_s != 0 ? created : "not yet",
+              info->asynchronous && info->verified_s == 0 ? ", and its collection is verified asynchronously" : "");
     for (size_t i = 0; i < info->attribute_count; i++) {
         cli_print("attribute   ");
         cli_print_escaped(sherd_span_str(info->attributes[i].name));

@@ -37,6 +37,16 @@ static json_t *rotation_json(const struct sherd_wire_status *status)
                      status->rotation_error[0] != 0 ? status->rotation_error : NULL);
 }
 
+static json_t *scrub_json(const struct sherd_wire_status *status)
+{
+    const bool known = status->scrub_known;
+
+    return json_pack("{s:b, s:b, s:o, s:o, s:s?}", "on", status->scrubs, "under_way", status->scrubbing, "last",
+                     known && status->scrubbed_s != 0 ? json_integer((json_int_t)status->scrubbed_s) : json_null(),
+                     "open", known ? json_integer((json_int_t)status->scrub_open) : json_null(), "error",
+                     status->scrub_error[0] != 0 ? status->scrub_error : NULL);
+}
+
 static enum sherd_err print_json(const struct state *state)
 {
     const struct sherd_wire_status *status = &state->status;
@@ -44,12 +54,13 @@ static enum sherd_err print_json(const struct state *state)
     if (!state->agent)
         return cli_json_print("", json_pack("{s:b, s:b}", "agent", false, "unsealed", false), "\n");
     return cli_json_print("",
-                          json_pack("{s:b, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o}", "agent", true,
+                          json_pack("{s:b, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o}", "agent", true,
                                     "unsealed", !status->sealed, "seal", status->seal, "unsealed_s",
                                     (json_int_t)status->unsealed_s, "idle_limit_s", (json_int_t)status->idle_s,
                                     "idle_left_s", (json_int_t)status->idle_left_s, "connections",
                                     (json_int_t)status->peers, "pid", (json_int_t)status->pid, "operators",
-                                    status->operators, "shares", shares_json(state), "rotation", rotation_json(status)),
+                                    status->operators, "shares", shares_json(state), "rotation", rotation_json(status),
+                                    "scrub", scrub_json(status)),
                           "\n");
 }
 
@@ -73,6 +84,24 @@ static void print_rotation(const struct sherd_wire_status *status)
     }
 }
 
+static void print_scrub(const struct sherd_wire_status *status)
+{
+    char time[CLI_TIME_TEXT_SIZE] = "never";
+
+    cli_print("scrubbing    %s\n", status->scrubbing ? "under way" : status->scrubs ? "in the background" : "off");
+    if (!status->scrub_known)
+        return;
+    if (status->scrubbed_s != 0)
+        cli_format_time((int64_t)status->scrubbed_s, time);
+    cli_print("scrubbed     %s, %" PRIu64 " finding%s open\n", time, status->scrub_open,
+              status->scrub_open == 1 ? "" : "s");
+    if (status->scrub_error[0] != 0) {
+        cli_print("             failed: ");
+        cli_print_escaped(sherd_span_str(status->scrub_error));
+        cli_print("\n");
+    }
+}
+
 static void print_text(const struct state *state)
 {
     const struct sherd_wire_status *status = &state->status;
@@ -92,8 +121,10 @@ static void print_text(const struct state *state)
         cli_print("idle limit   none\n");
     else
         cli_print("idle limit   %" PRIu64 " s, %" PRIu64 " s left\n", status->idle_s, status->idle_left_s);
-    if (!status->sealed)
+    if (!status->sealed) {
         print_rotation(status);
+        print_scrub(status);
+    }
     cli_print("connections  %" PRIu32 ", this one included\n"
               "agent        process %" PRIu64 "%s\n",
               status->peers, status->pid, status->operators ? ", other users may give shares" : "");

@@ -6,6 +6,7 @@
 #include "cli/json.h"
 #include "cli/key_store.h"
 #include "cli/rotation.h"
+#include "cli/scrubbing.h"
 #include "cli/shares.h"
 #include "cli/text.h"
 
@@ -13,13 +14,18 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPT_IDLE, OPT_OPERATORS, OPT_NO_ROTATION, OPT_ROTATION_RATE };
+#define DAY_S UINT64_C(86400)
+
+enum { OPT_IDLE, OPT_OPERATORS, OPT_NO_ROTATION, OPT_ROTATION_RATE, OPT_NO_SCRUB, OPT_SCRUB_RATE, OPT_SCRUB_EVERY };
 
 static const struct cli_option options[] = {
     [OPT_IDLE] = {"idle", 0, "TIME", "seal after this long without a command: 15m, 1h, 30s; 0 for never (15m)"},
     [OPT_OPERATORS] = {"operators", 0, NULL, "let other users of this machine give shares, and ask for the state"},
     [OPT_NO_ROTATION] = {"no-rotation", 0, NULL, "leave keys that are due by their policies as they are"},
     [OPT_ROTATION_RATE] = {"rotation-rate", 0, "N", "rotate them at no more than N entries a second (2000)"},
+    [OPT_NO_SCRUB] = {"no-scrub", 0, NULL, "do not scrub the vault in the background"},
+    [OPT_SCRUB_RATE] = {"scrub-rate", 0, "BYTES", "scrub at no more than so many bytes a second (16777216)"},
+    [OPT_SCRUB_EVERY] = {"scrub-every", 0, "DAYS", "begin a pass so long after the last one ended (7)"},
     {0},
 };
 
@@ -101,9 +107,13 @@ static enum sherd_err have_agent(const struct cli *cli, const char *path, uint64
 {
     struct cli_agent_options start = {.idle_s = idle_s,
                                       .operators = cli_value(cli, OPT_OPERATORS) != NULL,
-                                      .no_rotation = cli_value(cli, OPT_NO_ROTATION) != NULL};
+                                      .no_rotation = cli_value(cli, OPT_NO_ROTATION) != NULL,
+                                      .no_scrub = cli_value(cli, OPT_NO_SCRUB) != NULL};
 
     SHERD_TRY(cli_value_number(cli, OPT_ROTATION_RATE, 1, UINT32_MAX, CLI_ROTATION_RATE, &start.rotation_rate));
+    SHERD_TRY(cli_value_number(cli, OPT_SCRUB_RATE, 1, UINT64_MAX / 2, CLI_SCRUB_RATE, &start.scrub_rate));
+    SHERD_TRY(cli_value_number(cli, OPT_SCRUB_EVERY, 0, 36500, CLI_SCRUB_EVERY_S / DAY_S, &start.scrub_every_s));
+    start.scrub_every_s *= DAY_S;
     const enum sherd_err err = cli_agent_connect(path, out_place, out_link);
     if (err != SHERD_ERR_NOT_FOUND)
         return err;
@@ -188,7 +198,9 @@ const struct cli_command cmd_unseal = {
         "has used it for as long as --idle says. Commands that are given nothing to unseal with then use it.\n"
         "A vault that is sealed by shares is unsealed share by share, from any terminal; what is wrong with a share\n"
         "is said at once. Shares that were given are forgotten after 10 minutes.\n"
-        "The agent rotates keys that are due by their policies (`sherd key policy`), in the background.",
+        "The agent rotates keys that are due by their policies (`sherd key policy`), in the background. It also scrubs\n"
+        "the vault (`sherd scrub`): from ten minutes after it was unsealed on, a pass a week, which goes on where it\n"
+        "was when the vault is sealed meanwhile. That alone does not keep it from being idle.",
     .options = options,
     .run = run,
 };

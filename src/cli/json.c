@@ -60,14 +60,16 @@ json_t *cli_json_record(const struct sherd_record_info *info)
     char created[CLI_TIME_TEXT_SIZE];
 
     cli_format_time(info->created_s, created);
-    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "id", cli_json_uuid(info->id),
-                     "version", (json_int_t)info->version, "version_current", (json_int_t)info->version_current,
-                     "version_oldest", (json_int_t)info->version_oldest, "bytes", (json_int_t)info->content_bytes,
-                     "stored_bytes", (json_int_t)info->stored_bytes, "created", created, "collection",
-                     cli_json_bytes(sherd_span_str(info->collection)), "entity",
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "id",
+                     cli_json_uuid(info->id), "version", (json_int_t)info->version, "version_current",
+                     (json_int_t)info->version_current, "version_oldest", (json_int_t)info->version_oldest, "bytes",
+                     (json_int_t)info->content_bytes, "stored_bytes", (json_int_t)info->stored_bytes, "created",
+                     created, "collection", cli_json_bytes(sherd_span_str(info->collection)), "entity",
                      cli_json_bytes(sherd_span_str(info->entity)), "type",
                      cli_json_bytes(sherd_span_str(info->content_type)), "recipient", recipient_json(info),
-                     "attributes", attributes_json(info));
+                     "attributes", attributes_json(info), "verification",
+                     info->asynchronous ? "asynchronous" : "synchronous", "verified",
+                     info->verified_s != 0 ? json_integer((json_int_t)info->verified_s) : json_null());
 }
 
 enum sherd_err cli_json_print(const char *before, json_t *value, const char *after)

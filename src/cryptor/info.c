@@ -105,6 +105,8 @@ static enum sherd_err fill(struct sherd_vault *vault, const struct sherd_pin_vie
     info->version_oldest = view->version_oldest;
     info->stored_bytes = map->fragment_bytes;
     info->created_s = (int64_t)map->created_s;
+    info->asynchronous = collection.rules.asynchronous;
+    info->verified_s = view->verified_s;
     info->collection = sherd_strdup(collection.rules.name);
     info->entity = sherd_strdup(map->entity_id);
     info->content_type = sherd_strdup(map->content_type);

@@ -40,6 +40,10 @@ SHERD_MUST_USE enum sherd_err sherd_load(struct sherd_vault *vault, struct sherd
 /** Wipe and free all that it holds. */
 void sherd_loaded_done(struct sherd_loaded *loaded);
 
+/** What goes with what is read of a version. @return as sherd_reader_notice() */
+SHERD_MUST_USE enum sherd_err sherd_read_notice(struct sherd_vault *vault, const struct sherd_pin_view *view,
+                                                struct sherd_read_notice *out_notice);
+
 /** Open contents that lie in an entry; padding included. @param[in,out] out_padded  must have room */
 SHERD_MUST_USE enum sherd_err sherd_loaded_open_inline(const struct sherd_loaded *loaded, struct sherd_buf *out_padded);
 

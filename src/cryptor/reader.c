@@ -285,6 +285,8 @@ enum sherd_err sherd_reader_open_with(struct sherd_vault *vault, struct sherd_uu
         err = reader->loaded.map.blob ? open_blob(reader) : open_inline(reader);
     if (err == SHERD_OK)
         err = open_sealed(reader, options);
+    if (err == SHERD_OK && options->notice != NULL)
+        err = sherd_read_notice(vault, &reader->loaded.view, options->notice);
     if (err != SHERD_OK) {
         sherd_reader_close(reader);
         return err;
@@ -301,6 +303,13 @@ enum sherd_err sherd_reader_open(struct sherd_vault *vault, struct sherd_uuid id
     const struct sherd_read_options options = {.version = version};
 
     return sherd_reader_open_with(vault, id, &options, out_reader, out_content_bytes);
+}
+
+enum sherd_err sherd_reader_notice(struct sherd_reader *reader, struct sherd_read_notice *out_notice)
+{
+    SHERD_ENSURE(reader != NULL && out_notice != NULL, SHERD_ERR_INVALID, "a reader and a place are needed");
+    SHERD_TRY(sherd_vault_check(reader->vault));
+    return sherd_read_notice(reader->vault, &reader->loaded.view, out_notice);
 }
 
 const struct sherd_loaded *sherd_reader_loaded(const struct sherd_reader *reader)

@@ -205,7 +205,8 @@ enum sherd_err sherd_record_get_with(struct sherd_vault *vault, struct sherd_uui
     SHERD_TRY(sherd_load(vault, id, options->version, &loaded));
     if (loaded.map.blob || loaded.map.recipient.len > 0)
         return get_long(vault, id, options, out_content);
-    return get_small(&loaded, out_content);
+    SHERD_TRY(get_small(&loaded, out_content));
+    return options->notice != NULL ? sherd_read_notice(vault, &loaded.view, options->notice) : SHERD_OK;
 }
 
 enum sherd_err sherd_record_get(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version,

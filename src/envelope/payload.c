@@ -307,6 +307,8 @@ enum sherd_err sherd_collection_encode(const struct sherd_collection_entry *entr
     sherd_tlv_put_u64(&writer, FIELD_DERIVED, entry->rules.derived_entity_keys ? 1 : 0);
     sherd_tlv_put(&writer, FIELD_MASTER_NAME, sherd_span_str(entry->rules.master_key));
     sherd_tlv_put(&writer, FIELD_KEY_NAME, sherd_span_str(entry->rules.key));
+    if (entry->rules.asynchronous) /* left out where it is not: those made before it was known say nothing */
+        sherd_tlv_put_u64(&writer, FIELD_ASYNCHRONOUS, 1);
     return sherd_tlv_end(&writer, out_bytes);
 }
 
@@ -319,13 +321,20 @@ enum sherd_err sherd_collection_decode(struct sherd_span bytes, struct sherd_col
     uint64_t versions_kept;
     uint64_t exact_sizes;
     uint64_t derived;
+    uint64_t asynchronous = 0;
 
-    SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_MASTER_NAME) | BIT(FIELD_KEY_NAME), &tlv));
+    SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_MASTER_NAME) | BIT(FIELD_KEY_NAME) | BIT(FIELD_ASYNCHRONOUS),
+                              &tlv));
     GET(&tlv, FIELD_COLLECTION, entry.id);
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_COLLECTION_NAME, entry.rules.name, sizeof(entry.rules.name)));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_VERSIONS_KEPT, UINT32_MAX, &versions_kept));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_EXACT_SIZES, 1, &exact_sizes));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_DERIVED, 1, &derived));
+    entry.rules.asynchronous = tlv.value[FIELD_ASYNCHRONOUS].data != NULL;
+    if (entry.rules.asynchronous)
+        SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_ASYNCHRONOUS, 1, &asynchronous));
+    if (entry.rules.asynchronous && asynchronous == 0)
+        return malformed(); /* one encoding of each */
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_MASTER_NAME, entry.rules.master_key, sizeof(entry.rules.master_key)));
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_KEY_NAME, entry.rules.key, sizeof(entry.rules.key)));
     if (!sherd_collection_name_valid(entry.rules.name))

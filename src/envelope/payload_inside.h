@@ -59,6 +59,7 @@ enum sherd_field {
     FIELD_ROUND = 57,
     FIELD_WRAPS = 58,
     FIELD_ENTITIES = 59,
+    FIELD_ASYNCHRONOUS = 61,
 };
 
 #define BIT(field) SHERD_TLV_BIT(field)

@@ -46,7 +46,7 @@ const char *sherd_event_name(enum sherd_event_kind kind)
         [SHERD_EVENT_PRINCIPAL] = "principal",   [SHERD_EVENT_NAMED_KEY] = "named-key",
         [SHERD_EVENT_GRANT] = "grant",           [SHERD_EVENT_JOIN] = "join",
         [SHERD_EVENT_UNSEAL] = "unseal",         [SHERD_EVENT_SEAL] = "seal",
-        [SHERD_EVENT_RESTORE] = "restore",
+        [SHERD_EVENT_RESTORE] = "restore",       [SHERD_EVENT_ACCEPT] = "accept",
     };
 
     return (size_t)kind < SHERD_COUNT_OF(names) && names[kind] != NULL ? names[kind] : "unknown";

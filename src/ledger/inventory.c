@@ -183,6 +183,25 @@ static enum sherd_err take_row(struct check *check, uint64_t index, const struct
     return SHERD_OK;
 }
 
+/* An entry that was sealed anew, by itself, under its name: of which version is told by the row alone. */
+static bool renews(const struct check *check, const struct sherd_leaf *leaf)
+{
+    static const struct sherd_ref none = {{0}};
+
+    return leaf->kind == SHERD_EVENT_RESEAL && leaf->committed[check->inventory->compartment] &&
+           sherd_same(leaf->subject.bytes, none.bytes, sizeof(none.bytes));
+}
+
+static void take_renewal(struct check *check, uint64_t index, size_t row)
+{
+    if (row != NO_ROW) {
+        check->inventory->rows[row].state = SHERD_ROW_RENEWS;
+    } else if (index < check->inventory->size) {
+        check->stat.unshown_count++;
+        find(check, index, "the inventory does not show an entry that was sealed anew");
+    }
+}
+
 /* Of an update, count is how many versions its collection keeps; 0 is all. */
 static enum sherd_err take_leaf(void *arg, uint64_t index, struct sherd_span entry)
 {
@@ -193,6 +212,10 @@ static enum sherd_err take_leaf(void *arg, uint64_t index, struct sherd_span ent
     check->stat.leaf_count++;
     SHERD_TRY(sherd_leaf_decode(entry, &leaf));
     SHERD_TRY(take_row(check, index, &leaf, &row));
+    if (renews(check, &leaf)) {
+        take_renewal(check, index, row);
+        return SHERD_OK;
+    }
     if (leaf.committed[check->inventory->compartment])
         SHERD_TRY(add_mark(check, &leaf, (struct mark){.version = leaf.version, .index = index, .row = row}));
     if (leaf.kind == SHERD_EVENT_DELETE)

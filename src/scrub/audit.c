@@ -156,6 +156,39 @@ static enum sherd_err suspect(struct audit *audit, const struct sherd_inventory_
     return SHERD_OK;
 }
 
+/* The first row of a name. @return its place among those by name; the count of all, if there is none */
+static size_t first_named(const struct audit *audit, const struct sherd_ref *name)
+{
+    const size_t count = audit->parts->inventory->count;
+    size_t from = 0;
+    size_t to = count;
+
+    while (from < to) {
+        const size_t middle = from + (to - from) / 2;
+
+        if (memcmp(&audit->named[middle]->name, name, sizeof(*name)) < 0) /* not secret: names */
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from < count && sherd_same(&audit->named[from]->name, name, sizeof(*name)) ? from : count;
+}
+
+static bool is_of_name(const struct audit *audit, size_t at, const struct sherd_ref *name)
+{
+    return at < audit->parts->inventory->count && sherd_same(&audit->named[at]->name, name, sizeof(*name));
+}
+
+/* Whether it was sealed anew with that digest. */
+static bool was_renewed(const struct audit *audit, const struct sherd_ref *name, const struct sherd_digest *digest)
+{
+    for (size_t at = first_named(audit, name); is_of_name(audit, at, name); at++)
+        if (audit->named[at]->state == SHERD_ROW_RENEWS &&
+            sherd_same(&audit->named[at]->digest, digest, sizeof(*digest)))
+            return true;
+    return false;
+}
+
 static enum sherd_err check_row(struct audit *audit, const struct sherd_inventory_row *row, struct sherd_buf *block)
 {
     struct sherd_digest digest;
@@ -164,7 +197,8 @@ static enum sherd_err check_row(struct audit *audit, const struct sherd_inventor
     if (err != SHERD_OK && err != SHERD_ERR_NOT_FOUND && err != SHERD_ERR_TAMPERED && err != SHERD_ERR_LIMIT)
         return err;
     audit->stat.checked_count++;
-    if (err == SHERD_OK && sherd_same(&digest, &row->digest, sizeof(digest)))
+    if (err == SHERD_OK &&
+        (sherd_same(&digest, &row->digest, sizeof(digest)) || was_renewed(audit, &row->name, &digest)))
         return SHERD_OK;
     return suspect(audit, row, err == SHERD_ERR_NOT_FOUND);
 }
@@ -289,13 +323,10 @@ static bool is_committed_kind(const struct audit *audit, struct sherd_span value
 
 static void count_stray(struct audit *audit, const struct sherd_ref *name)
 {
-    struct sherd_inventory_row wanted = {.name = *name};
-    struct sherd_inventory_row *key = &wanted;
-    struct sherd_inventory_row **found = bsearch(&key, audit->named, audit->parts->inventory->count,
-                                                 sizeof(struct sherd_inventory_row *), by_name);
-
-    if (found == NULL || (*found)->state != SHERD_ROW_STANDS)
-        audit->stat.stray_count++;
+    for (size_t at = first_named(audit, name); is_of_name(audit, at, name); at++)
+        if (audit->named[at]->state == SHERD_ROW_STANDS)
+            return;
+    audit->stat.stray_count++;
 }
 
 static enum sherd_err see_entry(void *arg, struct sherd_ref name, struct sherd_span value)

@@ -16,6 +16,7 @@ struct walk {
     sherd_page_fn *fn;
     void *arg;
     unsigned ranges; /* a power of two, up to FIRST_BYTES */
+    unsigned first;  /* of those that are walked */
 };
 
 /* A page that is being gathered. */
@@ -95,7 +96,8 @@ static enum sherd_err walk_range(void *arg, size_t index)
 
     if (page == NULL)
         return SHERD_ERR_NO_MEMORY;
-    const enum sherd_err err = walk_pages(arg, (unsigned)index, page);
+    const struct walk *walk = arg;
+    const enum sherd_err err = walk_pages(walk, walk->first + (unsigned)index, page);
     sherd_free(page);
     return err;
 }
@@ -107,6 +109,15 @@ enum sherd_err sherd_pages_each(struct sherd_vault *vault, sherd_page_fn *fn, vo
     while (walk.ranges < FIRST_BYTES && walk.ranges < THREAD_RANGES * sherd_pool_threads(vault->pool))
         walk.ranges *= 2;
     return sherd_pool_each(vault->pool, walk.ranges, walk_range, &walk);
+}
+
+enum sherd_err sherd_pages_some(struct sherd_vault *vault, unsigned first, unsigned count, sherd_page_fn *fn, void *arg)
+{
+    struct walk walk = {.vault = vault, .fn = fn, .arg = arg, .ranges = SHERD_PAGES_RANGES, .first = first};
+
+    SHERD_ENSURE(count > 0 && first < walk.ranges && count <= walk.ranges - first, SHERD_ERR_INVALID,
+                 "no such ranges of names");
+    return sherd_pool_each(vault->pool, count, walk_range, &walk);
 }
 
 /* --- pins and their heads ---------------------------------------------------------------------------------------- */

@@ -47,6 +47,13 @@ typedef enum sherd_err sherd_page_fn(void *arg, const struct sherd_page *page);
  */
 SHERD_MUST_USE enum sherd_err sherd_pages_each(struct sherd_vault *vault, sherd_page_fn *fn, void *arg);
 
+/** Ranges into which all names are split for a walk that is done piece by piece. */
+#define SHERD_PAGES_RANGES 256U
+
+/** As sherd_pages_each(), but of some ranges: from first on, count of them, 1 or more and within all. */
+SHERD_MUST_USE enum sherd_err sherd_pages_some(struct sherd_vault *vault, unsigned first, unsigned count,
+                                               sherd_page_fn *fn, void *arg);
+
 /**
  * Whether an entry of an older version is one that the record's head does not promise: the head is gone, or says that
  * this version is current, or newer than that, or no longer kept. What changed since it was met is none.

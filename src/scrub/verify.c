@@ -11,8 +11,11 @@
  * record was looked at.
  */
 #include "scrub/verify.h"
+#include "anchor/book.h"
 #include "cryptor/copies.h"
 #include "base/bytes.h"
+#include "base/clock.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "scrub/contents.h"
 #include "scrub/lane.h"
@@ -20,33 +23,40 @@
 #include "scrub/reseal.h"
 #include "scrub/strays.h"
 #include <stdio.h>
+#include <time.h>
 
 #define REFUSED "is refused by policy: its master key is below the floor, or was destroyed"
 
-struct verify {
+struct sherd_walk {
     struct sherd_vault *vault;
-    bool one; /* one record is verified, not the vault */
+    bool one;    /* one record is verified, not the vault */
+    bool scrubs; /* whatever else is found, a disagreement with the ledger is one more finding, and says which */
+    uint64_t rate;
+    uint64_t began_ns;
     const struct sherd_observer *observer;
     pthread_mutex_t lock; /* guards all that follows, and the observer */
     struct sherd_verify_stat stat;
     struct sherd_reached reached;
     bool stopped;
+    uint64_t keys_count; /* of the findings, those in `keys` */
+    uint64_t paced_bytes;
     uint64_t total_bytes;
 };
 
-static void find(struct verify *verify, struct sherd_finding finding)
+static void find(struct sherd_walk *verify, struct sherd_finding finding)
 {
     (void)pthread_mutex_lock(&verify->lock);
     if (finding.kind == SHERD_FINDING_REFUSED)
         verify->stat.refused_count++;
     else
         verify->stat.finding_count++;
+    verify->keys_count += finding.kind == SHERD_FINDING_PIN || finding.kind == SHERD_FINDING_LEDGER;
     if (verify->observer->finding != NULL)
         verify->observer->finding(verify->observer->arg, &finding);
     (void)pthread_mutex_unlock(&verify->lock);
 }
 
-static void find_record(struct verify *verify, enum sherd_finding_kind kind, const char *compartment,
+static void find_record(struct sherd_walk *verify, enum sherd_finding_kind kind, const char *compartment,
                         struct sherd_uuid id, uint64_t version, const char *text)
 {
     find(verify,
@@ -55,8 +65,8 @@ static void find_record(struct verify *verify, enum sherd_finding_kind kind, con
 }
 
 /* A finding about a stored thing: what it is, its name, and what is wrong with it. */
-static void find_thing(struct verify *verify, enum sherd_finding_kind kind, const char *compartment, const char *what,
-                       const struct sherd_ref *name, const char *wrong)
+static void find_thing(struct sherd_walk *verify, enum sherd_finding_kind kind, const char *compartment,
+                       const char *what, const struct sherd_ref *name, const char *wrong)
 {
     char text[128];
     size_t len = (size_t)snprintf(text, sizeof(text), "%s ", what);
@@ -67,7 +77,7 @@ static void find_thing(struct verify *verify, enum sherd_finding_kind kind, cons
     find(verify, (struct sherd_finding){.kind = kind, .compartment = compartment, .text = text});
 }
 
-static void find_entry(struct verify *verify, enum sherd_finding_kind kind, const char *compartment,
+static void find_entry(struct sherd_walk *verify, enum sherd_finding_kind kind, const char *compartment,
                        const struct sherd_ref *name)
 {
     find_thing(verify, kind, compartment, "entry", name, "does not verify");
@@ -76,7 +86,7 @@ static void find_entry(struct verify *verify, enum sherd_finding_kind kind, cons
 /* Count what was checked, tell the observer, and hear from it. @return SHERD_ERR_BUSY: it wants to stop */
 static enum sherd_err advance(void *arg, uint64_t content_bytes)
 {
-    struct verify *verify = arg;
+    struct sherd_walk *verify = arg;
 
     (void)pthread_mutex_lock(&verify->lock);
     verify->stat.content_bytes += content_bytes;
@@ -86,6 +96,50 @@ static enum sherd_err advance(void *arg, uint64_t content_bytes)
     const bool stopped = verify->stopped;
     (void)pthread_mutex_unlock(&verify->lock);
     return stopped ? sherd_fail(SHERD_ERR_BUSY, "verifying was stopped") : SHERD_OK;
+}
+
+/* --- at a rate ---------------------------------------------------------------------------------------------------- */
+
+/* A version counts as so many bytes at least: what is read for it. And for so long a pause is not asked whether to end.
+ */
+#define PACED_BYTES_MIN 4096U
+#define PAUSE_NS_MAX UINT64_C(200000000)
+#define SECOND_NS UINT64_C(1000000000)
+
+/* How long to wait before more than that is looked at. */
+static uint64_t pause_after(struct sherd_walk *verify, uint64_t bytes)
+{
+    (void)pthread_mutex_lock(&verify->lock);
+    verify->paced_bytes += bytes;
+    const uint64_t due_ns = (uint64_t)((double)verify->paced_bytes / (double)verify->rate * (double)SECOND_NS);
+    (void)pthread_mutex_unlock(&verify->lock);
+    const uint64_t spent_ns = sherd_clock()->monotonic_ns() - verify->began_ns;
+    return due_ns > spent_ns ? due_ns - spent_ns : 0;
+}
+
+/* @param[in] lane  rests meanwhile, so that no snapshot is held; NULL for none */
+static enum sherd_err pace(struct sherd_walk *verify, uint64_t bytes, struct sherd_lane *lane)
+{
+    if (verify->rate == 0)
+        return SHERD_OK;
+    uint64_t pause_ns = pause_after(verify, bytes < PACED_BYTES_MIN ? PACED_BYTES_MIN : bytes);
+    if (pause_ns > 0 && lane != NULL)
+        sherd_lane_rest(lane);
+    while (pause_ns > 0) {
+        const uint64_t now_ns = pause_ns < PAUSE_NS_MAX ? pause_ns : PAUSE_NS_MAX;
+        const struct timespec pause = {.tv_nsec = (long)now_ns};
+
+        (void)nanosleep(&pause, NULL);
+        pause_ns -= now_ns;
+        SHERD_TRY(advance(verify, 0));
+    }
+    return SHERD_OK;
+}
+
+static enum sherd_err advance_paced(void *arg, uint64_t content_bytes)
+{
+    SHERD_TRY(advance(arg, content_bytes));
+    return pace(arg, content_bytes, NULL);
 }
 
 /* --- pins, and what they lead to --------------------------------------------------------------------------------- */
@@ -100,7 +154,7 @@ struct version {
 /*
  * Whether a version that failed to verify is still pinned as it was: otherwise it was changed while it was looked at.
  */
-static enum sherd_err still_pinned(struct verify *verify, const struct version *version, bool *out_still)
+static enum sherd_err still_pinned(struct sherd_walk *verify, const struct version *version, bool *out_still)
 {
     struct sherd_anchor *anchor = verify->vault->anchor;
     struct sherd_pin_view now;
@@ -117,7 +171,7 @@ static bool is_violation(enum sherd_err err)
 }
 
 /* Report a version that did not verify: was it its map entry or its fragment? */
-static void find_version(struct verify *verify, const struct version *version, bool opened)
+static void find_version(struct sherd_walk *verify, const struct version *version, bool opened)
 {
     SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded located = {0};
 
@@ -133,7 +187,7 @@ static void find_version(struct verify *verify, const struct version *version, b
  * Whether the key of a version is refused by the anchor, and not something else on the way to its contents. In a walk
  * over the vault what is refused by policy was told apart before.
  */
-static enum sherd_err is_refused(const struct verify *verify, const struct version *version, bool *out_refused)
+static enum sherd_err is_refused(const struct sherd_walk *verify, const struct version *version, bool *out_refused)
 {
     SHERD_CLEANUP(sherd_secret_freep) struct sherd_record_key *key = sherd_secret_alloc(sizeof(*key));
     struct sherd_anchor *anchor = verify->vault->anchor;
@@ -147,7 +201,7 @@ static enum sherd_err is_refused(const struct verify *verify, const struct versi
 }
 
 /* Report a version that failed, unless it was changed meanwhile. */
-static enum sherd_err find_failed(struct verify *verify, const struct version *version, enum sherd_err failure,
+static enum sherd_err find_failed(struct sherd_walk *verify, const struct version *version, enum sherd_err failure,
                                   bool opened)
 {
     bool refused = false;
@@ -169,7 +223,7 @@ struct share {
     struct sherd_reached reached;
 };
 
-static enum sherd_err add_share(struct verify *verify, const struct share *share)
+static enum sherd_err add_share(struct sherd_walk *verify, const struct share *share)
 {
     (void)pthread_mutex_lock(&verify->lock);
     verify->stat.record_count += share->record_count;
@@ -186,7 +240,7 @@ static enum sherd_err count(struct share *share, const struct sherd_loaded *veri
 }
 
 /* Check one pinned version in all forms, against changes meanwhile. A violation is a finding, not an error. */
-static enum sherd_err check_loading(struct verify *verify, const struct version *version, struct share *share,
+static enum sherd_err check_loading(struct sherd_walk *verify, const struct version *version, struct share *share,
                                     uint64_t *out_current)
 {
     SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded loaded = {0};
@@ -198,7 +252,7 @@ static enum sherd_err check_loading(struct verify *verify, const struct version 
     const bool opened = err == SHERD_OK;
     if (opened) {
         *out_current = loaded.view.version_current;
-        err = sherd_contents_check(verify->vault->pool, &loaded, advance, verify);
+        err = sherd_contents_check(verify->vault->pool, &loaded, advance_paced, verify);
         if (err == SHERD_ERR_TAMPERED)
             SHERD_TRY(still_pinned(verify, version, &still));
     }
@@ -216,7 +270,7 @@ static enum sherd_err check_loading(struct verify *verify, const struct version 
  * Check one pinned version, the short way first.
  * @param[out] out_current  the version that is current, in the state in which this one was found; 0: it was not
  */
-static enum sherd_err check_version(struct verify *verify, const struct version *version, struct share *share,
+static enum sherd_err check_version(struct sherd_walk *verify, const struct version *version, struct share *share,
                                     uint64_t *out_current)
 {
     const struct sherd_loaded *verified;
@@ -230,16 +284,17 @@ static enum sherd_err check_version(struct verify *verify, const struct version 
     }
     *out_current = verified->view.version_current;
     SHERD_TRY(advance(verify, verified->map.content_bytes));
-    return count(share, verified);
+    SHERD_TRY(count(share, verified));
+    return pace(verify, verified->map.content_bytes, share->lane);
 }
 
-static void find_pin(struct verify *verify, struct sherd_uuid id, uint64_t version, const char *text)
+static void find_pin(struct sherd_walk *verify, struct sherd_uuid id, uint64_t version, const char *text)
 {
     find_record(verify, SHERD_FINDING_PIN, "keys", id, version, text);
 }
 
 /* Every older version that the head promises must be pinned. */
-static enum sherd_err check_promised(struct verify *verify, const struct sherd_page_entry *head)
+static enum sherd_err check_promised(struct sherd_walk *verify, const struct sherd_page_entry *head)
 {
     uint64_t missing = 0;
 
@@ -252,7 +307,7 @@ static enum sherd_err check_promised(struct verify *verify, const struct sherd_p
 }
 
 /* An older version that its head does not promise: the head is an older one that was put back, or was removed. */
-static enum sherd_err check_stray(struct verify *verify, const struct sherd_page_entry *old)
+static enum sherd_err check_stray(struct sherd_walk *verify, const struct sherd_page_entry *old)
 {
     bool stray;
 
@@ -265,7 +320,7 @@ static enum sherd_err check_stray(struct verify *verify, const struct sherd_page
     return SHERD_OK;
 }
 
-static enum sherd_err check_pin(struct verify *verify, const struct sherd_page_entry *entry, struct share *share)
+static enum sherd_err check_pin(struct sherd_walk *verify, const struct sherd_page_entry *entry, struct share *share)
 {
     const struct version version = {.record = entry->id, .number = entry->version, .map = entry->map};
     uint64_t current;
@@ -281,7 +336,7 @@ static enum sherd_err check_pin(struct verify *verify, const struct sherd_page_e
 /*
  * Each collection that is pinned must be there, under its id and under its name. Entries that are there are met later.
  */
-static enum sherd_err check_collection(struct verify *verify, const struct sherd_uuid *id)
+static enum sherd_err check_collection(struct sherd_walk *verify, const struct sherd_uuid *id)
 {
     struct sherd_collection_entry entry;
 
@@ -296,7 +351,7 @@ static enum sherd_err check_collection(struct verify *verify, const struct sherd
 }
 
 /* Nothing under it is opened; what it leads to is no orphan. */
-static enum sherd_err find_refused(struct verify *verify, const struct sherd_page_entry *entry)
+static enum sherd_err find_refused(struct sherd_walk *verify, const struct sherd_page_entry *entry)
 {
     if (entry->kind == SHERD_KIND_PIN || entry->kind == SHERD_KIND_OLD_PIN)
         find_record(verify, SHERD_FINDING_REFUSED, "keys", entry->id, entry->version, REFUSED);
@@ -305,7 +360,8 @@ static enum sherd_err find_refused(struct verify *verify, const struct sherd_pag
     return SHERD_OK;
 }
 
-static enum sherd_err check_key_entry(struct verify *verify, const struct sherd_page_entry *entry, struct share *share)
+static enum sherd_err check_key_entry(struct sherd_walk *verify, const struct sherd_page_entry *entry,
+                                      struct share *share)
 {
     if (entry->status == SHERD_ERR_DENIED)
         return find_refused(verify, entry);
@@ -325,7 +381,7 @@ static enum sherd_err check_key_entry(struct verify *verify, const struct sherd_
 
 static enum sherd_err check_page(void *arg, const struct sherd_page *page)
 {
-    struct verify *verify = arg;
+    struct sherd_walk *verify = arg;
     struct share share = {.reached.max = SHERD_PAGE_MAX};
 
     enum sherd_err err = sherd_lane_new(verify->vault, &share.lane);
@@ -344,7 +400,7 @@ static void find_stray(void *arg, const char *compartment, const struct sherd_re
     find_entry(arg, SHERD_FINDING_ENTRY, compartment, name);
 }
 
-static enum sherd_err check_identity(struct verify *verify, const struct sherd_ref *name, struct sherd_span stored)
+static enum sherd_err check_identity(struct sherd_walk *verify, const struct sherd_ref *name, struct sherd_span stored)
 {
     const struct sherd_entry_keys *keys = &verify->vault->identity_keys;
     uint8_t block[SHERD_PAYLOAD_BYTES_MAX];
@@ -370,7 +426,7 @@ static enum sherd_err look_at_identity(void *arg, struct sherd_ref name, struct 
 
 static enum sherd_err visit_identity(void *arg, struct sherd_ref name, struct sherd_span stored)
 {
-    const struct verify *verify = arg;
+    const struct sherd_walk *verify = arg;
     const enum sherd_err err = sherd_reseal_look(verify->vault->identity, name, stored, look_at_identity, arg);
 
     if (err != SHERD_ERR_TAMPERED)
@@ -379,7 +435,7 @@ static enum sherd_err visit_identity(void *arg, struct sherd_ref name, struct sh
     return SHERD_OK;
 }
 
-static enum sherd_err check_identities(struct verify *verify)
+static enum sherd_err check_identities(struct sherd_walk *verify)
 {
     struct sherd_snapshot *snapshot;
 
@@ -391,7 +447,7 @@ static enum sherd_err check_identities(struct verify *verify)
 
 /* Blobs where none belongs. */
 struct laid {
-    struct verify *verify;
+    struct sherd_walk *verify;
     enum sherd_role role;
 };
 
@@ -405,14 +461,14 @@ static enum sherd_err visit_laid(void *arg, struct sherd_ref name, struct sherd_
     return SHERD_OK;
 }
 
-static enum sherd_err check_no_blobs(struct verify *verify, struct sherd_compartment *compartment)
+static enum sherd_err check_no_blobs(struct sherd_walk *verify, struct sherd_compartment *compartment)
 {
     struct laid laid = {.verify = verify, .role = sherd_compartment_role(compartment)};
 
     return sherd_compartment_blob_scan(compartment, NULL, visit_laid, &laid);
 }
 
-static enum sherd_err check_no_blobs_in_keys(struct verify *verify)
+static enum sherd_err check_no_blobs_in_keys(struct sherd_walk *verify)
 {
     SHERD_CLEANUP(sherd_refs_done) struct sherd_refs blobs = {0};
     struct laid laid = {.verify = verify, .role = SHERD_KEYS};
@@ -424,7 +480,7 @@ static enum sherd_err check_no_blobs_in_keys(struct verify *verify)
     return SHERD_OK;
 }
 
-static enum sherd_err check_all_no_blobs(struct verify *verify)
+static enum sherd_err check_all_no_blobs(struct sherd_walk *verify)
 {
     const struct sherd_vault *vault = verify->vault;
 
@@ -442,7 +498,8 @@ static bool is_there(struct sherd_compartment *compartment, const struct sherd_r
 }
 
 /* The entry that says whose a compartment is. Where all entries are opened, only a missing one was not met already. */
-static enum sherd_err check_owner(struct verify *verify, enum sherd_role role, struct sherd_compartment *compartment)
+static enum sherd_err check_owner(struct sherd_walk *verify, enum sherd_role role,
+                                  struct sherd_compartment *compartment)
 {
     struct sherd_ref name;
 
@@ -454,7 +511,7 @@ static enum sherd_err check_owner(struct verify *verify, enum sherd_role role, s
     return SHERD_OK;
 }
 
-static enum sherd_err check_owner_of_keys(struct verify *verify)
+static enum sherd_err check_owner_of_keys(struct sherd_walk *verify)
 {
     struct sherd_anchor *anchor = verify->vault->anchor;
     struct sherd_ref name;
@@ -468,7 +525,7 @@ static enum sherd_err check_owner_of_keys(struct verify *verify)
     return SHERD_OK;
 }
 
-static enum sherd_err check_owners(struct verify *verify)
+static enum sherd_err check_owners(struct sherd_walk *verify)
 {
     const struct sherd_vault *vault = verify->vault;
 
@@ -480,26 +537,40 @@ static enum sherd_err check_owners(struct verify *verify)
 
 /* --- the ledger --------------------------------------------------------------------------------------------------- */
 
-static void find_in_ledger(struct verify *verify, const char *text)
+static void find_in_ledger(struct sherd_walk *verify, const char *text)
 {
     find(verify, (struct sherd_finding){.kind = SHERD_FINDING_LEDGER, .compartment = "keys", .text = text});
 }
 
-/* What was found by itself to be damaged is not what the ledger says either, and needs no second finding. */
-static enum sherd_err check_ledger(struct verify *verify)
+/* What differs is said, so that it can be accepted and anything else still be told. */
+static void find_difference(struct sherd_walk *verify, const struct sherd_keys_check *check)
+{
+    char text[SHERD_SCRUB_TEXT_SIZE];
+
+    sherd_book_difference_text(check->difference.bytes, text);
+    find_in_ledger(verify,
+                   verify->scrubs ? text : "an entry was rolled back, removed or added behind the anchor's back");
+}
+
+/*
+ * What was found by itself to be damaged in `keys` is not what the ledger says either, and needs no second finding; but
+ * who scrubs may have acknowledged the first.
+ */
+static enum sherd_err check_ledger(struct sherd_walk *verify)
 {
     struct sherd_anchor *anchor = verify->vault->anchor;
+    const bool tell = verify->scrubs || verify->keys_count == 0;
     struct sherd_keys_check check;
 
     const enum sherd_err err = anchor->ops->ledger_check(anchor, &check);
     if (err == SHERD_ERR_TAMPERED) {
-        if (verify->stat.finding_count == 0)
+        if (tell)
             find_in_ledger(verify, "the ledger's state, or a change that waits for it, does not verify");
         return SHERD_OK;
     }
     SHERD_TRY(err);
-    if (!check.agrees && verify->stat.finding_count == 0)
-        find_in_ledger(verify, "an entry was rolled back, removed or added behind the anchor's back");
+    if (!check.agrees && tell)
+        find_difference(verify, &check);
     if (!check.log_verifies)
         find_in_ledger(verify, "a leaf or tile of the ledger is missing or was changed");
     if (check.log_verifies && !check.joins_verify)
@@ -516,20 +587,51 @@ static void told_of_copy(void *arg, enum sherd_role role, enum sherd_err err, co
              (struct sherd_finding){.kind = SHERD_FINDING_LEDGER, .compartment = sherd_role_name(role), .text = text});
 }
 
-/* --- the whole vault, or one record ------------------------------------------------------------------------------ */
-
-static enum sherd_err check_vault(struct verify *verify)
+/* Who scrubs brings the copies up to date as well. */
+static enum sherd_err check_ledger_and_copies(struct sherd_walk *verify)
 {
-    SHERD_TRY(sherd_pages_each(verify->vault, check_page, verify));
-    SHERD_TRY(sherd_strays_check(verify->vault, &verify->reached, find_stray, verify, &verify->stat.orphan_count));
-    SHERD_TRY(check_identities(verify));
-    SHERD_TRY(check_all_no_blobs(verify));
-    SHERD_TRY(check_owners(verify));
     SHERD_TRY(check_ledger(verify));
-    return sherd_copies_check(verify->vault, told_of_copy, verify);
+    SHERD_TRY(sherd_copies_check(verify->vault, told_of_copy, verify));
+    return verify->scrubs && !verify->vault->read_only ? sherd_copies_update(verify->vault, NULL, NULL) : SHERD_OK;
 }
 
-static enum sherd_err check_number(struct verify *verify, struct sherd_uuid id, uint64_t number, struct share *share)
+/* --- the whole vault, or one record ------------------------------------------------------------------------------ */
+
+static enum sherd_err check_strays(struct sherd_walk *verify)
+{
+    return sherd_strays_check(verify->vault, &verify->reached, find_stray, verify, &verify->stat.orphan_count);
+}
+
+/* What is done after the walk over the pins, in this order. */
+static enum sherd_err (*const phases[SHERD_WALK_PHASES])(struct sherd_walk *verify) = {
+    [SHERD_WALK_STRAYS] = check_strays,      [SHERD_WALK_IDENTITIES] = check_identities,
+    [SHERD_WALK_BLOBS] = check_all_no_blobs, [SHERD_WALK_OWNERS] = check_owners,
+    [SHERD_WALK_LEDGER] = check_ledger_and_copies,
+};
+
+enum sherd_err sherd_walk_phase(struct sherd_walk *walk, unsigned phase)
+{
+    if (phase >= SHERD_WALK_PHASES || phases[phase] == NULL)
+        return SHERD_OK;
+    SHERD_TRY(advance(walk, 0));
+    return phases[phase](walk);
+}
+
+enum sherd_err sherd_walk_pins(struct sherd_walk *walk, unsigned first, unsigned count)
+{
+    return sherd_pages_some(walk->vault, first, count, check_page, walk);
+}
+
+static enum sherd_err check_vault(struct sherd_walk *verify)
+{
+    SHERD_TRY(sherd_pages_each(verify->vault, check_page, verify));
+    for (unsigned phase = SHERD_WALK_PINS + 1; phase < SHERD_WALK_PHASES; phase++)
+        SHERD_TRY(sherd_walk_phase(verify, phase));
+    return SHERD_OK;
+}
+
+static enum sherd_err check_number(struct sherd_walk *verify, struct sherd_uuid id, uint64_t number,
+                                   struct share *share)
 {
     struct sherd_anchor *anchor = verify->vault->anchor;
     struct sherd_pin_view view;
@@ -550,7 +652,7 @@ static enum sherd_err check_number(struct verify *verify, struct sherd_uuid id, 
     return check_version(verify, &version, share, &current);
 }
 
-static enum sherd_err check_record(struct verify *verify, struct sherd_uuid id)
+static enum sherd_err check_record(struct sherd_walk *verify, struct sherd_uuid id)
 {
     struct sherd_anchor *anchor = verify->vault->anchor;
     struct sherd_pin_view head;
@@ -568,7 +670,7 @@ static enum sherd_err check_record(struct verify *verify, struct sherd_uuid id)
 }
 
 /* How much there is to do, if anybody asks: counting a store takes as long as what was written last is. */
-static enum sherd_err measure(struct verify *verify)
+static enum sherd_err measure(struct sherd_walk *verify)
 {
     struct sherd_store_stat stat;
 
@@ -579,15 +681,63 @@ static enum sherd_err measure(struct verify *verify)
     return SHERD_OK;
 }
 
+/* --- piece by piece ----------------------------------------------------------------------------------------------- */
+
+static const struct sherd_observer silent = {0};
+
+enum sherd_err sherd_walk_new(struct sherd_vault *vault, const struct sherd_walk_options *options,
+                              struct sherd_walk **out_walk)
+{
+    struct sherd_walk *walk = sherd_alloc(sizeof(*walk));
+
+    if (walk == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    *walk = (struct sherd_walk){.vault = vault,
+                                .scrubs = true,
+                                .rate = options->rate,
+                                .began_ns = sherd_clock()->monotonic_ns(),
+                                .observer = options->observer != NULL ? options->observer : &silent,
+                                .stat = options->done,
+                                .reached = {.max = SHERD_REACHED_MAX, .full = options->partial}};
+    if (pthread_mutex_init(&walk->lock, NULL) != 0) {
+        sherd_free(walk);
+        return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
+    }
+    const enum sherd_err err = measure(walk);
+    if (err != SHERD_OK) {
+        sherd_walk_free(walk);
+        return err;
+    }
+    *out_walk = walk;
+    return SHERD_OK;
+}
+
+void sherd_walk_free(struct sherd_walk *walk)
+{
+    if (walk == NULL)
+        return;
+    sherd_reached_done(&walk->reached);
+    (void)pthread_mutex_destroy(&walk->lock);
+    sherd_free(walk);
+}
+
+void sherd_walk_stat(struct sherd_walk *walk, struct sherd_verify_stat *out_stat)
+{
+    (void)pthread_mutex_lock(&walk->lock);
+    *out_stat = walk->stat;
+    (void)pthread_mutex_unlock(&walk->lock);
+}
+
+/* --- at once ------------------------------------------------------------------------------------------------------ */
+
 enum sherd_err sherd_verify_holding(struct sherd_vault *vault, const struct sherd_uuid *id,
                                     const struct sherd_observer *observer, size_t names_max,
                                     struct sherd_verify_stat *out_stat)
 {
-    static const struct sherd_observer silent = {0};
-    struct verify verify = {.vault = vault,
-                            .one = id != NULL,
-                            .observer = observer != NULL ? observer : &silent,
-                            .reached = {.max = names_max}};
+    struct sherd_walk verify = {.vault = vault,
+                                .one = id != NULL,
+                                .observer = observer != NULL ? observer : &silent,
+                                .reached = {.max = names_max}};
 
     SHERD_TRY(sherd_vault_check(vault));
     SHERD_ENSURE(out_stat != NULL, SHERD_ERR_INVALID, "a place for the answer is needed");

@@ -107,10 +107,10 @@ static enum sherd_err take(void *arg, const struct sherd_leaf_found *found)
     const struct sherd_opening opening = {.leaf = found->leaf,
                                           .subject_shown = true,
                                           .subject = event.subject,
-                                          .subject_blind = found->subject_blind,
+                                          .subject_blind = found->blinds[SHERD_LEAF_SUBJECT],
                                           .actor_shown = true,
                                           .entity = event.entity,
-                                          .actor_blind = found->actor_blind};
+                                          .actor_blind = found->blinds[SHERD_LEAF_ACTOR]};
     struct sherd_leaf leaf;
 
     assert_ok(sherd_proof_verify_in(&proof, found->leaf, &finds->head));

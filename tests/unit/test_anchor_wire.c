@@ -31,8 +31,9 @@ static struct sherd_wire_role role = {SHERD_ASSETS};
 static struct sherd_wire_ref ref = {{{9, 8, 7}}};
 static struct sherd_wire_uuid uuid = {{{6, 5, 4}}};
 static struct sherd_wire_hello hello = {1, {{1}}, {{2}}, "passphrase (scrypt)", true, false, true};
-static struct sherd_wire_status status = {1, 4711, false, "3 of 5 shares", 900,        899,       12,
-                                          3, true, true,  false,           1700000000, "rekeyed", "why not"};
+static struct sherd_wire_status status = {1,    4711,  false, "3 of 5 shares", 900,        899,        12,
+                                          3,    true,  true,  false,           1700000000, "rekeyed",  "why not",
+                                          true, false, true,  1700000001,      7,          "no syslog"};
 static struct sherd_wire_progress progress = {1, 2, 3, 5};
 static struct sherd_wire_unseal unseal = {
     SHERD_WIRE_SHARES, true, 60, {(const uint8_t *)"a share", 7}, {true, "/p/k.p12", {(const uint8_t *)"word", 4}}};
@@ -41,7 +42,8 @@ static struct sherd_protection_info protection_info = {3, 1700000000, true, true
 static struct sherd_wire_unsealed unsealed = {true, {1, 2, 3, 5}, "anna, bert", "carl"};
 static struct sherd_raw_lease lease = {{1, 2}, {3, 2, {{3, 4}, {5, 6}}}};
 static struct sherd_wire_stored stored = {SHERD_SECRETS, {{1, 2, 3}}, {(const uint8_t *)"stored bytes", 12}};
-static struct sherd_wire_key_new key_new = {{{{1}}, {"logs", 3, true, false, "default", "ours"}}, "pat", {{2}}, 5};
+static struct sherd_wire_key_new key_new = {
+    {{{1}}, {"logs", 3, true, false, "default", "ours", true}}, "pat", {{2}}, 5};
 static struct sherd_wire_made made;
 static struct sherd_wire_pin one_pin;
 static struct sherd_wire_change change;
@@ -77,9 +79,10 @@ static struct sherd_wire_entity entity = {{{1}}, "pat"};
 static struct sherd_rekey_scope scope = {true, {{1}}, false, {{0}}, true, {{2}}, false, true};
 static struct sherd_rekey_progress rekey_progress = {1, 2, 3, true, false, 4, 6};
 static struct sherd_store_stat stat_of_keys = {1, 2, 3, 4};
-static struct sherd_keys_check keys_check = {1, 2, 3, true, false, 4, 5, true};
+static struct sherd_keys_check keys_check = {1, 2, 3, true, false, 4, 5, true, {{6, 7}}};
 static struct sherd_wire_resealed resealed = {SHERD_ASSETS, {{1, 2}}, {{3, 4}}};
 static struct sherd_wire_joins joins_rule = {true, true};
+static struct sherd_wire_book book = {3, 700, true, {(const uint8_t *)"some of a book", 14}};
 static struct sherd_wire_file file = {{(const uint8_t *)"a short file", 12}};
 static struct sherd_wire_piece piece = {{(const uint8_t *)"a piece of more", 15}};
 static struct sherd_wire_state backup_state = {7, 3, 2, 300, 8192, {1, 2, 3}};
@@ -187,6 +190,9 @@ static const struct sample samples[] = {
     {SHERD_WIRE_LEDGER_GROWTH, &growth, NULL, &path_of_tree, NULL},
     {SHERD_WIRE_ENTRIES_RESEALED, NULL, &resealed, NULL, NULL},
     {SHERD_WIRE_JOINS_RULE, &joins_rule, NULL, &joins_rule, NULL},
+    {SHERD_WIRE_BOOK_READ, &number, NULL, &book, NULL},
+    {SHERD_WIRE_BOOK_POSITION, NULL, NULL, &file, NULL},
+    {SHERD_WIRE_BOOK_CHANGE, &piece, NULL, NULL, NULL},
 };
 
 static int setup(void **state)
@@ -205,8 +211,14 @@ static int setup(void **state)
                                                    .map_digest = {{7}}},
                                         .with_key = true,
                                         .key = made.key};
-    got = (struct sherd_wire_got){
-        .view = {.pin = pin, .version_current = 9, .version_oldest = 2}, .with_key = true, .key = made.key};
+    got = (struct sherd_wire_got){.view = {.pin = pin,
+                                           .version_current = 9,
+                                           .version_oldest = 2,
+                                           .verified_s = 1700000000,
+                                           .found = true,
+                                           .first_serial = 5},
+                                  .with_key = true,
+                                  .key = made.key};
     entry.entry = (struct sherd_anchor_entry){
         .name = {{1}}, .kind = SHERD_KIND_PIN, .erased = true, .pinned_damaged = true, .pin = &entry.pin};
     entry.pin = pin;
