@@ -139,6 +139,27 @@ def test_cli_ledger__who_cuts_the_newest_is_convicted(box):
         shutil.rmtree(box.path("kept"))
 
 
+def test_cli_ledger__who_cuts_a_thousand_is_convicted_by_each(box):
+    box.init()
+    outside = Outsider(box)
+    log = box.vault / "anchor" / "ledger"
+    keep(box, "kept")
+    folder = box.path("letters")
+    folder.mkdir()
+    for i in range(1000):
+        (folder / f"{i:04}").write_bytes(b"%d" % i)
+    box.sherd("import", folder)
+    records = [event["subject"] for event in box.json("diff", 0)["events"] if event["event"] == "put"]
+    assert len(records) == 1000, len(records)
+    chosen = [records[i] for i in (0, 1, 254, 255, 256, 500, 998, 999)]
+    for i, record in enumerate(chosen):
+        outside.gets(f"r{i}", box.sherd("prove", "record", record, "--version", 1).stdout)
+    roll_back(box, "kept")
+    for i, record in enumerate(chosen):
+        outside.verify("receipt", f"r{i}", "--record", record)
+        outside.verify("receipt", f"r{i}", "--against", log, code=CONFLICT, says="cut: the log signed that it has 1")
+
+
 def test_cli_ledger__against_a_newer_checkpoint(box):
     box.init()
     outside = Outsider(box)
