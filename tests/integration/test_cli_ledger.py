@@ -10,7 +10,7 @@ import random
 import shutil
 import subprocess
 
-from harness import CONFLICT, NOT_FOUND, OK, SANITIZER, TAMPERED, USAGE, main
+from harness import CONFLICT, DENIED, NOT_FOUND, OK, SANITIZER, TAMPERED, USAGE, main
 
 
 class Outsider:
@@ -299,6 +299,26 @@ def test_cli_ledger__through_the_agent(box):
         assert json.loads(run("diff", "0", "--json"))["events"]
     finally:
         box.run("--vault", box.vault, "seal")
+
+
+def test_cli_ledger__users(box):
+    box.init()
+    outside = Outsider(box)
+    bob = box.path("bob.key")
+    box.run("keygen", "--pair", bob)
+    box.sherd("user", "create", "bob", "--public-key", f"{bob}.pub")
+    box.sherd("key", "create", "pay")
+    box.sherd("key", "grant", "pay", "bob", "write")
+    as_bob = ["--user", "bob", "--user-key", bob]
+    record = box.text(*as_bob, "put", "-", "--key", "pay", "--receipt", box.path("r1"), input=b"mine")
+    outside.verify("receipt", outside.gets("r1", box.path("r1").read_bytes()), "--record", record)
+    box.fails(*as_bob, "history", record, code=NOT_FOUND, says="there is no such record")
+    box.fails(*as_bob, "history", "--as", "id", record, code=DENIED)
+    box.fails(*as_bob, "prove", "inclusion", 0, code=DENIED)
+    box.fails(*as_bob, "diff", 0, code=DENIED)
+    box.sherd("key", "grant", "pay", "bob", "read")
+    assert [event["event"] for event in box.json(*as_bob, "history", record)["events"]] == ["put"]
+    outside.verify("evidence", outside.gets("e1", box.sherd(*as_bob, "prove", "evidence", record).stdout), "--list")
 
 
 def test_cli_ledger__usage(box):
