@@ -33,8 +33,10 @@ static enum sherd_err print_history(struct cli *cli, struct sherd_vault *vault, 
 static enum sherd_err run_history(struct cli *cli)
 {
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
-    struct cli_ledger_subject subject = {
-        .word = cli->operands[0], .as = cli_value(cli, OPT_AS), .collection = cli_value(cli, OPT_COLLECTION)};
+    struct cli_ledger_subject subject = {.word = cli->operands[0],
+                                         .as = cli_value(cli, OPT_AS),
+                                         .collection = cli_value(cli, OPT_COLLECTION),
+                                         .user = cli->user};
 
     SHERD_TRY(cli_vault_open(cli, false, &vault));
     return print_history(cli, vault, &subject);

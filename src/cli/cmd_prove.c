@@ -63,8 +63,10 @@ static enum sherd_err prove_record(struct proving *proving)
 static enum sherd_err prove_evidence(struct proving *proving)
 {
     const struct cli *cli = proving->cli;
-    struct cli_ledger_subject subject = {
-        .word = cli->operands[1], .as = cli_value(cli, OPT_AS), .collection = cli_value(cli, OPT_COLLECTION)};
+    struct cli_ledger_subject subject = {.word = cli->operands[1],
+                                         .as = cli_value(cli, OPT_AS),
+                                         .collection = cli_value(cli, OPT_COLLECTION),
+                                         .user = cli->user};
     uint64_t count = 0;
     enum sherd_err err;
 

@@ -126,7 +126,7 @@ enum sherd_err cli_ledger_subject_first(struct cli_ledger_subject *subject)
 
 bool cli_ledger_subject_next(struct cli_ledger_subject *subject)
 {
-    if (subject->as != NULL)
+    if (subject->as != NULL || (subject->user != NULL && strcmp(subject->user, SHERD_USER_OWNER) != 0))
         return false;
     if (subject->query.about == SHERD_LEDGER_RECORD)
         subject->query.about = SHERD_LEDGER_ID;

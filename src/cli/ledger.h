@@ -34,11 +34,12 @@ struct cli_ledger_point {
 SHERD_MUST_USE enum sherd_err cli_ledger_point_read(const struct cli *cli, struct sherd_vault *vault, const char *text,
                                                     struct cli_ledger_point *out_point);
 
-/** What a word of the command line means. Start all zero but for the first three. */
+/** What a word of the command line means. Start all zero but for the first four. */
 struct cli_ledger_subject {
     const char *word;
     const char *as;                  /**< "record", "entity", "user" or "id"; NULL: what it looks like */
     const char *collection;          /**< of entities; NULL for "default" */
+    const char *user;                /**< who asks; NULL for the owner: others may ask of records alone */
     struct sherd_ledger_query query; /**< out */
 };
 

@@ -10,7 +10,7 @@ import random
 import shutil
 import subprocess
 
-from harness import CONFLICT, NOT_FOUND, OK, SANITIZER, TAMPERED, USAGE, main
+from harness import CONFLICT, DENIED, NOT_FOUND, OK, SANITIZER, TAMPERED, USAGE, main
 
 
 class Outsider:
@@ -137,6 +137,27 @@ def test_cli_ledger__who_cuts_the_newest_is_convicted(box):
             outside.verify("receipt", name, "--against", log, code=CONFLICT, says="forked: the log signed two ")
         box.fails("diff", outside.dir / after, code=CONFLICT, says="forked")
         shutil.rmtree(box.path("kept"))
+
+
+def test_cli_ledger__who_cuts_a_thousand_is_convicted_by_each(box):
+    box.init()
+    outside = Outsider(box)
+    log = box.vault / "anchor" / "ledger"
+    keep(box, "kept")
+    folder = box.path("letters")
+    folder.mkdir()
+    for i in range(1000):
+        (folder / f"{i:04}").write_bytes(b"%d" % i)
+    box.sherd("import", folder)
+    records = [event["subject"] for event in box.json("diff", 0)["events"] if event["event"] == "put"]
+    assert len(records) == 1000, len(records)
+    chosen = [records[i] for i in (0, 1, 254, 255, 256, 500, 998, 999)]
+    for i, record in enumerate(chosen):
+        outside.gets(f"r{i}", box.sherd("prove", "record", record, "--version", 1).stdout)
+    roll_back(box, "kept")
+    for i, record in enumerate(chosen):
+        outside.verify("receipt", f"r{i}", "--record", record)
+        outside.verify("receipt", f"r{i}", "--against", log, code=CONFLICT, says="cut: the log signed that it has 1")
 
 
 def test_cli_ledger__against_a_newer_checkpoint(box):
@@ -278,6 +299,26 @@ def test_cli_ledger__through_the_agent(box):
         assert json.loads(run("diff", "0", "--json"))["events"]
     finally:
         box.run("--vault", box.vault, "seal")
+
+
+def test_cli_ledger__users(box):
+    box.init()
+    outside = Outsider(box)
+    bob = box.path("bob.key")
+    box.run("keygen", "--pair", bob)
+    box.sherd("user", "create", "bob", "--public-key", f"{bob}.pub")
+    box.sherd("key", "create", "pay")
+    box.sherd("key", "grant", "pay", "bob", "write")
+    as_bob = ["--user", "bob", "--user-key", bob]
+    record = box.text(*as_bob, "put", "-", "--key", "pay", "--receipt", box.path("r1"), input=b"mine")
+    outside.verify("receipt", outside.gets("r1", box.path("r1").read_bytes()), "--record", record)
+    box.fails(*as_bob, "history", record, code=NOT_FOUND, says="there is no such record")
+    box.fails(*as_bob, "history", "--as", "id", record, code=DENIED)
+    box.fails(*as_bob, "prove", "inclusion", 0, code=DENIED)
+    box.fails(*as_bob, "diff", 0, code=DENIED)
+    box.sherd("key", "grant", "pay", "bob", "read")
+    assert [event["event"] for event in box.json(*as_bob, "history", record)["events"]] == ["put"]
+    outside.verify("evidence", outside.gets("e1", box.sherd(*as_bob, "prove", "evidence", record).stdout), "--list")
 
 
 def test_cli_ledger__usage(box):
