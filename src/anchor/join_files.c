@@ -132,8 +132,52 @@ static void clear_unfinished(const struct sherd_join_place *place, const char *n
         return; /* it is in nobody's way */
 }
 
+/* A file that lies ready, of the size that it must have. Where there is no room now, a later round makes it. */
+static void make_spare(const struct sherd_join_place *place, unsigned number)
+{
+    const off_t bytes = (off_t)sherd_join_offset(SHERD_JOINS_SPARE_SLOTS + 1);
+    char name[sizeof(SHERD_JOINS_DIR) + sizeof(SHERD_JOINS_SPARE) + 12];
+    char fresh[sizeof(name) + sizeof(SHERD_JOINS_NEW)];
+
+    (void)snprintf(name, sizeof(name), "%s/%s%u", SHERD_JOINS_DIR, SHERD_JOINS_SPARE, number);
+    (void)snprintf(fresh, sizeof(fresh), "%s%s", name, SHERD_JOINS_NEW);
+    SHERD_CLEANUP(sherd_freep) char *path = sherd_path_join(place->dir, fresh);
+    if (path == NULL)
+        return;
+    const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return;
+    const bool made = posix_fallocate(fd, 0, bytes) == 0;
+    (void)close(fd);
+    if (!made || sherd_file_rename(place->dir, fresh, name) != SHERD_OK)
+        (void)unlink(path);
+}
+
+/* The number of a file that lies ready; SHERD_JOINS_SPARES: it is none. */
+static unsigned spare_number(const char *name)
+{
+    const size_t len = strlen(SHERD_JOINS_SPARE);
+
+    if (strncmp(name, SHERD_JOINS_SPARE, len) != 0 || name[len] < '0' || name[len] >= '0' + (int)SHERD_JOINS_SPARES ||
+        name[len + 1] != 0)
+        return SHERD_JOINS_SPARES;
+    return (unsigned)(name[len] - '0');
+}
+
+static void make_spares(const struct sherd_join_place *place, const bool there[static SHERD_JOINS_SPARES])
+{
+    char detail[SHERD_FAIL_TEXT_SIZE];
+
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    for (unsigned i = 0; i < SHERD_JOINS_SPARES; i++)
+        if (!there[i])
+            make_spare(place, i);
+    sherd_fail_restore(detail);
+}
+
 static enum sherd_err list_names(const struct sherd_join_place *place, bool look, struct names *names)
 {
+    bool spares[SHERD_JOINS_SPARES + 1] = {false};
     SHERD_CLEANUP(sherd_freep) char *path = sherd_path_join(place->dir, SHERD_JOINS_DIR);
     struct sherd_ref id;
 
@@ -149,7 +193,11 @@ static enum sherd_err list_names(const struct sherd_join_place *place, bool look
             SHERD_TRY(names_add(names, &id));
         else if (!look && dot != NULL && strcmp(dot, SHERD_JOINS_NEW) == 0)
             clear_unfinished(place, entry->d_name);
+        else
+            spares[spare_number(entry->d_name)] = true;
     }
+    if (!look)
+        make_spares(place, spares);
     return SHERD_OK;
 }
 

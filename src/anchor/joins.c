@@ -83,20 +83,11 @@ static void file_freep(struct file **file)
     file_free(*file);
 }
 
-/*
- * A file of that size, locked and mapped. Its space is there from the beginning: a store into a page for which the disk
- * has no room would end the process.
- */
-static enum sherd_err map_new(const char *path, struct file *file)
+/* Lock and map a file that is open, and nobody else's. */
+static enum sherd_err map_file(const char *path, struct file *file)
 {
-    file->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
-    if (file->fd < 0 || flock(file->fd, LOCK_EX | LOCK_NB) != 0)
-        return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be made", path);
-    const int failed = posix_fallocate(file->fd, 0, (off_t)file->map_bytes);
-    if (failed != 0) {
-        errno = failed;
-        return sherd_fail_errno(SHERD_ERR_IO, "%s has no room: no key is given out without an entry of it", path);
-    }
+    if (flock(file->fd, LOCK_EX | LOCK_NB) != 0)
+        return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be locked", path);
     void *map = mmap(NULL, file->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
     if (map == MAP_FAILED)
         return sherd_fail_errno(SHERD_ERR_NO_MEMORY, "%s cannot be mapped", path);
@@ -104,11 +95,60 @@ static enum sherd_err map_new(const char *path, struct file *file)
     return SHERD_OK;
 }
 
+/*
+ * A file of that size. Its space is there from the beginning: a store into a page for which the disk has no room would
+ * end the process.
+ */
+static enum sherd_err map_new(const char *path, struct file *file)
+{
+    file->map_bytes = sherd_join_offset(file->capacity + 1);
+    file->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
+    if (file->fd < 0)
+        return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be made", path);
+    const int failed = posix_fallocate(file->fd, 0, (off_t)file->map_bytes);
+    if (failed != 0) {
+        errno = failed;
+        return sherd_fail_errno(SHERD_ERR_IO, "%s has no room: no key is given out without an entry of it", path);
+    }
+    return map_file(path, file);
+}
+
+/* Whoever gives it another name has it. @return SHERD_ERR_NOT_FOUND: none is left */
+static enum sherd_err take_spare(const struct sherd_joins *joins, const char *fresh)
+{
+    enum sherd_err err = SHERD_ERR_NOT_FOUND;
+
+    for (unsigned i = 0; i < SHERD_JOINS_SPARES && err == SHERD_ERR_NOT_FOUND; i++) {
+        char spare[sizeof(SHERD_JOINS_DIR) + sizeof(SHERD_JOINS_SPARE) + 12];
+
+        (void)snprintf(spare, sizeof(spare), "%s/%s%u", SHERD_JOINS_DIR, SHERD_JOINS_SPARE, i);
+        err = sherd_file_rename(joins->parts.dir, spare, fresh);
+    }
+    return err;
+}
+
+/* One that lies ready. Whatever is in it: nobody else writes it from now on, and it is empty. */
+static enum sherd_err map_spare(const char *path, struct file *file)
+{
+    struct stat info;
+
+    file->fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
+    if (file->fd < 0 || fstat(file->fd, &info) != 0)
+        return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be opened", path);
+    file->capacity = SHERD_JOINS_SPARE_SLOTS;
+    file->map_bytes = sherd_join_offset(file->capacity + 1);
+    if (info.st_size != (off_t)file->map_bytes)
+        return sherd_fail(SHERD_ERR_IO, "%s is not as it was made", path);
+    SHERD_TRY(map_file(path, file));
+    memset(file->map, 0, file->map_bytes);
+    return SHERD_OK;
+}
+
 static enum sherd_err begin(const struct sherd_joins *joins, const char *path, uint64_t round, struct file *file)
 {
     const struct sherd_join_birth birth = {.round = round, .time_ns = sherd_clock_wall_ns()};
 
-    SHERD_TRY(map_new(path, file));
+    SHERD_TRY(file->capacity != 0 ? map_new(path, file) : map_spare(path, file));
     SHERD_TRY(sherd_join_series(joins->parts.leaves, &file->id, true, &file->series));
     sherd_join_head(&file->id, file->map);
     return sherd_join_birth_seal(file->series, &birth, file->map + sherd_join_offset(0));
@@ -127,6 +167,8 @@ static enum sherd_err make_named(const struct sherd_joins *joins, uint64_t round
     SHERD_CLEANUP(sherd_freep) char *path = sherd_path_join(parts->dir, fresh);
     if (path == NULL)
         return SHERD_ERR_NO_MEMORY;
+    if (file->capacity == 0)
+        SHERD_TRY(take_spare(joins, fresh));
     enum sherd_err err = begin(joins, path, round, file);
     if (err == SHERD_OK)
         err = sherd_file_rename(parts->dir, fresh, name);
@@ -152,7 +194,8 @@ static enum sherd_err make_once(const struct sherd_joins *joins, struct file *fi
     return SHERD_OK;
 }
 
-static enum sherd_err make_file(const struct sherd_joins *joins, struct file **out_file)
+/* @param[in] slots  0: in a file that lies ready */
+static enum sherd_err make_file(const struct sherd_joins *joins, uint64_t slots, struct file **out_file)
 {
     bool settled = false;
 
@@ -161,8 +204,7 @@ static enum sherd_err make_file(const struct sherd_joins *joins, struct file **o
 
         if (file == NULL)
             return SHERD_ERR_NO_MEMORY;
-        *file = (struct file){
-            .fd = -1, .capacity = joins->slots_next, .map_bytes = sherd_join_offset(joins->slots_next + 1)};
+        *file = (struct file){.fd = -1, .capacity = slots};
         SHERD_TRY(make_once(joins, file, &settled));
         if (!settled) /* it is empty, and nobody's: a round takes it away */
             continue;
@@ -173,6 +215,25 @@ static enum sherd_err make_file(const struct sherd_joins *joins, struct file **o
     return sherd_fail(SHERD_ERR_BUSY, "the ledger changes all the time: try again");
 }
 
+/* As large as it may be; smaller where there is less room; where there is none, one that lies ready. */
+static enum sherd_err make_any(struct sherd_joins *joins, struct file **out_file)
+{
+    char before[SHERD_FAIL_TEXT_SIZE];
+    char detail[SHERD_FAIL_TEXT_SIZE];
+
+    (void)snprintf(before, sizeof(before), "%s", sherd_err_detail());
+    enum sherd_err err = make_file(joins, joins->slots_next, out_file);
+    while (err == SHERD_ERR_IO && joins->slots_next > SLOTS_FIRST) {
+        joins->slots_next /= SLOTS_FACTOR;
+        err = make_file(joins, joins->slots_next, out_file);
+    }
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    if (err == SHERD_ERR_IO && make_file(joins, 0, out_file) == SHERD_OK)
+        err = SHERD_OK;
+    sherd_fail_restore(err == SHERD_OK ? before : detail); /* what failed on the way is nobody's business */
+    return err;
+}
+
 /* Have room for one more slot. The lock is held. */
 static enum sherd_err have_room(struct sherd_joins *joins)
 {
@@ -180,7 +241,7 @@ static enum sherd_err have_room(struct sherd_joins *joins)
 
     if (file != NULL && !file->gone && file->used < file->capacity)
         return SHERD_OK;
-    SHERD_TRY(make_file(joins, &file));
+    SHERD_TRY(make_any(joins, &file));
     if (joins->current != NULL) {
         joins->current->next = joins->full;
         joins->full = joins->current;

@@ -26,6 +26,13 @@ struct sherd_joins;
 #define SHERD_JOINS_NAME_SIZE (2 * sizeof(struct sherd_ref) + 1)
 /** What follows the name of a file that is being made. */
 #define SHERD_JOINS_NEW ".new"
+/**
+ * Empty files that lie ready for when the disk is full: reading goes on then. Their names are this and a number below
+ * SHERD_JOINS_SPARES; a round makes those that are missing.
+ */
+#define SHERD_JOINS_SPARE "spare-"
+#define SHERD_JOINS_SPARES 8U
+#define SHERD_JOINS_SPARE_SLOTS 8190U
 
 /** What a handle tells and asks. All are required. */
 struct sherd_joins_parts {

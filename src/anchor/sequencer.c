@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rounds of the ledger: see sequencer.h and docs/format/ledger.md. */
 #include "anchor/sequencer.h"
+#include "anchor/joins.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
@@ -911,6 +912,7 @@ enum sherd_err sherd_sequencer_make(const struct sherd_sequencer_parts *parts, e
     SHERD_TRY(prepare(parts, origin, &sequencer));
     round.sequencer = sequencer;
     SHERD_TRY(sherd_dir_make(parts->dir, LEDGER));
+    SHERD_TRY(sherd_dir_make(parts->dir, SHERD_JOINS_DIR));
     SHERD_TRY(take_as_given(sequencer, state));
     SHERD_TRY(sherd_log_make(sequencer->log_dir, sherd_span_str(origin), &signer));
     SHERD_TRY(sherd_log_open(sequencer->log_dir, sequencer->policy, NULL, &log));

@@ -176,7 +176,7 @@ __attribute__((unused)) static unsigned joins_list(const struct vault_test *test
     DIR *dir = opendir(path);
     assert_non_null(dir);
     for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        if (entry->d_name[0] == '.')
+        if (entry->d_name[0] == '.' || strncmp(entry->d_name, "spare-", 6) == 0)
             continue;
         if (name != NULL)
             (void)snprintf(name, size, "anchor/ledger/joins/%.64s", entry->d_name);

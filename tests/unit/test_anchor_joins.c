@@ -430,7 +430,7 @@ static void test_anchor_joins__without_an_entry_there_is_no_key(void **state)
     struct sherd_buf content = {0};
 
     (void)snprintf(dir, sizeof(dir), "%s/anchor/ledger/joins", test->path);
-    assert_int_equal(rmdir(dir), 0);
+    vault_remove(dir);
     assert_err(SHERD_ERR_IO, sherd_record_get(test->vault, id, 0, &content));
     assert_int_equal(content.len, 0);
     sherd_buf_done(&content);
