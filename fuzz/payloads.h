@@ -6,6 +6,7 @@
 #ifndef SHERD_FUZZ_PAYLOADS_H
 #define SHERD_FUZZ_PAYLOADS_H
 
+#include "anchor/book.h"
 #include "envelope/rights.h"
 #include "ledger/event.h"
 
@@ -34,6 +35,7 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
     enum sherd_kind map_kind;
     struct sherd_uuid id;
     struct sherd_digest digest;
+    uint64_t generation;
 
     switch (kind) {
     case SHERD_KIND_UNKNOWN: return SHERD_ERR_TAMPERED;
@@ -86,6 +88,9 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
     case SHERD_KIND_KEY_USES:
         SHERD_TRY(sherd_key_uses_decode(tlv, &entry.key_uses));
         return sherd_key_uses_encode(&entry.key_uses, block, out_bytes);
+    case SHERD_KIND_BOOK_PIN:
+        SHERD_TRY(sherd_book_pin_decode(tlv, &generation, &digest));
+        return sherd_book_pin_encode(generation, &digest, block, out_bytes);
     case SHERD_KIND_KEY_PART: break; /* kms/places.h knows it */
     case SHERD_KIND_BOOK_PIN: break; /* anchor/book.h knows it */
     }

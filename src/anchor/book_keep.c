@@ -256,6 +256,15 @@ static enum sherd_err read_settled(const struct sherd_book_keep *keep, struct st
     return err;
 }
 
+/* Readers are told, unless somebody rules otherwise. */
+static void first_rules(struct sherd_book *book)
+{
+    if (book->generation != 0)
+        return;
+    book->status.rule_count = 1;
+    book->status.rules[0] = (struct sherd_scrub_rule){.audience = SHERD_TELL_READERS, .way = SHERD_TELL_ANSWER};
+}
+
 static void be_lost(struct sherd_book *book)
 {
     sherd_book_done(book);
@@ -269,19 +278,12 @@ enum sherd_err sherd_book_keep_read(struct sherd_book_keep *keep, struct sherd_b
     if (pin == NULL)
         return SHERD_ERR_NO_MEMORY;
     const enum sherd_err err = read_settled(keep, pin, book);
-    if (err != SHERD_ERR_TAMPERED)
-        return err;
-    be_lost(book);
+    if (err == SHERD_ERR_TAMPERED)
+        be_lost(book);
+    else
+        SHERD_TRY(err);
+    first_rules(book);
     return SHERD_OK;
-}
-
-/* Readers are told, unless somebody rules otherwise. */
-static void first_rules(struct sherd_book *book)
-{
-    if (book->generation != 0)
-        return;
-    book->status.rule_count = 1;
-    book->status.rules[0] = (struct sherd_scrub_rule){.audience = SHERD_TELL_READERS, .way = SHERD_TELL_ANSWER};
 }
 
 enum sherd_err sherd_book_keep_position(struct sherd_book_keep *keep, struct sherd_book_position *out_position)
@@ -544,8 +546,6 @@ static enum sherd_err hold_book(struct sherd_book_keep *keep, struct held *out_h
     struct held held = {.lost = false};
 
     SHERD_TRY(sherd_book_keep_read(keep, &book));
-    if (!book.status.lost)
-        first_rules(&book);
     held.lost = book.status.lost;
     held.readers = has_rule(&book.status, SHERD_TELL_READERS);
     held.serial = book.status.serial;

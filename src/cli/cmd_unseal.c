@@ -198,7 +198,7 @@ const struct cli_command cmd_unseal = {
         "has used it for as long as --idle says. Commands that are given nothing to unseal with then use it.\n"
         "A vault that is sealed by shares is unsealed share by share, from any terminal; what is wrong with a share\n"
         "is said at once. Shares that were given are forgotten after 10 minutes.\n"
-        "The agent rotates keys that are due by their policies (`sherd key policy`), in the background. It also scrubs\n"
+        "The agent rotates keys that are due by their policies (`sherd key policy`), in the background, and scrubs\n"
         "the vault (`sherd scrub`): from ten minutes after it was unsealed on, a pass a week, which goes on where it\n"
         "was when the vault is sealed meanwhile. That alone does not keep it from being idle.",
     .options = options,

@@ -72,7 +72,8 @@ enum sherd_err cli_rule_parse(const char *text, struct sherd_scrub_rule *out_rul
         rule.way = (enum sherd_scrub_way)find_word(ways, SHERD_COUNT_OF(ways), how + 1, (size_t)(place - how - 1));
     const bool reads = rule.audience == SHERD_TELL_FIRST || rule.audience == SHERD_TELL_READERS;
     const bool placed = rule.way == SHERD_TELL_FILE || rule.way == SHERD_TELL_COMMAND;
-    if (rule.audience == 0 || rule.way == 0 || reads != (how[0] == 0) || placed != (place[0] == ':'))
+    if (rule.audience == 0 || rule.way == 0 || reads != (how[0] == 0) || reads != (rule.way == SHERD_TELL_ANSWER) ||
+        placed != (place[0] == ':'))
         return no_rule();
     if (placed && (place[1] != '/' || strlen(place + 1) >= sizeof(rule.place)))
         return no_rule();

@@ -40,6 +40,7 @@ def test_cli_scrub__passes_and_says_so(box):
     box.init()
     box.put(b"sound")
     assert box.json("scrub", "status")["last"] is None
+    assert box.json("scrub", "config")["tell"] == ["readers"]
     done = box.json("scrub")
     assert (done["open"], done["last"]["pass"], done["last"]["records"], done["lost"]) == (0, 1, 1, False)
     assert "scrubbed 1 record, 1 version" in box.text("scrub")
