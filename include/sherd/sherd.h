@@ -12,6 +12,7 @@
 #include <sherd/identity.h>
 #include <sherd/keys.h>
 #include <sherd/maintain.h>
+#include <sherd/outside.h>
 #include <sherd/receipt.h>
 #include <sherd/record.h>
 #include <sherd/rights.h>

@@ -357,6 +357,11 @@ struct sherd_anchor_ops {
     /** Compare all of `keys` with what the ledger says of it: see struct sherd_keys_check. It is a walk over all. */
     enum sherd_err (*ledger_check)(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
 
+    /** What is outside, as anchor/outside.h encodes it: tell, set, and keep a checkpoint that was cosigned. */
+    enum sherd_err (*outside_get)(struct sherd_anchor *anchor, struct sherd_buf *out_bytes);
+    enum sherd_err (*outside_set)(struct sherd_anchor *anchor, struct sherd_span bytes);
+    enum sherd_err (*outside_take)(struct sherd_anchor *anchor, struct sherd_span note);
+
     /** Figures of `keys`, which nobody but the anchor opens. */
     enum sherd_err (*keys_stat)(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat);
     /**

@@ -65,6 +65,10 @@ void sherd_embedded_ledger_end(struct sherd_embedded *self);
 /* The calls of the table that are about the ledger. */
 enum sherd_err sherd_embedded_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size);
 enum sherd_err sherd_embedded_ledger_check(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
+enum sherd_err sherd_embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat);
+enum sherd_err sherd_embedded_outside_get(struct sherd_anchor *anchor, struct sherd_buf *out_bytes);
+enum sherd_err sherd_embedded_outside_set(struct sherd_anchor *anchor, struct sherd_span bytes);
+enum sherd_err sherd_embedded_outside_take(struct sherd_anchor *anchor, struct sherd_span note);
 
 /* The calls of the table that backups and receipts make. */
 enum sherd_err sherd_embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file);

@@ -1,14 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ledger of the anchor in the same process: what is written to `keys` goes through it. */
 #include "anchor/embedded_inside.h"
+#include "anchor/outside.h"
 #include "base/mem.h"
+#include <stdio.h>
+
+/* Ledgers that ended are kept beside the one that goes on: ledger.1, ledger.2 ... */
+#define ENDED_MAX 1000U
 
 static void written(void *arg)
 {
     sherd_sequencer_wake(arg);
 }
 
-static struct sherd_sequencer_parts parts_of(const struct sherd_embedded *self, bool read_only)
+/*
+ * After each round. What fails here is told by who asks, and tried again after the next: a put waits for no file
+ * elsewhere.
+ */
+static void made(void *arg)
+{
+    struct sherd_embedded *self = arg;
+    char detail[SHERD_FAIL_TEXT_SIZE];
+
+    if (self->sequencer == NULL) /* it is being made */
+        return;
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    if (sherd_outside_publish(self->sequencer) != SHERD_OK)
+        sherd_fail_restore(detail);
+}
+
+static struct sherd_sequencer_parts parts_of(struct sherd_embedded *self, bool read_only)
 {
     return (struct sherd_sequencer_parts){.dir = self->dir,
                                           .deployment = self->fixed->deployment,
@@ -16,7 +37,29 @@ static struct sherd_sequencer_parts parts_of(const struct sherd_embedded *self, 
                                           .changes = self->changes,
                                           .keys = self->pins.keys,
                                           .leaves = self->leaves,
-                                          .read_only = read_only};
+                                          .read_only = read_only,
+                                          .made = made,
+                                          .made_arg = self};
+}
+
+/* The ledger goes aside: what it says stays there for who wants to know what was lost. */
+static enum sherd_err end_ledger(const struct sherd_embedded *self, const struct sherd_anchor_parts *parts)
+{
+    char aside[32];
+
+    SHERD_ENSURE(!parts->read_only, SHERD_ERR_DENIED, "the vault is open for reading only");
+    for (unsigned number = 1; number < ENDED_MAX; number++) {
+        int64_t age_s;
+
+        (void)snprintf(aside, sizeof(aside), "ledger.%u", number);
+        if (sherd_file_age(self->dir, aside, &age_s) != SHERD_ERR_NOT_FOUND)
+            continue;
+        const enum sherd_err err = sherd_file_rename(self->dir, "ledger", aside);
+        if (err != SHERD_OK && err != SHERD_ERR_NOT_FOUND) /* there is none: an acceptance that did not end */
+            return err;
+        return sherd_dir_sync(self->dir, "");
+    }
+    return sherd_fail(SHERD_ERR_LIMIT, "too many ledgers ended here: remove some of anchor/ledger.N");
 }
 
 /* What is brought back has no ledger until somebody may write. */
@@ -26,9 +69,12 @@ static enum sherd_err open_ledger(struct sherd_embedded *self, const struct sher
 
     if (parts->restored && parts->read_only)
         return SHERD_OK;
-    if (parts->fresh || parts->restored)
+    if (parts->accepted)
+        SHERD_TRY(end_ledger(self, parts));
+    if (parts->fresh || parts->restored || parts->accepted)
         SHERD_TRY(sherd_sequencer_make(&ledger, parts->fresh ? SHERD_EVENT_GENESIS : SHERD_EVENT_RESTORE));
     SHERD_TRY(sherd_sequencer_new(&ledger, &self->sequencer));
+    SHERD_TRY(sherd_outside_check(self->sequencer));
     sherd_changes_tell(self->changes, written, self->sequencer);
     return SHERD_OK;
 }
@@ -72,4 +118,35 @@ enum sherd_err sherd_embedded_ledger_check(struct sherd_anchor *anchor, struct s
 {
     SHERD_TRY(check_there(sherd_embedded_of(anchor)));
     return sherd_sequencer_check(sherd_embedded_of(anchor)->sequencer, out_check);
+}
+
+enum sherd_err sherd_embedded_outside_get(struct sherd_anchor *anchor, struct sherd_buf *out_bytes)
+{
+    SHERD_TRY(check_there(sherd_embedded_of(anchor)));
+    return sherd_outside_tell(sherd_embedded_of(anchor)->sequencer, out_bytes);
+}
+
+enum sherd_err sherd_embedded_outside_set(struct sherd_anchor *anchor, struct sherd_span bytes)
+{
+    SHERD_TRY(check_there(sherd_embedded_of(anchor)));
+    return sherd_outside_put(sherd_embedded_of(anchor)->sequencer, bytes);
+}
+
+enum sherd_err sherd_embedded_outside_take(struct sherd_anchor *anchor, struct sherd_span note)
+{
+    SHERD_TRY(check_there(sherd_embedded_of(anchor)));
+    return sherd_outside_keep(sherd_embedded_of(anchor)->sequencer, note);
+}
+
+enum sherd_err sherd_embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
+{
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    struct sherd_store_stat stat;
+    uint64_t pending;
+
+    SHERD_TRY(sherd_pending_count(self->compartment, &pending));
+    SHERD_TRY(sherd_compartment_stat(self->compartment, &stat));
+    stat.entry_count -= stat.entry_count > pending ? pending : 0;
+    *out_stat = stat;
+    return SHERD_OK;
 }

@@ -97,6 +97,11 @@ enum sherd_err sherd_remote_policy_set(struct sherd_anchor *anchor, const char *
                                        const struct sherd_key_policy *policy, bool lower_floor);
 enum sherd_err sherd_remote_policy_each(struct sherd_anchor *anchor, sherd_key_policy_visit_fn *visit, void *arg);
 
+/* The calls of the table about checkpoints outside: remote_ledger.c */
+enum sherd_err sherd_remote_outside_get(struct sherd_anchor *anchor, struct sherd_buf *out_bytes);
+enum sherd_err sherd_remote_outside_set(struct sherd_anchor *anchor, struct sherd_span bytes);
+enum sherd_err sherd_remote_outside_take(struct sherd_anchor *anchor, struct sherd_span note);
+
 /* The calls of the table about users, named keys and grants. */
 enum sherd_err sherd_remote_user_create(struct sherd_anchor *anchor, const struct sherd_principal *principal);
 enum sherd_err sherd_remote_user_each(struct sherd_anchor *anchor, sherd_user_visit_fn *visit, void *arg);

@@ -65,6 +65,11 @@ enum sherd_err sherd_serve_statement_sign(struct sherd_serve *serve);
 enum sherd_err sherd_serve_statement_key(struct sherd_serve *serve);
 enum sherd_err sherd_serve_more(struct sherd_serve *serve);
 
+/* Handlers of the verbs about checkpoints outside: serve_ledger.c */
+enum sherd_err sherd_serve_outside_get(struct sherd_serve *serve);
+enum sherd_err sherd_serve_outside_set(struct sherd_serve *serve);
+enum sherd_err sherd_serve_outside_take(struct sherd_serve *serve);
+
 /* Handlers of the verbs about users, named keys and grants. */
 enum sherd_err sherd_serve_user_create(struct sherd_serve *serve);
 enum sherd_err sherd_serve_user_each(struct sherd_serve *serve);

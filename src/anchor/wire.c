@@ -124,6 +124,11 @@ static void code_status(struct sherd_wire *wire, void *message)
     code_u64(wire, &status->rotated_s);
     code_text(wire, status->rotated, sizeof(status->rotated));
     code_text(wire, status->rotation_error, sizeof(status->rotation_error));
+    code_u32(wire, &status->witnesses);
+    code_u32(wire, &status->cosigners);
+    code_u64(wire, &status->cosigned_s);
+    code_u64(wire, &status->cosigned_size);
+    code_text(wire, status->outside_error, sizeof(status->outside_error));
 }
 
 static void code_key_store(struct sherd_wire *wire, void *message)
@@ -148,6 +153,7 @@ static void code_unseal(struct sherd_wire *wire, void *message)
     code_bool(wire, &unseal->has_idle);
     if (unseal->has_idle)
         code_u64(wire, &unseal->idle_s);
+    code_bool(wire, &unseal->unwitnessed);
     code_span(wire, &unseal->secret, SHERD_WIRE_UNSEAL_BYTES_MAX);
     code_key_store(wire, &unseal->key_store);
     if (unseal->kind == SHERD_WIRE_KEY_STORE ? unseal->secret.len > 0 || !unseal->key_store.given
@@ -689,6 +695,9 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
                                     .reply = LIST(code_protection_info, struct sherd_protection_info)},
     [SHERD_WIRE_LEDGER_RUN] = {.name = "ledger_run", .reply = HEAD(code_number, struct sherd_wire_number)},
     [SHERD_WIRE_LEDGER_CHECK] = {.name = "ledger_check", .reply = HEAD(code_keys_check, struct sherd_keys_check)},
+    [SHERD_WIRE_OUTSIDE_GET] = {.name = "outside_get", .reply = HEAD(code_piece, struct sherd_wire_piece)},
+    [SHERD_WIRE_OUTSIDE_SET] = {.name = "outside_set", .call = HEAD(code_piece, struct sherd_wire_piece)},
+    [SHERD_WIRE_OUTSIDE_TAKE] = {.name = "outside_take", .call = HEAD(code_piece, struct sherd_wire_piece)},
     [SHERD_WIRE_PROTECTION_ROTATE] = {"protection_rotate", HEAD(code_key_store, struct sherd_wire_key_store),
                                       HEAD(code_number, struct sherd_wire_number)},
     [SHERD_WIRE_POLICY_SET] = {.name = "policy_set", .call = HEAD(code_policy_set, struct sherd_wire_policy)},

@@ -92,6 +92,9 @@ enum sherd_wire_verb {
     SHERD_WIRE_PARTS_SWEEP,
     SHERD_WIRE_LEDGER_RUN,
     SHERD_WIRE_LEDGER_CHECK,
+    SHERD_WIRE_OUTSIDE_GET,
+    SHERD_WIRE_OUTSIDE_SET,
+    SHERD_WIRE_OUTSIDE_TAKE,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 
@@ -220,6 +223,11 @@ struct sherd_wire_status {
     uint64_t rotated_s;       /**< when that ended last, well or not; 0: not yet */
     char rotated[192];        /**< what was done then; "" for who is not the owner */
     char rotation_error[192]; /**< why it failed; "" if it did not, and for who is not the owner */
+    uint32_t witnesses;       /**< whom its policy names; 0: there is no policy */
+    uint32_t cosigners;       /**< who of them cosigned when they were asked last */
+    uint64_t cosigned_s;      /**< when a quorum did last; 0: since it was unsealed none did */
+    uint64_t cosigned_size;   /**< leaves of the ledger then */
+    char outside_error[192];  /**< why not; "" if it did, and for who is not the owner */
 };
 
 /** How far unsealing by the shares of one seal is. */
@@ -248,6 +256,7 @@ struct sherd_wire_key_store {
 struct sherd_wire_unseal {
     enum sherd_wire_unseal_kind kind;
     bool has_idle;
+    bool unwitnessed;         /**< the owner says so: too few witnesses need not be asked */
     uint64_t idle_s;          /**< the idle limit to set, if the owner says so; 0 for none */
     struct sherd_span secret; /**< 1..SHERD_WIRE_UNSEAL_BYTES_MAX bytes; none of SHERD_WIRE_KEY_STORE */
     struct sherd_wire_key_store key_store;
@@ -383,7 +392,10 @@ struct sherd_wire_file {
     struct sherd_span bytes; /**< at most SHERD_WIRE_FILE_BYTES_MAX */
 };
 
-/** A piece of what is longer than a frame: an item of the answer to SHERD_WIRE_MORE. */
+/**
+ * A piece of what is longer than a frame: an item of the answer to SHERD_WIRE_MORE. And what is said of outside
+ * (SHERD_WIRE_OUTSIDE_GET, _SET, _TAKE).
+ */
 struct sherd_wire_piece {
     struct sherd_span bytes; /**< at most SHERD_WIRE_BLOCK_BYTES_MAX */
 };

@@ -13,13 +13,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPT_IDLE, OPT_OPERATORS, OPT_NO_ROTATION, OPT_ROTATION_RATE };
+enum { OPT_IDLE, OPT_OPERATORS, OPT_NO_ROTATION, OPT_ROTATION_RATE, OPT_WITHOUT_WITNESSES };
 
 static const struct cli_option options[] = {
     [OPT_IDLE] = {"idle", 0, "TIME", "seal after this long without a command: 15m, 1h, 30s; 0 for never (15m)"},
     [OPT_OPERATORS] = {"operators", 0, NULL, "let other users of this machine give shares, and ask for the state"},
     [OPT_NO_ROTATION] = {"no-rotation", 0, NULL, "leave keys that are due by their policies as they are"},
     [OPT_ROTATION_RATE] = {"rotation-rate", 0, "N", "rotate them at no more than N entries a second (2000)"},
+    [OPT_WITHOUT_WITNESSES] = {"without-witnesses", 0, NULL,
+                               "unseal it though too few witnesses say that it was not rolled back"},
     {0},
 };
 
@@ -166,6 +168,7 @@ static enum sherd_err run(struct cli *cli)
     SHERD_TRY(cli_user_none(cli));
     SHERD_TRY(cli_vault_path(cli, &path));
     SHERD_TRY(parse_idle(cli, &unseal));
+    unseal.unwitnessed = cli_value(cli, OPT_WITHOUT_WITNESSES) != NULL;
     SHERD_TRY(have_agent(cli, path, unseal.idle_s, &place, &link)); /* before anything secret is in memory: it forks */
     SHERD_TRY(cli_agent_status(link, &status, shares, SHERD_COUNT_OF(shares), &count));
     unsealed.unsealed = !status.sealed;

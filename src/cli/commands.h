@@ -40,6 +40,8 @@ extern const struct cli_command cmd_backup;
 extern const struct cli_command cmd_restore;
 extern const struct cli_command cmd_recover;
 extern const struct cli_command cmd_receipt;
+extern const struct cli_command cmd_policy;
+extern const struct cli_command cmd_witness;
 extern const struct cli_command cmd_help;
 extern const struct cli_command cmd_version;
 

@@ -305,10 +305,10 @@ static enum sherd_err open_here(const struct cli *cli, const char *path, const s
     return sherd_vault_open(path, &unseal.unseal, &with, out_vault);
 }
 
-static enum sherd_err open_vault(const struct cli *cli, bool read_only, bool by_agent, struct sherd_vault **out_vault)
+static enum sherd_err open_vault(const struct cli *cli, struct sherd_vault_open_options options, bool by_agent,
+                                 struct sherd_vault **out_vault)
 {
     SHERD_CLEANUP(cli_secret_freep) uint8_t *user_block = sherd_secret_alloc(CLI_SECRET_BYTES);
-    struct sherd_vault_open_options options = {.read_only = read_only};
     struct sherd_vault *vault = NULL;
     const char *path = NULL;
 
@@ -327,12 +327,23 @@ static enum sherd_err open_vault(const struct cli *cli, bool read_only, bool by_
 
 enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
 {
-    return open_vault(cli, read_only, !cli_unseal_given(cli), out_vault);
+    const struct sherd_vault_open_options options = {.read_only = read_only};
+
+    return open_vault(cli, options, !cli_unseal_given(cli), out_vault);
 }
 
 enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
 {
-    return open_vault(cli, read_only, false, out_vault);
+    const struct sherd_vault_open_options options = {.read_only = read_only};
+
+    return open_vault(cli, options, false, out_vault);
+}
+
+enum sherd_err cli_vault_accept(const struct cli *cli, struct sherd_vault **out_vault)
+{
+    const struct sherd_vault_open_options options = {.accept_rollback = true};
+
+    return open_vault(cli, options, false, out_vault);
 }
 
 enum sherd_err cli_vault_fips(struct sherd_vault *vault, bool *out_fips)

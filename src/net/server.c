@@ -131,7 +131,7 @@ static enum MHD_Result begin(struct sherd_server *server, struct MHD_Connection 
     if (strlen(path) > PATH_CHARS_MAX)
         return refuse(connection, MHD_HTTP_URI_TOO_LONG, "the path is too long\n");
     if (is_too_long(server, connection))
-        return refuse(connection, MHD_HTTP_PAYLOAD_TOO_LARGE, "the body is too long\n");
+        return refuse(connection, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too long\n");
     struct exchange *exchange = sherd_alloc(sizeof(*exchange));
     if (exchange == NULL)
         return MHD_NO;

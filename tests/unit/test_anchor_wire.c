@@ -171,6 +171,9 @@ static const struct sample samples[] = {
     {SHERD_WIRE_PARTS_SWEEP, &parts_sweep, NULL, &number, NULL},
     {SHERD_WIRE_LEDGER_RUN, NULL, NULL, &number, NULL},
     {SHERD_WIRE_LEDGER_CHECK, NULL, NULL, &keys_check, NULL},
+    {SHERD_WIRE_OUTSIDE_GET, NULL, NULL, &piece, NULL},
+    {SHERD_WIRE_OUTSIDE_SET, &piece, NULL, NULL, NULL},
+    {SHERD_WIRE_OUTSIDE_TAKE, &piece, NULL, NULL, NULL},
 };
 
 static int setup(void **state)
