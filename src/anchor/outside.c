@@ -325,11 +325,11 @@ static enum sherd_err replace(const char *file, struct sherd_span note)
     const char *slash = strrchr(file, '/');
     const size_t dir_len = slash == file ? 1 : (size_t)(slash - file);
     char dir[SHERD_OUTSIDE_PATH_BYTES_MAX + 1];
-    char fresh[SHERD_OUTSIDE_PATH_BYTES_MAX + 8];
+    char fresh[SHERD_OUTSIDE_PATH_BYTES_MAX + 16];
 
     memcpy(dir, file, dir_len);
     dir[dir_len] = '\0';
-    (void)snprintf(fresh, sizeof(fresh), "%s.new", slash + 1);
+    (void)snprintf(fresh, sizeof(fresh), ".%s.sherd-new", slash + 1); /* a name that nobody else gives */
     SHERD_TRY(sherd_file_write(dir, fresh, note));
     SHERD_TRY(sherd_file_rename(dir, fresh, slash + 1));
     return sherd_dir_sync(dir, "");
