@@ -307,6 +307,7 @@ static enum sherd_err open_vault(struct agent *agent, const struct sherd_unseal 
     }
     const enum sherd_err err = open_current(agent, unseal, &options, &vault);
     forget_key_store(agent);
+    agent->unwitnessed = false; /* said of this time alone */
     SHERD_TRY(err);
     struct cli_rotation *rotation = begin_rotation(agent, vault);
     struct cli_cosigner *cosigner = begin_cosigner(agent, vault);
