@@ -14,8 +14,8 @@ static char folder[64];
 static void tidy(void)
 {
     char path[128];
-    static const char *const names[] = {
-        "logs/77a61e392cc744b9b93fbeae7cd9444a3da35b8b9cda23612a059b4a4670b238", "logs", "key", "turn", ""};
+    static const char *const names[] = {"logs/77a61e392cc744b9b93fbeae7cd9444a3da35b8b9cda23612a059b4a4670b238", "logs",
+                                        "key", "turn", ""};
 
     sherd_witness_close(witness);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

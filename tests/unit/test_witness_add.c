@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #define NAME "w.example/w1"
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 
 struct fixture {
     char dir[64];
@@ -160,14 +161,14 @@ static void test_witness_add__cosigns_what_continues(void **state)
     "jrJZDmY8Y7SyJE0MWLpLozkIVMSMZcD5kvuKxPC3swk=\n" \
     "5+pKlUdi2LeF/BcMHBn+Ku6yhPGNCswZZD1X/6QgPd8=\n" \
     "/6WVhPs2CwSsb5rYBH5cjHV/wSmA79abXAwhXw3Kj/0=\n"
-#define EXAMPLE_NOTE                                                                                           \
-    "example.com/behind-the-sofa\n"                                                                            \
-    "20852163\n"                                                                                               \
-    "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"                                                           \
-    "\n"                                                                                                       \
-    "\xe2\x80\x94 example.com/behind-the-sofa "                                                                \
-    "Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n"           \
-    "\xe2\x80\x94 example.com/behind-the-sofa "                                                                \
+#define EXAMPLE_NOTE                                                                                 \
+    "example.com/behind-the-sofa\n"                                                                  \
+    "20852163\n"                                                                                     \
+    "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"                                                 \
+    "\n"                                                                                             \
+    "\xe2\x80\x94 example.com/behind-the-sofa "                                                      \
+    "Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n" \
+    "\xe2\x80\x94 example.com/behind-the-sofa "                                                      \
     "opLqBQsREYCgu6xQkYQwJr9fo45a62DN9EdmHXnZdXNqlcVGlCum2Wks+49/V6267UEjw6QUXTS5Rovnzv++qbSzm9Q=\n"
 
 static void test_witness_add__the_published_example_is_understood(void **state)
@@ -231,9 +232,9 @@ static void test_witness_add__another_size_is_told(void **state)
     assert_int_equal(ask(0, 9), 409);
     assert_int_equal(ask(0, 12), 409);
     assert_int_equal(ask(8, 12), 409);
-    assert_int_equal(ask(0, 8), 409);  /* never back */
+    assert_int_equal(ask(0, 8), 409); /* never back */
     assert_int_equal(ask(8, 8), 409);
-    assert_int_equal(ask(9, 8), 400);  /* the older is the larger one */
+    assert_int_equal(ask(9, 8), 400); /* the older is the larger one */
     assert_int_equal(seen_size(), 9);
 }
 
@@ -348,7 +349,7 @@ static void test_witness_add__what_it_cosigned_is_shown(void **state)
     assert_ok(sherd_checkpoint_verify(sherd_buf_span(&answer.body), policy, &checkpoint, NULL));
     assert_int_equal(checkpoint.head.size, 33);
     sherd_buf_done(&answer.body);
-    static const char *const bad[] = {"", "../key", "00", "0000000000000000000000000000000000000000000000000000000000000000"};
+    static const char *const bad[] = {"", "../key", "00", ZEROS};
     for (size_t i = 0; i < SHERD_COUNT_OF(bad); i++) {
         assert_ok(sherd_witness_checkpoint(fixture.witness, sherd_span_str(bad[i]), &answer));
         assert_int_equal(answer.status, 404);
