@@ -27,6 +27,8 @@ extern "C" {
 /** Most files, longest path of one. */
 #define SHERD_OUTSIDE_FILES_MAX 8U
 #define SHERD_OUTSIDE_PATH_BYTES_MAX 1023U
+/** Longest name of a counter of a TPM. */
+#define SHERD_OUTSIDE_TPM_BYTES_MAX 255U
 /** Longest policy, in bytes. */
 #define SHERD_OUTSIDE_POLICY_BYTES_MAX ((size_t)16 << 10)
 /** Longest checkpoint with cosignatures that is kept. */
@@ -41,10 +43,16 @@ struct sherd_outside {
     struct sherd_span policy;
     const char *const *files; /**< absolute paths, on other disks than the vault's */
     size_t file_count;
+    /**
+     * A counter of a TPM 2.0, INDEX[@TCTI], such as "0x1800100": an NV index, which is made if it is missing, and how
+     * the TPM is reached, as tpm2-tss has it. NULL: none.
+     */
+    const char *tpm;
     struct sherd_span
         vkey; /**< told, not set: the ledger's public key, for witnesses; its name is the ledger's origin */
     struct sherd_span note; /**< told, not set: the last checkpoint that a quorum cosigned; empty: none */
     uint64_t size;          /**< told, not set: leaves of the ledger */
+    uint64_t counter;       /**< told, not set: what the TPM's counter must say */
 };
 
 /**

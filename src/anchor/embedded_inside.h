@@ -37,6 +37,8 @@ struct sherd_embedded {
     struct sherd_leaf_keys *leaves;
     struct sherd_changes *changes;
     struct sherd_sequencer *sequencer;
+    bool ledger_ends;    /* the last round is being made */
+    uint64_t counted_ns; /* when a TPM's counter was raised last, by this handle */
     struct sherd_pins pins;
     struct sherd_entities *entities;
     struct sherd_principals principals;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ledger of the anchor in the same process: what is written to `keys` goes through it. */
 #include "anchor/embedded_inside.h"
-#include "anchor/outside.h"
+#include "anchor/outside_counter.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include <stdio.h>
 
@@ -11,6 +12,21 @@
 static void written(void *arg)
 {
     sherd_sequencer_wake(arg);
+}
+
+/* The memory of a TPM wears: it is not counted with each round. */
+static bool is_counted(const struct sherd_embedded *self)
+{
+    const uint64_t passed_ns = sherd_clock()->monotonic_ns() - self->counted_ns;
+
+    return self->ledger_ends || self->counted_ns == 0 || passed_ns >= SHERD_OUTSIDE_COUNTER_S * (uint64_t)1000000000;
+}
+
+static enum sherd_err count(struct sherd_embedded *self)
+{
+    SHERD_TRY(sherd_outside_count(self->sequencer));
+    self->counted_ns = sherd_clock()->monotonic_ns();
+    return SHERD_OK;
 }
 
 /*
@@ -25,7 +41,7 @@ static void made(void *arg)
     if (self->sequencer == NULL) /* it is being made */
         return;
     (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
-    if (sherd_outside_publish(self->sequencer) != SHERD_OK)
+    if (sherd_outside_publish(self->sequencer) != SHERD_OK || (is_counted(self) && count(self) != SHERD_OK))
         sherd_fail_restore(detail);
 }
 
@@ -96,6 +112,9 @@ void sherd_embedded_ledger_end(struct sherd_embedded *self)
 {
     if (self->changes != NULL)
         sherd_changes_tell(self->changes, NULL, NULL);
+    self->ledger_ends = true;
+    if (self->sequencer != NULL && self->counted_ns != 0)
+        made(self); /* rounds that were not counted yet */
     sherd_sequencer_free(self->sequencer);
     sherd_changes_free(self->changes);
     sherd_leaf_keys_free(self->leaves);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checkpoints outside of the anchor: see outside.h. */
 #include "anchor/outside.h"
+#include "anchor/outside_counter.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
@@ -20,7 +21,16 @@
 /* How often the ledger is read anew that is behind a file: it may have grown since. */
 #define LOOKS_MAX 3U
 
-enum field { FIELD_POLICY = 1, FIELD_FILES = 2, FIELD_VKEY = 3, FIELD_NOTE = 4, FIELD_SIZE = 5 };
+enum field {
+    FIELD_POLICY = 1,
+    FIELD_FILES = 2,
+    FIELD_VKEY = 3,
+    FIELD_NOTE = 4,
+    FIELD_SIZE = 5,
+    FIELD_TPM = 6,
+    FIELD_COUNTER = 7,
+    FIELD_COUNTED = 8
+};
 
 /* --- as bytes ----------------------------------------------------------------------------------------------------- */
 
@@ -35,6 +45,17 @@ static bool is_path(const char *path)
     return len > 1 && len <= SHERD_OUTSIDE_PATH_BYTES_MAX && path[0] == '/' && path[len - 1] != '/';
 }
 
+/* Of a counter: whether there is such a one, the TPM tells. */
+static bool is_name(const char *name)
+{
+    const size_t len = strlen(name);
+
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)name[i] <= ' ' || (unsigned char)name[i] >= 0x7f)
+            return false;
+    return len > 0 && len <= SHERD_OUTSIDE_TPM_BYTES_MAX;
+}
+
 static enum sherd_err encode_files(const struct sherd_outside *outside, struct sherd_buf *files)
 {
     SHERD_ENSURE(outside->file_count <= SHERD_OUTSIDE_FILES_MAX, SHERD_ERR_LIMIT, "at most 8 files of checkpoints");
@@ -47,7 +68,7 @@ static enum sherd_err encode_files(const struct sherd_outside *outside, struct s
     return SHERD_OK;
 }
 
-enum sherd_err sherd_outside_encode(const struct sherd_outside *outside, struct sherd_buf *out_bytes)
+static enum sherd_err encode(const struct sherd_outside *outside, uint64_t counted_size, struct sherd_buf *out_bytes)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf files = {0};
     SHERD_CLEANUP(sherd_freep) uint8_t *block = sherd_alloc(SHERD_OUTSIDE_BYTES_MAX);
@@ -58,6 +79,8 @@ enum sherd_err sherd_outside_encode(const struct sherd_outside *outside, struct 
         return SHERD_ERR_NO_MEMORY;
     SHERD_ENSURE(outside->policy.len <= SHERD_OUTSIDE_POLICY_BYTES_MAX, SHERD_ERR_LIMIT,
                  "a policy has at most 16 KiB here");
+    SHERD_ENSURE(outside->tpm == NULL || is_name(outside->tpm), SHERD_ERR_INVALID,
+                 "a counter of a TPM has a name of at most 255 characters");
     SHERD_TRY(encode_files(outside, &files));
     sherd_tlv_put(&writer, FIELD_POLICY, outside->policy);
     sherd_tlv_put(&writer, FIELD_FILES, sherd_buf_span(&files));
@@ -65,8 +88,18 @@ enum sherd_err sherd_outside_encode(const struct sherd_outside *outside, struct 
     sherd_tlv_put(&writer, FIELD_NOTE, outside->note);
     if (outside->size != 0)
         sherd_tlv_put_u64(&writer, FIELD_SIZE, outside->size);
+    if (outside->tpm != NULL) {
+        sherd_tlv_put(&writer, FIELD_TPM, sherd_span_str(outside->tpm));
+        sherd_tlv_put_u64(&writer, FIELD_COUNTER, outside->counter);
+        sherd_tlv_put_u64(&writer, FIELD_COUNTED, counted_size);
+    }
     SHERD_TRY(sherd_tlv_end(&writer, &bytes));
     return sherd_buf_append(out_bytes, sherd_span_of(block, bytes));
+}
+
+enum sherd_err sherd_outside_encode(const struct sherd_outside *outside, struct sherd_buf *out_bytes)
+{
+    return encode(outside, 0, out_bytes);
 }
 
 static enum sherd_err not_ours(void)
@@ -95,10 +128,28 @@ static enum sherd_err decode_files(struct sherd_span files, struct sherd_outside
     return SHERD_OK;
 }
 
+/* All three, or none. */
+static enum sherd_err decode_counter(const struct sherd_tlv *tlv, struct sherd_outside_text *out)
+{
+    const bool there = tlv->value[FIELD_TPM].len > 0;
+
+    if ((tlv->value[FIELD_COUNTER].len > 0) != there || (tlv->value[FIELD_COUNTED].len > 0) != there)
+        return not_ours();
+    if (!there)
+        return SHERD_OK;
+    SHERD_TRY(sherd_tlv_get_text(tlv, FIELD_TPM, out->tpm, sizeof(out->tpm)));
+    if (!is_name(out->tpm))
+        return not_ours();
+    out->outside.tpm = out->tpm;
+    SHERD_TRY(sherd_tlv_get_u64(tlv, FIELD_COUNTER, INT64_MAX, &out->outside.counter));
+    return sherd_tlv_get_u64(tlv, FIELD_COUNTED, INT64_MAX, &out->counted_size);
+}
+
 enum sherd_err sherd_outside_decode(struct sherd_span bytes, struct sherd_outside_text *out)
 {
     const uint64_t optional = SHERD_TLV_BIT(FIELD_POLICY) | SHERD_TLV_BIT(FIELD_FILES) | SHERD_TLV_BIT(FIELD_VKEY) |
-                              SHERD_TLV_BIT(FIELD_NOTE) | SHERD_TLV_BIT(FIELD_SIZE);
+                              SHERD_TLV_BIT(FIELD_NOTE) | SHERD_TLV_BIT(FIELD_SIZE) | SHERD_TLV_BIT(FIELD_TPM) |
+                              SHERD_TLV_BIT(FIELD_COUNTER) | SHERD_TLV_BIT(FIELD_COUNTED);
     struct sherd_tlv tlv;
 
     *out = (struct sherd_outside_text){.outside.size = 0};
@@ -110,6 +161,7 @@ enum sherd_err sherd_outside_decode(struct sherd_span bytes, struct sherd_outsid
     if (out->outside.policy.len > SHERD_OUTSIDE_POLICY_BYTES_MAX ||
         out->outside.note.len > SHERD_OUTSIDE_NOTE_BYTES_MAX)
         return not_ours();
+    SHERD_TRY(decode_counter(&tlv, out));
     if (tlv.value[FIELD_SIZE].len == 0)
         return SHERD_OK;
     SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_SIZE, INT64_MAX, &out->outside.size));
@@ -302,7 +354,8 @@ static enum sherd_err check_files(struct work *work)
     *text = *work->text;
     for (size_t i = 0; i < text->outside.file_count; i++)
         SHERD_TRY(check_file(work, text->files[i]));
-    return SHERD_OK;
+    text->outside.tpm = text->tpm[0] != 0 ? text->tpm : NULL;
+    return sherd_outside_counter_check(&text->outside);
 }
 
 enum sherd_err sherd_outside_check(struct sherd_sequencer *sequencer)
@@ -446,6 +499,54 @@ static enum sherd_err complete_policy(const struct work *work, struct sherd_span
     return sherd_buf_append(out_text, given);
 }
 
+/* The state first, then the counter: see outside_counter.h. The lock is held. */
+static enum sherd_err put_counted(struct work *work, struct sherd_outside *outside, bool may_make)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf encoded = {0};
+
+    SHERD_TRY(sherd_outside_counter_next(outside, may_make));
+    SHERD_TRY(encode(outside, work->now.head.size, &encoded));
+    SHERD_TRY(sherd_sequencer_outside_set(work->sequencer, sherd_buf_span(&encoded)));
+    return sherd_outside_counter_reach(outside);
+}
+
+static enum sherd_err put_in_turn(struct work *work, struct sherd_outside *outside, bool may_make)
+{
+    struct sherd_file_lock lock;
+
+    SHERD_TRY(sherd_file_lock_take(work->dir, LOCK, &lock));
+    const enum sherd_err err = put_counted(work, outside, may_make);
+    sherd_file_lock_leave(&lock);
+    return err;
+}
+
+/* The lock is held: what others counted meanwhile is seen. */
+static enum sherd_err count(struct work *work)
+{
+    SHERD_TRY(refresh(work));
+    if (work->text->outside.tpm == NULL || work->text->counted_size == work->now.head.size)
+        return SHERD_OK;
+    return put_counted(work, &work->text->outside, false);
+}
+
+enum sherd_err sherd_outside_count(struct sherd_sequencer *sequencer)
+{
+    SHERD_CLEANUP(work_done) struct work work = {.dir = NULL};
+    struct sherd_file_lock lock;
+    bool any = false;
+
+    SHERD_TRY(is_anything_outside(sequencer, &any));
+    if (!any)
+        return SHERD_OK;
+    SHERD_TRY(begin(sequencer, &work));
+    if (work.text->outside.tpm == NULL)
+        return SHERD_OK;
+    SHERD_TRY(sherd_file_lock_take(work.dir, LOCK, &lock));
+    const enum sherd_err err = count(&work);
+    sherd_file_lock_leave(&lock);
+    return err;
+}
+
 /* Where it was refused, nothing has changed. */
 enum sherd_err sherd_outside_put(struct sherd_sequencer *sequencer, struct sherd_span bytes)
 {
@@ -459,11 +560,13 @@ enum sherd_err sherd_outside_put(struct sherd_sequencer *sequencer, struct sherd
     SHERD_TRY(sherd_outside_decode(bytes, text));
     SHERD_TRY(begin(sequencer, &work));
     SHERD_TRY(complete_policy(&work, text->outside.policy, &policy));
-    const struct sherd_outside kept = {
-        .policy = sherd_buf_span(&policy), .files = text->outside.files, .file_count = text->outside.file_count};
-    SHERD_TRY(sherd_outside_encode(&kept, &encoded));
-    SHERD_TRY(publish_in_turn(&work, text)); /* before it is needed to open the vault */
-    return sherd_sequencer_outside_set(sequencer, sherd_buf_span(&encoded));
+    struct sherd_outside kept = {.policy = sherd_buf_span(&policy),
+                                 .files = text->outside.files,
+                                 .file_count = text->outside.file_count,
+                                 .tpm = text->outside.tpm};
+    SHERD_TRY(sherd_outside_encode(&kept, &encoded)); /* whether all of it can be kept */
+    SHERD_TRY(publish_in_turn(&work, text));          /* before it is needed to open the vault */
+    return put_in_turn(&work, &kept, true);
 }
 
 enum sherd_err sherd_outside_tell(struct sherd_sequencer *sequencer, struct sherd_buf *out_bytes)

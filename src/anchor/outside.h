@@ -17,6 +17,8 @@ struct sherd_outside_text {
     struct sherd_outside outside; /**< borrows from files, and from what it was decoded from */
     const char *paths[SHERD_OUTSIDE_FILES_MAX];
     char files[SHERD_OUTSIDE_FILES_MAX][SHERD_OUTSIDE_PATH_BYTES_MAX + 1];
+    char tpm[SHERD_OUTSIDE_TPM_BYTES_MAX + 1];
+    uint64_t counted_size; /**< leaves of the ledger when the counter was raised last */
 };
 
 /** Most bytes of it, encoded: docs/format/ledger.md section 12. */
@@ -37,6 +39,12 @@ SHERD_MUST_USE enum sherd_err sherd_outside_check(struct sherd_sequencer *sequen
 
 /** Bring the files up to the ledger. @return SHERD_OK; the first failure, after all were tried */
 SHERD_MUST_USE enum sherd_err sherd_outside_publish(struct sherd_sequencer *sequencer);
+
+/**
+ * Raise the TPM's counter, if there is one and the ledger has grown since. @return SHERD_OK; as
+ * sherd_outside_counter_check()
+ */
+SHERD_MUST_USE enum sherd_err sherd_outside_count(struct sherd_sequencer *sequencer);
 
 /** As the functions of <sherd/outside.h>, encoded. */
 SHERD_MUST_USE enum sherd_err sherd_outside_put(struct sherd_sequencer *sequencer, struct sherd_span bytes);

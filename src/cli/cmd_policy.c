@@ -17,12 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_CHECKPOINT_FILE };
+enum { OPT_CHECKPOINT_FILE, OPT_TPM };
 
 static const struct cli_option options[] = {
     [OPT_CHECKPOINT_FILE] =
         {"checkpoint-file", 0, "FILE",
          "set: keep the newest checkpoint in this file, on another disk; may be given several times"},
+    [OPT_TPM] = {"tpm", 0, "INDEX[@TCTI]",
+                 "set: bind the ledger to a counter of the TPM, at an NV index such as 0x1800100"},
     {0},
 };
 
@@ -76,6 +78,8 @@ struct paths {
 static enum sherd_err read_paths(const struct cli *cli, struct paths *paths)
 {
     for (size_t i = 0; i < cli->given_count; i++) {
+        if (cli->given[i].option != &options[OPT_CHECKPOINT_FILE])
+            continue;
         SHERD_ENSURE(paths->count < SHERD_OUTSIDE_FILES_MAX, SHERD_ERR_INVALID, "at most 8 files of checkpoints");
         SHERD_TRY(full_path(cli->given[i].value, paths->text[paths->count]));
         paths->list[paths->count] = paths->text[paths->count];
@@ -93,13 +97,15 @@ static enum sherd_err set(struct cli *cli)
     if (paths == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_ENSURE(cli->operand_count == 2 || cli->given_count > 0, SHERD_ERR_INVALID,
-                 "name a policy's file, or a --checkpoint-file, or both");
+                 "name a policy's file, a --checkpoint-file or a counter by --tpm, or several");
     SHERD_TRY(read_paths(cli, paths));
     if (cli->operand_count == 2)
         SHERD_TRY(read_file(cli, cli->operands[1], SHERD_OUTSIDE_POLICY_BYTES_MAX, &policy));
     SHERD_TRY(cli_vault_open(cli, false, &vault));
-    const struct sherd_outside outside = {
-        .policy = sherd_buf_span(&policy), .files = paths->list, .file_count = paths->count};
+    const struct sherd_outside outside = {.policy = sherd_buf_span(&policy),
+                                          .files = paths->list,
+                                          .file_count = paths->count,
+                                          .tpm = cli_value(cli, OPT_TPM)};
     return sherd_outside_set(vault, &outside);
 }
 
@@ -138,9 +144,10 @@ static enum sherd_err show_json(const struct sherd_outside *outside)
                                                      there ? json_integer((json_int_t)size) : json_null()));
     }
     return cli_json_print("",
-                          json_pack("{s:o, s:I, s:o, s:I, s:o}", "key", cli_json_bytes(outside->vkey), "size",
+                          json_pack("{s:o, s:I, s:o, s:I, s:o, s:s?}", "key", cli_json_bytes(outside->vkey), "size",
                                     (json_int_t)outside->size, "policy", cli_json_bytes(outside->policy),
-                                    "cosigned_size", (json_int_t)cosigned_size(outside), "files", files),
+                                    "cosigned_size", (json_int_t)cosigned_size(outside), "files", files, "tpm",
+                                    outside->tpm),
                           "\n");
 }
 
@@ -173,7 +180,12 @@ static enum sherd_err show_outside(void *arg, const struct sherd_outside *outsid
         cli_print("cosigned     %" PRIu64 " of them\n", cosigned_size(outside));
     for (size_t i = 0; i < outside->file_count; i++)
         show_file(outside->files[i], outside->size);
-    if (policy.len == 0 && outside->file_count == 0)
+    if (outside->tpm != NULL) {
+        cli_print("TPM          ");
+        cli_print_escaped(sherd_span_str(outside->tpm));
+        cli_print(": %" PRIu64 "\n", outside->counter);
+    }
+    if (policy.len == 0 && outside->file_count == 0 && outside->tpm == NULL)
         cli_print("nothing is kept outside: a roll-back of the anchor's disk would not be noticed\n");
     while (policy.len > 0) {
         const uint8_t *end = memchr(policy.data, '\n', policy.len);
@@ -371,7 +383,7 @@ static enum sherd_err run(struct cli *cli)
             continue;
         SHERD_ENSURE(actions[i].operand || cli->operand_count == 1, SHERD_ERR_INVALID, "too many operands");
         SHERD_ENSURE(actions[i].run == set || cli->given_count == 0, SHERD_ERR_INVALID,
-                     "`policy set` alone takes --checkpoint-file");
+                     "`policy set` alone takes --checkpoint-file and --tpm");
         return actions[i].run(cli);
     }
     return sherd_fail(SHERD_ERR_INVALID, "write `policy set`, `show`, `clear`, `cosign`, `check`, `key` or `accept`");

@@ -90,7 +90,8 @@ struct cli_cosigner;
 
 /**
  * Begin, for an agent.
- * @param[in] path, vault  borrowed until cli_cosigner_free()
+ * @param[in] path   of the vault; borrowed until cli_cosigner_free(), as vault is
+ * @param[in] vault  open for writing
  * @return SHERD_OK; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err cli_cosigner_new(const char *path, struct sherd_vault *vault,

@@ -54,7 +54,7 @@ static enum sherd_err look_outside(void *arg, const struct sherd_outside *told)
 {
     struct outside *outside = arg;
 
-    outside->any = told->policy.len > 0 || told->file_count > 0;
+    outside->any = told->policy.len > 0 || told->file_count > 0 || told->tpm != NULL;
     outside->size = told->size;
     for (size_t i = 0; i < told->file_count && outside->error[0] == 0; i++) {
         uint64_t size = 0;

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct cli_command *const cli_commands[] = {
@@ -51,6 +52,7 @@ int main(int argc, char **argv)
     enum sherd_err err = SHERD_OK;
 
     cli_harden();
+    (void)setenv("TSS2_LOG", "all+none", 0); /* what a TPM fails with is told in our words, once */
     err = cli_parse(&cli, argc, argv);
     if (err != SHERD_OK)
         cli.json = wants_json(argc, argv);

@@ -13,7 +13,7 @@ enum sherd_err sherd_outside_set(struct sherd_vault *vault, const struct sherd_o
                  "it must be said what is outside");
     SHERD_TRY(sherd_vault_check_writable(vault));
     const struct sherd_outside set = {
-        .policy = outside->policy, .files = outside->files, .file_count = outside->file_count};
+        .policy = outside->policy, .files = outside->files, .file_count = outside->file_count, .tpm = outside->tpm};
     SHERD_TRY(sherd_outside_encode(&set, &bytes));
     return vault->anchor->ops->outside_set(vault->anchor, sherd_buf_span(&bytes));
 }

@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -477,6 +478,159 @@ def test_witness_file__follows_each_round(box):
         box.fails("policy", "set", "--checkpoint-file", mine, code=code)
         assert mine.read_bytes() == content
     assert box.json("policy", "show")["files"][0]["file"] == str(file)
+
+
+# --- a TPM that counts ---------------------------------------------------------------------------------------------
+
+class Tpm:
+    """A TPM 2.0 of its own, in software."""
+
+    INDEX = "0x1800100"
+
+    def __init__(self, box, name="tpm"):
+        self.dir = box.path(name)
+        self.dir.mkdir()
+        self.start()
+
+    def start(self):
+        for _ in range(20):
+            with socket.socket() as one, socket.socket() as two:
+                one.bind(("127.0.0.1", 0))
+                self.port = one.getsockname()[1]
+                try:
+                    two.bind(("127.0.0.1", self.port + 1))
+                except OSError:
+                    continue
+            self.process = subprocess.Popen(
+                ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={self.dir}", "--flags", "not-need-init,startup-clear",
+                 "--ctrl", f"type=tcp,bindaddr=127.0.0.1,port={self.port + 1}",
+                 "--server", f"type=tcp,bindaddr=127.0.0.1,port={self.port}"],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            for _ in range(100):
+                try:
+                    socket.create_connection(("127.0.0.1", self.port + 1)).close()
+                    return
+                except OSError:
+                    time.sleep(0.05)
+            self.stop()
+        raise AssertionError("no TPM")
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def name(self):
+        return f"{self.INDEX}@swtpm:host=127.0.0.1,port={self.port}"
+
+
+def counter(box):
+    return int(re.search(r"^TPM .*: (\d+)$", box.text("policy", "show"), re.M).group(1))
+
+
+def test_witness_tpm__refuses_every_day_but_today(box):
+    tpm = Tpm(box)
+    try:
+        box.init()
+        box.sherd("policy", "set", "--tpm", tpm.name)
+        days = []
+        for i in range(4):
+            attack("take", box.vault, box.path(f"day-{i}"))
+            days.append((box.path(f"day-{i}"), counter(box)))
+            grow(box, 1 + i)
+        now = counter(box)
+        attack("take", box.vault, box.path("today"))
+        assert [value for _, value in days] == sorted({value for _, value in days}) and now > days[-1][1], (days, now)
+        for day, value in days:
+            attack("put", day, box.vault)
+            plural = "" if now - value == 1 else "s"
+            says = f"the anchor is {now - value} step{plural} behind the TPM's counter"
+            for command in (["ls"], ["put", "-"], ["policy", "clear"]):
+                box.fails(*command, code=TAMPERED, says=says)
+        box.fails("unseal", code=TAMPERED, says="behind the TPM's counter")
+        attack("put", box.path("today"), box.vault)
+        assert len(box.text("ls").splitlines()) == 10
+        grow(box, 1)
+        assert counter(box) == now + 1
+        # Through an agent: it counts when it ends, if there was something.
+        attack("take", box.vault, box.path("before-agent"))
+        box.sherd("unseal")
+        box.run("--vault", box.vault, "put", "-", input=b"through the agent")
+        box.run("--vault", box.vault, "policy", "cosign")
+        box.run("--vault", box.vault, "put", "-", input=b"and more")
+        box.run("--vault", box.vault, "policy", "cosign")
+        box.run("--vault", box.vault, "seal")
+        attack("put", box.path("before-agent"), box.vault)
+        box.fails("ls", code=TAMPERED, says="behind the TPM's counter")
+        box.sherd("policy", "accept")
+        box.sherd("ls")
+        box.sherd("policy", "set", "--tpm", tpm.name)  # the same counter, bound anew
+        grow(box, 1)
+        box.sherd("ls")
+    finally:
+        tpm.stop()
+
+
+def test_witness_tpm__a_crash_and_another_tpm(box):
+    tpm = Tpm(box)
+    other = None
+    try:
+        box.init()
+        box.sherd("policy", "set", "--tpm", tpm.name)
+        # A crash between state and counter leaves the counter one behind, which is finished; two is another TPM.
+        tpm_days = []
+        for i in range(2):
+            tpm.stop()
+            attack("take", tpm.dir, box.path(f"tpm-{i}"))
+            tpm_days.append(box.path(f"tpm-{i}"))
+            port = tpm.port
+            restart(tpm, port)
+            grow(box, 1)
+        tpm.stop()
+        attack("put", tpm_days[1], tpm.dir)
+        restart(tpm, port)
+        box.sherd("ls")
+        grow(box, 1)
+        box.sherd("ls")
+        tpm.stop()
+        attack("put", tpm_days[0], tpm.dir)
+        restart(tpm, port)
+        box.fails("ls", code=CONFLICT, says="another TPM, or was cleared")
+        tpm.stop()
+        box.fails("ls", code=FAILURE, says="the TPM")
+        other = Tpm(box, "other")
+        other.stop()
+        restart(other, port)
+        box.fails("ls", code=NOT_FOUND, says="the TPM has no counter")
+    finally:
+        tpm.stop()
+        if other is not None:
+            other.stop()
+
+
+def restart(tpm, port):
+    """On the same port: the vault knows it by that."""
+    tpm.port = port
+    tpm.process = subprocess.Popen(
+        ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={tpm.dir}", "--flags", "not-need-init,startup-clear",
+         "--ctrl", f"type=tcp,bindaddr=127.0.0.1,port={port + 1}",
+         "--server", f"type=tcp,bindaddr=127.0.0.1,port={port}"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port + 1)).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("no TPM")
+
+
+def test_witness_tpm__names_that_are_none(box):
+    box.init()
+    for name in ("1800100", "0x", "0x1", "0x81000001", "0x1800100@", "nonsense", "0x1800100 x"):
+        box.fails("policy", "set", "--tpm", name, code=USAGE)
+    box.fails("policy", "set", "--tpm", "0x1800100@swtpm:host=127.0.0.1,port=1", code=FAILURE, says="the TPM")
+    box.sherd("ls")
 
 
 # --- disks that are put back: T14, T15, T16, T35 -------------------------------------------------------------------
