@@ -388,12 +388,17 @@ static enum sherd_err replace(const char *file, struct sherd_span note)
     return sherd_dir_sync(dir, "");
 }
 
-/* What is kept of what witnesses said. @param[in,out] out_note  appended; nothing where there is none */
+/*
+ * What is kept of what witnesses said. It can be had again: where it is gone, or others have written something that is
+ * too long, there is none. @param[in,out] out_note  empty; nothing where there is none
+ */
 static enum sherd_err read_cosigned(const struct work *work, struct sherd_buf *out_note)
 {
     const enum sherd_err err = sherd_file_read(work->dir, COSIGNED, out_note);
 
-    return err == SHERD_ERR_NOT_FOUND ? SHERD_OK : err;
+    if (err == SHERD_ERR_LIMIT)
+        sherd_buf_clear(out_note);
+    return err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_LIMIT ? SHERD_OK : err;
 }
 
 /* The newest checkpoint, with the cosignatures where they are on that one. */
@@ -477,6 +482,18 @@ enum sherd_err sherd_outside_publish(struct sherd_sequencer *sequencer)
 
 /* --- setting and telling ------------------------------------------------------------------------------------------ */
 
+/* Whether those who can be asked are a quorum: else the vault could not be unsealed. */
+static enum sherd_err check_addresses(const struct sherd_policy *policy)
+{
+    bool asked[SHERD_POLICY_WITNESSES_MAX] = {false};
+
+    for (size_t i = 0; i < policy->witness_count; i++)
+        asked[i] = policy->witnesses[i].url.len > 0;
+    SHERD_ENSURE(sherd_policy_met(policy, asked), SHERD_ERR_INVALID,
+                 "too few witnesses of the policy have an address: those that can be asked are no quorum");
+    return SHERD_OK;
+}
+
 /* The policy with the ledger's own key among its logs. */
 static enum sherd_err complete_policy(const struct work *work, struct sherd_span given, struct sherd_buf *out_text)
 {
@@ -486,6 +503,7 @@ static enum sherd_err complete_policy(const struct work *work, struct sherd_span
     if (given.len == 0)
         return SHERD_OK;
     SHERD_TRY(sherd_policy_parse(given, &policy));
+    SHERD_TRY(check_addresses(policy));
     for (size_t i = 0; i < policy->log_count; i++)
         if (sherd_span_equal(policy->logs[i].key.name, own->name) &&
             sherd_same(policy->logs[i].key.key, own->key, sizeof(own->key)))

@@ -138,7 +138,8 @@ def test_witness__answers_as_the_protocol_says(box):
     forked = LEAVES[:200] + [b"another"] * 60
     assert post(daemon.url, a_request(257, 260, forked))[0] == 422
     assert post(daemon.url, a_request(257, 257, forked))[0] == 422
-    assert post(daemon.url, a_request(300, 257))[0] == 400
+    above = b"old 300\n\n" + a_request(0, 257).partition(b"\n\n")[2]
+    assert post(daemon.url, above)[0] == 400
     assert post(daemon.url, a_request(257, 300, key=OTHER))[0] == 403
     log = Log("other.example", LEAVES, [(Key("other.example", 1, b"\4" * 32), 0)])
     assert post(daemon.url, log.growth(0, 3) + b"\n" + log.checkpoint(3))[0] == 404
@@ -155,7 +156,7 @@ def test_witness__kept_what_it_had_cosigned_when_it_was_killed(box):
     size, acknowledged = 0, 0
     for _ in range(12):
         done = threading.Event()
-        threading.Thread(target=lambda: (time.sleep(dice.random() * 0.05), daemon.kill(), done.set())).start()
+        threading.Thread(target=lambda: (time.sleep(0.1 + dice.random() * 0.3), daemon.kill(), done.set())).start()
         while not done.is_set() and size < 299:
             try:
                 status, _, body = post(daemon.url, a_request(size, size + 1))
@@ -393,6 +394,11 @@ def test_witness_policy__two_vaults_three_witnesses(box):
     assert said(box) == ({"w0": "cosigned", "w1": "cosigned", "w2": "cosigned"}, True)
     shown = box.json("policy", "show")
     assert shown["cosigned_size"] == shown["size"] == daemons[1].sizes()[shown["key"]]
+    for junk in (b"", b"junk", b"x" * 100000):  # what is kept of it is replaced by the next
+        (box.vault / "anchor" / "ledger" / "cosigned").write_bytes(junk)
+        assert box.json("policy", "show")["cosigned_size"] == 0
+        assert said(box)[1]
+        assert box.json("policy", "show")["cosigned_size"] == shown["size"]
     end(daemons)
 
 
@@ -425,6 +431,8 @@ def test_witness_policy__what_is_no_policy(box):
     for text in ("nonsense\n", "quorum w\n", f"log {LOG.vkey}\nquorum none\n", f"witness w {LOG.vkey}\nquorum w\n"):
         path.write_text(text)
         box.fails("policy", "set", path, code=USAGE)
+    path.write_text(f"witness w {WITNESS.vkey}\nquorum w\n")
+    box.fails("policy", "set", path, code=USAGE, says="no quorum")
     path.write_text("#" * 20000 + "\nquorum none\n")
     box.fails("policy", "set", path, code=OneOf(FAILURE, BUSY))
     box.fails("policy", "set", code=USAGE)
