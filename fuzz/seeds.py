@@ -76,6 +76,24 @@ def a_principal(name, credential):
     return tlv + number(44, 0)
 
 
+def an_event(kind=2, more=b""):
+    return number(1, kind) + item(2, b"\x1d" * 16) + number(3, 1699999980000000000) + more
+
+
+RECORD_EVENT = an_event(3, number(4, 7) + item(6, b"\x4d" * 16) + item(7, b"\xc0" * 16) + item(8, b"\xe0" * 16) +
+                        item(9, b"\x9a" * 16) + item(10, b"\xd0" * 16) + item(11, b"\xd1" * 32) +
+                        item(12, b"\xf0" * 16) + item(13, b"\xf1" * 32))
+DELTA = item(1, b"\xde" * 32)
+
+
+def listed(*items):
+    return b"".join(struct.pack(">H", len(each)) + each for each in items)
+
+
+def a_leaf(kind=2, more=b"", sealed=b"\x99" * 232):
+    return (number(1, 1) + number(2, kind) + item(3, b"\x1d" * 16) + number(4, 1699999980) + more + item(20, sealed))
+
+
 # kind, compartment (1 to 4), payload bytes, TLV
 PAYLOADS = {
     "compartment": (1, 3, 192, item(1, b"\x7e" * 16) + item(2, b"\xcc" * 16)),
@@ -110,6 +128,11 @@ PAYLOADS = {
     "grant": (17, 4, 192, NAMED_KEY + PRINCIPAL + number(45, 3) + number(46, 5)),
     "key-uses": (20, 4, 192, MASTER + number(58, 1000) + number(59, 258)),
     "key-uses-more-entities": (20, 4, 192, MASTER + number(58, 7) + number(59, 8)),
+    "pending": (18, 4, 320, DELTA + item(2, listed(RECORD_EVENT))),
+    "pending-bare": (18, 4, 320, DELTA),
+    "pending-long": (19, 4, 5120, DELTA + item(2, listed(*[RECORD_EVENT] * 16))),
+    "pending-event-cut": (18, 4, 320, DELTA + item(2, listed(RECORD_EVENT)[:-1])),
+    "pending-event-unknown": (18, 4, 320, DELTA + item(2, listed(an_event(99)))),
     "pin-under-key": (5, 4, 352, a_pin() + NAMED_KEY + number(34, 6)),
 }
 
@@ -160,6 +183,17 @@ def attribute_seeds():
     yield "prefix", attribute(b"a", b"1") + attribute(b"ab", b"2") + attribute(b"b", b"3")
     yield "zero-in-name", attribute(b"a\0", b"")
     yield "cut", attribute(b"a", b"xyz")[:-1]
+
+
+def leaf_seeds():
+    subject = item(7, b"\x5b" * 16)
+    yield "put", a_leaf(2, number(5, 1) + subject + item(9, b"\xc1" * 32) + item(10, b"\xc2" * 32))
+    yield "grant", a_leaf(13, number(6, 3) + subject + item(8, b"\xac" * 16))
+    yield "genesis", a_leaf(1)
+    yield "kind-unknown", a_leaf(99)
+    yield "cut", a_leaf(2, subject)[:-1]
+    yield "descending", a_leaf(2, item(8, b"\xac" * 16) + subject)
+    yield "not-sealed", a_leaf(2, subject, b"")
 
 
 def marker_seeds():
@@ -256,10 +290,6 @@ def seal_seeds():
     yield from shares_seal_seeds()
     yield "key-no-newline", b"\2sherd-key-1:" + b"0123456789abcdef" * 4
     yield "key-future", b"\2sherd-key-2:" + b"0123456789abcdef" * 4 + b"\n"
-
-
-def listed(*items):
-    return b"".join(struct.pack(">H", len(each)) + each for each in items)
 
 
 def protection(version, outside=False):
@@ -427,6 +457,7 @@ TARGETS = {
     "entry": entry_seeds(),
     "fragment": fragment_seeds(),
     "attributes": attribute_seeds(),
+    "leaf": leaf_seeds(),
     "marker": marker_seeds(),
     "seal": seal_seeds(),
     "keyring": keyring_seeds(),
