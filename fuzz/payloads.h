@@ -92,7 +92,6 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
         SHERD_TRY(sherd_book_pin_decode(tlv, &generation, &digest));
         return sherd_book_pin_encode(generation, &digest, block, out_bytes);
     case SHERD_KIND_KEY_PART: break; /* kms/places.h knows it */
-    case SHERD_KIND_BOOK_PIN: break; /* anchor/book.h knows it */
     }
     return SHERD_ERR_TAMPERED;
 }

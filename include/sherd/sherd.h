@@ -14,6 +14,7 @@
 #include <sherd/keys.h>
 #include <sherd/ledger.h>
 #include <sherd/maintain.h>
+#include <sherd/outside.h>
 #include <sherd/receipt.h>
 #include <sherd/record.h>
 #include <sherd/rights.h>

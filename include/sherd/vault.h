@@ -97,6 +97,11 @@ struct sherd_vault_open_options {
     const char *agent;
     /** Needed if the protection key lies in a key store and no agent is named; ignored otherwise. */
     const struct sherd_key_store_file *key_store;
+    /**
+     * The anchor may be behind the checkpoints outside (<sherd/outside.h>), or they are lost: its ledger begins anew,
+     * under another name, and knows of nothing outside. Nobody else has the vault open. Not for one that is in order.
+     */
+    bool accept_rollback;
 };
 
 /** Figures of an open vault, for people. */

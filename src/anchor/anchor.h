@@ -400,6 +400,10 @@ struct sherd_anchor_ops {
      * Whether a join is flushed to the disk before its key is given out; set that first unless NULL is given.
      */
     enum sherd_err (*joins_rule)(struct sherd_anchor *anchor, const bool *strict, bool *out_strict);
+    /** What is outside, as anchor/outside.h encodes it: tell, set, and keep a checkpoint that was cosigned. */
+    enum sherd_err (*outside_get)(struct sherd_anchor *anchor, struct sherd_buf *out_bytes);
+    enum sherd_err (*outside_set)(struct sherd_anchor *anchor, struct sherd_span bytes);
+    enum sherd_err (*outside_take)(struct sherd_anchor *anchor, struct sherd_span note);
 
     /** Figures of `keys`, which nobody but the anchor opens. */
     enum sherd_err (*keys_stat)(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat);

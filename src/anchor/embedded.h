@@ -17,6 +17,7 @@ struct sherd_anchor_parts {
                                               what refers to a store key; borrowed, or NULL */
     bool fresh;                          /**< the vault is being made */
     bool restored;                       /**< it was brought back from a backup: its ledger begins anew */
+    bool accepted; /**< it may be behind what is known outside: its ledger begins anew, and the old one is kept aside */
     bool read_only;
     const struct sherd_key_store_file *key_store; /**< where the protection key may lie; NULL: none is given */
 };

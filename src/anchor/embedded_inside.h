@@ -43,6 +43,8 @@ struct sherd_embedded {
     struct sherd_joins *joins; /* NULL: nothing can be written */
     bool sealed;               /* nothing is given out any more */
     struct sherd_book_keep *book;
+    bool ledger_ends;    /* the last round is being made */
+    uint64_t counted_ns; /* when a TPM's counter was raised last, by this handle */
     struct sherd_pins pins;
     struct sherd_entities *entities;
     struct sherd_principals principals;
@@ -104,6 +106,9 @@ enum sherd_err sherd_embedded_collection_pin(struct sherd_anchor *anchor, const 
                                              const struct sherd_digest *digest);
 enum sherd_err sherd_embedded_collection_check(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                                const struct sherd_digest *digest);
+enum sherd_err sherd_embedded_outside_get(struct sherd_anchor *anchor, struct sherd_buf *out_bytes);
+enum sherd_err sherd_embedded_outside_set(struct sherd_anchor *anchor, struct sherd_span bytes);
+enum sherd_err sherd_embedded_outside_take(struct sherd_anchor *anchor, struct sherd_span note);
 
 /* The calls of the table that backups and receipts make. */
 enum sherd_err sherd_embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file);

@@ -2,15 +2,52 @@
 /* The ledger of the anchor in the same process: what is written to `keys` goes through it. */
 #include "anchor/embedded_inside.h"
 #include "anchor/leaves.h"
+#include "anchor/outside_counter.h"
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/mem.h"
+#include <stdio.h>
+
+/* Ledgers that ended are kept beside the one that goes on: ledger.1, ledger.2 ... */
+#define ENDED_MAX 1000U
 
 static void written(void *arg)
 {
     sherd_sequencer_wake(arg);
 }
 
-static struct sherd_sequencer_parts parts_of(const struct sherd_embedded *self, bool read_only)
+/* The memory of a TPM wears: it is not counted with each round. */
+static bool is_counted(const struct sherd_embedded *self)
+{
+    const uint64_t passed_ns = sherd_clock()->monotonic_ns() - self->counted_ns;
+
+    return self->ledger_ends || self->counted_ns == 0 || passed_ns >= SHERD_OUTSIDE_COUNTER_S * (uint64_t)1000000000;
+}
+
+static enum sherd_err count(struct sherd_embedded *self)
+{
+    SHERD_TRY(sherd_outside_count(self->sequencer));
+    self->counted_ns = sherd_clock()->monotonic_ns();
+    return SHERD_OK;
+}
+
+/*
+ * After each round. What fails here is told by who asks, and tried again after the next: a put waits for no file
+ * elsewhere.
+ */
+static void made(void *arg)
+{
+    struct sherd_embedded *self = arg;
+    char detail[SHERD_FAIL_TEXT_SIZE];
+
+    if (self->sequencer == NULL) /* it is being made */
+        return;
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    if (sherd_outside_publish(self->sequencer) != SHERD_OK || (is_counted(self) && count(self) != SHERD_OK))
+        sherd_fail_restore(detail);
+}
+
+static struct sherd_sequencer_parts parts_of(struct sherd_embedded *self, bool read_only)
 {
     return (struct sherd_sequencer_parts){.dir = self->dir,
                                           .deployment = self->fixed->deployment,
@@ -18,7 +55,29 @@ static struct sherd_sequencer_parts parts_of(const struct sherd_embedded *self, 
                                           .changes = self->changes,
                                           .keys = self->pins.keys,
                                           .leaves = self->leaves,
-                                          .read_only = read_only};
+                                          .read_only = read_only,
+                                          .made = made,
+                                          .made_arg = self};
+}
+
+/* The ledger goes aside: what it says stays there for who wants to know what was lost. */
+static enum sherd_err end_ledger(const struct sherd_embedded *self, const struct sherd_anchor_parts *parts)
+{
+    char aside[32];
+
+    SHERD_ENSURE(!parts->read_only, SHERD_ERR_DENIED, "the vault is open for reading only");
+    for (unsigned number = 1; number < ENDED_MAX; number++) {
+        int64_t age_s;
+
+        (void)snprintf(aside, sizeof(aside), "ledger.%u", number);
+        if (sherd_file_age(self->dir, aside, &age_s) != SHERD_ERR_NOT_FOUND)
+            continue;
+        const enum sherd_err err = sherd_file_rename(self->dir, "ledger", aside);
+        if (err != SHERD_OK && err != SHERD_ERR_NOT_FOUND) /* there is none: an acceptance that did not end */
+            return err;
+        return sherd_dir_sync(self->dir, "");
+    }
+    return sherd_fail(SHERD_ERR_LIMIT, "too many ledgers ended here: remove some of anchor/ledger.N");
 }
 
 /* What is brought back has no ledger until somebody may write. */
@@ -30,9 +89,12 @@ static enum sherd_err open_ledger(struct sherd_embedded *self, const struct sher
         return SHERD_OK;
     if (parts->restored)
         SHERD_TRY(sherd_book_keep_forget(&self->pins));
-    if (parts->fresh || parts->restored)
+    if (parts->accepted)
+        SHERD_TRY(end_ledger(self, parts));
+    if (parts->fresh || parts->restored || parts->accepted)
         SHERD_TRY(sherd_sequencer_make(&ledger, parts->fresh ? SHERD_EVENT_GENESIS : SHERD_EVENT_RESTORE));
     SHERD_TRY(sherd_sequencer_new(&ledger, &self->sequencer));
+    SHERD_TRY(sherd_outside_check(self->sequencer));
     sherd_changes_tell(self->changes, written, self->sequencer);
     return parts->read_only ? SHERD_OK : sherd_embedded_joins_open(self);
 }
@@ -57,6 +119,9 @@ void sherd_embedded_ledger_end(struct sherd_embedded *self)
     sherd_joins_free(self->joins);
     if (self->changes != NULL)
         sherd_changes_tell(self->changes, NULL, NULL);
+    self->ledger_ends = true;
+    if (self->sequencer != NULL && self->counted_ns != 0)
+        made(self); /* rounds that were not counted yet */
     sherd_book_keep_free(self->book);
     sherd_sequencer_free(self->sequencer);
     sherd_changes_free(self->changes);
@@ -229,4 +294,22 @@ enum sherd_err sherd_embedded_joins_rule(struct sherd_anchor *anchor, const bool
     }
     *out_strict = is_strict;
     return SHERD_OK;
+}
+
+enum sherd_err sherd_embedded_outside_get(struct sherd_anchor *anchor, struct sherd_buf *out_bytes)
+{
+    SHERD_TRY(check_there(sherd_embedded_of(anchor)));
+    return sherd_outside_tell(sherd_embedded_of(anchor)->sequencer, out_bytes);
+}
+
+enum sherd_err sherd_embedded_outside_set(struct sherd_anchor *anchor, struct sherd_span bytes)
+{
+    SHERD_TRY(check_there(sherd_embedded_of(anchor)));
+    return sherd_outside_put(sherd_embedded_of(anchor)->sequencer, bytes);
+}
+
+enum sherd_err sherd_embedded_outside_take(struct sherd_anchor *anchor, struct sherd_span note)
+{
+    SHERD_TRY(check_there(sherd_embedded_of(anchor)));
+    return sherd_outside_keep(sherd_embedded_of(anchor)->sequencer, note);
 }

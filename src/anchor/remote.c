@@ -132,17 +132,11 @@ static enum sherd_err read_refs(struct sherd_remote_call *call, struct sherd_ref
     return sherd_remote_read_all(call);
 }
 
-static enum sherd_err too_long(void)
-{
-    return sherd_fail(SHERD_ERR_INVALID, "a name is too long");
-}
-
 enum sherd_err sherd_remote_text(const char *text, char *out, size_t size)
 {
     const size_t len = strlen(text);
 
-    if (len >= size)
-        return too_long();
+    SHERD_ENSURE(len < size, SHERD_ERR_INVALID, "a name is too long");
     memcpy(out, text, len + 1);
     return SHERD_OK;
 }
@@ -819,6 +813,9 @@ static const struct sherd_anchor_ops remote_ops = {
     .book_read = sherd_remote_book_read,
     .book_position = sherd_remote_book_position,
     .book_change = sherd_remote_book_change,
+    .outside_get = sherd_remote_outside_get,
+    .outside_set = sherd_remote_outside_set,
+    .outside_take = sherd_remote_outside_take,
     .keys_stat = remote_keys_stat,
     .keys_owner = remote_keys_owner,
     .keys_blobs = remote_keys_blobs,

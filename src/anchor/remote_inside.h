@@ -111,6 +111,10 @@ enum sherd_err sherd_remote_policy_each(struct sherd_anchor *anchor, sherd_key_p
 enum sherd_err sherd_remote_entries_resealed(struct sherd_anchor *anchor, enum sherd_role role,
                                              const struct sherd_event_entry *entries, size_t count);
 enum sherd_err sherd_remote_joins_rule(struct sherd_anchor *anchor, const bool *strict, bool *out_strict);
+/* The calls of the table about checkpoints outside: remote_ledger.c */
+enum sherd_err sherd_remote_outside_get(struct sherd_anchor *anchor, struct sherd_buf *out_bytes);
+enum sherd_err sherd_remote_outside_set(struct sherd_anchor *anchor, struct sherd_span bytes);
+enum sherd_err sherd_remote_outside_take(struct sherd_anchor *anchor, struct sherd_span note);
 
 /* The calls of the table about users, named keys and grants. */
 enum sherd_err sherd_remote_user_create(struct sherd_anchor *anchor, const struct sherd_principal *principal);

@@ -34,7 +34,9 @@
 #define BLOCKS_MAX 4096U
 #define BLOCK_ID_SIZE 8U
 #define NOTE_BYTES_MAX 1024U
-#define STATE_BYTES_MAX (BLOCKS_MAX * BLOCK_ID_SIZE + NOTE_BYTES_MAX + SHERD_JOIN_STATE_BYTES_MAX + 512U)
+#define STATE_BYTES_MAX                                                                                             \
+    (BLOCKS_MAX * BLOCK_ID_SIZE + NOTE_BYTES_MAX + SHERD_JOIN_STATE_BYTES_MAX + SHERD_SEQUENCER_OUTSIDE_BYTES_MAX + \
+     512U)
 
 /* The thread makes a round when so many sets were written, or so long after the first of them. */
 #define WAKE_SETS 1000U
@@ -63,6 +65,7 @@ enum state_field {
     STATE_BLOCKS = 4,
     STATE_NOTE = 5,
     STATE_JOINS = 6, /* four tags: anchor/join_files.h */
+    STATE_OUTSIDE = 10,
 };
 
 /* What the ledger implies: kept beside the log of that size. */
@@ -72,6 +75,8 @@ struct state {
     uint64_t round;
     size_t note_bytes;
     uint8_t note[NOTE_BYTES_MAX]; /* the log's checkpoint, signed */
+    size_t outside_bytes;
+    uint8_t outside[SHERD_SEQUENCER_OUTSIDE_BYTES_MAX]; /* for anchor/outside.h; from round to round */
     size_t block_count;
     uint8_t blocks[BLOCKS_MAX][BLOCK_ID_SIZE]; /* those of this round: they may still lie in `keys` */
     struct sherd_join_state joins;
@@ -182,6 +187,7 @@ static enum sherd_err state_encode(const struct sherd_sequencer_parts *parts, co
     sherd_tlv_put(&writer, STATE_BLOCKS, sherd_span_of(state->blocks, state->block_count * BLOCK_ID_SIZE));
     sherd_tlv_put(&writer, STATE_NOTE, sherd_span_of(state->note, state->note_bytes));
     sherd_join_state_put(&writer, STATE_JOINS, &state->joins);
+    sherd_tlv_put(&writer, STATE_OUTSIDE, sherd_span_of(state->outside, state->outside_bytes));
     SHERD_TRY(sherd_tlv_end(&writer, &tlv_bytes));
     state_context(parts, context);
     SHERD_TRY(sherd_buf_append(out_file, sherd_span_of(context + 16, STATE_HEAD_SIZE)));
@@ -195,15 +201,23 @@ static enum sherd_err state_parse(struct sherd_span bytes, struct state *out_sta
                               SHERD_TLV_BIT(STATE_NOTE);
     struct sherd_tlv tlv;
 
-    SHERD_TRY(sherd_tlv_parse(bytes, required, SHERD_TLV_BIT(STATE_BLOCKS) | SHERD_JOIN_STATE_TAGS(STATE_JOINS), &tlv));
+    const uint64_t allowed = SHERD_TLV_BIT(STATE_BLOCKS) | SHERD_JOIN_STATE_TAGS(STATE_JOINS) |
+                             SHERD_TLV_BIT(STATE_OUTSIDE);
+
+    SHERD_TRY(sherd_tlv_parse(bytes, required, allowed, &tlv));
     SHERD_TRY(sherd_join_state_get(&tlv, STATE_JOINS, &out_state->joins));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, STATE_SIZE, INT64_MAX, &out_state->size));
     SHERD_TRY(sherd_tlv_get(&tlv, STATE_DIGEST, out_state->digest.bytes, sizeof(out_state->digest.bytes)));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, STATE_ROUND, INT64_MAX, &out_state->round));
     const struct sherd_span blocks = tlv.value[STATE_BLOCKS];
     const struct sherd_span note = tlv.value[STATE_NOTE];
-    if (blocks.len % BLOCK_ID_SIZE != 0 || blocks.len / BLOCK_ID_SIZE > BLOCKS_MAX || note.len > NOTE_BYTES_MAX)
+    const struct sherd_span outside = tlv.value[STATE_OUTSIDE];
+    if (blocks.len % BLOCK_ID_SIZE != 0 || blocks.len / BLOCK_ID_SIZE > BLOCKS_MAX || note.len > NOTE_BYTES_MAX ||
+        outside.len > sizeof(out_state->outside))
         return tampered("has a state that does not verify");
+    out_state->outside_bytes = outside.len;
+    if (outside.len != 0)
+        memcpy(out_state->outside, outside.data, outside.len);
     out_state->note_bytes = note.len;
     memcpy(out_state->note, note.data, note.len);
     out_state->block_count = blocks.len / BLOCK_ID_SIZE;
@@ -450,7 +464,11 @@ static enum sherd_err round_with(struct round *round, const struct state *before
     SHERD_TRY(open_log(sequencer, before, &signer, &log));
     if (sequencer->clean_round != before->round)
         SHERD_TRY(remove_blocks(sequencer, before));
-    *round->after = (struct state){.digest = before->digest, .round = before->round + 1, .joins = before->joins};
+    *round->after = (struct state){.digest = before->digest,
+                                   .round = before->round + 1,
+                                   .joins = before->joins,
+                                   .outside_bytes = before->outside_bytes};
+    memcpy(round->after->outside, before->outside, before->outside_bytes);
     SHERD_TRY(collect(round));
     SHERD_TRY(collect_joins(round));
     round->after->size = before->size + round->event_count;
@@ -492,6 +510,12 @@ static enum sherd_err round_in_turn(struct sherd_sequencer *sequencer, bool *out
     return err;
 }
 
+static void tell_made(const struct sherd_sequencer *sequencer)
+{
+    if (sequencer->parts.made != NULL)
+        sequencer->parts.made(sequencer->parts.made_arg);
+}
+
 enum sherd_err sherd_sequencer_run(struct sherd_sequencer *sequencer, uint64_t *out_size)
 {
     uint64_t size = 0;
@@ -502,6 +526,7 @@ enum sherd_err sherd_sequencer_run(struct sherd_sequencer *sequencer, uint64_t *
         SHERD_TRY(round_in_turn(sequencer, &more, &size));
     if (out_size != NULL)
         *out_size = size;
+    tell_made(sequencer);
     return SHERD_OK;
 }
 
@@ -547,6 +572,7 @@ static enum sherd_err make_rounds(struct sherd_sequencer *sequencer)
         if (more)
             (void)nanosleep(&pause, NULL);
     }
+    tell_made(sequencer);
     return SHERD_OK;
 }
 
@@ -620,6 +646,53 @@ enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequencer, sherd_log_
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(open_settled(sequencer, state, &log));
     return use(arg, log);
+}
+
+enum sherd_err sherd_sequencer_outside(struct sherd_sequencer *sequencer, struct sherd_buf *out_bytes,
+                                       struct sherd_buf *out_note)
+{
+    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+
+    if (state == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(state_read(&sequencer->parts, state));
+    SHERD_TRY(sherd_buf_append(out_bytes, sherd_span_of(state->outside, state->outside_bytes)));
+    return sherd_buf_append(out_note, sherd_span_of(state->note, state->note_bytes));
+}
+
+/* In the turn of all that write the state. */
+static enum sherd_err set_outside(const struct sherd_sequencer *sequencer, struct sherd_span bytes)
+{
+    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+
+    if (state == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(state_read(&sequencer->parts, state));
+    state->outside_bytes = bytes.len;
+    if (bytes.len != 0)
+        memcpy(state->outside, bytes.data, bytes.len);
+    return state_write(&sequencer->parts, state);
+}
+
+enum sherd_err sherd_sequencer_outside_set(struct sherd_sequencer *sequencer, struct sherd_span bytes)
+{
+    struct sherd_file_lock lock;
+
+    SHERD_ENSURE(!sequencer->parts.read_only, SHERD_ERR_DENIED, "the vault is open for reading only");
+    SHERD_ENSURE(bytes.len <= SHERD_SEQUENCER_OUTSIDE_BYTES_MAX, SHERD_ERR_LIMIT, "too much is said of outside");
+    (void)pthread_mutex_lock(&sequencer->turn);
+    enum sherd_err err = sherd_file_lock_take(sequencer->parts.dir, LOCK, &lock);
+    if (err == SHERD_OK) {
+        err = set_outside(sequencer, bytes);
+        sherd_file_lock_leave(&lock);
+    }
+    (void)pthread_mutex_unlock(&sequencer->turn);
+    return err;
+}
+
+const char *sherd_sequencer_dir(const struct sherd_sequencer *sequencer)
+{
+    return sequencer->parts.dir;
 }
 
 /* A check under way. */

@@ -34,6 +34,8 @@ struct sherd_sequencer_parts {
     struct sherd_entry_keys keys; /**< of the `keys` compartment */
     const struct sherd_leaf_keys *leaves;
     bool read_only;
+    void (*made)(void *arg); /**< called after rounds, from the thread that made them; NULL: nobody is told */
+    void *made_arg;
 };
 
 /** Most events that one round makes leaves of; blocks that are left wait for the next. */
@@ -92,6 +94,18 @@ SHERD_MUST_USE enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequen
  */
 SHERD_MUST_USE enum sherd_err sherd_sequencer_joins(struct sherd_sequencer *sequencer, sherd_join_visit_fn *visit,
                                                     void *arg);
+/**
+ * What is kept of checkpoints outside (anchor/outside.h), and the log's checkpoint, as the state has both.
+ * @param[in,out] out_bytes  appended. @param[in,out] out_note  appended
+ */
+SHERD_MUST_USE enum sherd_err sherd_sequencer_outside(struct sherd_sequencer *sequencer, struct sherd_buf *out_bytes,
+                                                      struct sherd_buf *out_note);
+/** Keep other bytes, at most SHERD_SEQUENCER_OUTSIDE_BYTES_MAX. @return SHERD_OK; SHERD_ERR_DENIED: read-only; ... */
+SHERD_MUST_USE enum sherd_err sherd_sequencer_outside_set(struct sherd_sequencer *sequencer, struct sherd_span bytes);
+#define SHERD_SEQUENCER_OUTSIDE_BYTES_MAX ((size_t)28 << 10)
+
+/** The anchor's directory. */
+const char *sherd_sequencer_dir(const struct sherd_sequencer *sequencer);
 
 /** The log's public key, as text. @param[in,out] out_text  appended */
 SHERD_MUST_USE enum sherd_err sherd_sequencer_vkey(const struct sherd_sequencer *sequencer, struct sherd_buf *out_text);

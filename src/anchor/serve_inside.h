@@ -72,6 +72,10 @@ enum sherd_err sherd_serve_ledger_growth(struct sherd_serve *serve);
 /* Handlers of the verbs about what is noted in the ledger. */
 enum sherd_err sherd_serve_entries_resealed(struct sherd_serve *serve);
 enum sherd_err sherd_serve_joins_rule(struct sherd_serve *serve);
+/* Handlers of the verbs about checkpoints outside: serve_ledger.c */
+enum sherd_err sherd_serve_outside_get(struct sherd_serve *serve);
+enum sherd_err sherd_serve_outside_set(struct sherd_serve *serve);
+enum sherd_err sherd_serve_outside_take(struct sherd_serve *serve);
 
 /* Handlers of the verbs about users, named keys and grants. */
 enum sherd_err sherd_serve_user_create(struct sherd_serve *serve);

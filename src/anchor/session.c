@@ -614,6 +614,20 @@ static enum sherd_err owner_policy_each(struct sherd_anchor *anchor, sherd_key_p
     return owner_only();
 }
 
+static enum sherd_err owner_outside_get(struct sherd_anchor *anchor, struct sherd_buf *out_bytes)
+{
+    (void)anchor;
+    (void)out_bytes;
+    return owner_only();
+}
+
+static enum sherd_err owner_outside_bytes(struct sherd_anchor *anchor, struct sherd_span bytes)
+{
+    (void)anchor;
+    (void)bytes;
+    return owner_only();
+}
+
 static enum sherd_err owner_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file)
 {
     (void)anchor;
@@ -786,6 +800,9 @@ static const struct sherd_anchor_ops session_ops = {
     .pin_replace = owner_pin_replace,
     .round_begin = owner_round_begin,
     .round_end = owner_round_end,
+    .outside_get = owner_outside_get,
+    .outside_set = owner_outside_bytes,
+    .outside_take = owner_outside_bytes,
     .policy_set = owner_policy_set,
     .policy_each = owner_policy_each,
     .protection_each = owner_protection_each,

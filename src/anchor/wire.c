@@ -126,6 +126,11 @@ static void code_status(struct sherd_wire *wire, void *message)
     code_text(wire, status->rotated, sizeof(status->rotated));
     code_text(wire, status->rotation_error, sizeof(status->rotation_error));
     sherd_wire_code_scrubbing(wire, status);
+    code_u32(wire, &status->witnesses);
+    code_u32(wire, &status->cosigners);
+    code_u64(wire, &status->cosigned_s);
+    code_u64(wire, &status->cosigned_size);
+    code_text(wire, status->outside_error, sizeof(status->outside_error));
 }
 
 static void code_key_store(struct sherd_wire *wire, void *message)
@@ -150,6 +155,7 @@ static void code_unseal(struct sherd_wire *wire, void *message)
     code_bool(wire, &unseal->has_idle);
     if (unseal->has_idle)
         code_u64(wire, &unseal->idle_s);
+    code_bool(wire, &unseal->unwitnessed);
     code_span(wire, &unseal->secret, SHERD_WIRE_UNSEAL_BYTES_MAX);
     code_key_store(wire, &unseal->key_store);
     if (unseal->kind == SHERD_WIRE_KEY_STORE ? unseal->secret.len > 0 || !unseal->key_store.given
@@ -717,6 +723,9 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
                                      .call = LIST(code_entry_resealed, struct sherd_wire_resealed)},
     [SHERD_WIRE_JOINS_RULE] = {"joins_rule", HEAD(code_joins, struct sherd_wire_joins),
                                HEAD(code_joins, struct sherd_wire_joins)},
+    [SHERD_WIRE_OUTSIDE_GET] = {.name = "outside_get", .reply = HEAD(code_piece, struct sherd_wire_piece)},
+    [SHERD_WIRE_OUTSIDE_SET] = {.name = "outside_set", .call = HEAD(code_piece, struct sherd_wire_piece)},
+    [SHERD_WIRE_OUTSIDE_TAKE] = {.name = "outside_take", .call = HEAD(code_piece, struct sherd_wire_piece)},
     [SHERD_WIRE_PROTECTION_ROTATE] = {"protection_rotate", HEAD(code_key_store, struct sherd_wire_key_store),
                                       HEAD(code_number, struct sherd_wire_number)},
     [SHERD_WIRE_POLICY_SET] = {.name = "policy_set", .call = HEAD(code_policy_set, struct sherd_wire_policy)},

@@ -101,6 +101,9 @@ enum sherd_wire_verb {
     SHERD_WIRE_BOOK_READ,
     SHERD_WIRE_BOOK_POSITION,
     SHERD_WIRE_BOOK_CHANGE,
+    SHERD_WIRE_OUTSIDE_GET,
+    SHERD_WIRE_OUTSIDE_SET,
+    SHERD_WIRE_OUTSIDE_TAKE,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 
@@ -235,6 +238,11 @@ struct sherd_wire_status {
     uint64_t scrubbed_s;      /**< when the last full pass ended; 0: there was none */
     uint64_t scrub_open;      /**< findings that are open */
     char scrub_error[192];    /**< why the last pass failed, or telling; "" if it did not */
+    uint32_t witnesses;       /**< whom its policy names; 0: there is no policy */
+    uint32_t cosigners;       /**< who of them cosigned when they were asked last */
+    uint64_t cosigned_s;      /**< when a quorum did last; 0: since it was unsealed none did */
+    uint64_t cosigned_size;   /**< leaves of the ledger then */
+    char outside_error[192];  /**< why not; "" if it did, and for who is not the owner */
 };
 
 /** How far unsealing by the shares of one seal is. */
@@ -263,6 +271,7 @@ struct sherd_wire_key_store {
 struct sherd_wire_unseal {
     enum sherd_wire_unseal_kind kind;
     bool has_idle;
+    bool unwitnessed;         /**< the owner says so: too few witnesses need not be asked */
     uint64_t idle_s;          /**< the idle limit to set, if the owner says so; 0 for none */
     struct sherd_span secret; /**< 1..SHERD_WIRE_UNSEAL_BYTES_MAX bytes; none of SHERD_WIRE_KEY_STORE */
     struct sherd_wire_key_store key_store;
@@ -422,7 +431,10 @@ struct sherd_wire_book {
     struct sherd_span bytes; /**< at most SHERD_WIRE_BLOCK_BYTES_MAX */
 };
 
-/** A piece of what is longer than a frame: an item of the answer to SHERD_WIRE_MORE. */
+/**
+ * A piece of what is longer than a frame: an item of the answer to SHERD_WIRE_MORE. And what is said of outside
+ * (SHERD_WIRE_OUTSIDE_GET, _SET, _TAKE).
+ */
 struct sherd_wire_piece {
     struct sherd_span bytes; /**< at most SHERD_WIRE_BLOCK_BYTES_MAX */
 };

@@ -15,6 +15,7 @@
 #include "base/secret.h"
 #include "cli/agent.h"
 #include "cli/cli.h"
+#include "cli/cosign.h"
 #include "cli/rotation.h"
 #include "cli/scrubbing.h"
 #include "cryptor/vault.h"
@@ -61,11 +62,13 @@ struct agent {
     pthread_mutex_t gate; /* one at a time unseals; guards operators and key_store. Taken before lock */
     struct sherd_operators *operators;
     struct waiting_key_store *key_store; /* NULL: none */
+    bool unwitnessed;                    /* the owner said so; guarded by gate */
     pthread_mutex_t lock;                /* guards all that follows */
     pthread_cond_t left;
     struct sherd_vault *vault;       /* NULL while sealed */
     struct cli_rotation *rotation;   /* NULL while sealed, and where nobody wants it */
     struct cli_scrubbing *scrubbing; /* likewise */
+    struct cli_cosigner *cosigner; /* NULL while sealed */
     char seal[32];
     uint64_t idle_s;
     uint64_t used_ns;
@@ -197,6 +200,20 @@ static void tell_scrubbing(struct agent *agent, uid_t uid, struct sherd_wire_sta
     out_status->scrub_open = book.open_count + book.dropped_count;
 }
 
+/* Whom the owner asks is for him alone. The lock is held. */
+static void tell_outside(const struct agent *agent, uid_t uid, struct sherd_wire_status *out_status)
+{
+    struct cli_cosigner_status outside;
+
+    cli_cosigner_look(agent->cosigner, &outside);
+    out_status->witnesses = outside.witness_count;
+    out_status->cosigners = outside.cosigner_count;
+    out_status->cosigned_s = outside.cosigned_s;
+    out_status->cosigned_size = outside.cosigned_size;
+    if (uid == agent->options->place.owner)
+        memcpy(out_status->outside_error, outside.error, sizeof(out_status->outside_error));
+}
+
 static void host_status(void *arg, uid_t uid, struct sherd_wire_status *out_status,
                         struct sherd_wire_progress *out_progress, size_t max, size_t *out_count)
 {
@@ -219,6 +236,7 @@ static void host_status(void *arg, uid_t uid, struct sherd_wire_status *out_stat
     out_status->unsealed_s = agent->vault != NULL ? (now_ns - agent->unsealed_ns) / SECOND_NS : 0;
     out_status->peers = agent->peer_count;
     out_status->operators = agent->options->operators;
+    tell_outside(agent, uid, out_status);
     tell_rotation(agent, uid, out_status); /* all else is no secret to those who reach the socket */
     (void)pthread_mutex_unlock(&agent->lock);
     (void)pthread_mutex_unlock(&agent->gate);
@@ -285,6 +303,36 @@ static enum sherd_err say_unsealed(struct sherd_vault **vault)
     return err;
 }
 
+/* Without it the vault serves as well, and `sherd policy cosign` does it by hand. */
+static struct cli_cosigner *begin_cosigner(const struct agent *agent, struct sherd_vault *vault)
+{
+    struct cli_cosigner *cosigner = NULL;
+
+    if (cli_cosigner_new(agent->options->place.vault, vault, &cosigner) != SHERD_OK)
+        return NULL;
+    return cosigner;
+}
+
+/* One that is behind what witnesses have seen is not taken for unsealed. */
+static enum sherd_err open_current(const struct agent *agent, const struct sherd_unseal *unseal,
+                                   const struct sherd_vault_open_options *options, struct sherd_vault **out_vault)
+{
+    struct sherd_vault *vault = NULL;
+
+    SHERD_TRY(sherd_vault_open(agent->options->place.vault, unseal, options, &vault));
+    const enum sherd_err err = cli_cosign_check(agent->options->place.vault, vault, agent->unwitnessed);
+    if (err == SHERD_OK) {
+        *out_vault = vault;
+        return SHERD_OK;
+    }
+    char detail[SHERD_FAIL_TEXT_SIZE];
+
+    (void)snprintf(detail, sizeof(detail), "%s", sherd_err_detail());
+    sherd_vault_close(vault);
+    sherd_fail_restore(detail);
+    return err;
+}
+
 /* Without it `sherd scrub` does the same by hand. */
 static struct cli_scrubbing *begin_scrubbing(struct agent *agent, struct sherd_vault *vault)
 {
@@ -310,16 +358,19 @@ static enum sherd_err open_vault(struct agent *agent, const struct sherd_unseal 
         key_store.password = sherd_span_of(waiting->password, waiting->password_bytes);
         options.key_store = &key_store;
     }
-    const enum sherd_err err = sherd_vault_open(agent->options->place.vault, unseal, &options, &vault);
+    const enum sherd_err err = open_current(agent, unseal, &options, &vault);
     forget_key_store(agent);
+    agent->unwitnessed = false; /* said of this time alone */
     SHERD_TRY(err);
     SHERD_TRY(say_unsealed(&vault));
     struct cli_rotation *rotation = begin_rotation(agent, vault);
     struct cli_scrubbing *scrubbing = begin_scrubbing(agent, vault);
+    struct cli_cosigner *cosigner = begin_cosigner(agent, vault);
     (void)pthread_mutex_lock(&agent->lock);
     agent->vault = vault;
     agent->rotation = rotation;
     agent->scrubbing = scrubbing;
+    agent->cosigner = cosigner;
     memcpy(agent->seal, vault->seal, sizeof(agent->seal));
     agent->unsealed_ns = sherd_clock()->monotonic_ns();
     agent->used_ns = agent->unsealed_ns;
@@ -408,6 +459,7 @@ static enum sherd_err unseal_in_turn(struct agent *agent, uid_t uid, const struc
                                      struct sherd_wire_unsealed *out)
 {
     SHERD_TRY(sherd_operators_admit(agent->operators, uid));
+    agent->unwitnessed = agent->unwitnessed || (is_owner(agent, uid) && unseal->unwitnessed);
     const enum sherd_err err = unseal_by(agent, uid, unseal, out);
     sherd_operators_tried(agent->operators, uid, err);
     return err;
@@ -620,6 +672,7 @@ static void end(struct agent *agent)
     (void)pthread_mutex_lock(&agent->lock);
     cli_rotation_stop(agent->rotation);
     cli_scrubbing_stop(agent->scrubbing);
+    cli_cosigner_stop(agent->cosigner);
     while (agent->peers != NULL) {
         for (const struct peer *peer = agent->peers; peer != NULL; peer = peer->next)
             (void)shutdown(sherd_link_fd(peer->link), SHUT_RD);
@@ -630,6 +683,7 @@ static void end(struct agent *agent)
     cli_scrubbing_free(agent->scrubbing);
     if (agent->vault != NULL && sherd_anchor_sealed(agent->vault->anchor) != SHERD_OK)
         sherd_fail_restore(""); /* it ends nevertheless; what it gave out is noted, and the next one takes it */
+    cli_cosigner_free(agent->cosigner);
     sherd_vault_close(agent->vault);
     sherd_operators_free(agent->operators);
     forget_key_store(agent);

@@ -218,6 +218,9 @@ SHERD_MUST_USE enum sherd_err cli_vault_open_to_give(const struct cli *cli, stru
 /** Unseal and open it in this process, whatever agent runs: for what only who can unseal may do, as changing seals. */
 SHERD_MUST_USE enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault);
 
+/** The same, where its anchor may be behind what is known outside: a new ledger begins. */
+SHERD_MUST_USE enum sherd_err cli_vault_accept(const struct cli *cli, struct sherd_vault **out_vault);
+
 /** Whether a vault is in FIPS mode. @return as sherd_vault_info() */
 SHERD_MUST_USE enum sherd_err cli_vault_fips(struct sherd_vault *vault, bool *out_fips);
 

@@ -47,6 +47,17 @@ static json_t *scrub_json(const struct sherd_wire_status *status)
                      status->scrub_error[0] != 0 ? status->scrub_error : NULL);
 }
 
+static json_t *outside_json(const struct sherd_wire_status *status)
+{
+    const bool any = status->cosigned_s != 0;
+
+    return json_pack("{s:I, s:I, s:o, s:I, s:s?}", "witnesses", (json_int_t)status->witnesses, "cosigned_by",
+                     (json_int_t)status->cosigners, "cosigned",
+                     any ? json_integer((json_int_t)status->cosigned_s) : json_null(), "leaves",
+                     (json_int_t)status->cosigned_size, "error",
+                     status->outside_error[0] != 0 ? status->outside_error : NULL);
+}
+
 static enum sherd_err print_json(const struct state *state)
 {
     const struct sherd_wire_status *status = &state->status;
@@ -60,7 +71,7 @@ static enum sherd_err print_json(const struct state *state)
                                     "idle_left_s", (json_int_t)status->idle_left_s, "connections",
                                     (json_int_t)status->peers, "pid", (json_int_t)status->pid, "operators",
                                     status->operators, "shares", shares_json(state), "rotation", rotation_json(status),
-                                    "scrub", scrub_json(status)),
+                                    "scrub", scrub_json(status), "outside", outside_json(status)),
                           "\n");
 }
 
@@ -102,6 +113,24 @@ static void print_scrub(const struct sherd_wire_status *status)
     }
 }
 
+static void print_outside(const struct sherd_wire_status *status)
+{
+    char time[CLI_TIME_TEXT_SIZE];
+
+    if (status->witnesses > 0 && status->cosigned_s != 0) {
+        cli_format_time((int64_t)status->cosigned_s, time);
+        cli_print("witnesses    %" PRIu32 " of %" PRIu32 ", last at %s: %" PRIu64 " leaves\n", status->cosigners,
+                  status->witnesses, time, status->cosigned_size);
+    } else if (status->witnesses > 0) {
+        cli_print("witnesses    %" PRIu32 " of %" PRIu32 "\n", status->cosigners, status->witnesses);
+    }
+    if (status->outside_error[0] == 0)
+        return;
+    cli_print("outside      failed: ");
+    cli_print_escaped(sherd_span_str(status->outside_error));
+    cli_print("\n");
+}
+
 static void print_text(const struct state *state)
 {
     const struct sherd_wire_status *status = &state->status;
@@ -124,6 +153,7 @@ static void print_text(const struct state *state)
     if (!status->sealed) {
         print_rotation(status);
         print_scrub(status);
+        print_outside(status);
     }
     cli_print("connections  %" PRIu32 ", this one included\n"
               "agent        process %" PRIu64 "%s\n",

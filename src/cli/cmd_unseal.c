@@ -16,7 +16,16 @@
 
 #define DAY_S UINT64_C(86400)
 
-enum { OPT_IDLE, OPT_OPERATORS, OPT_NO_ROTATION, OPT_ROTATION_RATE, OPT_NO_SCRUB, OPT_SCRUB_RATE, OPT_SCRUB_EVERY };
+enum {
+    OPT_IDLE,
+    OPT_OPERATORS,
+    OPT_NO_ROTATION,
+    OPT_ROTATION_RATE,
+    OPT_NO_SCRUB,
+    OPT_SCRUB_RATE,
+    OPT_SCRUB_EVERY,
+    OPT_WITHOUT_WITNESSES
+};
 
 static const struct cli_option options[] = {
     [OPT_IDLE] = {"idle", 0, "TIME", "seal after this long without a command: 15m, 1h, 30s; 0 for never (15m)"},
@@ -26,6 +35,8 @@ static const struct cli_option options[] = {
     [OPT_NO_SCRUB] = {"no-scrub", 0, NULL, "do not scrub the vault in the background"},
     [OPT_SCRUB_RATE] = {"scrub-rate", 0, "BYTES", "scrub at no more than so many bytes a second (16777216)"},
     [OPT_SCRUB_EVERY] = {"scrub-every", 0, "DAYS", "begin a pass so long after the last one ended (7)"},
+    [OPT_WITHOUT_WITNESSES] = {"without-witnesses", 0, NULL,
+                               "unseal it though too few witnesses say that it was not rolled back"},
     {0},
 };
 
@@ -176,6 +187,7 @@ static enum sherd_err run(struct cli *cli)
     SHERD_TRY(cli_user_none(cli));
     SHERD_TRY(cli_vault_path(cli, &path));
     SHERD_TRY(parse_idle(cli, &unseal));
+    unseal.unwitnessed = cli_value(cli, OPT_WITHOUT_WITNESSES) != NULL;
     SHERD_TRY(have_agent(cli, path, unseal.idle_s, &place, &link)); /* before anything secret is in memory: it forks */
     SHERD_TRY(cli_agent_status(link, &status, shares, SHERD_COUNT_OF(shares), &count));
     unsealed.unsealed = !status.sealed;

@@ -46,6 +46,8 @@ extern const struct cli_command cmd_diff;
 extern const struct cli_command cmd_audit;
 extern const struct cli_command cmd_joins;
 extern const struct cli_command cmd_scrub;
+extern const struct cli_command cmd_policy;
+extern const struct cli_command cmd_witness;
 extern const struct cli_command cmd_help;
 extern const struct cli_command cmd_version;
 

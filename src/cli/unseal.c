@@ -310,13 +310,15 @@ enum purpose {
     OPEN_TO_READ,
     OPEN_TO_GIVE,
     OPEN_TO_WRITE,
+    OPEN_TO_ACCEPT, /* that it was rolled back */
 };
 
 static enum sherd_err open_vault(const struct cli *cli, enum purpose purpose, bool by_agent,
                                  struct sherd_vault **out_vault)
 {
     SHERD_CLEANUP(cli_secret_freep) uint8_t *user_block = sherd_secret_alloc(CLI_SECRET_BYTES);
-    struct sherd_vault_open_options options = {.read_only = purpose != OPEN_TO_WRITE};
+    struct sherd_vault_open_options options = {.read_only = purpose == OPEN_TO_READ || purpose == OPEN_TO_GIVE,
+                                               .accept_rollback = purpose == OPEN_TO_ACCEPT};
     struct sherd_vault *vault = NULL;
     const char *path = NULL;
 
@@ -347,6 +349,11 @@ enum sherd_err cli_vault_open(const struct cli *cli, bool read_only, struct sher
 enum sherd_err cli_vault_unseal(const struct cli *cli, bool read_only, struct sherd_vault **out_vault)
 {
     return open_vault(cli, read_only ? OPEN_TO_READ : OPEN_TO_WRITE, false, out_vault);
+}
+
+enum sherd_err cli_vault_accept(const struct cli *cli, struct sherd_vault **out_vault)
+{
+    return open_vault(cli, OPEN_TO_ACCEPT, false, out_vault);
 }
 
 enum sherd_err cli_vault_fips(struct sherd_vault *vault, bool *out_fips)

@@ -51,7 +51,7 @@ static enum sherd_err open_compartment(struct sherd_vault *vault, enum sherd_rol
 }
 
 static enum sherd_err open_anchor(struct sherd_vault *vault, struct sherd_home *home,
-                                  const struct sherd_key_store_file *key_store)
+                                  const struct sherd_key_store_file *key_store, bool accept_rollback)
 {
     struct sherd_compartment *keys = NULL;
     const enum sherd_err err = open_compartment(vault, SHERD_KEYS, &keys);
@@ -65,6 +65,7 @@ static enum sherd_err open_anchor(struct sherd_vault *vault, struct sherd_home *
                                              .keys = keys,
                                              .others = {vault->identity, vault->assets.compartment, vault->secrets},
                                              .restored = vault->restored,
+                                             .accepted = accept_rollback,
                                              .read_only = vault->read_only,
                                              .key_store = key_store};
     return sherd_anchor_embedded(&parts, &vault->anchor);
@@ -141,7 +142,7 @@ static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unsea
     (void)snprintf(vault->seal, sizeof(vault->seal), "%s", sherd_home_seal_text(home));
     vault->fips = sherd_home_fips(home); /* says the seal, and when the keyring is read it must agree */
     SHERD_TRY(open_stores(vault));
-    SHERD_TRY(open_anchor(vault, sherd_home_take(&home), options->key_store));
+    SHERD_TRY(open_anchor(vault, sherd_home_take(&home), options->key_store, options->accept_rollback));
     SHERD_TRY(log_in(vault, options));
     SHERD_TRY(lease(vault));
     return check_owners(vault);

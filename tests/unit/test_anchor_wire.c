@@ -31,12 +31,17 @@ static struct sherd_wire_role role = {SHERD_ASSETS};
 static struct sherd_wire_ref ref = {{{9, 8, 7}}};
 static struct sherd_wire_uuid uuid = {{{6, 5, 4}}};
 static struct sherd_wire_hello hello = {1, {{1}}, {{2}}, "passphrase (scrypt)", true, false, true};
-static struct sherd_wire_status status = {1,    4711,  false, "3 of 5 shares", 900,        899,        12,
-                                          3,    true,  true,  false,           1700000000, "rekeyed",  "why not",
-                                          true, false, true,  1700000001,      7,          "no syslog"};
+static struct sherd_wire_status status = {1,    4711,       false, "3 of 5 shares", 900,        899,         12,
+                                          3,    true,       true,  false,           1700000000, "rekeyed",   "why not",
+                                          true, false,      true,  1700000001,      7,          "no syslog", 3,
+                                          2,    1700000001, 77,    "w1 is lost"};
 static struct sherd_wire_progress progress = {1, 2, 3, 5};
-static struct sherd_wire_unseal unseal = {
-    SHERD_WIRE_SHARES, true, 60, {(const uint8_t *)"a share", 7}, {true, "/p/k.p12", {(const uint8_t *)"word", 4}}};
+static struct sherd_wire_unseal unseal = {SHERD_WIRE_SHARES,
+                                          true,
+                                          true,
+                                          60,
+                                          {(const uint8_t *)"a share", 7},
+                                          {true, "/p/k.p12", {(const uint8_t *)"word", 4}}};
 static struct sherd_wire_key_store key_store = {true, "/p/k.p12", {(const uint8_t *)"password", 8}};
 static struct sherd_protection_info protection_info = {3, 1700000000, true, true, 2, 1, "/p/k.p12"};
 static struct sherd_wire_unsealed unsealed = {true, {1, 2, 3, 5}, "anna, bert", "carl"};
@@ -193,6 +198,9 @@ static const struct sample samples[] = {
     {SHERD_WIRE_BOOK_READ, &number, NULL, &book, NULL},
     {SHERD_WIRE_BOOK_POSITION, NULL, NULL, &file, NULL},
     {SHERD_WIRE_BOOK_CHANGE, &piece, NULL, NULL, NULL},
+    {SHERD_WIRE_OUTSIDE_GET, NULL, NULL, &piece, NULL},
+    {SHERD_WIRE_OUTSIDE_SET, &piece, NULL, NULL, NULL},
+    {SHERD_WIRE_OUTSIDE_TAKE, &piece, NULL, NULL, NULL},
 };
 
 static int setup(void **state)
