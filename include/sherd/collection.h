@@ -29,6 +29,12 @@ struct sherd_collection {
     bool derived_entity_keys;
     char master_key[SHERD_MASTER_NAME_SIZE]; /**< name of the master key of its entities; "" for "default" */
     char key[64]; /**< the named key that all of its records must lie under (<sherd/rights.h>); "" for none */
+    /**
+     * Contents and attributes lie in clear in `secrets`, for anyone who can read that store; they are changed only
+     * through the vault, and are signed, pinned and in the ledger. One version a record, at most 64 KiB each, no
+     * entities, no recipients. <sherd/query.h>
+     */
+    bool readable;
 };
 
 /**

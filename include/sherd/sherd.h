@@ -13,6 +13,7 @@
 #include <sherd/keys.h>
 #include <sherd/maintain.h>
 #include <sherd/receipt.h>
+#include <sherd/query.h>
 #include <sherd/record.h>
 #include <sherd/rights.h>
 #include <sherd/secret.h>

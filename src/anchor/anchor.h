@@ -369,6 +369,14 @@ struct sherd_anchor_ops {
     /** Names of the blobs in `keys`, where none belongs. @param[in,out] blobs  gets them */
     enum sherd_err (*keys_blobs)(struct sherd_anchor *anchor, struct sherd_refs *blobs);
 
+    /**
+     * Sign a row of a readable collection for those who read the store directly (envelope/row.h): which record and
+     * version it is, as the pin that it is to have says, and the digest of its body; the anchor sees no contents.
+     * @param[in] body  sherd_row_digest() of all before the signature
+     */
+    enum sherd_err (*row_sign)(struct sherd_anchor *anchor, const struct sherd_pin *pin,
+                               const struct sherd_digest *body, uint8_t out_signature[SHERD_SIGNATURE_SIZE]);
+
     /** Versions of the protection key, and a new one: as the functions of <sherd/keys.h>. */
     enum sherd_err (*protection_each)(struct sherd_anchor *anchor, sherd_protection_visit_fn *visit, void *arg);
     /** @param[in] turn_on  a key store to turn on, with its path; NULL: the key stays where it lies */

@@ -757,6 +757,7 @@ static const struct sherd_anchor_ops embedded_ops = {
     .state_done = sherd_embedded_state_done,
     .statement_sign = sherd_embedded_statement_sign,
     .statement_key = sherd_embedded_statement_key,
+    .row_sign = sherd_embedded_row_sign,
     .ledger_run = sherd_embedded_ledger_run,
     .ledger_check = sherd_embedded_ledger_check,
     .keys_stat = embedded_keys_stat,

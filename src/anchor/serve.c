@@ -623,6 +623,7 @@ static handler *const handlers[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_STATEMENT_RECORDS] = sherd_serve_statement_records,
     [SHERD_WIRE_STATEMENT_SIGN] = sherd_serve_statement_sign,
     [SHERD_WIRE_STATEMENT_KEY] = sherd_serve_statement_key,
+    [SHERD_WIRE_ROW_SIGN] = sherd_serve_row_sign,
     [SHERD_WIRE_MORE] = sherd_serve_more,
     [SHERD_WIRE_USER_CREATE] = sherd_serve_user_create,
     [SHERD_WIRE_USER_EACH] = sherd_serve_user_each,

@@ -184,3 +184,13 @@ enum sherd_err sherd_serve_statement_key(struct sherd_serve *serve)
     reply.bytes = sherd_buf_span(&text);
     return sherd_serve_answer(serve, &reply);
 }
+
+enum sherd_err sherd_serve_row_sign(struct sherd_serve *serve)
+{
+    struct sherd_wire_row_sign call;
+    struct sherd_wire_signature reply;
+
+    SHERD_TRY(sherd_serve_take(serve, &call));
+    SHERD_TRY(serve->anchor->ops->row_sign(serve->anchor, &call.pin, &call.body, reply.bytes));
+    return sherd_serve_answer(serve, &reply);
+}

@@ -65,6 +65,9 @@ enum sherd_err sherd_serve_statement_sign(struct sherd_serve *serve);
 enum sherd_err sherd_serve_statement_key(struct sherd_serve *serve);
 enum sherd_err sherd_serve_more(struct sherd_serve *serve);
 
+/* Handler of the verb about rows of readable collections. */
+enum sherd_err sherd_serve_row_sign(struct sherd_serve *serve);
+
 /* Handlers of the verbs about users, named keys and grants. */
 enum sherd_err sherd_serve_user_create(struct sherd_serve *serve);
 enum sherd_err sherd_serve_user_each(struct sherd_serve *serve);

@@ -287,6 +287,21 @@ static void code_one_pin(struct sherd_wire *wire, void *message)
     code_pin_facts(wire, &((struct sherd_wire_pin *)message)->pin);
 }
 
+static void code_row_sign(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_row_sign *call = message;
+
+    code_pin_facts(wire, &call->pin);
+    code_digest(wire, &call->body);
+}
+
+static void code_signature(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_signature *reply = message;
+
+    code_fixed(wire, reply->bytes, sizeof(reply->bytes));
+}
+
 static void code_round(struct sherd_wire *wire, void *message)
 {
     struct sherd_wire_number *round = message;
@@ -691,6 +706,8 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_LEDGER_CHECK] = {.name = "ledger_check", .reply = HEAD(code_keys_check, struct sherd_keys_check)},
     [SHERD_WIRE_PROTECTION_ROTATE] = {"protection_rotate", HEAD(code_key_store, struct sherd_wire_key_store),
                                       HEAD(code_number, struct sherd_wire_number)},
+    [SHERD_WIRE_ROW_SIGN] = {"row_sign", HEAD(code_row_sign, struct sherd_wire_row_sign),
+                             HEAD(code_signature, struct sherd_wire_signature)},
     [SHERD_WIRE_POLICY_SET] = {.name = "policy_set", .call = HEAD(code_policy_set, struct sherd_wire_policy)},
     [SHERD_WIRE_POLICY_EACH] = {.name = "policy_each", .reply = LIST(code_policy, struct sherd_wire_policy)},
 };

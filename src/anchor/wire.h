@@ -92,6 +92,7 @@ enum sherd_wire_verb {
     SHERD_WIRE_PARTS_SWEEP,
     SHERD_WIRE_LEDGER_RUN,
     SHERD_WIRE_LEDGER_CHECK,
+    SHERD_WIRE_ROW_SIGN,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 
@@ -304,6 +305,17 @@ struct sherd_wire_pin {
 struct sherd_wire_made {
     struct sherd_pin pin;
     struct sherd_record_key key;
+};
+
+/** Call SHERD_WIRE_ROW_SIGN: the pin without its wrapped key. */
+struct sherd_wire_row_sign {
+    struct sherd_pin pin;
+    struct sherd_digest body;
+};
+
+/** Its answer. */
+struct sherd_wire_signature {
+    uint8_t bytes[SHERD_SIGNATURE_SIZE];
 };
 
 struct sherd_wire_pin_get {

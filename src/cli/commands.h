@@ -42,6 +42,7 @@ extern const struct cli_command cmd_recover;
 extern const struct cli_command cmd_receipt;
 extern const struct cli_command cmd_help;
 extern const struct cli_command cmd_version;
+extern const struct cli_command cmd_query;
 
 /* ---- What one command has of another ----------------------------------------------------------------------------- */
 

@@ -11,7 +11,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_inspect, &cmd_collection, &cmd_key,          &cmd_entity,  &cmd_rekey,   &cmd_epoch,
     &cmd_seals,   &cmd_share,      &cmd_rekey_shares, &cmd_user,    &cmd_secret,  &cmd_encrypt_existing,
     &cmd_unseal,  &cmd_seal,       &cmd_status,       &cmd_backup,  &cmd_restore, &cmd_recover,
-    &cmd_receipt, &cmd_keygen,     &cmd_help,         &cmd_version, NULL,
+    &cmd_receipt, &cmd_keygen,     &cmd_help,         &cmd_version, &cmd_query,   NULL,
 };
 
 const struct cli_command *cli_command_find(const char *name)

@@ -39,11 +39,15 @@ struct sherd_map {
     uint64_t content_bytes;
     uint64_t fragment_bytes;
     uint64_t created_s;
-    bool blob; /**< the fragment is a blob, not an entry */
+    bool blob;     /**< the fragment is a blob, not an entry */
+    bool readable; /**< the fragment is a row, in clear: envelope/row.h */
     char entity_id[SHERD_ENTITY_BYTES_MAX + 1];
     char content_type[SHERD_CONTENT_TYPE_BYTES_MAX + 1];
     struct sherd_span attributes; /**< encoded; borrowed */
     struct sherd_span recipient;  /**< whom the contents are sealed to, encoded; borrowed; empty for nobody */
+    struct sherd_span links;      /**< encoded: envelope/links.h; borrowed */
+    bool has_first;               /**< false: the fragment is the first one that the record ever had */
+    struct sherd_digest first;    /**< digest of that first one, as it was pinned */
 };
 
 /** For SHERD_CLEANUP: what a map entry says is not to be left on a stack. */

@@ -13,6 +13,7 @@
 #include "scrub/verify.h"
 #include "base/bytes.h"
 #include "base/secret.h"
+#include "cryptor/links.h"
 #include "scrub/contents.h"
 #include "scrub/lane.h"
 #include "scrub/pages.h"
@@ -178,8 +179,44 @@ static enum sherd_err add_share(struct verify *verify, const struct share *share
     return err;
 }
 
-static enum sherd_err count(struct share *share, const struct sherd_loaded *verified)
+static const char *link_text(enum sherd_link_kind kind, enum sherd_link_state state)
 {
+    if (kind == SHERD_LINK_ENTITY)
+        return "it links to an entity that is not there, or was erased";
+    return state == SHERD_LINK_DANGLES ? "it links to a record, or a version of one, that is not there"
+                                       : "it links to a record in whose place there is another";
+}
+
+/* What a current version links to must be there; older ones name what was there when they were written. */
+static enum sherd_err check_links(struct verify *verify, const struct version *version,
+                                  const struct sherd_loaded *verified)
+{
+    struct sherd_span rest = verified->map.links;
+
+    if (verified->view.version_current != verified->view.pin.version)
+        return SHERD_OK;
+    while (rest.len > 0) {
+        struct sherd_link_entry link;
+        enum sherd_link_state state;
+        bool still = false;
+
+        SHERD_TRY(sherd_links_next(&rest, &link));
+        SHERD_TRY(sherd_link_check(verify->vault, &link, &state));
+        if (state != SHERD_LINK_DANGLES && state != SHERD_LINK_CHANGED)
+            continue;
+        SHERD_TRY(still_pinned(verify, version, &still));
+        if (still)
+            find_record(verify, SHERD_FINDING_LINK, "assets", version->record, version->number,
+                        link_text(link.kind, state));
+    }
+    return SHERD_OK;
+}
+
+/* A version that verified. */
+static enum sherd_err count(struct verify *verify, const struct version *version, struct share *share,
+                            const struct sherd_loaded *verified)
+{
+    SHERD_TRY(check_links(verify, version, verified));
     share->version_count++;
     return sherd_reached_add(&share->reached, &verified->view.pin.map, &verified->map.data);
 }
@@ -202,7 +239,7 @@ static enum sherd_err check_loading(struct verify *verify, const struct version 
             SHERD_TRY(still_pinned(verify, version, &still));
     }
     if (err == SHERD_OK)
-        return count(share, &loaded);
+        return count(verify, version, share, &loaded);
     if (!is_violation(err))
         return err;
     if (still)
@@ -229,7 +266,7 @@ static enum sherd_err check_version(struct verify *verify, const struct version 
     }
     *out_current = verified->view.version_current;
     SHERD_TRY(advance(verify, verified->map.content_bytes));
-    return count(share, verified);
+    return count(verify, version, share, verified);
 }
 
 static void find_pin(struct verify *verify, struct sherd_uuid id, uint64_t version, const char *text)

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Queries: see <sherd/query.h>.
+ *
+ * Of a readable collection the rows are read as they lie in `secrets`, and each is checked against the anchor's word:
+ * a row that the anchor does not pin, in that version and with that digest, is not of the collection (it is being
+ * written, was left behind, or made up), and a record whose row is not met is missing, unless the anchor says now that
+ * it is gone or has another version. So no row that is told of is wrong, and none is left out.
+ */
+#include "cryptor/query.h"
+#include "base/bytes.h"
+#include "cryptor/filter.h"
+#include "cryptor/row_table.h"
+#include "cryptor/rows.h"
+
+/* Where the collection's id lies in a row: behind its head, the deployment and the id's own tag and length. */
+#define COLLECTION_OFFSET (SHERD_ROW_HEADER_SIZE + 3U + 16U + 3U)
+
+/* A query under way. */
+struct asking {
+    struct sherd_vault *vault;
+    const struct sherd_query *query;
+    struct sherd_collection_entry collection;
+    sherd_query_visit_fn *visit;
+    void *arg;
+    struct sherd_query_stat stat;
+    struct sherd_row_table table;
+};
+
+static bool is_full(const struct asking *asking)
+{
+    return asking->query->count_max != 0 && asking->stat.matched_count >= asking->query->count_max;
+}
+
+/* Tell of a row, if it is one that is asked for. */
+static enum sherd_err answer(struct asking *asking, const struct sherd_row *row)
+{
+    struct sherd_query_column columns[SHERD_ATTRIBUTES_MAX];
+    const size_t count = sherd_filter_columns(row->attributes, columns);
+
+    if (!sherd_filter_holds(asking->query, columns, count) || is_full(asking))
+        return SHERD_OK;
+    const struct sherd_query_row told = {.id = row->record,
+                                         .version = row->version,
+                                         .created_s = (int64_t)row->created_s,
+                                         .content_type = row->content_type,
+                                         .columns = columns,
+                                         .column_count = count,
+                                         .content = row->content};
+    asking->stat.matched_count++;
+    return asking->visit(asking->arg, &told);
+}
+
+static bool is_of(const struct asking *asking, struct sherd_span stored)
+{
+    return sherd_row_is(stored) && stored.len >= COLLECTION_OFFSET + sizeof(asking->collection.id) &&
+           sherd_same(stored.data + COLLECTION_OFFSET, asking->collection.id.bytes, sizeof(asking->collection.id));
+}
+
+/* What does not decode, or is not pinned, is no row; what it stands in the place of is found missing. */
+static enum sherd_err visit_row(void *arg, struct sherd_ref name, struct sherd_span stored)
+{
+    struct asking *asking = arg;
+    struct sherd_row_slot *slot;
+    struct sherd_digest digest;
+    struct sherd_row row;
+
+    (void)name;
+    if (!is_of(asking, stored) || sherd_row_decode(stored, &row) != SHERD_OK)
+        return SHERD_OK;
+    slot = sherd_row_table_find(&asking->table, &row.record);
+    if (slot == NULL || slot->seen || slot->version != row.version)
+        return SHERD_OK;
+    SHERD_TRY(sherd_row_digest(stored, &digest));
+    if (!sherd_same(&digest, &slot->digest, sizeof(digest)))
+        return SHERD_OK;
+    slot->seen = true;
+    asking->stat.seen_count++;
+    return answer(asking, &row);
+}
+
+static enum sherd_err scan_rows(struct asking *asking, sherd_store_visit_fn *visit)
+{
+    struct sherd_snapshot *snapshot;
+
+    SHERD_TRY(sherd_compartment_snapshot_begin(asking->vault->secrets, &snapshot));
+    const enum sherd_err err = sherd_snapshot_scan(snapshot, NULL, visit, asking);
+    sherd_snapshot_end(snapshot);
+    return err;
+}
+
+/*
+ * A record whose row was not met: it was deleted, or has another version by now. Loading it says so, or that somebody
+ * removed or changed its row.
+ */
+static enum sherd_err look_for(struct asking *asking, const struct sherd_uuid *record)
+{
+    SHERD_CLEANUP(sherd_loaded_done) struct sherd_loaded loaded = {0};
+    struct sherd_row row;
+
+    const enum sherd_err err = sherd_load(asking->vault, *record, 0, &loaded);
+    if (err == SHERD_ERR_NOT_FOUND)
+        return SHERD_OK;
+    SHERD_TRY(err);
+    SHERD_TRY(sherd_row_decode(sherd_buf_span(&loaded.fragment), &row));
+    asking->stat.seen_count++;
+    return answer(asking, &row);
+}
+
+static enum sherd_err ask_rows(struct asking *asking)
+{
+    SHERD_TRY(sherd_row_table_fill(asking->vault, &asking->collection.id, &asking->table));
+    SHERD_TRY(scan_rows(asking, visit_row));
+    for (size_t i = 0; i < asking->table.size; i++)
+        if (asking->table.slots[i].version != 0 && !asking->table.slots[i].seen)
+            SHERD_TRY(look_for(asking, &asking->table.slots[i].record));
+    return SHERD_OK;
+}
+
+/* --- collections that are not readable ---------------------------------------------------------------------------- */
+
+static enum sherd_err answer_info(struct asking *asking, const struct sherd_record_info *info,
+                                  struct sherd_span content)
+{
+    struct sherd_query_column columns[SHERD_ATTRIBUTES_MAX];
+    const struct sherd_query_row told = {.id = info->id,
+                                         .version = info->version,
+                                         .created_s = info->created_s,
+                                         .content_type = info->content_type,
+                                         .columns = columns,
+                                         .column_count = info->attribute_count,
+                                         .content = content};
+
+    for (size_t i = 0; i < info->attribute_count; i++)
+        columns[i] = (struct sherd_query_column){sherd_span_str(info->attributes[i].name), info->attributes[i].value};
+    asking->stat.matched_count++;
+    return asking->visit(asking->arg, &told);
+}
+
+static bool info_holds(const struct asking *asking, const struct sherd_record_info *info)
+{
+    struct sherd_query_column columns[SHERD_ATTRIBUTES_MAX];
+
+    for (size_t i = 0; i < info->attribute_count; i++)
+        columns[i] = (struct sherd_query_column){sherd_span_str(info->attributes[i].name), info->attributes[i].value};
+    return sherd_filter_holds(asking->query, columns, info->attribute_count);
+}
+
+static enum sherd_err visit_info(void *arg, const struct sherd_record_info *info)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf content = {0};
+    struct asking *asking = arg;
+
+    asking->stat.seen_count++;
+    if (is_full(asking) || !info_holds(asking, info))
+        return SHERD_OK;
+    if (!asking->query->with_contents)
+        return answer_info(asking, info, sherd_span_of(NULL, 0));
+    const enum sherd_err err = sherd_record_get(asking->vault, info->id, info->version, &content);
+    if (err == SHERD_ERR_NOT_FOUND) /* deleted or updated meanwhile */
+        return SHERD_OK;
+    SHERD_TRY(err);
+    return answer_info(asking, info, sherd_buf_span(&content));
+}
+
+static enum sherd_err ask_sealed(struct asking *asking)
+{
+    struct sherd_cursor cursor = {0};
+
+    return sherd_record_list(asking->vault, asking->collection.rules.name, &cursor, 0, visit_info, asking);
+}
+
+/* --- the call ----------------------------------------------------------------------------------------------------- */
+
+static enum sherd_err begin(struct asking *asking)
+{
+    SHERD_TRY(sherd_vault_check(asking->vault));
+    SHERD_ENSURE(asking->query != NULL && asking->visit != NULL, SHERD_ERR_INVALID, "a query and a visitor are needed");
+    SHERD_TRY(sherd_filter_check(asking->query));
+    SHERD_TRY(sherd_vault_collection(asking->vault, asking->query->collection, &asking->collection));
+    asking->stat.readable = asking->collection.rules.readable;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_query_run(struct sherd_vault *vault, const struct sherd_query *query, sherd_query_visit_fn *visit,
+                               void *arg, struct sherd_query_stat *out_stat)
+{
+    struct asking asking = {.vault = vault, .query = query, .visit = visit, .arg = arg};
+
+    SHERD_TRY(begin(&asking));
+    const enum sherd_err err = asking.stat.readable ? ask_rows(&asking) : ask_sealed(&asking);
+    sherd_row_table_done(&asking.table);
+    if (out_stat != NULL)
+        *out_stat = asking.stat;
+    return err;
+}
+
+static enum sherd_err visit_unverified(void *arg, struct sherd_ref name, struct sherd_span stored)
+{
+    struct asking *asking = arg;
+    struct sherd_row row;
+
+    (void)name;
+    if (!is_of(asking, stored) || sherd_row_decode(stored, &row) != SHERD_OK)
+        return SHERD_OK;
+    asking->stat.seen_count++;
+    return answer(asking, &row);
+}
+
+enum sherd_err sherd_query_unverified(struct sherd_vault *vault, const struct sherd_query *query,
+                                      sherd_query_visit_fn *visit, void *arg, struct sherd_query_stat *out_stat)
+{
+    struct asking asking = {.vault = vault, .query = query, .visit = visit, .arg = arg};
+
+    SHERD_TRY(begin(&asking));
+    SHERD_ENSURE(asking.stat.readable, SHERD_ERR_INVALID, "the collection is not readable");
+    SHERD_TRY(scan_rows(&asking, visit_unverified));
+    *out_stat = asking.stat;
+    return SHERD_OK;
+}
