@@ -41,7 +41,8 @@ static struct sherd_protection_info protection_info = {3, 1700000000, true, true
 static struct sherd_wire_unsealed unsealed = {true, {1, 2, 3, 5}, "anna, bert", "carl"};
 static struct sherd_raw_lease lease = {{1, 2}, {3, 2, {{3, 4}, {5, 6}}}};
 static struct sherd_wire_stored stored = {SHERD_SECRETS, {{1, 2, 3}}, {(const uint8_t *)"stored bytes", 12}};
-static struct sherd_wire_key_new key_new = {{{{1}}, {"logs", 3, true, false, "default", "ours"}}, "pat", {{2}}, 5};
+static struct sherd_wire_key_new key_new = {
+    {{{1}}, {"logs", 3, true, false, "default", "ours", false}}, "pat", {{2}}, 5};
 static struct sherd_wire_made made;
 static struct sherd_wire_pin one_pin;
 static struct sherd_wire_change change;
@@ -99,6 +100,8 @@ static struct sherd_wire_granted granted = {"bert", 5};
 static struct sherd_wire_named_find named_find = {"ours", 4};
 static struct sherd_challenge challenge = {
     {{1}}, {2, 3}, SHERD_CREDENTIAL_PASSPHRASE, {SHERD_PWHASH_ARGON2ID, 65536, 3, 4}, {4, 5}};
+static struct sherd_wire_row_sign row_sign;
+static struct sherd_wire_signature signature = {{1, 2, 3}};
 static struct sherd_wire_login login = {"anna", {1, 2}, {3, 4}};
 
 struct sample {
@@ -171,6 +174,7 @@ static const struct sample samples[] = {
     {SHERD_WIRE_PARTS_SWEEP, &parts_sweep, NULL, &number, NULL},
     {SHERD_WIRE_LEDGER_RUN, NULL, NULL, &number, NULL},
     {SHERD_WIRE_LEDGER_CHECK, NULL, NULL, &keys_check, NULL},
+    {SHERD_WIRE_ROW_SIGN, &row_sign, NULL, &signature, NULL},
 };
 
 static int setup(void **state)
@@ -178,6 +182,7 @@ static int setup(void **state)
     (void)state;
     made.pin = pin;
     one_pin.pin = pin;
+    row_sign = (struct sherd_wire_row_sign){.pin = pin, .body = {{4}}};
     memset(made.key.bytes, 0x5a, sizeof(made.key.bytes));
     change = (struct sherd_wire_change){.change = {.pin = pin,
                                                    .version_expected = 3,
