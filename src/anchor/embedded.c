@@ -362,6 +362,7 @@ static enum sherd_err check_entry(struct sherd_embedded *self, const struct sher
         SHERD_TRY(sherd_ring_check(self->ring, name, stored));
         return sherd_masters_check_counted(self->masters);
     case SHERD_KIND_KEY_USES: return sherd_masters_check_uses(self->masters, name, stored);
+    case SHERD_KIND_ROW_SUM: return sherd_row_sum_check(&self->pins, name, stored);
     case SHERD_KIND_PENDING:
     case SHERD_KIND_LONG_PENDING: return sherd_pending_check(&self->pins.keys, name, stored);
     case SHERD_KIND_COLLECTION_PIN:
@@ -758,6 +759,7 @@ static const struct sherd_anchor_ops embedded_ops = {
     .statement_sign = sherd_embedded_statement_sign,
     .statement_key = sherd_embedded_statement_key,
     .row_sign = sherd_embedded_row_sign,
+    .rows_sum = sherd_embedded_rows_sum,
     .ledger_run = sherd_embedded_ledger_run,
     .ledger_check = sherd_embedded_ledger_check,
     .keys_stat = embedded_keys_stat,

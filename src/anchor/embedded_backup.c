@@ -82,3 +82,9 @@ enum sherd_err sherd_embedded_row_sign(struct sherd_anchor *anchor, const struct
 
     return sherd_sign(self->fixed->ledger_seed, sherd_span_of(block, bytes), out_signature);
 }
+
+enum sherd_err sherd_embedded_rows_sum(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                       struct sherd_rows_sum *out_sum)
+{
+    return sherd_row_sum_get(&sherd_embedded_of(anchor)->pins, collection, out_sum);
+}

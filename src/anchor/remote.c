@@ -831,6 +831,7 @@ static const struct sherd_anchor_ops remote_ops = {
     .statement_sign = sherd_remote_statement_sign,
     .statement_key = sherd_remote_statement_key,
     .row_sign = sherd_remote_row_sign,
+    .rows_sum = sherd_remote_rows_sum,
     .ledger_run = remote_ledger_run,
     .ledger_check = remote_ledger_check,
     .keys_stat = remote_keys_stat,

@@ -313,3 +313,11 @@ enum sherd_err sherd_remote_row_sign(struct sherd_anchor *anchor, const struct s
     memcpy(out_signature, reply.bytes, sizeof(reply.bytes));
     return SHERD_OK;
 }
+
+enum sherd_err sherd_remote_rows_sum(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                     struct sherd_rows_sum *out_sum)
+{
+    struct sherd_wire_uuid call = {.id = *collection};
+
+    return sherd_remote_plain(anchor, SHERD_WIRE_ROWS_SUM, &call, out_sum);
+}

@@ -624,6 +624,7 @@ static handler *const handlers[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_STATEMENT_SIGN] = sherd_serve_statement_sign,
     [SHERD_WIRE_STATEMENT_KEY] = sherd_serve_statement_key,
     [SHERD_WIRE_ROW_SIGN] = sherd_serve_row_sign,
+    [SHERD_WIRE_ROWS_SUM] = sherd_serve_rows_sum,
     [SHERD_WIRE_MORE] = sherd_serve_more,
     [SHERD_WIRE_USER_CREATE] = sherd_serve_user_create,
     [SHERD_WIRE_USER_EACH] = sherd_serve_user_each,

@@ -19,6 +19,7 @@ union sherd_serve_secret {
     struct sherd_wire_change change;
     struct sherd_wire_state state;
     struct sherd_wire_key_store key_store;
+    struct sherd_rows_sum rows_sum;
 };
 
 /* One connection. */
@@ -65,7 +66,8 @@ enum sherd_err sherd_serve_statement_sign(struct sherd_serve *serve);
 enum sherd_err sherd_serve_statement_key(struct sherd_serve *serve);
 enum sherd_err sherd_serve_more(struct sherd_serve *serve);
 
-/* Handler of the verb about rows of readable collections. */
+/* Handlers of the verbs about rows of readable collections. */
+enum sherd_err sherd_serve_rows_sum(struct sherd_serve *serve);
 enum sherd_err sherd_serve_row_sign(struct sherd_serve *serve);
 
 /* Handlers of the verbs about users, named keys and grants. */

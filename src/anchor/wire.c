@@ -251,6 +251,7 @@ static void code_change(struct sherd_wire *wire, void *message)
     code_digest(wire, &change->content_hash);
     code_ref(wire, &change->fragment);
     code_digest(wire, &change->map_digest);
+    code_bool(wire, &change->readable);
     code_bool(wire, &item->with_key);
     if (item->with_key)
         code_fixed(wire, item->key.bytes, sizeof(item->key.bytes));
@@ -300,6 +301,15 @@ static void code_signature(struct sherd_wire *wire, void *message)
     struct sherd_wire_signature *reply = message;
 
     code_fixed(wire, reply->bytes, sizeof(reply->bytes));
+}
+
+static void code_rows_sum(struct sherd_wire *wire, void *message)
+{
+    struct sherd_rows_sum *sum = message;
+
+    code_u64(wire, &sum->count);
+    code_digest(wire, &sum->sum);
+    code_fixed(wire, sum->key, sizeof(sum->key));
 }
 
 static void code_round(struct sherd_wire *wire, void *message)
@@ -706,6 +716,8 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_LEDGER_CHECK] = {.name = "ledger_check", .reply = HEAD(code_keys_check, struct sherd_keys_check)},
     [SHERD_WIRE_PROTECTION_ROTATE] = {"protection_rotate", HEAD(code_key_store, struct sherd_wire_key_store),
                                       HEAD(code_number, struct sherd_wire_number)},
+    [SHERD_WIRE_ROWS_SUM] = {"rows_sum", HEAD(code_one_uuid, struct sherd_wire_uuid),
+                             HEAD(code_rows_sum, struct sherd_rows_sum)},
     [SHERD_WIRE_ROW_SIGN] = {"row_sign", HEAD(code_row_sign, struct sherd_wire_row_sign),
                              HEAD(code_signature, struct sherd_wire_signature)},
     [SHERD_WIRE_POLICY_SET] = {.name = "policy_set", .call = HEAD(code_policy_set, struct sherd_wire_policy)},

@@ -93,6 +93,7 @@ enum sherd_wire_verb {
     SHERD_WIRE_LEDGER_RUN,
     SHERD_WIRE_LEDGER_CHECK,
     SHERD_WIRE_ROW_SIGN,
+    SHERD_WIRE_ROWS_SUM,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 
@@ -307,7 +308,7 @@ struct sherd_wire_made {
     struct sherd_record_key key;
 };
 
-/** Call SHERD_WIRE_ROW_SIGN: the pin without its wrapped key. */
+/** The answer to SHERD_WIRE_ROWS_SUM is struct sherd_rows_sum, and lies in secret memory. Call SHERD_WIRE_ROW_SIGN: the pin without its wrapped key. */
 struct sherd_wire_row_sign {
     struct sherd_pin pin;
     struct sherd_digest body;

@@ -9,12 +9,15 @@
  */
 #include "cryptor/query.h"
 #include "base/bytes.h"
+#include "base/secret.h"
+#include "crypto/ct.h"
 #include "cryptor/filter.h"
+#include "cryptor/row_scan.h"
 #include "cryptor/row_table.h"
 #include "cryptor/rows.h"
 
-/* Where the collection's id lies in a row: behind its head, the deployment and the id's own tag and length. */
-#define COLLECTION_OFFSET (SHERD_ROW_HEADER_SIZE + 3U + 16U + 3U)
+/* What is written meanwhile makes sums differ: that often it is tried whether they agree. */
+#define SUM_TRIES 2U
 
 /* A query under way. */
 struct asking {
@@ -51,12 +54,6 @@ static enum sherd_err answer(struct asking *asking, const struct sherd_row *row)
     return asking->visit(asking->arg, &told);
 }
 
-static bool is_of(const struct asking *asking, struct sherd_span stored)
-{
-    return sherd_row_is(stored) && stored.len >= COLLECTION_OFFSET + sizeof(asking->collection.id) &&
-           sherd_same(stored.data + COLLECTION_OFFSET, asking->collection.id.bytes, sizeof(asking->collection.id));
-}
-
 /* What does not decode, or is not pinned, is no row; what it stands in the place of is found missing. */
 static enum sherd_err visit_row(void *arg, struct sherd_ref name, struct sherd_span stored)
 {
@@ -66,7 +63,7 @@ static enum sherd_err visit_row(void *arg, struct sherd_ref name, struct sherd_s
     struct sherd_row row;
 
     (void)name;
-    if (!is_of(asking, stored) || sherd_row_decode(stored, &row) != SHERD_OK)
+    if (!sherd_row_scan_is_of(&asking->collection.id, stored) || sherd_row_decode(stored, &row) != SHERD_OK)
         return SHERD_OK;
     slot = sherd_row_table_find(&asking->table, &row.record);
     if (slot == NULL || slot->seen || slot->version != row.version)
@@ -107,7 +104,8 @@ static enum sherd_err look_for(struct asking *asking, const struct sherd_uuid *r
     return answer(asking, &row);
 }
 
-static enum sherd_err ask_rows(struct asking *asking)
+/* The long way: by the pins, one by one. It says which row is wrong. */
+static enum sherd_err ask_by_pins(struct asking *asking)
 {
     SHERD_TRY(sherd_row_table_fill(asking->vault, &asking->collection.id, &asking->table));
     SHERD_TRY(scan_rows(asking, visit_row));
@@ -115,6 +113,73 @@ static enum sherd_err ask_rows(struct asking *asking)
         if (asking->table.slots[i].version != 0 && !asking->table.slots[i].seen)
             SHERD_TRY(look_for(asking, &asking->table.slots[i].record));
     return SHERD_OK;
+}
+
+/* --- the short way ------------------------------------------------------------------------------------------------ */
+
+static enum sherd_err answer_row(void *arg, const struct sherd_row *row)
+{
+    return answer(arg, row);
+}
+
+static enum sherd_err tell_scan(struct asking *asking, const struct sherd_row_scan *scan, uint64_t count)
+{
+    asking->stat.seen_count = count;
+    return sherd_row_scan_each(scan, answer_row, asking);
+}
+
+/*
+ * Add up all rows, and compare with what the anchor says they add up to. So each of them is pinned and none is missing,
+ * or the sums differ: because of a row that is being written or was left behind, or because of somebody's doing.
+ * @param[out] out_done  false: they differ, and nothing was told
+ */
+static enum sherd_err ask_by_sum(struct asking *asking, const struct sherd_rows_sum *sum,
+                                 const struct sherd_hmac_key *key, bool *out_done)
+{
+    SHERD_CLEANUP(sherd_row_scan_freep) struct sherd_row_scan *scan = NULL;
+    struct sherd_digest found;
+
+    *out_done = false;
+    const enum sherd_err err = sherd_row_scan_new(asking->vault, &asking->collection.id, asking->query, key, &scan);
+    if (err == SHERD_ERR_LIMIT)
+        return SHERD_OK;
+    SHERD_TRY(err);
+    const uint64_t count = sherd_row_scan_sum(scan, &found);
+    if (count != sum->count || !sherd_ct_equal(found.bytes, sum->sum.bytes, sizeof(found.bytes)))
+        return SHERD_OK;
+    *out_done = true;
+    return tell_scan(asking, scan, count);
+}
+
+/* What makes no sum of this anchor's, or a wrong one, is looked into the long way. */
+static enum sherd_err try_sum(struct asking *asking, bool *out_done)
+{
+    SHERD_CLEANUP(sherd_secret_freep) struct sherd_rows_sum *sum = sherd_secret_alloc(sizeof(*sum));
+    struct sherd_anchor *anchor = asking->vault->anchor;
+    struct sherd_hmac_key *key = NULL;
+
+    *out_done = false;
+    if (sum == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    enum sherd_err err = anchor->ops->rows_sum(anchor, &asking->collection.id, sum);
+    if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_UNSUPPORTED || err == SHERD_ERR_TAMPERED)
+        return SHERD_OK;
+    SHERD_TRY(err);
+    SHERD_TRY(sherd_hmac_key_new(SHERD_SHA256, sherd_span_of(sum->key, sizeof(sum->key)), &key));
+    err = ask_by_sum(asking, sum, key, out_done);
+    sherd_hmac_key_free(key);
+    return err;
+}
+
+static enum sherd_err ask_rows(struct asking *asking)
+{
+    bool done = false;
+
+    for (unsigned i = 0; i < SUM_TRIES && !done; i++) {
+        asking->stat.seen_count = 0;
+        SHERD_TRY(try_sum(asking, &done));
+    }
+    return done ? SHERD_OK : ask_by_pins(asking);
 }
 
 /* --- collections that are not readable ---------------------------------------------------------------------------- */
@@ -195,26 +260,18 @@ enum sherd_err sherd_query_run(struct sherd_vault *vault, const struct sherd_que
     return err;
 }
 
-static enum sherd_err visit_unverified(void *arg, struct sherd_ref name, struct sherd_span stored)
-{
-    struct asking *asking = arg;
-    struct sherd_row row;
-
-    (void)name;
-    if (!is_of(asking, stored) || sherd_row_decode(stored, &row) != SHERD_OK)
-        return SHERD_OK;
-    asking->stat.seen_count++;
-    return answer(asking, &row);
-}
-
 enum sherd_err sherd_query_unverified(struct sherd_vault *vault, const struct sherd_query *query,
                                       sherd_query_visit_fn *visit, void *arg, struct sherd_query_stat *out_stat)
 {
+    SHERD_CLEANUP(sherd_row_scan_freep) struct sherd_row_scan *scan = NULL;
     struct asking asking = {.vault = vault, .query = query, .visit = visit, .arg = arg};
+    struct sherd_digest none;
 
     SHERD_TRY(begin(&asking));
     SHERD_ENSURE(asking.stat.readable, SHERD_ERR_INVALID, "the collection is not readable");
-    SHERD_TRY(scan_rows(&asking, visit_unverified));
+    SHERD_TRY(sherd_row_scan_new(vault, &asking.collection.id, query, NULL, &scan));
+    const uint64_t count = sherd_row_scan_sum(scan, &none);
+    const enum sherd_err err = tell_scan(&asking, scan, count);
     *out_stat = asking.stat;
-    return SHERD_OK;
+    return err;
 }

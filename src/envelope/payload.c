@@ -478,3 +478,26 @@ enum sherd_err sherd_compartment_decode(struct sherd_span bytes, struct sherd_co
     *out_entry = entry;
     return SHERD_OK;
 }
+
+enum sherd_err sherd_row_sum_encode(const struct sherd_row_sum_entry *entry, uint8_t *block, size_t *out_bytes)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
+
+    sherd_tlv_put(&writer, FIELD_COLLECTION, SPAN(entry->collection));
+    sherd_tlv_put_u64(&writer, FIELD_ROWS, entry->count);
+    sherd_tlv_put(&writer, FIELD_ROWS_SUM, SPAN(entry->sum));
+    return sherd_tlv_end(&writer, out_bytes);
+}
+
+enum sherd_err sherd_row_sum_decode(struct sherd_span bytes, struct sherd_row_sum_entry *out_entry)
+{
+    struct sherd_tlv tlv;
+    struct sherd_row_sum_entry entry;
+
+    SHERD_TRY(sherd_tlv_parse(bytes, BIT(FIELD_COLLECTION) | BIT(FIELD_ROWS) | BIT(FIELD_ROWS_SUM), 0, &tlv));
+    GET(&tlv, FIELD_COLLECTION, entry.collection);
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_ROWS, INT64_MAX, &entry.count));
+    GET(&tlv, FIELD_ROWS_SUM, entry.sum);
+    *out_entry = entry;
+    return SHERD_OK;
+}

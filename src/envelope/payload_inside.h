@@ -59,6 +59,8 @@ enum sherd_field {
     FIELD_RECIPIENT = 48,
     FIELD_FIRST = 49,
     FIELD_READABLE = 50,
+    FIELD_ROWS = 51,
+    FIELD_ROWS_SUM = 52,
     FIELD_ROUND = 57,
     FIELD_WRAPS = 58,
     FIELD_ENTITIES = 59,

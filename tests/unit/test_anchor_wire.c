@@ -101,6 +101,7 @@ static struct sherd_wire_named_find named_find = {"ours", 4};
 static struct sherd_challenge challenge = {
     {{1}}, {2, 3}, SHERD_CREDENTIAL_PASSPHRASE, {SHERD_PWHASH_ARGON2ID, 65536, 3, 4}, {4, 5}};
 static struct sherd_wire_row_sign row_sign;
+static struct sherd_rows_sum rows_sum = {7, {{1}}, {2, 3}};
 static struct sherd_wire_signature signature = {{1, 2, 3}};
 static struct sherd_wire_login login = {"anna", {1, 2}, {3, 4}};
 
@@ -175,6 +176,7 @@ static const struct sample samples[] = {
     {SHERD_WIRE_LEDGER_RUN, NULL, NULL, &number, NULL},
     {SHERD_WIRE_LEDGER_CHECK, NULL, NULL, &keys_check, NULL},
     {SHERD_WIRE_ROW_SIGN, &row_sign, NULL, &signature, NULL},
+    {SHERD_WIRE_ROWS_SUM, &uuid, NULL, &rows_sum, NULL},
 };
 
 static int setup(void **state)
