@@ -19,6 +19,9 @@
 /* What is written meanwhile makes sums differ: that often it is tried whether they agree. */
 #define SUM_TRIES 2U
 
+/* Most memory for rows that answer later queries. */
+#define KEPT_BYTES_MAX ((size_t)64 << 20)
+
 /* A query under way. */
 struct asking {
     struct sherd_vault *vault;
@@ -129,6 +132,52 @@ static enum sherd_err tell_scan(struct asking *asking, const struct sherd_row_sc
 }
 
 /*
+ * Rows that added up once are kept in memory, and answer for as long as the anchor says the same sum: what is told then
+ * is what was verified, whatever the store says by now. One collection a handle.
+ */
+static void keep(struct asking *asking, const struct sherd_rows_sum *sum, struct sherd_row_scan *scan)
+{
+    struct sherd_vault *vault = asking->vault;
+
+    sherd_row_scan_share(scan);
+    (void)pthread_mutex_lock(&vault->collections_lock);
+    struct sherd_row_scan *before = vault->rows.scan;
+    vault->rows = (struct sherd_rows_kept){
+        .scan = scan, .collection = asking->collection.id, .count = sum->count, .sum = sum->sum};
+    (void)pthread_mutex_unlock(&vault->collections_lock);
+    sherd_row_scan_free(before);
+}
+
+static struct sherd_row_scan *find_kept(struct sherd_vault *vault, const struct sherd_uuid *collection,
+                                        const struct sherd_rows_sum *sum)
+{
+    struct sherd_row_scan *found = NULL;
+
+    (void)pthread_mutex_lock(&vault->collections_lock);
+    const struct sherd_rows_kept *kept = &vault->rows;
+    if (kept->scan != NULL && sherd_same(&kept->collection, collection, sizeof(*collection)) &&
+        kept->count == sum->count && sherd_ct_equal(kept->sum.bytes, sum->sum.bytes, sizeof(sum->sum.bytes))) {
+        found = kept->scan;
+        sherd_row_scan_share(found);
+    }
+    (void)pthread_mutex_unlock(&vault->collections_lock);
+    return found;
+}
+
+/* @param[out] out_done  false: none are kept that the sum of now is of */
+static enum sherd_err ask_kept(struct asking *asking, const struct sherd_rows_sum *sum, bool *out_done)
+{
+    SHERD_CLEANUP(sherd_row_scan_freep) struct sherd_row_scan *scan = find_kept(asking->vault,
+                                                                                           &asking->collection.id, sum);
+
+    *out_done = scan != NULL;
+    if (scan == NULL)
+        return SHERD_OK;
+    asking->stat.seen_count = sum->count;
+    return sherd_row_scan_again(scan, asking->query, answer_row, asking);
+}
+
+/*
  * Add up all rows, and compare with what the anchor says they add up to. So each of them is pinned and none is missing,
  * or the sums differ: because of a row that is being written or was left behind, or because of somebody's doing.
  * @param[out] out_done  false: they differ, and nothing was told
@@ -140,7 +189,8 @@ static enum sherd_err ask_by_sum(struct asking *asking, const struct sherd_rows_
     struct sherd_digest found;
 
     *out_done = false;
-    const enum sherd_err err = sherd_row_scan_new(asking->vault, &asking->collection.id, asking->query, key, &scan);
+    const enum sherd_err err = sherd_row_scan_new(asking->vault, &asking->collection.id, asking->query, key,
+                                                  KEPT_BYTES_MAX, &scan);
     if (err == SHERD_ERR_LIMIT)
         return SHERD_OK;
     SHERD_TRY(err);
@@ -148,6 +198,8 @@ static enum sherd_err ask_by_sum(struct asking *asking, const struct sherd_rows_
     if (count != sum->count || !sherd_ct_equal(found.bytes, sum->sum.bytes, sizeof(found.bytes)))
         return SHERD_OK;
     *out_done = true;
+    if (sherd_row_scan_is_whole(scan))
+        keep(asking, sum, scan);
     return tell_scan(asking, scan, count);
 }
 
@@ -165,6 +217,9 @@ static enum sherd_err try_sum(struct asking *asking, bool *out_done)
     if (err == SHERD_ERR_NOT_FOUND || err == SHERD_ERR_UNSUPPORTED || err == SHERD_ERR_TAMPERED)
         return SHERD_OK;
     SHERD_TRY(err);
+    SHERD_TRY(ask_kept(asking, sum, out_done));
+    if (*out_done)
+        return SHERD_OK;
     SHERD_TRY(sherd_hmac_key_new(SHERD_SHA256, sherd_span_of(sum->key, sizeof(sum->key)), &key));
     err = ask_by_sum(asking, sum, key, out_done);
     sherd_hmac_key_free(key);
@@ -269,7 +324,7 @@ enum sherd_err sherd_query_unverified(struct sherd_vault *vault, const struct sh
 
     SHERD_TRY(begin(&asking));
     SHERD_ENSURE(asking.stat.readable, SHERD_ERR_INVALID, "the collection is not readable");
-    SHERD_TRY(sherd_row_scan_new(vault, &asking.collection.id, query, NULL, &scan));
+    SHERD_TRY(sherd_row_scan_new(vault, &asking.collection.id, query, NULL, 0, &scan));
     const uint64_t count = sherd_row_scan_sum(scan, &none);
     const enum sherd_err err = tell_scan(&asking, scan, count);
     *out_stat = asking.stat;

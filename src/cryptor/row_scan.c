@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "cryptor/filter.h"
+#include <stdatomic.h>
 #include <string.h>
 
 /* Where the collection's id lies in a row: behind its head, the deployment and the id's own tag and length. */
@@ -15,7 +16,7 @@
 /* Blocks that are read, and not looked at yet. */
 #define WAITING_MAX 16U
 /* Of blocks with rows that are asked for. */
-#define KEPT_BYTES_MAX ((size_t)256 << 20)
+#define FOUND_BYTES_MAX ((size_t)256 << 20)
 
 struct block {
     struct sherd_job job; /* first */
@@ -36,6 +37,8 @@ struct sherd_row_scan {
     const struct sherd_uuid *collection;
     const struct sherd_query *query;
     const struct sherd_hmac_key *key;
+    size_t bytes_kept;
+    atomic_uint owners;
     struct block *first;
     struct block **tail;
     struct block *filling;
@@ -43,6 +46,7 @@ struct sherd_row_scan {
     pthread_cond_t changed;
     size_t waiting;
     size_t kept_bytes;
+    bool dropped;   /* some rows that were not asked for */
     uint8_t *spare; /* bytes of a block that is done with */
 };
 
@@ -115,7 +119,8 @@ static void run_block(struct sherd_job *job)
 
     block->err = look_at_block(block);
     (void)pthread_mutex_lock(&scan->lock);
-    if (block->found_count > 0) {
+    scan->dropped = scan->dropped || scan->kept_bytes + BLOCK_BYTES_MAX > scan->bytes_kept;
+    if (block->found_count > 0 || !scan->dropped) {
         scan->kept_bytes += BLOCK_BYTES_MAX;
     } else if (scan->spare == NULL) {
         scan->spare = block->bytes;
@@ -144,7 +149,7 @@ static enum sherd_err new_block(struct sherd_row_scan *scan)
     struct block *block;
 
     (void)pthread_mutex_lock(&scan->lock);
-    const bool full = scan->kept_bytes > KEPT_BYTES_MAX;
+    const bool full = scan->kept_bytes > FOUND_BYTES_MAX;
     uint8_t *bytes = scan->spare;
     scan->spare = NULL;
     (void)pthread_mutex_unlock(&scan->lock);
@@ -219,6 +224,7 @@ static enum sherd_err scan_new(struct sherd_vault *vault, struct sherd_row_scan 
         return SHERD_ERR_NO_MEMORY;
     scan->vault = vault;
     scan->tail = &scan->first;
+    atomic_init(&scan->owners, 1);
     if (pthread_mutex_init(&scan->lock, NULL) != 0 || pthread_cond_init(&scan->changed, NULL) != 0) {
         sherd_free(scan);
         return sherd_fail(SHERD_ERR_NO_MEMORY, "a lock could not be made");
@@ -228,7 +234,7 @@ static enum sherd_err scan_new(struct sherd_vault *vault, struct sherd_row_scan 
 }
 
 enum sherd_err sherd_row_scan_new(struct sherd_vault *vault, const struct sherd_uuid *collection,
-                                  const struct sherd_query *query, const struct sherd_hmac_key *key,
+                                  const struct sherd_query *query, const struct sherd_hmac_key *key, size_t bytes_kept,
                                   struct sherd_row_scan **out_scan)
 {
     SHERD_CLEANUP(sherd_row_scan_freep) struct sherd_row_scan *scan = NULL;
@@ -238,10 +244,14 @@ enum sherd_err sherd_row_scan_new(struct sherd_vault *vault, const struct sherd_
     scan->collection = collection;
     scan->query = query;
     scan->key = key;
+    scan->bytes_kept = bytes_kept;
     SHERD_TRY(sherd_compartment_snapshot_begin(vault->secrets, &snapshot));
     const enum sherd_err err = read_all(scan, snapshot);
     sherd_snapshot_end(snapshot);
     SHERD_TRY(err);
+    scan->collection = NULL; /* the caller's; what was read outlives them */
+    scan->query = NULL;
+    scan->key = NULL;
     *out_scan = sherd_row_scan_take(&scan);
     return SHERD_OK;
 }
@@ -280,9 +290,43 @@ enum sherd_err sherd_row_scan_each(const struct sherd_row_scan *scan, sherd_row_
     return SHERD_OK;
 }
 
+bool sherd_row_scan_is_whole(const struct sherd_row_scan *scan)
+{
+    return !scan->dropped;
+}
+
+static enum sherd_err ask_row(const struct sherd_query *query, struct sherd_span stored, sherd_row_scan_fn *fn,
+                              void *arg)
+{
+    struct sherd_query_column columns[SHERD_ATTRIBUTES_MAX];
+    struct sherd_row row;
+
+    if (sherd_row_decode(stored, &row) != SHERD_OK)
+        return SHERD_OK;
+    return sherd_filter_holds(query, columns, sherd_filter_columns(row.attributes, columns)) ? fn(arg, &row) : SHERD_OK;
+}
+
+enum sherd_err sherd_row_scan_again(const struct sherd_row_scan *scan, const struct sherd_query *query,
+                                    sherd_row_scan_fn *fn, void *arg)
+{
+    for (const struct block *block = scan->first; block != NULL; block = block->next)
+        for (size_t at = 0; at < block->len;) {
+            const uint32_t bytes = sherd_get_u32(block->bytes + at);
+
+            SHERD_TRY(ask_row(query, sherd_span_of(block->bytes + at + 4, bytes), fn, arg));
+            at += 4 + bytes;
+        }
+    return SHERD_OK;
+}
+
+void sherd_row_scan_share(struct sherd_row_scan *scan)
+{
+    (void)atomic_fetch_add(&scan->owners, 1);
+}
+
 void sherd_row_scan_free(struct sherd_row_scan *scan)
 {
-    if (scan == NULL)
+    if (scan == NULL || atomic_fetch_sub(&scan->owners, 1) > 1)
         return;
     for (struct block *block = scan->first; block != NULL;) {
         struct block *next = block->next;

@@ -5,6 +5,7 @@
  */
 #include "base/bytes.h"
 #include "cryptor/query.h"
+#include "cryptor/row_scan.h"
 #include "cryptor/rows.h"
 #include "vault.h"
 
@@ -431,6 +432,85 @@ static void test_cryptor_rows__and_fragments_do_not_stand_for_one_another(void *
     sherd_loaded_done(&sealed);
 }
 
+/* A handle that has asked keeps what it verified; the store's word is never taken for it. */
+static void test_cryptor_query__tells_of_what_it_verified_until_the_anchor_says_otherwise(void **state)
+{
+    struct rows_test *rows = *state;
+    const struct sherd_query_term term = {"n", SHERD_QUERY_IS, sherd_span_str("5")};
+    struct told told;
+
+    assert_ok(ask(rows->vault, "t", NULL, 0, &told));
+    take_away(rows, &rows->names[5]);
+    assert_ok(ask(rows->vault, "t", NULL, 0, &told));
+    assert_int_equal(told.count, ROWS);
+    assert_ok(ask(rows->vault, "t", &term, 1, &told));
+    assert_int_equal(told.count, 1);
+    assert_true(vault_same_id(told.ids[0], rows->ids[5]));
+    (void)put_row(rows->vault, "t", 99, "new", "the contents"); /* now all rows are read again */
+    assert_err(SHERD_ERR_TAMPERED, ask(rows->vault, "t", &term, 1, &told));
+    assert_int_equal(told.count, 0);
+    lay(rows, &rows->names[5], sherd_buf_span(&rows->stored[5]));
+    assert_ok(ask(rows->vault, "t", NULL, 0, &told));
+    assert_int_equal(told.count, ROWS + 1);
+    take_away(rows, &rows->names[5]);
+    vault_reopen(rows->vault);
+    assert_err(SHERD_ERR_TAMPERED, ask(rows->vault, "t", &term, 1, &told));
+}
+
+/* What the anchor has added up is what is pinned, whatever was done: so the short way is taken, and is right. */
+static void assert_adds_up(struct rows_test *rows, uint64_t count)
+{
+    const struct sherd_vault *vault = rows->vault->vault;
+    const struct sherd_query every = {.collection = "t"};
+    struct sherd_collection_entry collection;
+    struct sherd_row_scan *scan = NULL;
+    struct sherd_hmac_key *key = NULL;
+    struct sherd_rows_sum sum;
+    struct sherd_digest found;
+
+    assert_ok(sherd_vault_collection(rows->vault->vault, "t", &collection));
+    assert_ok(vault->anchor->ops->rows_sum(vault->anchor, &collection.id, &sum));
+    assert_int_equal(sum.count, count);
+    assert_ok(sherd_hmac_key_new(SHERD_SHA256, sherd_span_of(sum.key, sizeof(sum.key)), &key));
+    assert_ok(sherd_row_scan_new(rows->vault->vault, &collection.id, &every, key, 0, &scan));
+    assert_int_equal(sherd_row_scan_sum(scan, &found), count);
+    assert_memory_equal(found.bytes, sum.sum.bytes, sizeof(found.bytes));
+    sherd_row_scan_free(scan);
+    sherd_hmac_key_free(key);
+}
+
+static void test_cryptor_rows__add_up_through_their_lives(void **state)
+{
+    struct rows_test *rows = *state;
+    const struct sherd_rekey_options deep = {.deep = true};
+    struct sherd_batch_item items[3] = {{.content = {(const uint8_t *)"b", 1}},
+                                        {.content = {(const uint8_t *)"b", 1}},
+                                        {.content = {(const uint8_t *)"b", 1}}};
+    const struct sherd_record_meta meta = {.collection = "t"};
+    const struct sherd_record_meta other = {.collection = "u"};
+    struct sherd_rekey_stat rekeyed;
+
+    assert_adds_up(rows, ROWS);
+    assert_ok(sherd_record_update(rows->vault->vault, rows->ids[0], 0, NULL, sherd_span_str("2"), NULL));
+    assert_adds_up(rows, ROWS);
+    assert_ok(sherd_record_delete(rows->vault->vault, rows->ids[0]));
+    assert_adds_up(rows, ROWS - 1);
+    make_readable(rows->vault, "u");
+    items[0].meta = &meta;
+    items[1].meta = &other;
+    items[2].meta = &meta;
+    assert_ok(sherd_record_put_batch(rows->vault->vault, items, 3));
+    assert_adds_up(rows, ROWS + 1);
+    assert_ok(sherd_rekey(rows->vault->vault, &deep, NULL, NULL, &rekeyed));
+    assert_adds_up(rows, ROWS + 1);
+    assert_ok(sherd_master_activate(rows->vault->vault, &(struct sherd_master_options){.name = "store:keys"}, NULL));
+    assert_ok(sherd_rekey(rows->vault->vault, &(struct sherd_rekey_options){.fresh_keys = false}, NULL, NULL,
+                          &rekeyed));
+    vault_reopen(rows->vault);
+    assert_adds_up(rows, ROWS + 1);
+    vault_assert_clean(rows->vault, 0);
+}
+
 static void test_cryptor_query__believes_the_store_only_where_that_is_measured(void **state)
 {
     struct rows_test *rows = *state;
@@ -465,6 +545,8 @@ int main(void)
         rows_test_of(test_cryptor_rows__one_that_is_rolled_back_is_seen),
         rows_test_of(test_cryptor_rows__one_that_is_made_up_is_never_told_of),
         rows_test_of(test_cryptor_rows__and_fragments_do_not_stand_for_one_another),
+        rows_test_of(test_cryptor_query__tells_of_what_it_verified_until_the_anchor_says_otherwise),
+        rows_test_of(test_cryptor_rows__add_up_through_their_lives),
         rows_test_of(test_cryptor_query__believes_the_store_only_where_that_is_measured),
     };
 

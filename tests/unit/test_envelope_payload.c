@@ -62,6 +62,8 @@ static const char golden_collection[] = COLLECTION " 12 0007 6c6f67732e7631" /* 
 
 static const char golden_keyring_pin[] = "0d 0020" HEX_X32(" d1");
 
+static const char golden_row_sum[] = COLLECTION " 33 0008 000000000000000c 34 0020" HEX_X32(" d1");
+
 static const char golden_key_uses[] = MASTER " 3a 0008 00000000000003e8 3b 0008 0000000000000102";
 
 static const char golden_collection_pin[] = COLLECTION " 0d 0020" HEX_X32(" d1");
@@ -217,6 +219,14 @@ static enum sherd_err grant_again(struct sherd_span tlv, uint8_t *block, size_t 
     return sherd_grant_encode(&grant, block, out_bytes);
 }
 
+static enum sherd_err row_sum_again(struct sherd_span tlv, uint8_t *block, size_t *out_bytes)
+{
+    struct sherd_row_sum_entry entry;
+
+    SHERD_TRY(sherd_row_sum_decode(tlv, &entry));
+    return sherd_row_sum_encode(&entry, block, out_bytes);
+}
+
 static enum sherd_err key_uses_again(struct sherd_span tlv, uint8_t *block, size_t *out_bytes)
 {
     struct sherd_key_uses uses;
@@ -255,6 +265,7 @@ static const struct kind {
     {"key uses", golden_key_uses, key_uses_again, 0, 192, 0},
     {"map of a row", golden_row_map, map_again, SHERD_TLV_BIT(47) | SHERD_TLV_BIT(49), 384, 2},
     {"readable collection", golden_readable_collection, collection_again, SHERD_TLV_BIT(50), 256, 1},
+    {"row sum", golden_row_sum, row_sum_again, 0, 192, 0},
 };
 
 /* One golden encoding, read, and one to be changed. */
@@ -737,6 +748,8 @@ static void test_envelope_payload_decode__holds_the_bounds_of_numbers(void **sta
         {0, 26, 2, true},
         {0, 26, 3, false},
         {21, 50, 0, false},
+        {22, 51, INT64_MAX, true},
+        {22, 51, (uint64_t)INT64_MAX + 1, false},
         {21, 50, 2, false},
         {1, 7, 7, true},
         {1, 7, 8, false},
