@@ -67,13 +67,13 @@ static enum sherd_err key_option(struct cli_meta *meta, const char *text)
     return SHERD_OK;
 }
 
-/* One --link. On update an empty one drops those that were there. */
+/* One --link. On update "none" drops those that were there. */
 static enum sherd_err link_option(struct cli_meta *meta, const char *text, bool may_remove)
 {
     const size_t i = meta->meta.link_count;
 
     meta->meta.drop_links = true;
-    if (*text == '\0' && may_remove)
+    if (strcmp(text, "none") == 0 && may_remove)
         return SHERD_OK;
     SHERD_ENSURE(i < SHERD_LINKS_MAX, SHERD_ERR_INVALID, "a record has at most 16 links");
     meta->link_texts[i] = sherd_strdup(text);
