@@ -362,7 +362,6 @@ static enum sherd_err check_entry(struct sherd_embedded *self, const struct sher
         SHERD_TRY(sherd_ring_check(self->ring, name, stored));
         return sherd_masters_check_counted(self->masters);
     case SHERD_KIND_KEY_USES: return sherd_masters_check_uses(self->masters, name, stored);
-    case SHERD_KIND_ROW_SUM: return sherd_row_sum_check(&self->pins, name, stored);
     case SHERD_KIND_PENDING:
     case SHERD_KIND_LONG_PENDING: return sherd_pending_check(&self->pins.keys, name, stored);
     case SHERD_KIND_COLLECTION_PIN:
@@ -664,19 +663,6 @@ static enum sherd_err embedded_epoch_end(struct sherd_anchor *anchor, uint64_t *
     return sherd_epoch_turn_end(&parts, out_epoch);
 }
 
-static enum sherd_err embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
-{
-    struct sherd_embedded *self = sherd_embedded_of(anchor);
-    struct sherd_store_stat stat;
-    uint64_t pending;
-
-    SHERD_TRY(sherd_pending_count(self->compartment, &pending));
-    SHERD_TRY(sherd_compartment_stat(self->compartment, &stat));
-    stat.entry_count -= stat.entry_count > pending ? pending : 0;
-    *out_stat = stat;
-    return SHERD_OK;
-}
-
 static enum sherd_err embedded_keys_owner(struct sherd_anchor *anchor, struct sherd_ref *out_name, bool *out_there)
 {
     struct sherd_embedded *self = sherd_embedded_of(anchor);
@@ -762,7 +748,7 @@ static const struct sherd_anchor_ops embedded_ops = {
     .rows_sum = sherd_embedded_rows_sum,
     .ledger_run = sherd_embedded_ledger_run,
     .ledger_check = sherd_embedded_ledger_check,
-    .keys_stat = embedded_keys_stat,
+    .keys_stat = sherd_embedded_keys_stat,
     .keys_owner = embedded_keys_owner,
     .keys_blobs = embedded_keys_blobs,
     .protection_each = embedded_protection_each,

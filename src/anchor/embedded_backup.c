@@ -88,3 +88,16 @@ enum sherd_err sherd_embedded_rows_sum(struct sherd_anchor *anchor, const struct
 {
     return sherd_row_sum_get(&sherd_embedded_of(anchor)->pins, collection, out_sum);
 }
+
+enum sherd_err sherd_embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat)
+{
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    struct sherd_store_stat stat;
+    uint64_t pending;
+
+    SHERD_TRY(sherd_pending_count(self->compartment, &pending));
+    SHERD_TRY(sherd_compartment_stat(self->compartment, &stat));
+    stat.entry_count -= stat.entry_count > pending ? pending : 0;
+    *out_stat = stat;
+    return SHERD_OK;
+}

@@ -78,6 +78,7 @@ void sherd_embedded_state_done(struct sherd_anchor *anchor, struct sherd_anchor_
 enum sherd_err sherd_embedded_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
                                              struct sherd_buf *out_note);
 enum sherd_err sherd_embedded_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text);
+enum sherd_err sherd_embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat);
 enum sherd_err sherd_embedded_rows_sum(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                        struct sherd_rows_sum *out_sum);
 enum sherd_err sherd_embedded_row_sign(struct sherd_anchor *anchor, const struct sherd_pin *pin,

@@ -680,6 +680,8 @@ enum sherd_err sherd_pins_check(const struct sherd_pins *pins, enum sherd_kind k
 {
     if (kind == SHERD_KIND_PIN || kind == SHERD_KIND_OLD_PIN)
         return check_pin(pins, kind, name, stored, out_pin);
+    if (kind == SHERD_KIND_ROW_SUM)
+        return sherd_row_sum_check(pins, name, stored);
     return kind == SHERD_KIND_IDEMPOTENCY ? check_idempotency(pins, name, stored) : tampered();
 }
 

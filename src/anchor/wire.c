@@ -277,6 +277,7 @@ static void code_replacement(struct sherd_wire *wire, void *message)
     code_ref(wire, &item->change.map_expected);
     code_ref(wire, &item->change.fragment);
     code_digest(wire, &item->change.map_digest);
+    code_bool(wire, &item->change.readable);
     item->change.reseals = true;
     code_bool(wire, &item->with_key);
     if (item->with_key)

@@ -308,7 +308,10 @@ struct sherd_wire_made {
     struct sherd_record_key key;
 };
 
-/** The answer to SHERD_WIRE_ROWS_SUM is struct sherd_rows_sum, and lies in secret memory. Call SHERD_WIRE_ROW_SIGN: the pin without its wrapped key. */
+/**
+ * The answer to SHERD_WIRE_ROWS_SUM is struct sherd_rows_sum, and lies in secret memory. Call SHERD_WIRE_ROW_SIGN: the
+ * pin without its wrapped key.
+ */
 struct sherd_wire_row_sign {
     struct sherd_pin pin;
     struct sherd_digest body;

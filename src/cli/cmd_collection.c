@@ -147,8 +147,8 @@ const struct cli_command cmd_collection = {
     .summary = "make a collection, or show its rules",
     .notes =
         "A collection keeps records by the same rules, which do not change after it was made. Every vault has one\n"
-        "named \"default\": one version a record, sizes padded. A readable one keeps one version, takes no entities and\n"
-        "no recipients; see sherd-query(1).",
+        "named \"default\": one version a record, sizes padded. A readable one keeps one version, and takes no\n"
+        "entities and no recipients; see sherd-query(1).",
     .options = options,
     .operand_min = 2,
     .operand_max = 2,

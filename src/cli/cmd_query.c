@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sherd query: the records of a collection whose attributes are as asked, each verified. */
+#include "base/bytes.h"
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/text.h"
@@ -94,7 +95,7 @@ static enum sherd_err read_options(struct question *question)
 static bool is_selected(const struct question *question, struct sherd_span name)
 {
     for (size_t i = 0; i < question->selected_count; i++)
-        if (question->selected[i].len == name.len && memcmp(question->selected[i].data, name.data, name.len) == 0)
+        if (sherd_span_equal(question->selected[i], name))
             return true;
     return question->selected_count == 0;
 }

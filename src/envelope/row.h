@@ -6,8 +6,8 @@
  *     header 8 || description (TLV) || contents || signature 64
  *
  * Two things vouch for a row. Its pin has the digest of all of it, so the vault sees a row that was changed, moved,
- * rolled back or removed; and the deployment's key has signed it, so who reads the store directly, with the engine's own
- * tools and a public key, sees one that was changed or made up.
+ * rolled back or removed; and the deployment's key has signed it, so who reads the store directly, with the engine's
+ * own tools and a public key, sees one that was changed or made up.
  */
 #ifndef SHERD_ENVELOPE_ROW_H
 #define SHERD_ENVELOPE_ROW_H

@@ -38,12 +38,12 @@ static const struct {
     "  consistency OLD NEW PROOF   the log only grew from one checkpoint to the other\n"                   \
     "  log DIR                     every tile and every leaf of an exported log, against its checkpoint\n" \
     "  receipt FILE                a signed statement that something is gone\n"                            \
-    "  row FILE                    one row of a readable collection, as it lies in the store\n"             \
-    "  rows DUMP                   all rows in what mdb_dump(1) printed; prints each as JSON\n"             \
+    "  row FILE                    one row of a readable collection, as it lies in the store\n"            \
+    "  rows DUMP                   all rows in what mdb_dump(1) printed; prints each as JSON\n"            \
     "\n"                                                                                                   \
     "      --log-key VKEY    the log's public key: no other log is accepted\n"                             \
     "      --policy FILE     logs, witnesses and how many of them it takes (C2SP tlog-policy)\n"           \
-    "      --key VKEY        of receipts and rows: the public key of statements\n"                                  \
+    "      --key VKEY        of receipts and rows: the public key of statements\n"                         \
     "  -h, --help            this text\n"                                                                  \
     "  -V, --version         the version\n"                                                                \
     "\n"                                                                                                   \

@@ -50,8 +50,8 @@ static enum sherd_err read_signer(const struct verify_args *args, struct signer 
 static enum sherd_err check(const struct signer *signer, struct sherd_span stored, struct sherd_row *out_row)
 {
     SHERD_TRY(sherd_row_decode(stored, out_row));
-    SHERD_ENSURE(sherd_same(&out_row->deployment, &signer->deployment, sizeof(signer->deployment)),
-                 SHERD_ERR_TAMPERED, "it is a row of another deployment");
+    SHERD_ENSURE(sherd_same(&out_row->deployment, &signer->deployment, sizeof(signer->deployment)), SHERD_ERR_TAMPERED,
+                 "it is a row of another deployment");
     return sherd_row_verify(out_row, signer->key.key);
 }
 

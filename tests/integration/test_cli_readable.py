@@ -33,7 +33,8 @@ def data(box):
 def dump(box):
     """What lies in `secrets`, as LMDB's own tool tells it: name and value of each entry, in hexadecimal."""
     box.sherd("sweep")
-    lines = subprocess.run(["mdb_dump", "-n", data(box)], check=True, stdout=subprocess.PIPE).stdout.decode().split("\n")
+    done = subprocess.run(["mdb_dump", "-n", data(box)], check=True, stdout=subprocess.PIPE)
+    lines = done.stdout.decode().split("\n")
     begin, end = lines.index("HEADER=END"), lines.index("DATA=END")
     entries = lines[begin + 1:end]
     return lines[:begin + 1], list(zip(entries[::2], entries[1::2]))
