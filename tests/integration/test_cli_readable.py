@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 
 from harness import NOT_FOUND, OK, TAMPERED, USAGE, main
 
@@ -211,6 +212,66 @@ def test_cli_readable__survives_backup_and_restore(box):
     done = box.run("--vault", back, "--key-file", box.key, "query", "books", "--json")
     assert {json.loads(line)["id"] for line in done.stdout.decode().splitlines()} == set(ids)
     box.run("--vault", back, "--key-file", box.key, "verify")
+
+
+def test_cli_readable__through_the_agent_and_for_users(box):
+    """The agent signs rows and adds them up without seeing them; a user reads and writes what a key lets it."""
+    box.init()
+    box.run("keygen", "--pair", box.path("anna.key"))
+    box.sherd("user", "create", "anna", "--public-key", box.path("anna.key.pub"), "--quiet")
+    box.run("keygen", "--pair", box.path("bert.key"))
+    box.sherd("user", "create", "bert", "--public-key", box.path("bert.key.pub"), "--quiet")
+    box.sherd("key", "create", "ours", "--owner", "anna")
+    box.sherd("collection", "create", "ours", "--readable", "--key", "ours")
+    box.sherd("unseal")
+    try:
+        def anna(*args, **options):
+            return box.run("--vault", box.vault, "--user", "anna", "--user-key", box.path("anna.key"), *args, **options)
+
+        def bert(*args, **options):
+            return box.run("--vault", box.vault, "--user", "bert", "--user-key", box.path("bert.key"), *args, **options)
+
+        record = anna("put", "-", "-c", "ours", "-a", "n=1", input=b"of anna").stdout.decode().strip()
+        anna("update", record, "-", input=b"of anna, again")
+        owned = box.run("--vault", box.vault, "put", "-", "-c", "ours", "-a", "n=2", input=b"of the owner")
+        assert owned.stdout
+        for who in (anna, lambda *args: box.run("--vault", box.vault, *args)):
+            assert len(who("query", "ours", "--json").stdout.splitlines()) == 2
+        assert b"of anna, again" in anna("query", "ours", "-w", "n=1", "--contents").stdout
+        assert bert("query", "ours", "--json").stdout == b""
+        bert("put", "-", "-c", "ours", input=b"x", code=NOT_FOUND)
+        box.run("--vault", box.vault, "rekey", "--deep")
+        assert len(box.run("--vault", box.vault, "query", "ours", "--json").stdout.splitlines()) == 2
+    finally:
+        box.run("--vault", box.vault, "seal")
+    box.sherd("verify")
+    _, entries = dump(box)
+    verify(box, "rows", "--key", public_key(box), "-", input=write(["HEADER=END"], entries))
+
+
+def test_cli_readable__queries_hold_while_others_write(box):
+    """Rows that come, change and go meanwhile are no violation, and those that stay are always in the answer."""
+    stay = set(library(box, 8))
+    done = []
+
+    def work():
+        while not done:
+            record = box.put(b"comes", "-c", "books", "-a", "n=0")
+            box.sherd("update", record, "-", input=b"changes")
+            box.sherd("rm", record)
+
+    writers = [threading.Thread(target=work) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(25):
+            assert stay <= {row["id"] for row in rows_of(box)}
+    finally:
+        done.append(True)
+        for writer in writers:
+            writer.join()
+    assert stay == {row["id"] for row in rows_of(box)}
+    box.sherd("verify")
 
 
 def test_cli_readable__links_are_kept_shown_and_checked(box):
