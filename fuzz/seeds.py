@@ -92,6 +92,22 @@ def a_linked_map(placement, links=LINKS, recipient=b""):
     return (COLLECTION + ENTITY + RECORD + number(6, 7) + item(8, b"\xd0" * 16) + item(9, b"\x51" * 32) +
             number(10, 3) + number(11, 160) + TIME + number(26, placement) + item(47, links) +
             (item(48, recipient) if recipient else b"") + FIRST)
+def an_event(kind=2, more=b""):
+    return number(1, kind) + item(2, b"\x1d" * 16) + number(3, 1699999980000000000) + more
+
+
+RECORD_EVENT = an_event(3, number(4, 7) + item(6, b"\x4d" * 16) + item(7, b"\xc0" * 16) + item(8, b"\xe0" * 16) +
+                        item(9, b"\x9a" * 16) + item(10, b"\xd0" * 16) + item(11, b"\xd1" * 32) +
+                        item(12, b"\xf0" * 16) + item(13, b"\xf1" * 32))
+DELTA = item(1, b"\xde" * 32)
+
+
+def listed(*items):
+    return b"".join(struct.pack(">H", len(each)) + each for each in items)
+
+
+def a_leaf(kind=2, more=b"", sealed=b"\x99" * 232):
+    return (number(1, 1) + number(2, kind) + item(3, b"\x1d" * 16) + number(4, 1699999980) + more + item(20, sealed))
 
 
 # kind, compartment (1 to 4), payload bytes, TLV
@@ -134,6 +150,11 @@ PAYLOADS = {
     "map-row-recipient": (2, 2, 384, a_linked_map(2, recipient=X25519)),
     "collection-readable": (4, 2, 256, RULES + number(31, 0) + number(50, 1)),
     "row-sum": (24, 4, 192, COLLECTION + number(51, 12) + item(52, b"\xd1" * 32)),
+    "pending": (18, 4, 320, DELTA + item(2, listed(RECORD_EVENT))),
+    "pending-bare": (18, 4, 320, DELTA),
+    "pending-long": (19, 4, 5120, DELTA + item(2, listed(*[RECORD_EVENT] * 16))),
+    "pending-event-cut": (18, 4, 320, DELTA + item(2, listed(RECORD_EVENT)[:-1])),
+    "pending-event-unknown": (18, 4, 320, DELTA + item(2, listed(an_event(99)))),
     "pin-under-key": (5, 4, 352, a_pin() + NAMED_KEY + number(34, 6)),
 }
 
@@ -219,6 +240,15 @@ def row_seeds():
     yield "cut", a_row()[:-1]
     yield "sealed-suite", bytes([1, 129, 0, 1]) + a_row()[4:]
     yield "reserved", a_row()[:7] + b"\1" + a_row()[8:]
+def leaf_seeds():
+    subject = item(7, b"\x5b" * 16)
+    yield "put", a_leaf(2, number(5, 1) + subject + item(9, b"\xc1" * 32) + item(10, b"\xc2" * 32))
+    yield "grant", a_leaf(13, number(6, 3) + subject + item(8, b"\xac" * 16))
+    yield "genesis", a_leaf(1)
+    yield "kind-unknown", a_leaf(99)
+    yield "cut", a_leaf(2, subject)[:-1]
+    yield "descending", a_leaf(2, item(8, b"\xac" * 16) + subject)
+    yield "not-sealed", a_leaf(2, subject, b"")
 
 
 def marker_seeds():
@@ -315,10 +345,6 @@ def seal_seeds():
     yield from shares_seal_seeds()
     yield "key-no-newline", b"\2sherd-key-1:" + b"0123456789abcdef" * 4
     yield "key-future", b"\2sherd-key-2:" + b"0123456789abcdef" * 4 + b"\n"
-
-
-def listed(*items):
-    return b"".join(struct.pack(">H", len(each)) + each for each in items)
 
 
 def protection(version, outside=False):
@@ -488,6 +514,7 @@ TARGETS = {
     "attributes": attribute_seeds(),
     "links": links_seeds(),
     "row": row_seeds(),
+    "leaf": leaf_seeds(),
     "marker": marker_seeds(),
     "seal": seal_seeds(),
     "keyring": keyring_seeds(),

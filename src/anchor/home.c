@@ -77,7 +77,7 @@ static enum sherd_err home_new(const char *dir, bool read_only, struct sherd_hom
     if (home == NULL)
         return SHERD_ERR_NO_MEMORY;
     home->read_only = read_only;
-    home->notice.fd = -1;
+    home->notice = (struct sherd_notice){.fd = -1};
     home->dir = sherd_strdup(dir);
     if (home->dir == NULL) {
         sherd_free(home);

@@ -430,26 +430,32 @@ static enum sherd_err one_round(struct sherd_sequencer *sequencer, bool *out_mor
 
 /* --- rounds in turn ----------------------------------------------------------------------------------------------- */
 
-enum sherd_err sherd_sequencer_run(struct sherd_sequencer *sequencer, uint64_t *out_size)
+/* One round, in turn with others. @param[out] out_more  blocks are left */
+static enum sherd_err round_in_turn(struct sherd_sequencer *sequencer, bool *out_more, uint64_t *out_size)
 {
     struct sherd_file_lock lock;
-    enum sherd_err err = SHERD_OK;
+
+    (void)pthread_mutex_lock(&sequencer->turn);
+    enum sherd_err err = sherd_file_lock_take(sequencer->parts.dir, LOCK, &lock);
+    if (err == SHERD_OK) {
+        err = one_round(sequencer, out_more, out_size);
+        sherd_file_lock_leave(&lock);
+    }
+    (void)pthread_mutex_unlock(&sequencer->turn);
+    return err;
+}
+
+enum sherd_err sherd_sequencer_run(struct sherd_sequencer *sequencer, uint64_t *out_size)
+{
     uint64_t size = 0;
     bool more = true;
 
     SHERD_ENSURE(!sequencer->parts.read_only, SHERD_ERR_DENIED, "the vault is open for reading only");
-    (void)pthread_mutex_lock(&sequencer->turn);
-    while (more && err == SHERD_OK) {
-        err = sherd_file_lock_take(sequencer->parts.dir, LOCK, &lock);
-        if (err != SHERD_OK)
-            break;
-        err = one_round(sequencer, &more, &size);
-        sherd_file_lock_leave(&lock);
-    }
-    (void)pthread_mutex_unlock(&sequencer->turn);
-    if (err == SHERD_OK && out_size != NULL)
+    while (more)
+        SHERD_TRY(round_in_turn(sequencer, &more, &size));
+    if (out_size != NULL)
         *out_size = size;
-    return err;
+    return SHERD_OK;
 }
 
 /* Wait until a round is due, or the end. @return whether it is the end */
@@ -479,14 +485,32 @@ static bool wait_for_due(struct sherd_sequencer *sequencer, uint64_t not_before_
     return end;
 }
 
-static void *make_rounds(void *arg)
+/* Rounds until no block is left; between two of them as long for others as the first took. */
+static enum sherd_err make_rounds(struct sherd_sequencer *sequencer)
+{
+    uint64_t size;
+    bool more = true;
+
+    while (more) {
+        const uint64_t start = sherd_clock()->monotonic_ns();
+
+        SHERD_TRY(round_in_turn(sequencer, &more, &size));
+        const uint64_t took = sherd_clock()->monotonic_ns() - start;
+        const struct timespec pause = {.tv_nsec = (long)(took < REST_NS ? took : REST_NS - 1)};
+        if (more)
+            (void)nanosleep(&pause, NULL);
+    }
+    return SHERD_OK;
+}
+
+static void *run_thread(void *arg)
 {
     struct sherd_sequencer *sequencer = arg;
     uint64_t not_before_ns = 0;
 
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* of this thread; without it all goes on as well */
     while (!wait_for_due(sequencer, not_before_ns)) {
-        const enum sherd_err err = sherd_sequencer_run(sequencer, NULL);
+        const enum sherd_err err = make_rounds(sequencer);
 
         not_before_ns = sherd_clock()->monotonic_ns() + (err == SHERD_OK ? REST_NS : RETRY_NS);
         if (err != SHERD_OK) /* what was written stays pending: the next round takes it */
@@ -499,7 +523,7 @@ static void *make_rounds(void *arg)
 static void start(struct sherd_sequencer *sequencer)
 {
     if (!sequencer->started && !sequencer->ending)
-        sequencer->started = pthread_create(&sequencer->thread, NULL, make_rounds, sequencer) == 0;
+        sequencer->started = pthread_create(&sequencer->thread, NULL, run_thread, sequencer) == 0;
 }
 
 void sherd_sequencer_wake(struct sherd_sequencer *sequencer)

@@ -7,8 +7,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <endian.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -240,6 +243,18 @@ void sherd_file_lock_leave(struct sherd_file_lock *lock)
     lock->fd = -1;
 }
 
+/* The number's bytes where all processes see them, if the file has them; a file that is shorter is read instead. */
+static void map_number(struct sherd_notice *notice)
+{
+    struct stat status;
+
+    if (fstat(notice->fd, &status) != 0 || status.st_size < (off_t)sizeof(uint64_t))
+        return;
+    void *bytes = mmap(NULL, sizeof(uint64_t), PROT_READ, MAP_SHARED, notice->fd, 0);
+    if (bytes != MAP_FAILED)
+        notice->mapped = bytes;
+}
+
 enum sherd_err sherd_notice_open(const char *dir, const char *name, bool read_only, struct sherd_notice *out_notice)
 {
     SHERD_CLEANUP(path_freep) char *path = sherd_path_join(dir, name);
@@ -250,20 +265,26 @@ enum sherd_err sherd_notice_open(const char *dir, const char *name, bool read_on
     if (fd < 0 && !(read_only && errno == ENOENT))
         return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be opened", path);
     *out_notice = (struct sherd_notice){.fd = fd, .read_only = read_only};
+    if (fd >= 0)
+        map_number(out_notice);
     return SHERD_OK;
 }
 
 void sherd_notice_close(struct sherd_notice *notice)
 {
+    if (notice->mapped != NULL)
+        (void)munmap((void *)(uintptr_t)notice->mapped, sizeof(uint64_t));
     if (notice->fd >= 0)
         (void)close(notice->fd);
-    notice->fd = -1;
+    *notice = (struct sherd_notice){.fd = -1};
 }
 
 uint64_t sherd_notice_number(const struct sherd_notice *notice)
 {
     uint8_t bytes[8] = {0};
 
+    if (notice->mapped != NULL)
+        return be64toh(atomic_load_explicit(notice->mapped, memory_order_acquire));
     if (notice->fd < 0 || pread(notice->fd, bytes, sizeof(bytes), 0) < 0)
         return 0;
     return sherd_get_u64(bytes);

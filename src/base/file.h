@@ -64,12 +64,13 @@ void sherd_file_lock_leave(struct sherd_file_lock *lock);
 
 /**
  * A number that all processes which have one vault open share: whoever changes something that others hold in memory
- * raises it. Reading costs one system call of some 200 ns. It is a hint and protects nothing: what is held for its sake
- * needs a lifetime of its own.
+ * raises it. Reading costs a look at memory; until the number was raised for the first time, one system call. It is a
+ * hint and protects nothing: what is held for its sake needs a lifetime of its own. Nobody may shorten the file.
  */
 struct sherd_notice {
     int fd; /**< below 0: there is none, and the number is always 0 */
     bool read_only;
+    const _Atomic uint64_t *mapped; /**< the file's bytes, big-endian; NULL: they are read */
 };
 
 /** Open; the file is made if it is missing and may be written. @return SHERD_OK; SHERD_ERR_IO */
