@@ -92,6 +92,8 @@ def a_linked_map(placement, links=LINKS, recipient=b""):
     return (COLLECTION + ENTITY + RECORD + number(6, 7) + item(8, b"\xd0" * 16) + item(9, b"\x51" * 32) +
             number(10, 3) + number(11, 160) + TIME + number(26, placement) + item(47, links) +
             (item(48, recipient) if recipient else b"") + FIRST)
+
+
 def an_event(kind=2, more=b""):
     return number(1, kind) + item(2, b"\x1d" * 16) + number(3, 1699999980000000000) + more
 
@@ -240,6 +242,8 @@ def row_seeds():
     yield "cut", a_row()[:-1]
     yield "sealed-suite", bytes([1, 129, 0, 1]) + a_row()[4:]
     yield "reserved", a_row()[:7] + b"\1" + a_row()[8:]
+
+
 def leaf_seeds():
     subject = item(7, b"\x5b" * 16)
     yield "put", a_leaf(2, number(5, 1) + subject + item(9, b"\xc1" * 32) + item(10, b"\xc2" * 32))
