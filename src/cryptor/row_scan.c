@@ -10,9 +10,9 @@
 /* Where the collection's id lies in a row: behind its head, the deployment and the id's own tag and length. */
 #define COLLECTION_OFFSET (SHERD_ROW_HEADER_SIZE + 3U + 16U + 3U)
 
-/* Rows that go to a thread together; one that is longer goes alone. */
-#define BLOCK_BYTES ((size_t)128 << 10)
-#define BLOCK_BYTES_MAX (BLOCK_BYTES + SHERD_ROW_BYTES_MAX + sizeof(uint32_t))
+/* Rows that go to a thread together. Room for the longest one. */
+#define BLOCK_BYTES ((size_t)256 << 10)
+_Static_assert(BLOCK_BYTES >= SHERD_ROW_BYTES_MAX + sizeof(uint32_t), "a row fits a block");
 /* Blocks that are read, and not looked at yet. */
 #define WAITING_MAX 16U
 /* Of blocks with rows that are asked for. */
@@ -119,9 +119,9 @@ static void run_block(struct sherd_job *job)
 
     block->err = look_at_block(block);
     (void)pthread_mutex_lock(&scan->lock);
-    scan->dropped = scan->dropped || scan->kept_bytes + BLOCK_BYTES_MAX > scan->bytes_kept;
+    scan->dropped = scan->dropped || scan->kept_bytes + BLOCK_BYTES > scan->bytes_kept;
     if (block->found_count > 0 || !scan->dropped) {
-        scan->kept_bytes += BLOCK_BYTES_MAX;
+        scan->kept_bytes += BLOCK_BYTES;
     } else if (scan->spare == NULL) {
         scan->spare = block->bytes;
         block->bytes = NULL;
@@ -155,7 +155,7 @@ static enum sherd_err new_block(struct sherd_row_scan *scan)
     (void)pthread_mutex_unlock(&scan->lock);
     block = full ? NULL : sherd_alloc(sizeof(*block));
     if (block != NULL && bytes == NULL)
-        bytes = sherd_alloc(BLOCK_BYTES_MAX);
+        bytes = sherd_alloc(BLOCK_BYTES);
     if (block == NULL || bytes == NULL) {
         sherd_free(block);
         sherd_free(bytes);
@@ -191,14 +191,14 @@ static enum sherd_err visit(void *arg, struct sherd_ref name, struct sherd_span 
     (void)name;
     if (!sherd_row_scan_is_of(scan->collection, stored) || stored.len > SHERD_ROW_BYTES_MAX)
         return SHERD_OK;
+    if (scan->filling != NULL && BLOCK_BYTES - scan->filling->len < sizeof(uint32_t) + stored.len)
+        submit(scan);
     if (scan->filling == NULL)
         SHERD_TRY(new_block(scan));
     struct block *block = scan->filling;
     sherd_put_u32(block->bytes + block->len, (uint32_t)stored.len);
     memcpy(block->bytes + block->len + 4, stored.data, stored.len);
-    block->len += 4 + stored.len;
-    if (block->len >= BLOCK_BYTES)
-        submit(scan);
+    block->len += sizeof(uint32_t) + stored.len;
     return SHERD_OK;
 }
 
