@@ -31,6 +31,7 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
         struct sherd_grant grant;
         struct sherd_pending pending;
         struct sherd_key_uses key_uses;
+        struct sherd_row_sum_entry row_sum;
     } entry;
     enum sherd_kind map_kind;
     struct sherd_uuid id;
@@ -91,6 +92,9 @@ static enum sherd_err payload_again(enum sherd_kind kind, struct sherd_span tlv,
     case SHERD_KIND_BOOK_PIN:
         SHERD_TRY(sherd_book_pin_decode(tlv, &generation, &digest));
         return sherd_book_pin_encode(generation, &digest, block, out_bytes);
+    case SHERD_KIND_ROW_SUM:
+        SHERD_TRY(sherd_row_sum_decode(tlv, &entry.row_sum));
+        return sherd_row_sum_encode(&entry.row_sum, block, out_bytes);
     case SHERD_KIND_KEY_PART: break; /* kms/places.h knows it */
     }
     return SHERD_ERR_TAMPERED;

@@ -78,6 +78,24 @@ def a_principal(name, credential):
     return tlv + number(44, 0)
 
 
+def link_record(role=b"parent", version=2):
+    return bytes([1, len(role)]) + role + b"\x4e" * 16 + struct.pack(">Q", version) + b"\xd2" * 32
+
+
+def link_entity(role=b""):
+    return bytes([2, len(role)]) + role + b"\xc0" * 16 + b"\xe1" * 16
+
+
+LINKS = link_record() + link_entity()
+FIRST = item(49, b"\xd3" * 32)
+
+
+def a_linked_map(placement, links=LINKS, recipient=b""):
+    return (COLLECTION + ENTITY + RECORD + number(6, 7) + item(8, b"\xd0" * 16) + item(9, b"\x51" * 32) +
+            number(10, 3) + number(11, 160) + TIME + number(26, placement) + item(47, links) +
+            (item(48, recipient) if recipient else b"") + FIRST)
+
+
 def an_event(kind=2, more=b""):
     return number(1, kind) + item(2, b"\x1d" * 16) + number(3, 1699999980000000000) + more
 
@@ -130,6 +148,12 @@ PAYLOADS = {
     "grant": (17, 4, 192, NAMED_KEY + PRINCIPAL + number(45, 3) + number(46, 5)),
     "key-uses": (20, 4, 192, MASTER + number(58, 1000) + number(59, 258)),
     "key-uses-more-entities": (20, 4, 192, MASTER + number(58, 7) + number(59, 8)),
+    "map-row": (2, 2, 384, a_linked_map(2)),
+    "map-links": (2, 2, 384, a_linked_map(0)),
+    "map-links-cut": (2, 2, 384, a_linked_map(0, LINKS[:-1])),
+    "map-row-recipient": (2, 2, 384, a_linked_map(2, recipient=X25519)),
+    "collection-readable": (4, 2, 256, RULES + number(31, 0) + number(50, 1)),
+    "row-sum": (25, 4, 192, COLLECTION + number(51, 12) + item(52, b"\xd1" * 32)),
     "pending": (18, 4, 320, DELTA + item(2, listed(RECORD_EVENT))),
     "pending-bare": (18, 4, 320, DELTA),
     "pending-long": (19, 4, 5120, DELTA + item(2, listed(*[RECORD_EVENT] * 16))),
@@ -185,6 +209,41 @@ def attribute_seeds():
     yield "prefix", attribute(b"a", b"1") + attribute(b"ab", b"2") + attribute(b"b", b"3")
     yield "zero-in-name", attribute(b"a\0", b"")
     yield "cut", attribute(b"a", b"xyz")[:-1]
+
+
+def links_seeds():
+    yield "none", b""
+    yield "two", LINKS
+    yield "most", link_entity() * 16
+    yield "too-many", link_entity() * 17
+    yield "longest-role", link_record(b"r" * 31)
+    yield "role-too-long", link_record(b"r" * 32)
+    yield "zero-in-role", link_entity(b"a\0")
+    yield "no-kind", b"\3" + LINKS[1:]
+    yield "cut", LINKS[:-1]
+
+
+def a_row(content=b"abc", attributes=ATTRIBUTES, links=LINKS, content_bytes=None, more=b""):
+    tlv = (item(1, b"\xde" * 16) + COLLECTION + RECORD + number(6, 2) +
+           number(10, len(content) if content_bytes is None else content_bytes) + TIME + item(18, b"t") +
+           item(22, b"text/plain") + (item(23, attributes) if attributes else b"") +
+           (item(47, links) if links else b"") + FIRST + more)
+    return bytes([1, 129, 0, 2]) + struct.pack(">HH", len(tlv), 0) + tlv + content + b"\x51" * 64
+
+
+def row_seeds():
+    yield "row", a_row()
+    yield "bare", a_row(b"", b"", b"")
+    yield "attributes", a_row(attributes=MANY_ATTRIBUTES)
+    yield "content-longer", a_row(content_bytes=4)
+    yield "content-huge", a_row(content_bytes=2**64 - 1)
+    yield "attributes-twice", a_row(attributes=attribute(b"a", b"") * 2)
+    yield "links-cut", a_row(links=LINKS[:-1])
+    yield "tag-more", a_row(more=item(63, b"x"))
+    yield "byte-more", a_row() + b"\0"
+    yield "cut", a_row()[:-1]
+    yield "sealed-suite", bytes([1, 129, 0, 1]) + a_row()[4:]
+    yield "reserved", a_row()[:7] + b"\1" + a_row()[8:]
 
 
 def leaf_seeds():
@@ -598,6 +657,8 @@ TARGETS = {
     "fragment": fragment_seeds(),
     "attributes": attribute_seeds(),
     "inventory": inventory_seeds(),
+    "links": links_seeds(),
+    "row": row_seeds(),
     "leaf": leaf_seeds(),
     "marker": marker_seeds(),
     "seal": seal_seeds(),

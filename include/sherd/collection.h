@@ -34,6 +34,12 @@ struct sherd_collection {
      * struct sherd_read_notice. Default: synchronous
      */
     bool asynchronous;
+    /**
+     * Contents and attributes lie in clear in `secrets`, for anyone who can read that store; they are changed only
+     * through the vault, and are signed, pinned and in the ledger. One version a record, at most 64 KiB each, no
+     * entities, no recipients. <sherd/query.h>
+     */
+    bool readable;
 };
 
 /**

@@ -19,6 +19,7 @@ enum sherd_finding_kind {
     SHERD_FINDING_FRAGMENT, /**< a fragment in `secrets` is missing or does not verify */
     SHERD_FINDING_ENTRY,    /**< an entry of another kind does not verify */
     SHERD_FINDING_LEDGER,   /**< `keys` is not what the ledger says it is, or the ledger does not verify */
+    SHERD_FINDING_LINK,     /**< what a record links to is not there, or is another thing of that name */
     SHERD_FINDING_REFUSED,  /**< its master key is refused by policy; no violation: struct sherd_key_policy, floor */
 };
 

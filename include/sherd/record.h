@@ -65,6 +65,29 @@ struct sherd_attribute {
     struct sherd_span value;
 };
 
+/** What a link names. */
+enum sherd_link_kind {
+    SHERD_LINK_RECORD = 1,
+    SHERD_LINK_ENTITY = 2,
+};
+
+/** Most links of a record, and longest role of one. */
+#define SHERD_LINKS_MAX 16U
+#define SHERD_LINK_ROLE_BYTES_MAX 31U
+
+/**
+ * A link: another record, or an entity, that must be there. It is kept and authenticated with the record that has it;
+ * whether what it names is there still, sherd_vault_verify() says.
+ */
+struct sherd_record_link {
+    enum sherd_link_kind kind;
+    const char *role;         /**< what it is to the record, such as "parent"; up to 31 bytes; NULL or "" for nothing */
+    struct sherd_uuid record; /**< SHERD_LINK_RECORD */
+    uint64_t version;         /**< SHERD_LINK_RECORD: that version must be kept; 0: any */
+    const char *collection;   /**< SHERD_LINK_ENTITY: its collection; NULL for "default" */
+    const char *entity;       /**< SHERD_LINK_ENTITY: its id */
+};
+
 /** What a record is, beside its contents. All zero is a good default. Borrowed until the call returns. */
 struct sherd_record_meta {
     const char *collection; /**< NULL for "default"; it must exist */
@@ -81,6 +104,9 @@ struct sherd_record_meta {
                                 for nobody, also on update. Not with an idempotency key: the vault would keep what
                                 guesses at the contents can be tested with. With "age1pq1..." attributes have at most
                                 SHERD_ATTRIBUTES_PQ_BYTES_MAX */
+    const struct sherd_record_link *links; /**< NULL with link_count 0: none; on update, those that it has */
+    size_t link_count;                     /**< up to SHERD_LINKS_MAX */
+    bool drop_links;                       /**< on update: without links it has none from now on */
 };
 
 /** Most bytes of all names and values of a record's attributes, where it is sealed to an "age1pq1..." recipient. */
@@ -103,6 +129,9 @@ struct sherd_record_info {
     size_t attribute_count;
     bool asynchronous;  /**< its collection is verified by the scrubber, and not at each read */
     int64_t verified_s; /**< when a pass of the scrubber ended that looked at this version; 0: none did yet */
+    struct sherd_record_link *links; /**< in the order in which they were given; an erased entity has the id "" */
+    size_t link_count;
+    uint8_t first_digest[32]; /**< of the first fragment that the record ever had, as it was pinned */
 };
 
 /** Free an info and all that it points to. NULL is accepted. */

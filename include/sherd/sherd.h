@@ -16,6 +16,7 @@
 #include <sherd/maintain.h>
 #include <sherd/outside.h>
 #include <sherd/receipt.h>
+#include <sherd/query.h>
 #include <sherd/record.h>
 #include <sherd/rights.h>
 #include <sherd/scrub.h>

@@ -46,10 +46,21 @@ struct sherd_pin_change {
     uint32_t versions_kept;             /**< 0 for all */
     struct sherd_span idempotency_key;  /**< empty for none; new records only */
     struct sherd_digest content_hash;   /**< SHA-256 of the contents; only with an idempotency key */
+    bool readable;                      /**< its fragment is a row: it is counted with its collection's */
     bool reseals;                       /**< for pin_replace(): the same version, sealed anew */
     struct sherd_ref map_expected;      /**< for pin_replace(): the map entry that its pin must name */
     struct sherd_ref fragment;          /**< for the ledger: where the fragment whose digest the pin has lies */
     struct sherd_digest map_digest;     /**< for the ledger: SHA-256 of the map entry as it is stored */
+};
+
+/**
+ * All rows of a readable collection, on the anchor's word. The mark of a row is HMAC-SHA-256 over its digest under key;
+ * the sum is the exclusive or of all marks (anchor/changes.h says of what make this is).
+ */
+struct sherd_rows_sum {
+    uint64_t count;
+    struct sherd_digest sum;
+    uint8_t key[SHERD_KEY_SIZE]; /**< of that collection alone: who has it and the store can hide rows from who asks */
 };
 
 /** What a comparison of `keys` with the ledger found. */
@@ -416,6 +427,21 @@ struct sherd_anchor_ops {
     enum sherd_err (*keys_owner)(struct sherd_anchor *anchor, struct sherd_ref *out_name, bool *out_there);
     /** Names of the blobs in `keys`, where none belongs. @param[in,out] blobs  gets them */
     enum sherd_err (*keys_blobs)(struct sherd_anchor *anchor, struct sherd_refs *blobs);
+
+    /**
+     * Sign a row of a readable collection for those who read the store directly (envelope/row.h): which record and
+     * version it is, as the pin that it is to have says, and the digest of its body; the anchor sees no contents.
+     * @param[in] body  sherd_row_digest() of all before the signature
+     */
+    enum sherd_err (*row_sign)(struct sherd_anchor *anchor, const struct sherd_pin *pin,
+                               const struct sherd_digest *body, uint8_t out_signature[SHERD_SIGNATURE_SIZE]);
+
+    /**
+     * What the rows of a collection must add up to now. SHERD_ERR_NOT_FOUND: there never was one;
+     * SHERD_ERR_UNSUPPORTED: this anchor shows a part of the rows only, and does not add those up
+     */
+    enum sherd_err (*rows_sum)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                               struct sherd_rows_sum *out_sum);
 
     /** Versions of the protection key, and a new one: as the functions of <sherd/keys.h>. */
     enum sherd_err (*protection_each)(struct sherd_anchor *anchor, sherd_protection_visit_fn *visit, void *arg);

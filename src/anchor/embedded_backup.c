@@ -3,6 +3,7 @@
 #include "anchor/embedded_inside.h"
 #include "anchor/state.h"
 #include "anchor/statement.h"
+#include "envelope/row.h"
 
 enum sherd_err sherd_embedded_epoch_export(struct sherd_anchor *anchor, struct sherd_buf *out_file)
 {
@@ -64,4 +65,26 @@ enum sherd_err sherd_embedded_statement_key(struct sherd_anchor *anchor, struct 
     const struct sherd_statement_parts parts = statement_parts(sherd_embedded_of(anchor));
 
     return sherd_statement_key(&parts, out_text);
+}
+
+enum sherd_err sherd_embedded_row_sign(struct sherd_anchor *anchor, const struct sherd_pin *pin,
+                                       const struct sherd_digest *body, uint8_t out_signature[SHERD_SIGNATURE_SIZE])
+{
+    const struct sherd_embedded *self = sherd_embedded_of(anchor);
+    const struct sherd_row_claim claim = {.deployment = self->fixed->deployment,
+                                          .collection = pin->collection,
+                                          .record = pin->record,
+                                          .version = pin->version,
+                                          .created_s = pin->created_s,
+                                          .body = *body};
+    uint8_t block[SHERD_ROW_CLAIM_BYTES_MAX];
+    const size_t bytes = sherd_row_claim_encode(&claim, block);
+
+    return sherd_sign(self->fixed->ledger_seed, sherd_span_of(block, bytes), out_signature);
+}
+
+enum sherd_err sherd_embedded_rows_sum(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                       struct sherd_rows_sum *out_sum)
+{
+    return sherd_row_sum_get(&sherd_embedded_of(anchor)->pins, collection, out_sum);
 }

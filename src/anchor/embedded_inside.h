@@ -14,6 +14,7 @@
 #include "anchor/pins.h"
 #include "anchor/rekey.h"
 #include "anchor/rights.h"
+#include "anchor/row_sums.h"
 #include "anchor/sequencer.h"
 #include "anchor/store_keys.h"
 
@@ -121,6 +122,10 @@ void sherd_embedded_state_done(struct sherd_anchor *anchor, struct sherd_anchor_
 enum sherd_err sherd_embedded_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
                                              struct sherd_buf *out_note);
 enum sherd_err sherd_embedded_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text);
+enum sherd_err sherd_embedded_rows_sum(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                       struct sherd_rows_sum *out_sum);
+enum sherd_err sherd_embedded_row_sign(struct sherd_anchor *anchor, const struct sherd_pin *pin,
+                                       const struct sherd_digest *body, uint8_t out_signature[SHERD_SIGNATURE_SIZE]);
 
 /* The calls of the table about policies of keys. */
 enum sherd_err sherd_embedded_policy_set(struct sherd_anchor *anchor, const char *name,

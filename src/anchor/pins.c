@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pins: see pins.h. A record is there from the moment when its head is durable until its head is gone. */
 #include "anchor/pins.h"
+#include "anchor/row_sums.h"
 #include "base/bytes.h"
 #include "base/failpoint.h"
 #include "base/mem.h"
@@ -172,6 +173,7 @@ struct op_list {
     size_t cap;
     struct sherd_event *events; /* what the set stands for */
     size_t event_count;
+    struct sherd_row_sums sums; /* of the readable collections that it touches */
 };
 
 /* There is always room for the guard. */
@@ -246,6 +248,8 @@ static enum sherd_err add_new(const struct sherd_pins *pins, const struct sherd_
     SHERD_TRY(head_name(pins, &pin.record, &op.name));
     SHERD_TRY(seal_pin(pins, SHERD_KIND_PIN, &op.name, &pin, bytes->head));
     op.value = sherd_span_of(bytes->head, sizeof(bytes->head));
+    if (change->readable)
+        SHERD_TRY(sherd_row_sums_note(pins, &list->sums, &pin.collection, NULL, &pin.digest));
     return add_op(list, &op);
 }
 
@@ -304,6 +308,8 @@ static enum sherd_err add_update(const struct sherd_pins *pins, const struct she
     head.value = sherd_span_of(bytes->head, sizeof(bytes->head));
     head.expected = sherd_buf_span(&current);
     SHERD_TRY(add_op(list, &head));
+    if (change->readable)
+        SHERD_TRY(sherd_row_sums_note(pins, &list->sums, &pin.collection, &before.digest, &pin.digest));
     if (before.version < pin.version_oldest) {
         SHERD_TRY(sherd_refs_add(dropped, &before.map));
         return add_deletes(pins, &pin.record, before.version_oldest, before.version - 1, list, dropped);
@@ -383,6 +389,14 @@ static enum sherd_err write_list(const struct sherd_pins *pins, const struct she
     struct sherd_ring_guard_room room;
 
     *out_lost = false;
+    for (size_t i = 0; i < list->sums.count; i++) {
+        struct sherd_store_op op;
+        bool wanted;
+
+        SHERD_TRY(sherd_row_sums_op(pins, &list->sums, i, &op, &wanted));
+        if (wanted)
+            SHERD_TRY(add_op(list, &op));
+    }
     if (pins->ring == NULL) {
         sherd_store_ops_order(list->ops, list->count);
         return sherd_compartment_write(pins->compartment, list->ops, list->count);
@@ -415,7 +429,7 @@ static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sh
     }
     SHERD_FAILPOINT("pin.before_commit");
     const enum sherd_err err = write_list(pins, changes, count, list, &lost);
-    *out_raced = err == SHERD_ERR_CONFLICT && (any_update || lost);
+    *out_raced = err == SHERD_ERR_CONFLICT && (any_update || lost || list->sums.count > 0);
     if (err == SHERD_ERR_CONFLICT)
         return sherd_fail(err, "someone else wrote first: read the record again, then retry");
     return err;
@@ -431,6 +445,7 @@ static enum sherd_err commit_tries(const struct sherd_pins *pins, const struct s
 
     for (unsigned tries = 0; tries < TRIES_MAX && raced; tries++) {
         list->count = 0;
+        list->sums.count = 0;
         dropped->count = dropped_before;
         err = commit_with(pins, changes, count, bytes, list, dropped, &raced);
     }
@@ -450,6 +465,7 @@ enum sherd_err sherd_pins_commit(const struct sherd_pins *pins, const struct she
     list.ops = sherd_alloc_array(list.cap, sizeof(*list.ops));
     if (bytes != NULL && list.ops != NULL && list.events != NULL)
         err = commit_tries(pins, changes, count, bytes, &list, dropped);
+    sherd_row_sums_done(&list.sums);
     sherd_free(list.ops);
     sherd_free(list.events);
     sherd_free(bytes);
@@ -508,6 +524,8 @@ static enum sherd_err add_replace(const struct sherd_pins *pins, struct sherd_sn
                                       .name = place.name,
                                       .value = sherd_span_of(bytes->head, sizeof(bytes->head)),
                                       .expected = sherd_buf_span(&current)};
+    if (change->readable)
+        SHERD_TRY(sherd_row_sums_note(pins, &list->sums, &pin.collection, &place.pin.digest, &pin.digest));
     return add_op(list, &op);
 }
 
@@ -534,6 +552,7 @@ static enum sherd_err replace_tries(const struct sherd_pins *pins, const struct 
 
     for (unsigned tries = 0; tries < TRIES_MAX && err == SHERD_ERR_CONFLICT; tries++) {
         list->count = 0;
+        list->sums.count = 0;
         dropped->count = dropped_before;
         for (size_t i = 0; i < count; i++)
             list->events[i] = event_of(SHERD_EVENT_RESEAL, &changes[i]);
@@ -547,7 +566,7 @@ static enum sherd_err replace_tries(const struct sherd_pins *pins, const struct 
 enum sherd_err sherd_pins_replace(const struct sherd_pins *pins, const struct sherd_pin_change *changes, size_t count,
                                   struct sherd_refs *dropped)
 {
-    struct op_list list = {.cap = count + 1, /* and the guard */
+    struct op_list list = {.cap = 2 * count + 1, /* with a sum for each, and the guard */
                            .events = sherd_alloc_array(count, sizeof(*list.events)),
                            .event_count = count};
     struct change_bytes *bytes = sherd_alloc_array(count, sizeof(*bytes));
@@ -556,6 +575,7 @@ enum sherd_err sherd_pins_replace(const struct sherd_pins *pins, const struct sh
     list.ops = sherd_alloc_array(list.cap, sizeof(*list.ops));
     if (bytes != NULL && list.ops != NULL && list.events != NULL)
         err = replace_tries(pins, changes, count, bytes, &list, dropped);
+    sherd_row_sums_done(&list.sums);
     sherd_free(list.ops);
     sherd_free(list.events);
     sherd_free(bytes);
@@ -597,6 +617,7 @@ static enum sherd_err delete_whole(const struct sherd_pins *pins, struct op_list
         SHERD_TRY(add_op(list, &idempotency));
     SHERD_TRY(add_deletes(pins, &pin->record, pin->version_oldest, pin->version - 1, list, dropped));
     SHERD_TRY(sherd_refs_add(dropped, &pin->map));
+    SHERD_TRY(sherd_row_sums_note(pins, &list->sums, &pin->collection, &pin->digest, NULL));
     list->events[0] = event_of_delete(pin, pin->version);
     return write_list(pins, NULL, 0, list, &lost);
 }
@@ -611,6 +632,7 @@ static enum sherd_err delete_step(const struct sherd_pins *pins, const struct sh
     struct sherd_pin pin;
 
     list->count = 0;
+    list->sums.count = 0;
     SHERD_TRY(read_head(pins, NULL, record, &stored, &name, &pin));
     *out_done = pin.version - pin.version_oldest <= DELETES_MAX;
     return *out_done ? delete_whole(pins, list, sherd_buf_span(&stored), &name, &pin, dropped)
@@ -637,6 +659,7 @@ enum sherd_err sherd_pins_delete(const struct sherd_pins *pins, struct sherd_uui
             err = SHERD_OK;
         }
     }
+    sherd_row_sums_done(&list.sums);
     sherd_free(list.ops);
     return err;
 }
@@ -658,6 +681,8 @@ enum sherd_err sherd_pins_check(const struct sherd_pins *pins, enum sherd_kind k
 {
     if (kind == SHERD_KIND_PIN || kind == SHERD_KIND_OLD_PIN)
         return check_pin(pins, kind, name, stored, out_pin);
+    if (kind == SHERD_KIND_ROW_SUM)
+        return sherd_row_sum_check(pins, name, stored);
     return kind == SHERD_KIND_IDEMPOTENCY ? check_idempotency(pins, name, stored) : tampered();
 }
 

@@ -302,3 +302,22 @@ enum sherd_err sherd_remote_statement_key(struct sherd_anchor *anchor, struct sh
 {
     return ask_file(anchor, SHERD_WIRE_STATEMENT_KEY, out_text);
 }
+
+enum sherd_err sherd_remote_row_sign(struct sherd_anchor *anchor, const struct sherd_pin *pin,
+                                     const struct sherd_digest *body, uint8_t out_signature[SHERD_SIGNATURE_SIZE])
+{
+    struct sherd_wire_row_sign call = {.pin = *pin, .body = *body};
+    struct sherd_wire_signature reply;
+
+    SHERD_TRY(sherd_remote_plain(anchor, SHERD_WIRE_ROW_SIGN, &call, &reply));
+    memcpy(out_signature, reply.bytes, sizeof(reply.bytes));
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_remote_rows_sum(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                     struct sherd_rows_sum *out_sum)
+{
+    struct sherd_wire_uuid call = {.id = *collection};
+
+    return sherd_remote_plain(anchor, SHERD_WIRE_ROWS_SUM, &call, out_sum);
+}

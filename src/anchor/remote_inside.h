@@ -91,6 +91,10 @@ void sherd_remote_state_done(struct sherd_anchor *anchor, struct sherd_anchor_st
 enum sherd_err sherd_remote_statement_sign(struct sherd_anchor *anchor, const struct sherd_statement *statement,
                                            struct sherd_buf *out_note);
 enum sherd_err sherd_remote_statement_key(struct sherd_anchor *anchor, struct sherd_buf *out_text);
+enum sherd_err sherd_remote_rows_sum(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                     struct sherd_rows_sum *out_sum);
+enum sherd_err sherd_remote_row_sign(struct sherd_anchor *anchor, const struct sherd_pin *pin,
+                                     const struct sherd_digest *body, uint8_t out_signature[SHERD_SIGNATURE_SIZE]);
 
 /* The calls of the table about the ledger. */
 enum sherd_err sherd_remote_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size);

@@ -184,3 +184,23 @@ enum sherd_err sherd_serve_statement_key(struct sherd_serve *serve)
     reply.bytes = sherd_buf_span(&text);
     return sherd_serve_answer(serve, &reply);
 }
+
+enum sherd_err sherd_serve_row_sign(struct sherd_serve *serve)
+{
+    struct sherd_wire_row_sign call;
+    struct sherd_wire_signature reply;
+
+    SHERD_TRY(sherd_serve_take(serve, &call));
+    SHERD_TRY(serve->anchor->ops->row_sign(serve->anchor, &call.pin, &call.body, reply.bytes));
+    return sherd_serve_answer(serve, &reply);
+}
+
+enum sherd_err sherd_serve_rows_sum(struct sherd_serve *serve)
+{
+    struct sherd_rows_sum *sum = &serve->secret->rows_sum;
+    struct sherd_wire_uuid call;
+
+    SHERD_TRY(sherd_serve_take(serve, &call));
+    SHERD_TRY(serve->anchor->ops->rows_sum(serve->anchor, &call.id, sum));
+    return sherd_serve_answer(serve, sum);
+}

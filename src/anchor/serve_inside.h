@@ -19,6 +19,7 @@ union sherd_serve_secret {
     struct sherd_wire_change change;
     struct sherd_wire_state state;
     struct sherd_wire_key_store key_store;
+    struct sherd_rows_sum rows_sum;
 };
 
 /* One connection. */
@@ -76,6 +77,9 @@ enum sherd_err sherd_serve_joins_rule(struct sherd_serve *serve);
 enum sherd_err sherd_serve_outside_get(struct sherd_serve *serve);
 enum sherd_err sherd_serve_outside_set(struct sherd_serve *serve);
 enum sherd_err sherd_serve_outside_take(struct sherd_serve *serve);
+/* Handlers of the verbs about rows of readable collections. */
+enum sherd_err sherd_serve_rows_sum(struct sherd_serve *serve);
+enum sherd_err sherd_serve_row_sign(struct sherd_serve *serve);
 
 /* Handlers of the verbs about users, named keys and grants. */
 enum sherd_err sherd_serve_user_create(struct sherd_serve *serve);

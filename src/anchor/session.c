@@ -159,6 +159,26 @@ static enum sherd_err check_change(const struct session *session, const struct s
     return allowed ? SHERD_OK : no_such_record();
 }
 
+static enum sherd_err session_row_sign(struct sherd_anchor *anchor, const struct sherd_pin *pin,
+                                       const struct sherd_digest *body, uint8_t out_signature[SHERD_SIGNATURE_SIZE])
+{
+    const struct sherd_pin_change change = {.pin = *pin, .version_expected = pin->version - 1};
+
+    SHERD_TRY(check_live(session_of(anchor)));
+    SHERD_TRY(check_change(session_of(anchor), &change));
+    return below(anchor)->ops->row_sign(below(anchor), pin, body, out_signature);
+}
+
+/* A user sees a part of the rows; what all of them add up to says nothing about those. */
+static enum sherd_err session_rows_sum(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
+                                       struct sherd_rows_sum *out_sum)
+{
+    (void)collection;
+    (void)out_sum;
+    SHERD_TRY(check_live(session_of(anchor)));
+    return sherd_fail(SHERD_ERR_UNSUPPORTED, "the rows of users are not added up");
+}
+
 static enum sherd_err session_pin_commit(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
                                          size_t count, struct sherd_refs *dropped)
 {
@@ -796,6 +816,8 @@ static const struct sherd_anchor_ops session_ops = {
     .state_done = owner_state_done,
     .statement_sign = owner_statement_sign,
     .statement_key = owner_statement_key,
+    .row_sign = session_row_sign,
+    .rows_sum = session_rows_sum,
     .key_renew = owner_key_renew,
     .pin_replace = owner_pin_replace,
     .round_begin = owner_round_begin,

@@ -259,6 +259,7 @@ static void code_change(struct sherd_wire *wire, void *message)
     code_digest(wire, &change->content_hash);
     code_ref(wire, &change->fragment);
     code_digest(wire, &change->map_digest);
+    code_bool(wire, &change->readable);
     code_bool(wire, &item->with_key);
     if (item->with_key)
         code_fixed(wire, item->key.bytes, sizeof(item->key.bytes));
@@ -305,6 +306,7 @@ static void code_replacement(struct sherd_wire *wire, void *message)
     code_ref(wire, &item->change.map_expected);
     code_ref(wire, &item->change.fragment);
     code_digest(wire, &item->change.map_digest);
+    code_bool(wire, &item->change.readable);
     item->change.reseals = true;
     code_bool(wire, &item->with_key);
     if (item->with_key)
@@ -314,6 +316,30 @@ static void code_replacement(struct sherd_wire *wire, void *message)
 static void code_one_pin(struct sherd_wire *wire, void *message)
 {
     code_pin_facts(wire, &((struct sherd_wire_pin *)message)->pin);
+}
+
+static void code_row_sign(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_row_sign *call = message;
+
+    code_pin_facts(wire, &call->pin);
+    code_digest(wire, &call->body);
+}
+
+static void code_signature(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_signature *reply = message;
+
+    code_fixed(wire, reply->bytes, sizeof(reply->bytes));
+}
+
+static void code_rows_sum(struct sherd_wire *wire, void *message)
+{
+    struct sherd_rows_sum *sum = message;
+
+    code_u64(wire, &sum->count);
+    code_digest(wire, &sum->sum);
+    code_fixed(wire, sum->key, sizeof(sum->key));
 }
 
 static void code_round(struct sherd_wire *wire, void *message)
@@ -728,6 +754,10 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_OUTSIDE_TAKE] = {.name = "outside_take", .call = HEAD(code_piece, struct sherd_wire_piece)},
     [SHERD_WIRE_PROTECTION_ROTATE] = {"protection_rotate", HEAD(code_key_store, struct sherd_wire_key_store),
                                       HEAD(code_number, struct sherd_wire_number)},
+    [SHERD_WIRE_ROWS_SUM] = {"rows_sum", HEAD(code_one_uuid, struct sherd_wire_uuid),
+                             HEAD(code_rows_sum, struct sherd_rows_sum)},
+    [SHERD_WIRE_ROW_SIGN] = {"row_sign", HEAD(code_row_sign, struct sherd_wire_row_sign),
+                             HEAD(code_signature, struct sherd_wire_signature)},
     [SHERD_WIRE_POLICY_SET] = {.name = "policy_set", .call = HEAD(code_policy_set, struct sherd_wire_policy)},
     [SHERD_WIRE_POLICY_EACH] = {.name = "policy_each", .reply = LIST(code_policy, struct sherd_wire_policy)},
     [SHERD_WIRE_LEDGER_NOTE] = {.name = "ledger_note",

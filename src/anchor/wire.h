@@ -104,6 +104,8 @@ enum sherd_wire_verb {
     SHERD_WIRE_OUTSIDE_GET,
     SHERD_WIRE_OUTSIDE_SET,
     SHERD_WIRE_OUTSIDE_TAKE,
+    SHERD_WIRE_ROW_SIGN,
+    SHERD_WIRE_ROWS_SUM,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 
@@ -328,6 +330,20 @@ struct sherd_wire_pin {
 struct sherd_wire_made {
     struct sherd_pin pin;
     struct sherd_record_key key;
+};
+
+/**
+ * The answer to SHERD_WIRE_ROWS_SUM is struct sherd_rows_sum, and lies in secret memory. Call SHERD_WIRE_ROW_SIGN: the
+ * pin without its wrapped key.
+ */
+struct sherd_wire_row_sign {
+    struct sherd_pin pin;
+    struct sherd_digest body;
+};
+
+/** Its answer. */
+struct sherd_wire_signature {
+    uint8_t bytes[SHERD_SIGNATURE_SIZE];
 };
 
 struct sherd_wire_pin_get {

@@ -68,7 +68,7 @@ struct agent {
     struct sherd_vault *vault;       /* NULL while sealed */
     struct cli_rotation *rotation;   /* NULL while sealed, and where nobody wants it */
     struct cli_scrubbing *scrubbing; /* likewise */
-    struct cli_cosigner *cosigner; /* NULL while sealed */
+    struct cli_cosigner *cosigner;   /* NULL while sealed */
     char seal[32];
     uint64_t idle_s;
     uint64_t used_ns;

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPT_VERSIONS, OPT_EXACT, OPT_ENTITY_KEYS, OPT_MASTER_KEY, OPT_KEY, OPT_VERIFY };
+enum { OPT_VERSIONS, OPT_EXACT, OPT_ENTITY_KEYS, OPT_MASTER_KEY, OPT_KEY, OPT_VERIFY, OPT_READABLE };
 
 static const struct cli_option options[] = {
     [OPT_VERSIONS] = {"versions-kept", 0, "N", "versions of a record that are kept, 0 for all (1)"},
@@ -17,6 +17,7 @@ static const struct cli_option options[] = {
     [OPT_KEY] = {"key", 'k', "NAME", "the named key that all of its records must lie under (none)"},
     [OPT_VERIFY] = {"verify", 0, "WHEN",
                     "sync, or async: what a read leaves is for the scrubber, and it says so (sync)"},
+    [OPT_READABLE] = {"readable", 0, NULL, "contents lie in clear in the store, for anyone to read and query"},
     {0},
 };
 
@@ -35,13 +36,14 @@ static enum sherd_err show(struct cli *cli, const struct sherd_collection *colle
 {
     if (cli->json)
         return cli_json_print("",
-                              json_pack("{s:s, s:I, s:b, s:s, s:s, s:o, s:s}", "collection", collection->name,
+                              json_pack("{s:s, s:I, s:b, s:s, s:s, s:o, s:s, s:b}", "collection", collection->name,
                                         "versions_kept", (json_int_t)collection->versions_kept, "exact_sizes",
                                         collection->exact_sizes, "entity_keys",
                                         collection->derived_entity_keys ? "derived" : "random", "master_key",
                                         master_key_of(collection), "key",
                                         collection->key[0] != 0 ? json_string(collection->key) : json_null(),
-                                        "verification", collection->asynchronous ? "asynchronous" : "synchronous"),
+                                        "verification", collection->asynchronous ? "asynchronous" : "synchronous",
+                                        "readable", collection->readable),
                               "\n");
     cli_print("collection      %s\n", collection->name);
     if (collection->versions_kept == 0)
@@ -55,6 +57,8 @@ static enum sherd_err show(struct cli *cli, const struct sherd_collection *colle
         cli_print("named key       %s\n", collection->key);
     cli_print("verification    %s\n",
               collection->asynchronous ? "asynchronous: until the scrubber has, answers say so" : "synchronous");
+    if (collection->readable)
+        cli_print("contents        readable: in clear in the store, signed\n");
     return SHERD_OK;
 }
 
@@ -103,7 +107,8 @@ static enum sherd_err check_master(struct sherd_vault *vault, const char *name)
 static enum sherd_err create(struct cli *cli, const char *name)
 {
     SHERD_CLEANUP(cli_vault_closep) struct sherd_vault *vault = NULL;
-    struct sherd_collection collection = {.exact_sizes = cli_value(cli, OPT_EXACT) != NULL};
+    struct sherd_collection collection = {.exact_sizes = cli_value(cli, OPT_EXACT) != NULL,
+                                          .readable = cli_value(cli, OPT_READABLE) != NULL};
     const char *verify = cli_value(cli, OPT_VERIFY);
     uint64_t versions = 0;
 
@@ -119,6 +124,9 @@ static enum sherd_err create(struct cli *cli, const char *name)
     SHERD_TRY(cli_vault_open(cli, false, &vault));
     SHERD_TRY(check_master(vault, collection.master_key));
     SHERD_TRY(sherd_collection_create(vault, &collection));
+    if (collection.readable)
+        cli_warn(cli, "contents and attributes of this collection lie in clear in the store: whoever can read its "
+                      "files reads them, backups and old pages included");
     return cli->quiet ? SHERD_OK : show(cli, &collection);
 }
 
@@ -148,7 +156,8 @@ const struct cli_command cmd_collection = {
     .summary = "make a collection, or show its rules",
     .notes =
         "A collection keeps records by the same rules, which do not change after it was made. Every vault has one\n"
-        "named \"default\": one version a record, sizes padded.",
+        "named \"default\": one version a record, sizes padded. A readable one keeps one version, and takes no\n"
+        "entities and no recipients; see sherd-query(1).",
     .options = options,
     .operand_min = 2,
     .operand_max = 2,

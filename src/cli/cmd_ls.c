@@ -2,6 +2,7 @@
 /* sherd ls: list records. */
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/meta.h"
 #include "cli/text.h"
 
 #include <inttypes.h>
@@ -43,6 +44,19 @@ static void print_long(const struct sherd_record_info *info)
     }
 }
 
+/* The rest of a long line. */
+static void print_links(const struct sherd_record_info *info)
+{
+    for (size_t i = 0; i < info->link_count; i++) {
+        SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {.max = 1024};
+
+        if (cli_link_text(&info->links[i], &text) == SHERD_OK) {
+            cli_print("  -> ");
+            cli_print_escaped(sherd_buf_span(&text));
+        }
+    }
+}
+
 static enum sherd_err visit(void *arg, const struct sherd_record_info *info)
 {
     struct listing *listing = arg;
@@ -53,8 +67,10 @@ static enum sherd_err visit(void *arg, const struct sherd_record_info *info)
         return cli_json_print(listing->count > 1 ? ",\n " : "\n ", cli_json_record(info), "");
     sherd_uuid_format(info->id, text);
     cli_print("%s", text);
-    if (listing->detailed)
+    if (listing->detailed) {
         print_long(info);
+        print_links(info);
+    }
     cli_print("\n");
     return SHERD_OK;
 }

@@ -2,6 +2,7 @@
 /* sherd stat: what is known of a record. */
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/meta.h"
 #include "cli/text.h"
 
 #include <inttypes.h>
@@ -18,6 +19,22 @@ static void print_text(const char *label, const char *value)
     cli_print("%-12s", label);
     cli_print_escaped(sherd_span_str(*value != '\0' ? value : "-"));
     cli_print("\n");
+}
+
+static void print_links(const struct sherd_record_info *info)
+{
+    char digest[2 * sizeof(info->first_digest) + 1];
+
+    cli_format_hex(sherd_span_of(info->first_digest, sizeof(info->first_digest)), digest);
+    print_text("began as", digest);
+    for (size_t i = 0; i < info->link_count; i++) {
+        SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {.max = 1024};
+
+        cli_print("link        ");
+        if (cli_link_text(&info->links[i], &text) == SHERD_OK)
+            cli_print_escaped(sherd_buf_span(&text));
+        cli_print("\n");
+    }
 }
 
 static void print_info(const struct sherd_record_info *info)
@@ -39,6 +56,7 @@ static void print_info(const struct sherd_record_info *info)
     cli_format_time(info->verified_s, created);
     cli_print("scrubbed    %s%s\n", info->verified_s != 0 ? created : "not yet",
               info->asynchronous && info->verified_s == 0 ? ", and its collection is verified asynchronously" : "");
+    print_links(info);
     for (size_t i = 0; i < info->attribute_count; i++) {
         cli_print("attribute   ");
         cli_print_escaped(sherd_span_str(info->attributes[i].name));

@@ -19,6 +19,7 @@ static const char *kind_name(enum sherd_finding_kind kind)
     case SHERD_FINDING_MAP: return "map";
     case SHERD_FINDING_FRAGMENT: return "fragment";
     case SHERD_FINDING_LEDGER: return "ledger";
+    case SHERD_FINDING_LINK: return "link";
     case SHERD_FINDING_REFUSED: return "refused";
     case SHERD_FINDING_ENTRY: break;
     }

@@ -50,6 +50,7 @@ extern const struct cli_command cmd_policy;
 extern const struct cli_command cmd_witness;
 extern const struct cli_command cmd_help;
 extern const struct cli_command cmd_version;
+extern const struct cli_command cmd_query;
 
 /* ---- What one command has of another ----------------------------------------------------------------------------- */
 

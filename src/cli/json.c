@@ -55,12 +55,42 @@ static json_t *recipient_json(const struct sherd_record_info *info)
     return *info->recipient != '\0' ? json_string(info->recipient) : json_null();
 }
 
+static json_t *links_json(const struct sherd_record_info *info)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < info->link_count && array != NULL; i++) {
+        const struct sherd_record_link *link = &info->links[i];
+        const bool record = link->kind == SHERD_LINK_RECORD;
+        json_t *item = record ? json_pack("{s:o, s:I, s:o}", "record", cli_json_uuid(link->record), "version",
+                                          (json_int_t)link->version, "role", cli_json_bytes(sherd_span_str(link->role)))
+                              : json_pack("{s:o, s:o, s:o}", "collection",
+                                          cli_json_bytes(sherd_span_str(link->collection)), "entity",
+                                          cli_json_bytes(sherd_span_str(link->entity)), "role",
+                                          cli_json_bytes(sherd_span_str(link->role)));
+
+        if (json_array_append_new(array, item) != 0) { /* also where there is no item */
+            json_decref(array);
+            array = NULL;
+        }
+    }
+    return array;
+}
+
+static json_t *digest_json(const uint8_t digest[static 32])
+{
+    char text[65];
+
+    cli_format_hex(sherd_span_of(digest, 32), text);
+    return json_string(text);
+}
+
 json_t *cli_json_record(const struct sherd_record_info *info)
 {
     char created[CLI_TIME_TEXT_SIZE];
 
     cli_format_time(info->created_s, created);
-    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "id",
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o}", "id",
                      cli_json_uuid(info->id), "version", (json_int_t)info->version, "version_current",
                      (json_int_t)info->version_current, "version_oldest", (json_int_t)info->version_oldest, "bytes",
                      (json_int_t)info->content_bytes, "stored_bytes", (json_int_t)info->stored_bytes, "created",
@@ -69,7 +99,8 @@ json_t *cli_json_record(const struct sherd_record_info *info)
                      cli_json_bytes(sherd_span_str(info->content_type)), "recipient", recipient_json(info),
                      "attributes", attributes_json(info), "verification",
                      info->asynchronous ? "asynchronous" : "synchronous", "verified",
-                     info->verified_s != 0 ? json_integer((json_int_t)info->verified_s) : json_null());
+                     info->verified_s != 0 ? json_integer((json_int_t)info->verified_s) : json_null(), "links",
+                     links_json(info), "first_digest", digest_json(info->first_digest));
 }
 
 enum sherd_err cli_json_print(const char *before, json_t *value, const char *after)

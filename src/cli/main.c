@@ -7,15 +7,28 @@
 #include <string.h>
 
 const struct cli_command *const cli_commands[] = {
-    &cmd_init,    &cmd_put,          &cmd_get,    &cmd_update,  &cmd_rm,
-    &cmd_ls,      &cmd_stat,         &cmd_verify, &cmd_scrub,   &cmd_sweep,
-    &cmd_info,    &cmd_import,       &cmd_export, &cmd_inspect, &cmd_collection,
-    &cmd_key,     &cmd_entity,       &cmd_rekey,  &cmd_epoch,   &cmd_seals,
-    &cmd_share,   &cmd_rekey_shares, &cmd_user,   &cmd_secret,  &cmd_encrypt_existing,
-    &cmd_unseal,  &cmd_seal,         &cmd_status, &cmd_backup,  &cmd_restore,
-    &cmd_recover, &cmd_receipt,      &cmd_prove,  &cmd_history, &cmd_diff,
-    &cmd_audit,   &cmd_joins,        &cmd_policy, &cmd_witness, &cmd_keygen,
-    &cmd_help,    &cmd_version,      NULL,
+    &cmd_init,         &cmd_put,
+    &cmd_get,          &cmd_update,
+    &cmd_rm,           &cmd_ls,
+    &cmd_query,        &cmd_stat,
+    &cmd_verify,       &cmd_scrub,
+    &cmd_sweep,        &cmd_info,
+    &cmd_import,       &cmd_export,
+    &cmd_inspect,      &cmd_collection,
+    &cmd_key,          &cmd_entity,
+    &cmd_rekey,        &cmd_epoch,
+    &cmd_seals,        &cmd_share,
+    &cmd_rekey_shares, &cmd_user,
+    &cmd_secret,       &cmd_encrypt_existing,
+    &cmd_unseal,       &cmd_seal,
+    &cmd_status,       &cmd_backup,
+    &cmd_restore,      &cmd_recover,
+    &cmd_receipt,      &cmd_prove,
+    &cmd_history,      &cmd_diff,
+    &cmd_audit,        &cmd_joins,
+    &cmd_policy,       &cmd_witness,
+    &cmd_keygen,       &cmd_help,
+    &cmd_version,      NULL,
 };
 
 const struct cli_command *cli_command_find(const char *name)

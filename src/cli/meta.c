@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From options to a record's meta. See meta.h. */
 #include "cli/meta.h"
+#include "base/mem.h"
 
 #include <string.h>
 
@@ -66,6 +67,23 @@ static enum sherd_err key_option(struct cli_meta *meta, const char *text)
     return SHERD_OK;
 }
 
+/* One --link. On update "none" drops those that were there. */
+static enum sherd_err link_option(struct cli_meta *meta, const char *text, bool may_remove)
+{
+    const size_t i = meta->meta.link_count;
+
+    meta->meta.drop_links = true;
+    if (strcmp(text, "none") == 0 && may_remove)
+        return SHERD_OK;
+    SHERD_ENSURE(i < SHERD_LINKS_MAX, SHERD_ERR_INVALID, "a record has at most 16 links");
+    meta->link_texts[i] = sherd_strdup(text);
+    if (meta->link_texts[i] == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    meta->meta.links = meta->links;
+    meta->meta.link_count++;
+    return cli_link_parse(meta->link_texts[i], &meta->links[i]);
+}
+
 static enum sherd_err read_options(const struct cli *cli, bool may_remove, struct cli_meta *meta)
 {
     const struct cli_option *options = cli->command->options;
@@ -79,6 +97,8 @@ static enum sherd_err read_options(const struct cli *cli, bool may_remove, struc
             SHERD_TRY(key_option(meta, given->value));
         else if (given->option == &options[CLI_OPT_TO])
             meta->meta.recipient = given->value;
+        else if (given->option == &options[CLI_OPT_LINK])
+            SHERD_TRY(link_option(meta, given->value, may_remove));
         else if (given->option == &options[CLI_OPT_ATTR])
             SHERD_TRY(attribute_option(meta, given->value, may_remove));
     }
@@ -111,7 +131,8 @@ enum sherd_err cli_meta_read_update(const struct cli *cli, struct sherd_vault *v
                                     uint64_t *version_expected, struct cli_meta *out_meta, bool *out_given)
 {
     *out_given = cli_value(cli, CLI_OPT_TYPE) != NULL || cli_value(cli, CLI_OPT_ATTR) != NULL ||
-                 cli_value(cli, CLI_OPT_KEY) != NULL || cli_value(cli, CLI_OPT_TO) != NULL;
+                 cli_value(cli, CLI_OPT_KEY) != NULL || cli_value(cli, CLI_OPT_TO) != NULL ||
+                 cli_value(cli, CLI_OPT_LINK) != NULL;
     if (!*out_given)
         return SHERD_OK;
     SHERD_TRY(take_over(vault, id, version_expected, out_meta));
@@ -121,5 +142,7 @@ enum sherd_err cli_meta_read_update(const struct cli *cli, struct sherd_vault *v
 void cli_meta_done(struct cli_meta *meta)
 {
     sherd_record_info_free(meta->old);
+    for (size_t i = 0; i < SHERD_COUNT_OF(meta->link_texts); i++)
+        sherd_free(meta->link_texts[i]);
     *meta = (struct cli_meta){0};
 }

@@ -72,6 +72,8 @@ enum sherd_err sherd_vault_collection_create(struct sherd_vault *vault, const st
 
     SHERD_TRY(sherd_vault_check_maintains(vault));
     SHERD_TRY(sherd_vault_check_writable(vault));
+    SHERD_ENSURE(!collection->readable || collection->versions_kept == 1, SHERD_ERR_INVALID,
+                 "a readable collection keeps one version: who reads the store could not tell which is current");
     if (collection->key[0] != 0)
         SHERD_TRY(vault->anchor->ops->named_find(vault->anchor, collection->key, 0, &key));
     SHERD_TRY(sherd_window_enter(vault->window, true));

@@ -78,6 +78,7 @@ static enum sherd_err describe_changes(struct sherd_version *const *versions, si
 
         changes[i] = versions[i]->change;
         changes[i].fragment = versions[i]->map.data;
+        changes[i].readable = versions[i]->map.readable;
         SHERD_TRY(sherd_hash(SHERD_SHA256, &map, 1, changes[i].map_digest.bytes));
     }
     return SHERD_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is known of a version, for callers. */
 #include "base/mem.h"
+#include "cryptor/links.h"
 #include "cryptor/load.h"
 #include "envelope/attributes.h"
 #include "envelope/recipient.h"
@@ -27,6 +28,7 @@ void sherd_record_info_free(struct sherd_record_info *info)
     free_text(info->entity);
     free_text(info->content_type);
     free_text(info->recipient);
+    sherd_links_forget(info);
     sherd_wipe(info, sizeof(*info));
     sherd_free(info);
 }
@@ -113,6 +115,8 @@ static enum sherd_err fill(struct sherd_vault *vault, const struct sherd_pin_vie
     if (info->collection == NULL || info->entity == NULL || info->content_type == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(fill_recipient(map, info));
+    SHERD_TRY(sherd_links_tell(vault, map->links, info));
+    memcpy(info->first_digest, map->has_first ? map->first.bytes : view->pin.digest.bytes, sizeof(info->first_digest));
     return copy_attributes(map->attributes, info);
 }
 

@@ -225,5 +225,7 @@ enum sherd_err sherd_entity_erase(struct sherd_vault *vault, const char *collect
     SHERD_ENSURE(id != NULL, SHERD_ERR_INVALID, "an entity needs an id");
     SHERD_TRY(sherd_vault_check_writable(vault));
     SHERD_TRY(sherd_vault_collection(vault, collection, &found));
+    SHERD_ENSURE(!found.rules.readable, SHERD_ERR_INVALID,
+                 "what lies in clear is not erased by destroying a key: delete the records of that collection");
     return vault->anchor->ops->entity_erase(vault->anchor, &found.id, id);
 }

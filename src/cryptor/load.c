@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "cryptor/rows.h"
 
 /* Times that a load begins anew because the record was changed under it. */
 #define ATTEMPTS_MAX 64U
@@ -74,6 +75,8 @@ static enum sherd_err read_fragment(struct sherd_vault *vault, struct sherd_load
 
 static enum sherd_err derive(struct sherd_vault *vault, struct sherd_loaded *loaded)
 {
+    if (loaded->map.readable)
+        return sherd_row_read(vault, loaded);
     const struct sherd_span head = loaded->map.blob ? sherd_span_of(loaded->head, sizeof(loaded->head))
                                                     : sherd_buf_span(&loaded->fragment);
 
@@ -149,6 +152,11 @@ enum sherd_err sherd_load(struct sherd_vault *vault, struct sherd_uuid id, uint6
     return load(vault, id, version, true, loaded);
 }
 
+void sherd_loaded_first(const struct sherd_loaded *loaded, struct sherd_digest *out_first)
+{
+    *out_first = loaded->map.has_first ? loaded->map.first : loaded->view.pin.digest;
+}
+
 void sherd_loaded_done(struct sherd_loaded *loaded)
 {
     sherd_blob_close(loaded->blob);
@@ -161,6 +169,8 @@ void sherd_loaded_done(struct sherd_loaded *loaded)
 
 enum sherd_err sherd_loaded_open_inline(const struct sherd_loaded *loaded, struct sherd_buf *out_padded)
 {
+    if (loaded->map.readable)
+        return sherd_row_content(loaded, out_padded);
     const struct sherd_span sealed = {loaded->fragment.data + SHERD_FRAGMENT_PREFIX_SIZE,
                                       loaded->fragment.len - SHERD_FRAGMENT_PREFIX_SIZE};
 

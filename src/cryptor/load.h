@@ -37,6 +37,9 @@ bool sherd_map_agrees(const struct sherd_map *map, const struct sherd_pin *pin);
 SHERD_MUST_USE enum sherd_err sherd_load(struct sherd_vault *vault, struct sherd_uuid id, uint64_t version,
                                          struct sherd_loaded *loaded);
 
+/** Digest of the first fragment that the record ever had. Of one that was found: it names this life of the record. */
+void sherd_loaded_first(const struct sherd_loaded *loaded, struct sherd_digest *out_first);
+
 /** Wipe and free all that it holds. */
 void sherd_loaded_done(struct sherd_loaded *loaded);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and closing a vault. Making one: init.c. */
 #include "cryptor/vault.h"
+#include "cryptor/row_scan.h"
 #include "anchor/embedded.h"
 #include "anchor/home.h"
 #include "anchor/remote.h"
@@ -287,6 +288,7 @@ void sherd_vault_close(struct sherd_vault *vault)
     sherd_compartment_close(vault->identity);
     sherd_window_close(vault->window);
     sherd_free(vault->agent);
+    sherd_row_scan_free(vault->rows.scan);
     (void)pthread_mutex_destroy(&vault->collections_lock);
     sherd_free(vault->path);
     sherd_free(vault);

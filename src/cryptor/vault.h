@@ -19,6 +19,14 @@
 /** Collections whose rules an open vault remembers. Rules never change, so what is remembered stays true. */
 #define SHERD_COLLECTIONS_CACHED_MAX 64U
 
+/** Rows of a readable collection that added up, and what they added up to: query.c. */
+struct sherd_rows_kept {
+    struct sherd_row_scan *scan; /* NULL: none */
+    struct sherd_uuid collection;
+    uint64_t count;
+    struct sherd_digest sum;
+};
+
 struct sherd_vault {
     char *path;
     unsigned fork_count; /* sherd_fork_count() when it was opened */
@@ -47,6 +55,7 @@ struct sherd_vault {
     pthread_mutex_t collections_lock;
     struct sherd_collection_entry collections[SHERD_COLLECTIONS_CACHED_MAX];
     size_t collection_count;
+    struct sherd_rows_kept rows; /* under collections_lock */
 };
 
 /**

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A version on its way in, up to the sealed fragment: see version.h. Making it durable: commit.c. */
+#include "cryptor/links.h"
 #include "cryptor/load.h"
+#include "cryptor/rows.h"
 #include "cryptor/sealed.h"
 #include "cryptor/version.h"
 #include "base/clock.h"
@@ -119,6 +121,19 @@ static enum sherd_err take_recipient(struct sherd_vault *vault, const char *text
     return SHERD_OK;
 }
 
+/* What it links to is looked up now: a link names what is there when it is made. */
+static enum sherd_err take_links(struct sherd_vault *vault, const struct sherd_record_meta *meta,
+                                 struct sherd_version *version)
+{
+    if (meta->link_count == 0 && !meta->drop_links)
+        return SHERD_OK;
+    sherd_buf_clear(&version->links);
+    version->links.max = SHERD_LINKS_BYTES_MAX;
+    SHERD_TRY(sherd_links_resolve(vault, meta->links, meta->link_count, &version->links));
+    version->map.links = sherd_buf_span(&version->links);
+    return SHERD_OK;
+}
+
 /* What does not go with a recipient, said before anything is sealed. */
 static enum sherd_err check_recipient(const struct sherd_version *version)
 {
@@ -179,13 +194,17 @@ enum sherd_err sherd_version_begin_as(struct sherd_vault *vault, struct sherd_uu
     SHERD_TRY(take_idempotency_key(meta->idempotency_key, version));
     SHERD_TRY(take_recipient(vault, meta->recipient, version));
     SHERD_TRY(check_recipient(version));
+    SHERD_TRY(sherd_row_check(version));
+    SHERD_TRY(take_links(vault, meta, version));
     SHERD_TRY(take_key(meta, version));
     return draw(vault, id, 1, version);
 }
 
-/* Entity, content type, attributes and recipient as the current version has them. */
-static enum sherd_err inherit(const struct sherd_map *map, struct sherd_version *version)
+/* Entity, content type, attributes, recipient and links as the current version has them, and how the record began. */
+static enum sherd_err inherit(const struct sherd_loaded *loaded, struct sherd_version *version)
 {
+    const struct sherd_map *map = &loaded->map;
+
     version->attributes.max = SHERD_ATTRIBUTES_ENCODED_MAX;
     SHERD_TRY(sherd_buf_append(&version->attributes, map->attributes));
     memcpy(version->map.entity_id, map->entity_id, sizeof(map->entity_id));
@@ -194,6 +213,11 @@ static enum sherd_err inherit(const struct sherd_map *map, struct sherd_version 
     version->recipient.max = SHERD_RECIPIENT_BYTES_MAX;
     SHERD_TRY(sherd_buf_append(&version->recipient, map->recipient));
     version->map.recipient = sherd_buf_span(&version->recipient);
+    version->links.max = SHERD_LINKS_BYTES_MAX;
+    SHERD_TRY(sherd_buf_append(&version->links, map->links));
+    version->map.links = sherd_buf_span(&version->links);
+    version->map.has_first = true;
+    sherd_loaded_first(loaded, &version->map.first);
     return SHERD_OK;
 }
 
@@ -203,6 +227,7 @@ static enum sherd_err replace(struct sherd_vault *vault, const struct sherd_reco
 {
     sherd_buf_clear(&version->attributes);
     SHERD_TRY(take_description(meta, version));
+    SHERD_TRY(take_links(vault, meta, version));
     return take_recipient(vault, meta->recipient, version);
 }
 
@@ -221,10 +246,11 @@ enum sherd_err sherd_version_begin_update(struct sherd_vault *vault, struct sher
         return sherd_fail(SHERD_ERR_CONFLICT, "version %llu of the record is current",
                           (unsigned long long)version_current);
     SHERD_TRY(sherd_vault_collection_by_id(vault, &current.view.pin.collection, &version->collection));
-    SHERD_TRY(inherit(&current.map, version));
+    SHERD_TRY(inherit(&current, version));
     if (meta != NULL)
         SHERD_TRY(replace(vault, meta, version));
     SHERD_TRY(check_recipient(version));
+    SHERD_TRY(sherd_row_check(version));
     SHERD_TRY(draw(vault, id, version_current + 1, version));
     version->change.version_expected = version_current;
     return SHERD_OK;
@@ -238,7 +264,7 @@ enum sherd_err sherd_version_begin_anew(struct sherd_vault *vault, const struct 
 
     SHERD_TRY(sherd_vault_check_writable(vault));
     SHERD_TRY(sherd_vault_collection_by_id(vault, &before->collection, &version->collection));
-    SHERD_TRY(inherit(&loaded->map, version));
+    SHERD_TRY(inherit(loaded, version));
     version->keys = sherd_secret_alloc(sizeof(*version->keys));
     if (version->keys == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -270,6 +296,7 @@ enum sherd_err sherd_version_sealed(struct sherd_vault *vault, struct sherd_vers
     version->map.content_bytes = content_bytes;
     version->map.fragment_bytes = fragment_bytes;
     version->map.blob = version->blob != NULL;
+    version->map.readable = version->collection.rules.readable;
     version->change.pin.fragment_bytes = fragment_bytes;
     version->change.pin.digest = *digest;
     version->map_entry.max = SHERD_ENTRY_BYTES_MAX;
@@ -280,6 +307,9 @@ enum sherd_err sherd_version_seal_inline(struct sherd_vault *vault, struct sherd
                                          struct sherd_span content)
 {
     const uint64_t padded_bytes = sherd_fragment_padded_bytes(content.len, version->collection.rules.exact_sizes);
+
+    if (version->collection.rules.readable)
+        return sherd_row_write(vault, version, content);
     uint8_t prefix[SHERD_FRAGMENT_PREFIX_SIZE];
     struct sherd_context context;
     struct sherd_digest digest;
@@ -319,6 +349,7 @@ void sherd_version_done(struct sherd_version *version)
     sherd_buf_done(&version->idempotency_key);
     sherd_buf_done(&version->attributes);
     sherd_buf_done(&version->recipient);
+    sherd_buf_done(&version->links);
     sherd_secret_free(version->keys);
     sherd_wipe(version, sizeof(*version));
 }

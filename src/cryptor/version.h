@@ -30,6 +30,7 @@ struct sherd_version {
     struct sherd_map map;
     struct sherd_buf attributes; /* what map.attributes borrows, in ordinary memory; wiped */
     struct sherd_buf recipient;  /* what map.recipient borrows */
+    struct sherd_buf links;      /* what map.links borrows */
     struct sherd_buf idempotency_key;
     struct sherd_version_keys *keys;
     struct sherd_buf map_entry;     /* the map entry, sealed */

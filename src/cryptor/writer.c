@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "crypto/merkle.h"
+#include "cryptor/rows.h"
 #include "cryptor/sealed.h"
 #include <stdio.h>
 #include <string.h>
@@ -182,6 +183,7 @@ static enum sherd_err begin_blob(struct sherd_writer *writer)
     struct sherd_context context;
     struct sherd_digest leaf;
 
+    SHERD_ENSURE(!version->collection.rules.readable, SHERD_ERR_LIMIT, SHERD_ROW_TOO_LONG);
     sherd_content_context(writer->vault, &version->change.pin, &context);
     sherd_fragment_prefix_encode(&version->keys->in_secrets, head);
     SHERD_TRY(sherd_aead_message_seal_begin(version->keys->content.bytes, sherd_context_span(&context),

@@ -37,6 +37,7 @@ static const struct {
     [SHERD_KIND_LONG_PENDING] = {BIT(SHERD_FOR_KEYS), SHERD_PAYLOAD_BYTES_MAX},
     [SHERD_KIND_KEY_USES] = {BIT(SHERD_FOR_KEYS), 192},
     [SHERD_KIND_BOOK_PIN] = {BIT(SHERD_FOR_KEYS), 192},
+    [SHERD_KIND_ROW_SUM] = {BIT(SHERD_FOR_KEYS), 192},
 };
 
 size_t sherd_kind_payload_bytes(enum sherd_kind kind, enum sherd_purpose compartment)

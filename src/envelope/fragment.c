@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "crypto/merkle.h"
 #include "envelope/padme.h"
+#include "envelope/row.h"
 
 static const uint8_t header[SHERD_FRAGMENT_HEADER_SIZE] = {SHERD_FORMAT, SHERD_KIND_FRAGMENT, 0, SHERD_SUITE};
 
@@ -32,6 +33,8 @@ enum sherd_err sherd_fragment_digest(struct sherd_span bytes, struct sherd_diges
     struct sherd_digest leaf;
     struct sherd_span piece;
 
+    if (sherd_row_is(bytes))
+        return sherd_row_digest(bytes, out_digest);
     if (!sherd_span_take(&bytes, SHERD_FRAGMENT_HEAD_SIZE, &piece))
         return sherd_fail(SHERD_ERR_TAMPERED, "a fragment does not verify");
     SHERD_TRY(sherd_merkle_leaf(piece, &leaf));

@@ -3,9 +3,13 @@
 #include "envelope/payload.h"
 #include "base/bytes.h"
 #include "envelope/attributes.h"
+#include "envelope/links.h"
 #include "envelope/payload_inside.h"
 #include "envelope/recipient.h"
 #include <string.h>
+
+/* What a fragment in `secrets` is: sealed in an entry, sealed in a blob, in clear in an entry. */
+enum { PLACED_ENTRY, PLACED_BLOB, PLACED_ROW };
 
 static enum sherd_err malformed(void)
 {
@@ -59,8 +63,11 @@ enum sherd_err sherd_map_encode(const struct sherd_map *map, uint8_t *block, siz
     sherd_tlv_put(&writer, FIELD_ENTITY_ID, sherd_span_str(map->entity_id));
     sherd_tlv_put(&writer, FIELD_CONTENT_TYPE, sherd_span_str(map->content_type));
     sherd_tlv_put(&writer, FIELD_ATTRIBUTES, map->attributes);
-    sherd_tlv_put_u64(&writer, FIELD_PLACEMENT, map->blob ? 1 : 0);
+    sherd_tlv_put_u64(&writer, FIELD_PLACEMENT, map->readable ? PLACED_ROW : map->blob ? PLACED_BLOB : PLACED_ENTRY);
+    sherd_tlv_put(&writer, FIELD_LINKS, map->links);
     sherd_tlv_put(&writer, FIELD_RECIPIENT, map->recipient);
+    if (map->has_first)
+        sherd_tlv_put(&writer, FIELD_FIRST, SPAN(map->first));
     SHERD_TRY(sherd_tlv_end(&writer, out_bytes));
     *out_kind = sherd_map_kind(*out_bytes);
     return SHERD_OK;
@@ -80,16 +87,39 @@ static enum sherd_err get_recipient(const struct sherd_tlv *tlv, struct sherd_ma
     return SHERD_OK;
 }
 
+/* A row is never sealed to anybody, and never a blob. */
+static enum sherd_err get_placement(const struct sherd_tlv *tlv, struct sherd_map *map)
+{
+    uint64_t placement;
+
+    SHERD_TRY(sherd_tlv_get_u64(tlv, FIELD_PLACEMENT, PLACED_ROW, &placement));
+    map->blob = placement == PLACED_BLOB;
+    map->readable = placement == PLACED_ROW;
+    return map->readable && tlv->value[FIELD_RECIPIENT].data != NULL ? malformed() : SHERD_OK;
+}
+
+/* What other records and entities it names, and with which fragment it began. */
+static enum sherd_err get_links(const struct sherd_tlv *tlv, struct sherd_map *map)
+{
+    size_t count;
+
+    map->links = tlv->value[FIELD_LINKS];
+    SHERD_TRY(sherd_links_check(map->links, &count));
+    map->has_first = tlv->value[FIELD_FIRST].data != NULL;
+    if (map->has_first)
+        GET(tlv, FIELD_FIRST, map->first);
+    return SHERD_OK;
+}
+
 enum sherd_err sherd_map_decode(struct sherd_span bytes, struct sherd_map *out_map)
 {
     const uint64_t required = BIT(FIELD_COLLECTION) | BIT(FIELD_ENTITY) | BIT(FIELD_RECORD) | BIT(FIELD_VERSION) |
                               BIT(FIELD_DATA) | BIT(FIELD_SHARE) | BIT(FIELD_CONTENT_BYTES) |
                               BIT(FIELD_FRAGMENT_BYTES) | BIT(FIELD_CREATED) | BIT(FIELD_PLACEMENT);
     const uint64_t optional = BIT(FIELD_ENTITY_ID) | BIT(FIELD_CONTENT_TYPE) | BIT(FIELD_ATTRIBUTES) |
-                              BIT(FIELD_RECIPIENT);
+                              BIT(FIELD_LINKS) | BIT(FIELD_RECIPIENT) | BIT(FIELD_FIRST);
     struct sherd_tlv tlv;
     SHERD_CLEANUP(sherd_map_wipe) struct sherd_map map = {0};
-    uint64_t placement;
     size_t attribute_count;
 
     SHERD_TRY(sherd_tlv_parse(bytes, required, optional, &tlv));
@@ -106,9 +136,9 @@ enum sherd_err sherd_map_decode(struct sherd_span bytes, struct sherd_map *out_m
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_CONTENT_TYPE, map.content_type, sizeof(map.content_type)));
     map.attributes = tlv.value[FIELD_ATTRIBUTES];
     SHERD_TRY(sherd_attributes_check(map.attributes, &attribute_count));
-    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_PLACEMENT, 1, &placement));
-    map.blob = placement == 1;
+    SHERD_TRY(get_placement(&tlv, &map));
     SHERD_TRY(get_recipient(&tlv, &map));
+    SHERD_TRY(get_links(&tlv, &map));
     *out_map = map;
     return SHERD_OK;
 }
@@ -307,6 +337,8 @@ enum sherd_err sherd_collection_encode(const struct sherd_collection_entry *entr
     sherd_tlv_put_u64(&writer, FIELD_DERIVED, entry->rules.derived_entity_keys ? 1 : 0);
     sherd_tlv_put(&writer, FIELD_MASTER_NAME, sherd_span_str(entry->rules.master_key));
     sherd_tlv_put(&writer, FIELD_KEY_NAME, sherd_span_str(entry->rules.key));
+    if (entry->rules.readable)
+        sherd_tlv_put_u64(&writer, FIELD_READABLE, 1);
     if (entry->rules.asynchronous) /* left out where it is not: those made before it was known say nothing */
         sherd_tlv_put_u64(&writer, FIELD_ASYNCHRONOUS, 1);
     return sherd_tlv_end(&writer, out_bytes);
@@ -322,8 +354,11 @@ enum sherd_err sherd_collection_decode(struct sherd_span bytes, struct sherd_col
     uint64_t exact_sizes;
     uint64_t derived;
     uint64_t asynchronous = 0;
+    uint64_t readable = 0;
 
-    SHERD_TRY(sherd_tlv_parse(bytes, required, BIT(FIELD_MASTER_NAME) | BIT(FIELD_KEY_NAME) | BIT(FIELD_ASYNCHRONOUS),
+    SHERD_TRY(sherd_tlv_parse(bytes, required,
+                              BIT(FIELD_MASTER_NAME) | BIT(FIELD_KEY_NAME) | BIT(FIELD_ASYNCHRONOUS) |
+                                  BIT(FIELD_READABLE),
                               &tlv));
     GET(&tlv, FIELD_COLLECTION, entry.id);
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_COLLECTION_NAME, entry.rules.name, sizeof(entry.rules.name)));
@@ -337,8 +372,11 @@ enum sherd_err sherd_collection_decode(struct sherd_span bytes, struct sherd_col
         return malformed(); /* one encoding of each */
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_MASTER_NAME, entry.rules.master_key, sizeof(entry.rules.master_key)));
     SHERD_TRY(sherd_tlv_get_text(&tlv, FIELD_KEY_NAME, entry.rules.key, sizeof(entry.rules.key)));
-    if (!sherd_collection_name_valid(entry.rules.name))
+    if (tlv.value[FIELD_READABLE].data != NULL)
+        SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_READABLE, 1, &readable));
+    if (!sherd_collection_name_valid(entry.rules.name) || readable != (tlv.value[FIELD_READABLE].data != NULL))
         return malformed();
+    entry.rules.readable = readable == 1;
     entry.rules.versions_kept = (uint32_t)versions_kept;
     entry.rules.exact_sizes = exact_sizes == 1;
     entry.rules.derived_entity_keys = derived == 1;
@@ -447,6 +485,29 @@ enum sherd_err sherd_compartment_decode(struct sherd_span bytes, struct sherd_co
     SHERD_TRY(sherd_tlv_parse(bytes, BIT(FIELD_TENANT) | BIT(FIELD_COMPARTMENT), 0, &tlv));
     GET(&tlv, FIELD_TENANT, entry.tenant);
     GET(&tlv, FIELD_COMPARTMENT, entry.compartment);
+    *out_entry = entry;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_row_sum_encode(const struct sherd_row_sum_entry *entry, uint8_t *block, size_t *out_bytes)
+{
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_TLV_BYTES_MAX);
+
+    sherd_tlv_put(&writer, FIELD_COLLECTION, SPAN(entry->collection));
+    sherd_tlv_put_u64(&writer, FIELD_ROWS, entry->count);
+    sherd_tlv_put(&writer, FIELD_ROWS_SUM, SPAN(entry->sum));
+    return sherd_tlv_end(&writer, out_bytes);
+}
+
+enum sherd_err sherd_row_sum_decode(struct sherd_span bytes, struct sherd_row_sum_entry *out_entry)
+{
+    struct sherd_tlv tlv;
+    struct sherd_row_sum_entry entry;
+
+    SHERD_TRY(sherd_tlv_parse(bytes, BIT(FIELD_COLLECTION) | BIT(FIELD_ROWS) | BIT(FIELD_ROWS_SUM), 0, &tlv));
+    GET(&tlv, FIELD_COLLECTION, entry.collection);
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, FIELD_ROWS, INT64_MAX, &entry.count));
+    GET(&tlv, FIELD_ROWS_SUM, entry.sum);
     *out_entry = entry;
     return SHERD_OK;
 }

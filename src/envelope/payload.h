@@ -39,11 +39,15 @@ struct sherd_map {
     uint64_t content_bytes;
     uint64_t fragment_bytes;
     uint64_t created_s;
-    bool blob; /**< the fragment is a blob, not an entry */
+    bool blob;     /**< the fragment is a blob, not an entry */
+    bool readable; /**< the fragment is a row, in clear: envelope/row.h */
     char entity_id[SHERD_ENTITY_BYTES_MAX + 1];
     char content_type[SHERD_CONTENT_TYPE_BYTES_MAX + 1];
     struct sherd_span attributes; /**< encoded; borrowed */
     struct sherd_span recipient;  /**< whom the contents are sealed to, encoded; borrowed; empty for nobody */
+    struct sherd_span links;      /**< encoded: envelope/links.h; borrowed */
+    bool has_first;               /**< false: the fragment is the first one that the record ever had */
+    struct sherd_digest first;    /**< digest of that first one, as it was pinned */
 };
 
 /** For SHERD_CLEANUP: what a map entry says is not to be left on a stack. */
@@ -127,6 +131,13 @@ struct sherd_key_uses {
     uint64_t entities;       /**< entities that are made under it: at most as many as wraps */
 };
 
+/** All rows of a readable collection at once: how many, and the exclusive or of their marks (anchor/row_sums.h). */
+struct sherd_row_sum_entry {
+    struct sherd_uuid collection;
+    uint64_t count;
+    struct sherd_digest sum;
+};
+
 /** What a compartment says of itself. */
 struct sherd_compartment_entry {
     struct sherd_uuid tenant;
@@ -182,6 +193,10 @@ SHERD_MUST_USE enum sherd_err sherd_idempotency_decode(struct sherd_span tlv,
 SHERD_MUST_USE enum sherd_err sherd_key_uses_encode(const struct sherd_key_uses *uses, uint8_t *block,
                                                     size_t *out_bytes);
 SHERD_MUST_USE enum sherd_err sherd_key_uses_decode(struct sherd_span tlv, struct sherd_key_uses *out_uses);
+
+SHERD_MUST_USE enum sherd_err sherd_row_sum_encode(const struct sherd_row_sum_entry *entry, uint8_t *block,
+                                                   size_t *out_bytes);
+SHERD_MUST_USE enum sherd_err sherd_row_sum_decode(struct sherd_span tlv, struct sherd_row_sum_entry *out_entry);
 
 SHERD_MUST_USE enum sherd_err sherd_compartment_encode(const struct sherd_compartment_entry *entry, uint8_t *block,
                                                        size_t *out_bytes);

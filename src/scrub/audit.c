@@ -13,6 +13,7 @@
 #include "crypto/merkle.h"
 #include "envelope/entry.h"
 #include "envelope/fragment.h"
+#include "envelope/row.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,8 +138,10 @@ static enum sherd_err digest_entry(struct audit *audit, struct sherd_ref name, s
     SHERD_TRY(err);
     const struct sherd_span stored = sherd_buf_span(block);
     audit->stat.checked_bytes += stored.len;
-    return which(audit) == SHERD_LEAF_ASSETS ? sherd_hash(SHERD_SHA256, &stored, 1, out_digest->bytes)
-                                             : sherd_fragment_digest(stored, out_digest);
+    if (which(audit) == SHERD_LEAF_ASSETS)
+        return sherd_hash(SHERD_SHA256, &stored, 1, out_digest->bytes);
+    return stored.len > 1 && stored.data[1] == SHERD_KIND_ROW ? sherd_row_digest(stored, out_digest)
+                                                              : sherd_fragment_digest(stored, out_digest);
 }
 
 static enum sherd_err suspect(struct audit *audit, const struct sherd_inventory_row *row, bool missing)
@@ -318,7 +321,7 @@ static bool is_committed_kind(const struct audit *audit, struct sherd_span value
         return true;
     if (which(audit) == SHERD_LEAF_ASSETS)
         return value.data[1] == SHERD_KIND_MAP || value.data[1] == SHERD_KIND_LONG_MAP;
-    return value.data[1] == SHERD_KIND_FRAGMENT;
+    return value.data[1] == SHERD_KIND_FRAGMENT || value.data[1] == SHERD_KIND_ROW;
 }
 
 static void count_stray(struct audit *audit, const struct sherd_ref *name)

@@ -4,10 +4,11 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "cryptor/rows.h"
 #include "scrub/contents.h"
 
 /* Room for whatever lies in an entry. */
-#define FRAGMENT_BYTES_MAX ((size_t)sherd_fragment_bytes(SHERD_INLINE_BYTES_MAX))
+#define FRAGMENT_BYTES_MAX ((size_t)sherd_fragment_bytes(SHERD_INLINE_BYTES_MAX) + SHERD_ROW_TLV_BYTES_MAX)
 
 struct sherd_lane {
     struct sherd_vault *vault;
@@ -86,6 +87,8 @@ static enum sherd_err read_fragment(struct sherd_lane *lane)
     SHERD_TRY(sherd_snapshot_get(lane->secrets, loaded->map.data, &loaded->fragment));
     if (loaded->fragment.len != loaded->map.fragment_bytes)
         return SHERD_ERR_TAMPERED;
+    if (loaded->map.readable)
+        return sherd_row_read(lane->vault, loaded);
     SHERD_TRY(sherd_fragment_prefix_decode(sherd_buf_span(&loaded->fragment), &loaded->keys->in_secrets));
     loaded->keys->in_assets = loaded->map.share;
     sherd_content_context(lane->vault, &loaded->view.pin, &loaded->context);

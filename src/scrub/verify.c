@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "cryptor/links.h"
 #include "scrub/contents.h"
 #include "scrub/lane.h"
 #include "scrub/pages.h"
@@ -233,8 +234,44 @@ static enum sherd_err add_share(struct sherd_walk *verify, const struct share *s
     return err;
 }
 
-static enum sherd_err count(struct share *share, const struct sherd_loaded *verified)
+static const char *link_text(enum sherd_link_kind kind, enum sherd_link_state state)
 {
+    if (kind == SHERD_LINK_ENTITY)
+        return "it links to an entity that is not there, or was erased";
+    return state == SHERD_LINK_DANGLES ? "it links to a record, or a version of one, that is not there"
+                                       : "it links to a record in whose place there is another";
+}
+
+/* What a current version links to must be there; older ones name what was there when they were written. */
+static enum sherd_err check_links(struct sherd_walk *verify, const struct version *version,
+                                  const struct sherd_loaded *verified)
+{
+    struct sherd_span rest = verified->map.links;
+
+    if (verified->view.version_current != verified->view.pin.version)
+        return SHERD_OK;
+    while (rest.len > 0) {
+        struct sherd_link_entry link;
+        enum sherd_link_state state;
+        bool still = false;
+
+        SHERD_TRY(sherd_links_next(&rest, &link));
+        SHERD_TRY(sherd_link_check(verify->vault, &link, &state));
+        if (state != SHERD_LINK_DANGLES && state != SHERD_LINK_CHANGED)
+            continue;
+        SHERD_TRY(still_pinned(verify, version, &still));
+        if (still)
+            find_record(verify, SHERD_FINDING_LINK, "assets", version->record, version->number,
+                        link_text(link.kind, state));
+    }
+    return SHERD_OK;
+}
+
+/* A version that verified. */
+static enum sherd_err count(struct sherd_walk *verify, const struct version *version, struct share *share,
+                            const struct sherd_loaded *verified)
+{
+    SHERD_TRY(check_links(verify, version, verified));
     share->version_count++;
     return sherd_reached_add(&share->reached, &verified->view.pin.map, &verified->map.data);
 }
@@ -257,7 +294,7 @@ static enum sherd_err check_loading(struct sherd_walk *verify, const struct vers
             SHERD_TRY(still_pinned(verify, version, &still));
     }
     if (err == SHERD_OK)
-        return count(share, &loaded);
+        return count(verify, version, share, &loaded);
     if (!is_violation(err))
         return err;
     if (still)
@@ -284,7 +321,7 @@ static enum sherd_err check_version(struct sherd_walk *verify, const struct vers
     }
     *out_current = verified->view.version_current;
     SHERD_TRY(advance(verify, verified->map.content_bytes));
-    SHERD_TRY(count(share, verified));
+    SHERD_TRY(count(verify, version, share, verified));
     return pace(verify, verified->map.content_bytes, share->lane);
 }
 
@@ -604,8 +641,10 @@ static enum sherd_err check_strays(struct sherd_walk *verify)
 
 /* What is done after the walk over the pins, in this order. */
 static enum sherd_err (*const phases[SHERD_WALK_PHASES])(struct sherd_walk *verify) = {
-    [SHERD_WALK_STRAYS] = check_strays,      [SHERD_WALK_IDENTITIES] = check_identities,
-    [SHERD_WALK_BLOBS] = check_all_no_blobs, [SHERD_WALK_OWNERS] = check_owners,
+    [SHERD_WALK_STRAYS] = check_strays,
+    [SHERD_WALK_IDENTITIES] = check_identities,
+    [SHERD_WALK_BLOBS] = check_all_no_blobs,
+    [SHERD_WALK_OWNERS] = check_owners,
     [SHERD_WALK_LEDGER] = check_ledger_and_copies,
 };
 

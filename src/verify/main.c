@@ -26,6 +26,8 @@ static const struct {
     {"log", "DIR", 1, 1, TAKES_LOG, verify_log},
     {"receipt", "FILE", 1, 1, TAKES_LOG | TAKES_KEY | TAKES_AGAINST | TAKES_RECORD, verify_receipt},
     {"evidence", "FILE", 1, 1, TAKES_LOG | TAKES_AGAINST | TAKES_LIST, verify_evidence},
+    {"row", "FILE", 1, 1, TAKES_KEY, verify_row},
+    {"rows", "DUMP", 1, 1, TAKES_KEY, verify_rows},
 };
 
 #define HELP                                                                                                    \
@@ -40,10 +42,12 @@ static const struct {
     "  checkpoint FILE             the log signed it, and witnesses cosigned it\n"                              \
     "  consistency OLD NEW PROOF   the log only grew from one checkpoint to the other\n"                        \
     "  log DIR                     every tile and every leaf of an exported log, against its checkpoint\n"      \
+    "  row FILE                    one row of a readable collection, as it lies in the store\n"                 \
+    "  rows DUMP                   all rows in what mdb_dump(1) printed; prints each as JSON\n"                 \
     "\n"                                                                                                        \
     "      --log-key VKEY    the log's public key: no other log is accepted\n"                                  \
     "      --policy FILE     logs, witnesses and how many of them it takes (C2SP tlog-policy)\n"                \
-    "      --key VKEY        of statements: their public key\n"                                                 \
+    "      --key VKEY        of statements and rows: their public key\n"                                        \
     "      --against PATH    of receipts and evidence: what the log shows now, a checkpoint or its directory\n" \
     "      --growth PROOF    a proof of consistency up to that checkpoint\n"                                    \
     "      --record UUID     the receipt must be about this record\n"                                           \

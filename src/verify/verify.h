@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file verify/verify.h
- * The program sherd-verify: what an outsider checks with public keys alone. It links base, crypto, signed notes and the
- * ledger, and nothing of the vault.
+ * The program sherd-verify: what an outsider checks with public keys alone. It links base, crypto, signed notes, rows
+ * and the ledger, and nothing of the vault.
  *
  * Each check prints one line on stdout and returns SHERD_OK, or sets one line of reason and returns another code.
  */
@@ -56,6 +56,11 @@ SHERD_MUST_USE enum sherd_err verify_sizes(const struct sherd_tree_head *kept, c
 SHERD_MUST_USE enum sherd_err verify_brought(const struct sherd_growth *growth, struct sherd_span note);
 /** Whether a path names a directory. */
 bool verify_is_dir(const char *path);
+
+/** Check one row of a readable collection: FILE. */
+SHERD_MUST_USE enum sherd_err verify_row(const struct verify_args *args);
+/** Check all rows of a dump, and print them: DUMP. */
+SHERD_MUST_USE enum sherd_err verify_rows(const struct verify_args *args);
 
 /** Read a file of at most so many bytes; "-" is standard input. @param[in,out] out_bytes  empty */
 SHERD_MUST_USE enum sherd_err verify_read(const char *path, size_t bytes_max, struct sherd_buf *out_bytes);

@@ -321,10 +321,11 @@ def test_cli_collection__keeps_rules(box):
     box.init()
     box.sherd("collection", "create", "three", "--versions-kept", "3", "--exact-sizes")
     assert box.json("collection", "show", "three") == {"collection": "three", "versions_kept": 3, "exact_sizes": True,
-                                                       "entity_keys": "random", "master_key": "default", "key": None}
+                                                       "entity_keys": "random", "master_key": "default", "key": None,
+                                                       "readable": False}
     assert box.json("collection", "show", "default") == {"collection": "default", "versions_kept": 1,
                                                          "exact_sizes": False, "entity_keys": "random",
-                                                         "master_key": "default", "key": None}
+                                                         "master_key": "default", "key": None, "readable": False}
     box.fails("collection", "create", "three", code=CONFLICT)
     box.fails("collection", "show", "absent", code=NOT_FOUND)
     box.fails("collection", "create", "No Good", code=USAGE)

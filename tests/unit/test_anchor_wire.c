@@ -48,7 +48,7 @@ static struct sherd_wire_unsealed unsealed = {true, {1, 2, 3, 5}, "anna, bert", 
 static struct sherd_raw_lease lease = {{1, 2}, {3, 2, {{3, 4}, {5, 6}}}};
 static struct sherd_wire_stored stored = {SHERD_SECRETS, {{1, 2, 3}}, {(const uint8_t *)"stored bytes", 12}};
 static struct sherd_wire_key_new key_new = {
-    {{{1}}, {"logs", 3, true, false, "default", "ours", true}}, "pat", {{2}}, 5};
+    {{{1}}, {"logs", 3, true, false, "default", "ours", true, true}}, "pat", {{2}}, 5};
 static struct sherd_wire_made made;
 static struct sherd_wire_pin one_pin;
 static struct sherd_wire_change change;
@@ -109,6 +109,9 @@ static struct sherd_wire_granted granted = {"bert", 5};
 static struct sherd_wire_named_find named_find = {"ours", 4};
 static struct sherd_challenge challenge = {
     {{1}}, {2, 3}, SHERD_CREDENTIAL_PASSPHRASE, {SHERD_PWHASH_ARGON2ID, 65536, 3, 4}, {4, 5}};
+static struct sherd_wire_row_sign row_sign;
+static struct sherd_rows_sum rows_sum = {7, {{1}}, {2, 3}};
+static struct sherd_wire_signature signature = {{1, 2, 3}};
 static struct sherd_wire_login login = {"anna", {1, 2}, {3, 4}};
 
 static struct sherd_leaf_query leaf_query = {9, 2, 7, true, 100, SHERD_LEAVES_RECORD, {{1, 2}}, 3};
@@ -201,6 +204,8 @@ static const struct sample samples[] = {
     {SHERD_WIRE_OUTSIDE_GET, NULL, NULL, &piece, NULL},
     {SHERD_WIRE_OUTSIDE_SET, &piece, NULL, NULL, NULL},
     {SHERD_WIRE_OUTSIDE_TAKE, &piece, NULL, NULL, NULL},
+    {SHERD_WIRE_ROW_SIGN, &row_sign, NULL, &signature, NULL},
+    {SHERD_WIRE_ROWS_SUM, &uuid, NULL, &rows_sum, NULL},
 };
 
 static int setup(void **state)
@@ -208,6 +213,7 @@ static int setup(void **state)
     (void)state;
     made.pin = pin;
     one_pin.pin = pin;
+    row_sign = (struct sherd_wire_row_sign){.pin = pin, .body = {{4}}};
     memset(made.key.bytes, 0x5a, sizeof(made.key.bytes));
     change = (struct sherd_wire_change){.change = {.pin = pin,
                                                    .version_expected = 3,

@@ -26,6 +26,12 @@ static const char golden_map[] = COLLECTION ENTITY RECORD VERSION " 08 0010" HEX
            " 17 000a 01 61 0001 78 02 6262 0000"         /* a=x, bb= */
            " 1a 0008 0000000000000001";                  /* a blob */
 
+/* Of a readable collection, in its second version, with a link to a record and one to an entity. */
+static const char golden_row_map[] = COLLECTION ENTITY RECORD VERSION " 08 0010" HEX_X16(" d0") " 09 0020" HEX_X32(
+    " 51") " 0a 0008 0000000000000003 0b 0008 00000000000000a0" CREATED
+           " 1a 0008 0000000000000002 2f 0062 01 06 706172656e74" HEX_X16(" 4e") " 0000000000000002" HEX_X32(
+               " d2") " 02 00" HEX_X16(" c0") HEX_X16(" e1") " 31 0020" HEX_X32(" d3");
+
 static const char golden_pin[] = COLLECTION ENTITY RECORD VERSION
     " 07 0008 0000000000000005"
     " 0b 0008 0000000000019060" CREATED " 0d 0020" HEX_X32(" d1") " 0e 0068" HEX_X32(" 33") HEX_X32(" 33")
@@ -55,6 +61,8 @@ static const char golden_collection[] = COLLECTION " 12 0007 6c6f67732e7631" /* 
                                                    " 1f 0008 0000000000000001 20 0006 65752d322e61"; /* "eu-2.a" */
 
 static const char golden_keyring_pin[] = "0d 0020" HEX_X32(" d1");
+
+static const char golden_row_sum[] = COLLECTION " 33 0008 000000000000000c 34 0020" HEX_X32(" d1");
 
 static const char golden_key_uses[] = MASTER " 3a 0008 00000000000003e8 3b 0008 0000000000000102";
 
@@ -96,6 +104,10 @@ static const char golden_pin_under_key[] = COLLECTION ENTITY RECORD VERSION
 static const char golden_collection_with_key[] = COLLECTION
     " 12 0007 6c6f67732e7631"
     " 13 0008 0000000000000003 14 0008 0000000000000001 1f 0008 0000000000000001 23 0003 706179";
+
+static const char golden_readable_collection[] = COLLECTION
+    " 12 0007 6c6f67732e7631"
+    " 13 0008 0000000000000003 14 0008 0000000000000001 1f 0008 0000000000000001 32 0008 0000000000000001";
 
 /* --- decode, then encode what was decoded ------------------------------------------------------------------------- */
 
@@ -207,6 +219,14 @@ static enum sherd_err grant_again(struct sherd_span tlv, uint8_t *block, size_t 
     return sherd_grant_encode(&grant, block, out_bytes);
 }
 
+static enum sherd_err row_sum_again(struct sherd_span tlv, uint8_t *block, size_t *out_bytes)
+{
+    struct sherd_row_sum_entry entry;
+
+    SHERD_TRY(sherd_row_sum_decode(tlv, &entry));
+    return sherd_row_sum_encode(&entry, block, out_bytes);
+}
+
 static enum sherd_err key_uses_again(struct sherd_span tlv, uint8_t *block, size_t *out_bytes)
 {
     struct sherd_key_uses uses;
@@ -243,6 +263,9 @@ static const struct kind {
     {"pin under a key", golden_pin_under_key, pin_again, SHERD_TLV_BIT(17), 352, 1},
     {"collection with a key", golden_collection_with_key, collection_again, SHERD_TLV_BIT(35), 256, 1},
     {"key uses", golden_key_uses, key_uses_again, 0, 192, 0},
+    {"map of a row", golden_row_map, map_again, SHERD_TLV_BIT(47) | SHERD_TLV_BIT(49), 384, 2},
+    {"readable collection", golden_readable_collection, collection_again, SHERD_TLV_BIT(50), 256, 1},
+    {"row sum", golden_row_sum, row_sum_again, 0, 192, 0},
 };
 
 /* One golden encoding, read, and one to be changed. */
@@ -324,6 +347,20 @@ static void test_envelope_payload_decode__reads_each_field_of_a_map(void **state
     assert_string_equal(map.entity_id, "pat");
     assert_string_equal(map.content_type, "text/plain");
     assert_int_equal(map.attributes.len, 10);
+}
+
+static void test_envelope_payload_decode__reads_what_a_row_and_links_add_to_a_map(void **state)
+{
+    const struct sample sample = sample_of(&kinds[20]);
+    struct sherd_map map;
+
+    (void)state;
+    assert_int_equal(sherd_map_decode(sherd_span_of(sample.golden, sample.len), &map), SHERD_OK);
+    assert_true(map.readable);
+    assert_false(map.blob);
+    assert_int_equal(map.links.len, 98);
+    assert_true(map.has_first);
+    assert_int_equal(map.first.bytes[31], 0xd3);
 }
 
 static void test_envelope_payload_decode__reads_each_field_of_a_pin(void **state)
@@ -708,7 +745,12 @@ static void test_envelope_payload_decode__holds_the_bounds_of_numbers(void **sta
         {0, 10, 0, true},
         {0, 12, UINT64_MAX, false},
         {0, 26, 0, true},
-        {0, 26, 2, false},
+        {0, 26, 2, true},
+        {0, 26, 3, false},
+        {21, 50, 0, false},
+        {22, 51, INT64_MAX, true},
+        {22, 51, (uint64_t)INT64_MAX + 1, false},
+        {21, 50, 2, false},
         {1, 7, 7, true},
         {1, 7, 8, false},
         {1, 12, UINT64_MAX, false},
@@ -906,6 +948,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_envelope_payload_decode__takes_the_golden_bytes_of_each_kind),
         cmocka_unit_test(test_envelope_payload_decode__reads_each_field_of_a_map),
+        cmocka_unit_test(test_envelope_payload_decode__reads_what_a_row_and_links_add_to_a_map),
         cmocka_unit_test(test_envelope_payload_decode__reads_each_field_of_a_pin),
         cmocka_unit_test(test_envelope_payload_decode__reads_each_field_of_rights),
         cmocka_unit_test(test_envelope_payload_decode__reads_the_round_of_a_pin),

@@ -170,7 +170,10 @@ struct sherd_store_ops {
     enum sherd_err (*blob_scan)(struct sherd_store *store, const struct sherd_ref *after, sherd_store_visit_fn *visit,
                                 void *arg);
 
-    /** Remove what died writers left (unfinished blobs, dead readers); never what a living process is writing. */
+    /**
+     * Remove what died writers left (unfinished blobs, dead readers); never what a living process is writing. And bring
+     * what waits in journals of its own to where other tools that know its format find it.
+     */
     enum sherd_err (*tidy)(struct sherd_store *store, uint64_t *out_removed_count);
     /** Figures. */
     enum sherd_err (*stat)(struct sherd_store *store, struct sherd_store_stat *out_stat);

@@ -343,3 +343,25 @@ void sherd_lmdb_writer_settle(struct sherd_lmdb_writer *writer)
     }
     (void)pthread_mutex_unlock(&writer->mutex);
 }
+
+static enum sherd_err apply_all(struct sherd_lmdb_writer *writer)
+{
+    SHERD_TRY(renew_view(writer));
+    if (writer->view.active_count > 0)
+        SHERD_TRY(make_room(writer));
+    return sherd_lmdb_applier_wait(writer->applier, writer->view.active->header.generation - 1);
+}
+
+enum sherd_err sherd_lmdb_writer_apply(struct sherd_lmdb_writer *writer)
+{
+    SHERD_TRY(sherd_lmdb_failure_check(writer->failure));
+    (void)pthread_mutex_lock(&writer->mutex);
+    enum sherd_err err = sherd_lmdb_lock_wait(writer->log->lock.fd, SHERD_LMDB_LOCK_WRITE, SHERD_LMDB_EXCLUSIVE);
+    if (err == SHERD_OK) {
+        err = apply_all(writer);
+        drop_view(writer);
+        sherd_lmdb_unlock(writer->log->lock.fd, SHERD_LMDB_LOCK_WRITE);
+    }
+    (void)pthread_mutex_unlock(&writer->mutex);
+    return err;
+}

@@ -35,6 +35,12 @@ void sherd_lmdb_writer_done(struct sherd_lmdb_writer *writer);
 SHERD_MUST_USE enum sherd_err sherd_lmdb_write(struct sherd_lmdb_writer *writer, struct sherd_store_set *const *sets,
                                                size_t set_count);
 
+/**
+ * Bring all that is in the journals into LMDB, where its own tools see it. @return SHERD_OK; SHERD_ERR_BUSY: another
+ * process does, and does not get done; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_lmdb_writer_apply(struct sherd_lmdb_writer *writer);
+
 /** Before closing: bring long journals into LMDB, so that the next opening is quick. Best effort. */
 void sherd_lmdb_writer_settle(struct sherd_lmdb_writer *writer);
 
