@@ -11,6 +11,7 @@ import random
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -235,7 +236,7 @@ def test_witness__its_own_mistakes(box):
 class Liar:
     """A server that answers as it is told."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, cert=None):
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
@@ -259,7 +260,11 @@ class Liar:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.handle_error = lambda *args: None  # who asked has hung up
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        if cert is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(cert)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"{'http' if cert is None else 'https'}://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def __enter__(self):
@@ -270,13 +275,14 @@ class Liar:
         self.server.server_close()
 
 
-def asked(box, answer, code, size=40, url=None):
+def asked(box, answer, code, size=40, url=None, cert=None, args=()):
     """What comes of asking one witness about a log of so many leaves."""
     folder = box.path(f"log-{random.randrange(1 << 40):x}")
     Log(ORIGIN, LEAVES[:size], [(LOG, 0)]).export(folder)
-    with Liar(answer) as liar:
+    with Liar(answer, cert) as liar:
         policy = f"log {LOG.vkey}\nwitness w {WITNESS.vkey} {url or liar.url}\nquorum w\n"
-        done = box.run("witness", "ask", folder, "--policy", "-", "--timeout", "3000", code=code, input=policy.encode())
+        done = box.run("witness", "ask", folder, "--policy", "-", "--timeout", "3000", *args, code=code,
+                       input=policy.encode())
     lines = done.stdout.decode().split("\n")
     return lines[0].split(" ", 5)[2:]
 
@@ -358,6 +364,17 @@ def test_witness_ask__is_told_a_smaller_size(box):
         return good(method, body)
 
     assert asked(box, behind, OK)[0] == "cosigned"
+
+
+def test_witness_ask__https(box):
+    cert = box.path("cert.pem")
+    only_cert = box.path("cert.c")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", cert, "-out", only_cert,
+                    "-subj", "/CN=w", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    cert.write_bytes(cert.read_bytes() + only_cert.read_bytes())
+    assert asked(box, good, OK, cert=cert, args=["--ca-file", only_cert])[0] == "cosigned"
+    word, *rest = asked(box, good, BUSY, cert=cert)  # nobody vouches for it
+    assert word == "lost" and "certificate" in rest[-1].lower(), rest
 
 
 def test_witness_ask__where_it_goes(box):
