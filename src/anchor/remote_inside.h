@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/remote_inside.h
- * What remote.c, remote_backup.c, remote_joins.c, remote_ledger.c, remote_policy.c and remote_rights.c share, and nobody else uses:
- * calls over connections.
+ * What remote.c and the other remote_*.c share, and nobody else uses: calls over connections.
  */
 #ifndef SHERD_ANCHOR_REMOTE_INSIDE_H
 #define SHERD_ANCHOR_REMOTE_INSIDE_H

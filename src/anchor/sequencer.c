@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rounds of the ledger: see sequencer.h and docs/format/ledger.md. */
 #include "anchor/sequencer.h"
+#include "anchor/ledger_state.h"
 #include "anchor/joins.h"
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -24,19 +25,9 @@
 
 #define LEDGER "ledger"
 #define STATE "ledger/state"
-#define STATE_NEW "ledger/state.new"
 #define LOCK "ledger/round"
-#define STATE_MAGIC "SHRDLEDG"
-#define STATE_HEAD_SIZE 12U
-#define STATE_FORMAT 1U
 
 #define ORIGIN_SIZE 64U
-#define BLOCKS_MAX 4096U
-#define BLOCK_ID_SIZE 8U
-#define NOTE_BYTES_MAX 1024U
-#define STATE_BYTES_MAX                                                                                             \
-    (BLOCKS_MAX * BLOCK_ID_SIZE + NOTE_BYTES_MAX + SHERD_JOIN_STATE_BYTES_MAX + SHERD_SEQUENCER_OUTSIDE_BYTES_MAX + \
-     512U)
 
 /* The thread makes a round when so many sets were written, or so long after the first of them. */
 #define WAKE_SETS 1000U
@@ -57,30 +48,6 @@
 #define WAKE_NS ((uint64_t)WAKE_S * NS)
 #define REST_NS ((uint64_t)REST_S * NS)
 #define RETRY_NS ((uint64_t)RETRY_S * NS)
-
-enum state_field {
-    STATE_SIZE = 1,
-    STATE_DIGEST = 2,
-    STATE_ROUND = 3,
-    STATE_BLOCKS = 4,
-    STATE_NOTE = 5,
-    STATE_JOINS = 6, /* four tags: anchor/join_files.h */
-    STATE_OUTSIDE = 10,
-};
-
-/* What the ledger implies: kept beside the log of that size. */
-struct state {
-    uint64_t size;
-    struct sherd_digest digest;
-    uint64_t round;
-    size_t note_bytes;
-    uint8_t note[NOTE_BYTES_MAX]; /* the log's checkpoint, signed */
-    size_t outside_bytes;
-    uint8_t outside[SHERD_SEQUENCER_OUTSIDE_BYTES_MAX]; /* for anchor/outside.h; from round to round */
-    size_t block_count;
-    uint8_t blocks[BLOCKS_MAX][BLOCK_ID_SIZE]; /* those of this round: they may still lie in `keys` */
-    struct sherd_join_state joins;
-};
 
 struct sherd_sequencer {
     struct sherd_sequencer_parts parts;
@@ -108,17 +75,12 @@ struct sequenced {
 /* A round. */
 struct round {
     struct sherd_sequencer *sequencer;
-    struct state *after;
+    struct sherd_ledger_state *after;
     struct sequenced *events;
     size_t event_count;
     bool more; /* blocks are left */
     struct sherd_join_taken joins;
 };
-
-static enum sherd_err tampered(const char *what)
-{
-    return sherd_fail(SHERD_ERR_TAMPERED, "the ledger %s: restore `anchor` from where it was not changed", what);
-}
 
 /* --- names and keys ----------------------------------------------------------------------------------------------- */
 
@@ -135,12 +97,12 @@ static enum sherd_err origin_new(const struct sherd_uuid *deployment, char out_o
 }
 
 /* The first line of a checkpoint. */
-static enum sherd_err origin_of(const struct state *state, char out_origin[static ORIGIN_SIZE])
+static enum sherd_err origin_of(const struct sherd_ledger_state *state, char out_origin[static ORIGIN_SIZE])
 {
     const uint8_t *end = memchr(state->note, '\n', state->note_bytes);
 
     if (end == NULL || (size_t)(end - state->note) >= ORIGIN_SIZE)
-        return tampered("has a state that does not verify");
+        return sherd_ledger_tampered("has a state that does not verify");
     memcpy(out_origin, state->note, (size_t)(end - state->note));
     out_origin[end - state->note] = 0;
     return SHERD_OK;
@@ -161,132 +123,33 @@ enum sherd_err sherd_sequencer_vkey(const struct sherd_sequencer *sequencer, str
     return sherd_note_key_text(sequencer->origin, public_key, out_text);
 }
 
-/* --- state -------------------------------------------------------------------------------------------------------- */
-
-/* What the state is sealed to: whose it is, and its head. */
-static void state_context(const struct sherd_sequencer_parts *parts, uint8_t out[static 16 + STATE_HEAD_SIZE])
-{
-    memcpy(out, parts->deployment.bytes, 16);
-    memcpy(out + 16, STATE_MAGIC, 8);
-    sherd_put_u32(out + 24, STATE_FORMAT);
-}
-
-static enum sherd_err state_encode(const struct sherd_sequencer_parts *parts, const struct state *state,
-                                   struct sherd_buf *out_file)
-{
-    uint8_t context[16 + STATE_HEAD_SIZE];
-    SHERD_CLEANUP(sherd_freep) uint8_t *tlv = sherd_alloc(STATE_BYTES_MAX);
-    struct sherd_tlv_writer writer = sherd_tlv_writer(tlv, STATE_BYTES_MAX);
-    size_t tlv_bytes;
-
-    if (tlv == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    sherd_tlv_put_u64(&writer, STATE_SIZE, state->size);
-    sherd_tlv_put(&writer, STATE_DIGEST, sherd_span_of(state->digest.bytes, sizeof(state->digest.bytes)));
-    sherd_tlv_put_u64(&writer, STATE_ROUND, state->round);
-    sherd_tlv_put(&writer, STATE_BLOCKS, sherd_span_of(state->blocks, state->block_count * BLOCK_ID_SIZE));
-    sherd_tlv_put(&writer, STATE_NOTE, sherd_span_of(state->note, state->note_bytes));
-    sherd_join_state_put(&writer, STATE_JOINS, &state->joins);
-    sherd_tlv_put(&writer, STATE_OUTSIDE, sherd_span_of(state->outside, state->outside_bytes));
-    SHERD_TRY(sherd_tlv_end(&writer, &tlv_bytes));
-    state_context(parts, context);
-    SHERD_TRY(sherd_buf_append(out_file, sherd_span_of(context + 16, STATE_HEAD_SIZE)));
-    return sherd_aead_seal_with(sherd_leaf_state_key(parts->leaves), sherd_span_of(context, sizeof(context)),
-                                sherd_span_of(tlv, tlv_bytes), out_file);
-}
-
-static enum sherd_err state_parse(struct sherd_span bytes, struct state *out_state)
-{
-    const uint64_t required = SHERD_TLV_BIT(STATE_SIZE) | SHERD_TLV_BIT(STATE_DIGEST) | SHERD_TLV_BIT(STATE_ROUND) |
-                              SHERD_TLV_BIT(STATE_NOTE);
-    struct sherd_tlv tlv;
-
-    const uint64_t allowed = SHERD_TLV_BIT(STATE_BLOCKS) | SHERD_JOIN_STATE_TAGS(STATE_JOINS) |
-                             SHERD_TLV_BIT(STATE_OUTSIDE);
-
-    SHERD_TRY(sherd_tlv_parse(bytes, required, allowed, &tlv));
-    SHERD_TRY(sherd_join_state_get(&tlv, STATE_JOINS, &out_state->joins));
-    SHERD_TRY(sherd_tlv_get_u64(&tlv, STATE_SIZE, INT64_MAX, &out_state->size));
-    SHERD_TRY(sherd_tlv_get(&tlv, STATE_DIGEST, out_state->digest.bytes, sizeof(out_state->digest.bytes)));
-    SHERD_TRY(sherd_tlv_get_u64(&tlv, STATE_ROUND, INT64_MAX, &out_state->round));
-    const struct sherd_span blocks = tlv.value[STATE_BLOCKS];
-    const struct sherd_span note = tlv.value[STATE_NOTE];
-    const struct sherd_span outside = tlv.value[STATE_OUTSIDE];
-    if (blocks.len % BLOCK_ID_SIZE != 0 || blocks.len / BLOCK_ID_SIZE > BLOCKS_MAX || note.len > NOTE_BYTES_MAX ||
-        outside.len > sizeof(out_state->outside))
-        return tampered("has a state that does not verify");
-    out_state->outside_bytes = outside.len;
-    if (outside.len != 0)
-        memcpy(out_state->outside, outside.data, outside.len);
-    out_state->note_bytes = note.len;
-    memcpy(out_state->note, note.data, note.len);
-    out_state->block_count = blocks.len / BLOCK_ID_SIZE;
-    if (blocks.len != 0)
-        memcpy(out_state->blocks, blocks.data, blocks.len);
-    return SHERD_OK;
-}
-
-static enum sherd_err state_open(const struct sherd_sequencer_parts *parts, struct sherd_span file,
-                                 struct state *out_state)
-{
-    uint8_t context[16 + STATE_HEAD_SIZE];
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf plain = {.max = STATE_BYTES_MAX};
-
-    state_context(parts, context);
-    if (file.len < STATE_HEAD_SIZE || !sherd_same(file.data, context + 16, STATE_HEAD_SIZE))
-        return tampered("has a state that does not verify");
-    SHERD_TRY(sherd_aead_open_with(sherd_leaf_state_key(parts->leaves), sherd_span_of(context, sizeof(context)),
-                                   sherd_span_of(file.data + STATE_HEAD_SIZE, file.len - STATE_HEAD_SIZE), &plain));
-    return state_parse(sherd_buf_span(&plain), out_state);
-}
-
-static enum sherd_err state_read(const struct sherd_sequencer_parts *parts, struct state *out_state)
-{
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {.max = STATE_BYTES_MAX + 4096U};
-
-    enum sherd_err err = sherd_file_read(parts->dir, STATE, &file);
-    if (err == SHERD_ERR_NOT_FOUND)
-        return tampered("has lost its state");
-    if (err == SHERD_OK)
-        err = state_open(parts, sherd_buf_span(&file), out_state);
-    return err == SHERD_ERR_LIMIT || err == SHERD_ERR_TAMPERED ? tampered("has a state that does not verify") : err;
-}
-
-/* Durable when it returns, whole or not at all. */
-static enum sherd_err state_write(const struct sherd_sequencer_parts *parts, const struct state *state)
-{
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf file = {0};
-
-    SHERD_TRY(state_encode(parts, state, &file));
-    SHERD_TRY(sherd_file_write(parts->dir, STATE_NEW, sherd_buf_span(&file)));
-    SHERD_TRY(sherd_file_rename(parts->dir, STATE_NEW, STATE));
-    return sherd_dir_sync(parts->dir, LEDGER);
-}
+/* --- the log ------------------------------------------------------------------------------------------------------ */
 
 /* The log as the state says it is; what follows of it was not committed. */
-static enum sherd_err open_log(struct sherd_sequencer *sequencer, const struct state *state,
+static enum sherd_err open_log(struct sherd_sequencer *sequencer, const struct sherd_ledger_state *state,
                                const struct sherd_log_signer *signer, struct sherd_log **out_log)
 {
     const struct sherd_span note = sherd_span_of(state->note, state->note_bytes);
     const enum sherd_err err = sherd_log_open_known(sequencer->log_dir, sequencer->policy, signer, note, out_log);
 
     if (err == SHERD_ERR_CONFLICT)
-        return tampered("and its state are not of one time: the state was rolled back");
-    return err == SHERD_ERR_NOT_FOUND ? tampered("is missing") : err;
+        return sherd_ledger_tampered("and its state are not of one time: the state was rolled back");
+    return err == SHERD_ERR_NOT_FOUND ? sherd_ledger_tampered("is missing") : err;
 }
 
 /* --- a round ------------------------------------------------------------------------------------------------------ */
 
-static void block_name(const uint8_t id[static BLOCK_ID_SIZE], struct sherd_ref *out_name)
+static void block_name(const uint8_t id[static SHERD_LEDGER_BLOCK_ID_SIZE], struct sherd_ref *out_name)
 {
     *out_name = (struct sherd_ref){{0}};
-    memcpy(out_name->bytes + sizeof(out_name->bytes) - BLOCK_ID_SIZE, id, BLOCK_ID_SIZE);
+    memcpy(out_name->bytes + sizeof(out_name->bytes) - SHERD_LEDGER_BLOCK_ID_SIZE, id, SHERD_LEDGER_BLOCK_ID_SIZE);
 }
 
-static bool lists(const struct state *state, const struct sherd_ref *name)
+static bool lists(const struct sherd_ledger_state *state, const struct sherd_ref *name)
 {
     for (size_t i = 0; i < state->block_count; i++)
-        if (sherd_same(state->blocks[i], name->bytes + sizeof(name->bytes) - BLOCK_ID_SIZE, BLOCK_ID_SIZE))
+        if (sherd_same(state->blocks[i], name->bytes + sizeof(name->bytes) - SHERD_LEDGER_BLOCK_ID_SIZE,
+                       SHERD_LEDGER_BLOCK_ID_SIZE))
             return true;
     return false;
 }
@@ -295,7 +158,7 @@ static bool lists(const struct state *state, const struct sherd_ref *name)
  * Blocks are no entries of the digest: they come and go without events of their own. One that was removed by a round
  * that ended is no error.
  */
-static enum sherd_err remove_blocks(struct sherd_sequencer *sequencer, const struct state *state)
+static enum sherd_err remove_blocks(struct sherd_sequencer *sequencer, const struct sherd_ledger_state *state)
 {
     struct sherd_compartment *keys = sherd_changes_compartment(sequencer->parts.changes);
     const size_t count = state->block_count;
@@ -325,7 +188,7 @@ static enum sherd_err remove_blocks(struct sherd_sequencer *sequencer, const str
 static enum sherd_err take_block(void *arg, struct sherd_ref name, struct sherd_span value)
 {
     struct round *round = arg;
-    struct state *after = round->after;
+    struct sherd_ledger_state *after = round->after;
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf payload = {0};
     struct sherd_pending pending;
 
@@ -342,8 +205,10 @@ static enum sherd_err take_block(void *arg, struct sherd_ref name, struct sherd_
     }
     for (size_t i = 0; i < sizeof(after->digest.bytes); i++)
         after->digest.bytes[i] ^= pending.delta.bytes[i];
-    memcpy(after->blocks[after->block_count++], name.bytes + sizeof(name.bytes) - BLOCK_ID_SIZE, BLOCK_ID_SIZE);
-    round->more = round->event_count >= SHERD_SEQUENCER_ROUND_EVENTS_MAX || after->block_count == BLOCKS_MAX;
+    memcpy(after->blocks[after->block_count++], name.bytes + sizeof(name.bytes) - SHERD_LEDGER_BLOCK_ID_SIZE,
+           SHERD_LEDGER_BLOCK_ID_SIZE);
+    round->more = round->event_count >= SHERD_SEQUENCER_ROUND_EVENTS_MAX ||
+                  after->block_count == SHERD_LEDGER_BLOCKS_MAX;
     return round->more ? SCAN_ENOUGH : SHERD_OK;
 }
 
@@ -372,13 +237,13 @@ static enum sherd_err collect(struct round *round)
 static enum sherd_err commit(void *arg, struct sherd_span note)
 {
     struct round *round = arg;
-    struct state *after = round->after;
+    struct sherd_ledger_state *after = round->after;
 
     SHERD_ENSURE(note.len <= sizeof(after->note), SHERD_ERR_LIMIT, "the ledger's checkpoint is too long");
     memcpy(after->note, note.data, note.len);
     after->note_bytes = note.len;
     SHERD_FAILPOINT("sequencer.before_commit");
-    return state_write(&round->sequencer->parts, after);
+    return sherd_ledger_state_write(&round->sequencer->parts, after);
 }
 
 static struct sherd_join_place joins_place(const struct sherd_sequencer *sequencer)
@@ -455,7 +320,7 @@ static enum sherd_err sign_round(void *arg, struct sherd_span text, struct sherd
     return sign(round->sequencer, text, out_note);
 }
 
-static enum sherd_err round_with(struct round *round, const struct state *before, uint64_t *out_size)
+static enum sherd_err round_with(struct round *round, const struct sherd_ledger_state *before, uint64_t *out_size)
 {
     struct sherd_sequencer *sequencer = round->sequencer;
     const struct sherd_log_signer signer = {.sign = sign_round, .commit = commit, .arg = round};
@@ -464,10 +329,10 @@ static enum sherd_err round_with(struct round *round, const struct state *before
     SHERD_TRY(open_log(sequencer, before, &signer, &log));
     if (sequencer->clean_round != before->round)
         SHERD_TRY(remove_blocks(sequencer, before));
-    *round->after = (struct state){.digest = before->digest,
-                                   .round = before->round + 1,
-                                   .joins = before->joins,
-                                   .outside_bytes = before->outside_bytes};
+    *round->after = (struct sherd_ledger_state){.digest = before->digest,
+                                                .round = before->round + 1,
+                                                .joins = before->joins,
+                                                .outside_bytes = before->outside_bytes};
     memcpy(round->after->outside, before->outside, before->outside_bytes);
     SHERD_TRY(collect(round));
     SHERD_TRY(collect_joins(round));
@@ -479,14 +344,14 @@ static enum sherd_err round_with(struct round *round, const struct state *before
 /* The caller has the turn of this process and the lock of all. */
 static enum sherd_err one_round(struct sherd_sequencer *sequencer, bool *out_more, uint64_t *out_size)
 {
-    SHERD_CLEANUP(sherd_freep) struct state *states = sherd_alloc_array(2, sizeof(*states));
+    SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *states = sherd_alloc_array(2, sizeof(*states));
     SHERD_CLEANUP(sherd_freep) struct sequenced *events = sherd_alloc_array(EVENTS_ROOM, sizeof(*events));
     struct round round = {.sequencer = sequencer, .events = events};
 
     if (states == NULL || events == NULL)
         return SHERD_ERR_NO_MEMORY;
     round.after = &states[1];
-    SHERD_TRY(state_read(&sequencer->parts, &states[0]));
+    SHERD_TRY(sherd_ledger_state_read(&sequencer->parts, &states[0]));
     const enum sherd_err err = round_with(&round, &states[0], out_size);
     sherd_join_taken_done(&round.joins);
     *out_more = round.more;
@@ -613,9 +478,10 @@ void sherd_sequencer_wake(struct sherd_sequencer *sequencer)
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
-static enum sherd_err open_once(struct sherd_sequencer *sequencer, struct state *state, struct sherd_log **out_log)
+static enum sherd_err open_once(struct sherd_sequencer *sequencer, struct sherd_ledger_state *state,
+                                struct sherd_log **out_log)
 {
-    SHERD_TRY(state_read(&sequencer->parts, state));
+    SHERD_TRY(sherd_ledger_state_read(&sequencer->parts, state));
     return open_log(sequencer, state, NULL, out_log);
 }
 
@@ -623,7 +489,8 @@ static enum sherd_err open_once(struct sherd_sequencer *sequencer, struct state 
  * Log and state as they are, to read: both verify, and belong together. A round may be committed between the looks at
  * the two: then they are looked at anew.
  */
-static enum sherd_err open_settled(struct sherd_sequencer *sequencer, struct state *state, struct sherd_log **out_log)
+static enum sherd_err open_settled(struct sherd_sequencer *sequencer, struct sherd_ledger_state *state,
+                                   struct sherd_log **out_log)
 {
     enum sherd_err err = SHERD_ERR_TAMPERED;
 
@@ -639,7 +506,7 @@ static enum sherd_err open_settled(struct sherd_sequencer *sequencer, struct sta
 
 enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequencer, sherd_log_use_fn *use, void *arg)
 {
-    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *state = sherd_alloc(sizeof(*state));
     SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
 
     if (state == NULL)
@@ -651,11 +518,11 @@ enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequencer, sherd_log_
 enum sherd_err sherd_sequencer_outside(struct sherd_sequencer *sequencer, struct sherd_buf *out_bytes,
                                        struct sherd_buf *out_note)
 {
-    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *state = sherd_alloc(sizeof(*state));
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(state_read(&sequencer->parts, state));
+    SHERD_TRY(sherd_ledger_state_read(&sequencer->parts, state));
     SHERD_TRY(sherd_buf_append(out_bytes, sherd_span_of(state->outside, state->outside_bytes)));
     return sherd_buf_append(out_note, sherd_span_of(state->note, state->note_bytes));
 }
@@ -663,15 +530,15 @@ enum sherd_err sherd_sequencer_outside(struct sherd_sequencer *sequencer, struct
 /* In the turn of all that write the state. */
 static enum sherd_err set_outside(const struct sherd_sequencer *sequencer, struct sherd_span bytes)
 {
-    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *state = sherd_alloc(sizeof(*state));
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(state_read(&sequencer->parts, state));
+    SHERD_TRY(sherd_ledger_state_read(&sequencer->parts, state));
     state->outside_bytes = bytes.len;
     if (bytes.len != 0)
         memcpy(state->outside, bytes.data, bytes.len);
-    return state_write(&sequencer->parts, state);
+    return sherd_ledger_state_write(&sequencer->parts, state);
 }
 
 enum sherd_err sherd_sequencer_outside_set(struct sherd_sequencer *sequencer, struct sherd_span bytes)
@@ -698,7 +565,7 @@ const char *sherd_sequencer_dir(const struct sherd_sequencer *sequencer)
 /* A check under way. */
 struct check {
     struct sherd_sequencer *sequencer;
-    struct state *state;
+    struct sherd_ledger_state *state;
     struct sherd_keys_check found;
 };
 
@@ -739,14 +606,14 @@ static enum sherd_err check_in(struct check *check, struct sherd_snapshot *snaps
 static enum sherd_err begin_check(struct check *check, struct sherd_snapshot **out_snapshot)
 {
     const struct sherd_sequencer *sequencer = check->sequencer;
-    SHERD_CLEANUP(sherd_freep) struct state *again = sherd_alloc(sizeof(*again));
+    SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *again = sherd_alloc(sizeof(*again));
 
     if (again == NULL)
         return SHERD_ERR_NO_MEMORY;
     for (unsigned tries = 0; tries < CHECKS_MAX; tries++) {
-        SHERD_TRY(state_read(&sequencer->parts, check->state));
+        SHERD_TRY(sherd_ledger_state_read(&sequencer->parts, check->state));
         SHERD_TRY(sherd_compartment_snapshot_begin(sherd_changes_compartment(sequencer->parts.changes), out_snapshot));
-        const enum sherd_err err = state_read(&sequencer->parts, again);
+        const enum sherd_err err = sherd_ledger_state_read(&sequencer->parts, again);
         if (err == SHERD_OK && again->round == check->state->round)
             return SHERD_OK;
         sherd_snapshot_end(*out_snapshot);
@@ -773,7 +640,7 @@ static enum sherd_err check_log(struct check *check)
 
 enum sherd_err sherd_sequencer_joins(struct sherd_sequencer *sequencer, sherd_join_visit_fn *visit, void *arg)
 {
-    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *state = sherd_alloc(sizeof(*state));
     SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
     SHERD_CLEANUP(sherd_join_check_done) struct sherd_join_check joins = {.room = NULL};
     const struct sherd_join_place place = joins_place(sequencer);
@@ -786,7 +653,7 @@ enum sherd_err sherd_sequencer_joins(struct sherd_sequencer *sequencer, sherd_jo
     joins.arg = arg;
     SHERD_TRY(sherd_log_verify(log, sherd_join_check_leaf, &joins));
     SHERD_TRY(sherd_join_check_end(&joins));
-    return joins.damaged ? tampered("has joins that do not verify") : SHERD_OK;
+    return joins.damaged ? sherd_ledger_tampered("has joins that do not verify") : SHERD_OK;
 }
 
 /* What is noted and in no leaf yet, at a moment at which no round is committed. */
@@ -797,12 +664,12 @@ static enum sherd_err check_noted(struct check *check)
     for (unsigned tries = 0; tries < CHECKS_MAX; tries++) {
         struct sherd_join_taken taken = {.after = &check->state->joins};
 
-        SHERD_TRY(state_read(&check->sequencer->parts, check->state));
+        SHERD_TRY(sherd_ledger_state_read(&check->sequencer->parts, check->state));
         const uint64_t round = check->state->round;
         const enum sherd_err err = sherd_join_files_take(&place, round + 1, true, &taken);
         sherd_join_taken_done(&taken);
         SHERD_TRY(err);
-        SHERD_TRY(state_read(&check->sequencer->parts, check->state));
+        SHERD_TRY(sherd_ledger_state_read(&check->sequencer->parts, check->state));
         if (check->state->round != round)
             continue;
         check->found.join_count = taken.count;
@@ -815,7 +682,7 @@ static enum sherd_err check_noted(struct check *check)
 
 enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer, struct sherd_keys_check *out_check)
 {
-    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *state = sherd_alloc(sizeof(*state));
     struct check check = {.sequencer = sequencer, .state = state};
     struct sherd_snapshot *snapshot = NULL;
 
@@ -837,11 +704,11 @@ enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer, struct s
 
 enum sherd_err sherd_sequencer_rounds(const struct sherd_sequencer *sequencer, uint64_t *out_rounds)
 {
-    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *state = sherd_alloc(sizeof(*state));
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(state_read(&sequencer->parts, state));
+    SHERD_TRY(sherd_ledger_state_read(&sequencer->parts, state));
     *out_rounds = state->round;
     return SHERD_OK;
 }
@@ -936,13 +803,13 @@ void sherd_sequencer_free(struct sherd_sequencer *sequencer)
 enum sherd_err sherd_sequencer_new(const struct sherd_sequencer_parts *parts, struct sherd_sequencer **out_sequencer)
 {
     SHERD_CLEANUP(sherd_sequencer_freep) struct sherd_sequencer *sequencer = NULL;
-    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *state = sherd_alloc(sizeof(*state));
     SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
     char origin[ORIGIN_SIZE];
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(state_read(parts, state));
+    SHERD_TRY(sherd_ledger_state_read(parts, state));
     SHERD_TRY(origin_of(state, origin));
     SHERD_TRY(prepare(parts, origin, &sequencer));
     SHERD_TRY(open_settled(sequencer, state, &log));
@@ -952,7 +819,7 @@ enum sherd_err sherd_sequencer_new(const struct sherd_sequencer_parts *parts, st
 }
 
 /* What the ledger that begins now takes as given: all that is there but for what pending blocks say of themselves. */
-static enum sherd_err take_as_given(struct sherd_sequencer *sequencer, struct state *state)
+static enum sherd_err take_as_given(struct sherd_sequencer *sequencer, struct sherd_ledger_state *state)
 {
     struct check check = {.sequencer = sequencer, .state = state};
     struct sherd_keys_digest digest;
@@ -972,7 +839,7 @@ static enum sherd_err take_as_given(struct sherd_sequencer *sequencer, struct st
 enum sherd_err sherd_sequencer_make(const struct sherd_sequencer_parts *parts, enum sherd_event_kind first)
 {
     SHERD_CLEANUP(sherd_sequencer_freep) struct sherd_sequencer *sequencer = NULL;
-    SHERD_CLEANUP(sherd_freep) struct state *state = sherd_alloc(sizeof(*state));
+    SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *state = sherd_alloc(sizeof(*state));
     struct round round = {.after = state};
     const struct sherd_log_signer signer = {.sign = sign_round, .arg = &round};
     SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file anchor/serve_inside.h
- * What serve.c, serve_backup.c, serve_joins.c, serve_ledger.c and serve_rights.c share, and nobody else uses: a connection that is
- * served, and handlers of its verbs.
+ * What serve.c and the other serve_*.c share, and nobody else uses: a connection that is served, and handlers of its
+ * verbs.
  */
 #ifndef SHERD_ANCHOR_SERVE_INSIDE_H
 #define SHERD_ANCHOR_SERVE_INSIDE_H
