@@ -22,7 +22,7 @@ enum sherd_row_state {
     SHERD_ROW_UNKNOWN = 0,
     SHERD_ROW_STANDS, /**< the entry must be there, with that digest */
     SHERD_ROW_OVER,   /**< it was replaced or deleted since: it may be there still, until it is swept */
-    SHERD_ROW_RENEWS, /**< an entry was sealed anew under its name: wherever it must be there, it may have this digest */
+    SHERD_ROW_RENEWS, /**< an entry was sealed anew under its name: where it must be there, it may have this digest */
 };
 
 /** An entry of the compartment, and what opens the commitment to it. */
