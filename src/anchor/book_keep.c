@@ -291,7 +291,7 @@ enum sherd_err sherd_book_keep_position(struct sherd_book_keep *keep, struct she
     SHERD_CLEANUP(sherd_book_done) struct sherd_book book = {0};
     uint8_t block[SHERD_BOOK_POSITION_BYTES_MAX];
     struct sherd_buf plain = sherd_buf_borrow(block, sizeof(block));
-    struct sherd_book_position position;
+    struct sherd_book_position position = {0};
 
     SHERD_TRY(sherd_book_keep_read(keep, &book));
     SHERD_ENSURE(book.status.now.number != 0, SHERD_ERR_NOT_FOUND, "no pass of the scrubber is under way");

@@ -32,8 +32,10 @@ SHERD_MUST_USE enum sherd_err sherd_anchor_embedded(const struct sherd_anchor_pa
 
 /**
  * Say that an anchor is about to serve others: the ledger has a leaf of it, and knows the file of the joins to come,
- * before the call returns. @param[in] anchor  of sherd_anchor_embedded(), open for writing
- * @return SHERD_OK; SHERD_ERR_DENIED: for reading only; SHERD_ERR_IO; SHERD_ERR_TAMPERED; SHERD_ERR_NO_MEMORY
+ * before the call returns. All of `keys` is compared with what the ledger implies first.
+ * @param[in] anchor  of sherd_anchor_embedded(), open for writing
+ * @return SHERD_OK; SHERD_ERR_DENIED: for reading only; SHERD_ERR_TAMPERED: an entry of `keys` was rolled back, removed
+ *         or added by others; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_anchor_unsealed(struct sherd_anchor *anchor);
 /**

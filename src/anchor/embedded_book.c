@@ -34,7 +34,7 @@ static enum sherd_err look_for_difference(void *arg, struct sherd_digest *out_di
     struct sherd_embedded *self = arg;
     struct sherd_keys_check check;
 
-    SHERD_TRY(sherd_embedded_compare(self, &check));
+    SHERD_TRY(sherd_embedded_compare(self, false, &check));
     *out_difference = check.difference;
     return SHERD_OK;
 }

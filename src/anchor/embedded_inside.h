@@ -90,8 +90,11 @@ enum sherd_err sherd_embedded_ledger_growth(struct sherd_anchor *anchor, uint64_
 enum sherd_err sherd_embedded_entries_resealed(struct sherd_anchor *anchor, enum sherd_role role,
                                                const struct sherd_event_entry *entries, size_t count);
 enum sherd_err sherd_embedded_joins_rule(struct sherd_anchor *anchor, const bool *strict, bool *out_strict);
-/** The same, with the disagreement itself, which is for nobody else, but for what was accepted of it. */
-enum sherd_err sherd_embedded_compare(struct sherd_embedded *self, struct sherd_keys_check *out_check);
+/**
+ * Compare `keys` with the ledger, and if whole is true the log with itself, but for what was accepted: with the
+ * disagreement itself, which is for nobody else.
+ */
+enum sherd_err sherd_embedded_compare(struct sherd_embedded *self, bool whole, struct sherd_keys_check *out_check);
 
 /* The scrubber's book: opened with the ledger, and the calls of the table about it. */
 enum sherd_err sherd_embedded_book_begin(struct sherd_embedded *self, bool read_only);

@@ -142,14 +142,15 @@ enum sherd_err sherd_embedded_ledger_run(struct sherd_anchor *anchor, uint64_t *
 }
 
 /* What was accepted stays so: as long as that alone differs, nothing does. */
-enum sherd_err sherd_embedded_compare(struct sherd_embedded *self, struct sherd_keys_check *out_check)
+enum sherd_err sherd_embedded_compare(struct sherd_embedded *self, bool whole, struct sherd_keys_check *out_check)
 {
     static const struct sherd_digest none = {{0}};
     struct sherd_keys_check check;
     struct sherd_digest accepted;
 
     SHERD_TRY(check_there(self));
-    SHERD_TRY(sherd_sequencer_check(self->sequencer, &check));
+    SHERD_TRY(whole ? sherd_sequencer_check(self->sequencer, &check)
+                    : sherd_sequencer_compare(self->sequencer, &check));
     SHERD_TRY(sherd_book_keep_accepted(self->book, &accepted));
     for (size_t i = 0; i < sizeof(accepted.bytes); i++)
         check.difference.bytes[i] ^= accepted.bytes[i];
@@ -163,7 +164,7 @@ enum sherd_err sherd_embedded_ledger_check(struct sherd_anchor *anchor, struct s
 {
     struct sherd_keys_check check;
 
-    SHERD_TRY(sherd_embedded_compare(sherd_embedded_of(anchor), &check));
+    SHERD_TRY(sherd_embedded_compare(sherd_embedded_of(anchor), true, &check));
     const struct sherd_digest difference = check.difference;
     SHERD_TRY(sherd_book_difference_name(&difference, &check.difference));
     *out_check = check;

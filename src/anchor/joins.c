@@ -370,8 +370,8 @@ static void *flush_every_second(void *arg)
 
 /* --- noting ------------------------------------------------------------------------------------------------------- */
 
-/* The slot is there when its last bytes are. */
-static void publish(uint8_t *at, const uint8_t slot[static SHERD_JOIN_SLOT_SIZE])
+/* The slot, SHERD_JOIN_SLOT_SIZE bytes, is there when its last bytes are. */
+static void publish(uint8_t *at, const uint8_t *slot)
 {
     _Atomic uint64_t *tail = (_Atomic uint64_t *)(void *)(at + SHERD_JOIN_SLOT_SIZE - TAIL_SIZE);
     uint64_t last;
@@ -385,7 +385,7 @@ static void publish(uint8_t *at, const uint8_t slot[static SHERD_JOIN_SLOT_SIZE]
 /* Seal the next slot, and write it. What fails between the two leaves a number that is never used again. */
 static enum sherd_err write_slot(struct file *file, const struct sherd_join *join)
 {
-    uint8_t slot[SHERD_JOIN_SLOT_SIZE];
+    uint8_t slot[SHERD_JOIN_SLOT_SIZE] = {0};
 
     SHERD_TRY(sherd_join_seal(file->series, file->used + 1, join, slot));
     SHERD_FAILPOINT("join.before_slot");

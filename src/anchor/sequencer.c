@@ -680,20 +680,38 @@ static enum sherd_err check_noted(struct check *check)
     return sherd_fail(SHERD_ERR_BUSY, "the ledger changes all the time: try again");
 }
 
+static enum sherd_err compare(struct check *check)
+{
+    struct sherd_snapshot *snapshot = NULL;
+
+    SHERD_TRY(begin_check(check, &snapshot));
+    const enum sherd_err err = check_in(check, snapshot);
+    sherd_snapshot_end(snapshot);
+    check->found.log_size = check->state->size;
+    return err;
+}
+
+enum sherd_err sherd_sequencer_compare(struct sherd_sequencer *sequencer, struct sherd_keys_check *out_check)
+{
+    SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *state = sherd_alloc(sizeof(*state));
+    struct check check = {.sequencer = sequencer, .state = state};
+
+    if (state == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(compare(&check));
+    *out_check = check.found;
+    return SHERD_OK;
+}
+
 enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer, struct sherd_keys_check *out_check)
 {
     SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *state = sherd_alloc(sizeof(*state));
     struct check check = {.sequencer = sequencer, .state = state};
-    struct sherd_snapshot *snapshot = NULL;
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(begin_check(&check, &snapshot));
-    enum sherd_err err = check_in(&check, snapshot);
-    sherd_snapshot_end(snapshot);
-    SHERD_TRY(err);
-    check.found.log_size = state->size;
-    err = check_log(&check);
+    SHERD_TRY(compare(&check));
+    const enum sherd_err err = check_log(&check);
     if (err != SHERD_OK && err != SHERD_ERR_TAMPERED)
         return err;
     check.found.log_verifies = err == SHERD_OK;

@@ -76,8 +76,11 @@ void sherd_sequencer_wake(struct sherd_sequencer *sequencer);
 
 /**
  * Walk over `keys` and compare it with what the ledger implies: an entry that was rolled back, removed or added by
- * others makes them differ.
+ * others makes them differ. Of the log nothing is read; of out_check only what is about `keys` is filled in.
  */
+SHERD_MUST_USE enum sherd_err sherd_sequencer_compare(struct sherd_sequencer *sequencer,
+                                                      struct sherd_keys_check *out_check);
+/** The same, and verify all of the log and of the joins. */
 SHERD_MUST_USE enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer,
                                                     struct sherd_keys_check *out_check);
 

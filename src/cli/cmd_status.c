@@ -65,7 +65,7 @@ static enum sherd_err print_json(const struct state *state)
     if (!state->agent)
         return cli_json_print("", json_pack("{s:b, s:b}", "agent", false, "unsealed", false), "\n");
     return cli_json_print("",
-                          json_pack("{s:b, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o}", "agent", true,
+                          json_pack("{s:b, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o}", "agent", true,
                                     "unsealed", !status->sealed, "seal", status->seal, "unsealed_s",
                                     (json_int_t)status->unsealed_s, "idle_limit_s", (json_int_t)status->idle_s,
                                     "idle_left_s", (json_int_t)status->idle_left_s, "connections",

@@ -530,6 +530,38 @@ static void test_anchor_joins__unseal_and_seal_are_leaves(void **state)
     sherd_buf_done(&content);
 }
 
+static enum sherd_err take_first(void *arg, struct sherd_ref name, struct sherd_span value)
+{
+    struct sherd_ref *head = arg;
+
+    if (value.len < 2 || value.data[1] != SHERD_KIND_PIN)
+        return SHERD_OK;
+    *head = name;
+    return SHERD_ERR_BUSY;
+}
+
+/* What was done to `keys` while nobody had it is found before anything is served. */
+static void test_anchor_joins__unseal_compares_keys_with_the_ledger(void **state)
+{
+    struct vault_test *test = *state;
+    struct sherd_store_op op = {.kind = SHERD_STORE_DELETE, .expect = SHERD_EXPECT_ANY};
+    struct sherd_buf stored = {0};
+    struct sherd_snapshot *snapshot;
+
+    (void)vault_put(test, NULL, "contents");
+    assert_ok(sherd_compartment_snapshot_begin(test->vault->keys, &snapshot));
+    assert_int_equal(sherd_snapshot_scan(snapshot, NULL, take_first, &op.name), SHERD_ERR_BUSY);
+    sherd_snapshot_end(snapshot);
+    assert_ok(sherd_compartment_get(test->vault->keys, op.name, &stored));
+    assert_ok(sherd_compartment_write(test->vault->keys, &op, 1));
+    assert_err(SHERD_ERR_TAMPERED, sherd_anchor_unsealed(test->vault->anchor));
+    op.kind = SHERD_STORE_PUT;
+    op.value = sherd_buf_span(&stored);
+    assert_ok(sherd_compartment_write(test->vault->keys, &op, 1));
+    assert_ok(sherd_anchor_unsealed(test->vault->anchor));
+    sherd_buf_done(&stored);
+}
+
 #define test_of(name) cmocka_unit_test_setup_teardown(name, vault_setup, vault_teardown)
 
 int main(void)
@@ -553,6 +585,7 @@ int main(void)
         test_of(test_anchor_joins_strict__is_kept_and_noted),
         test_of(test_anchor_joins_strict__threads_share_flushes),
         test_of(test_anchor_joins__unseal_and_seal_are_leaves),
+        test_of(test_anchor_joins__unseal_compares_keys_with_the_ledger),
     };
 
     return cmocka_run_group_tests_name("anchor_joins", tests, NULL, NULL);
