@@ -341,7 +341,8 @@ static enum sherd_err last_written(const struct reading *reading, uint64_t *out_
     while (number <= reading->capacity) {
         size_t size;
 
-        SHERD_TRY(read_at(reading->fd, sherd_join_offset(number), block, SLOTS_READ * SHERD_JOIN_SLOT_SIZE, &size));
+        SHERD_TRY(read_at(reading->fd, sherd_join_offset(number), block, (size_t)SLOTS_READ * SHERD_JOIN_SLOT_SIZE,
+                          &size));
         const size_t count = size / SHERD_JOIN_SLOT_SIZE;
         for (size_t i = 0; i < count; i++)
             if (is_written(block + i * SHERD_JOIN_SLOT_SIZE))

@@ -14,7 +14,7 @@
 
 #define KEPT_NAME_SIZE (sizeof(SHERD_JOIN_KEPT_DIR) + 12U)
 /* Every batch but the last of a file begins below SHERD_JOIN_KEPT_BYTES_MAX. */
-#define KEPT_READ_MAX (SHERD_JOIN_KEPT_BYTES_MAX + SHERD_JOIN_EVENTS_MAX * SHERD_JOIN_BATCH_BYTES_MAX)
+#define KEPT_READ_MAX (SHERD_JOIN_KEPT_BYTES_MAX + (size_t)SHERD_JOIN_EVENTS_MAX * SHERD_JOIN_BATCH_BYTES_MAX)
 
 static void kept_name(uint64_t segment, char out_name[static KEPT_NAME_SIZE])
 {

@@ -30,7 +30,7 @@ typedef enum sherd_err sherd_reseal_one_fn(void *arg, const struct sherd_ref *na
  * written. @return any code but SHERD_OK ends the walk
  */
 typedef enum sherd_err sherd_reseal_before_fn(void *arg, const struct sherd_store_op *ops, size_t count);
-#define SHERD_RESEAL_PAGE_MAX ((size_t)64)
+#define SHERD_RESEAL_PAGE_MAX SHERD_RESEALED_MAX
 
 /** What is walked over, and how. All is borrowed. */
 struct sherd_reseal_over {

@@ -287,8 +287,8 @@ static bool is_news(const struct sherd_scrub_rule *rule, const struct sherd_scru
 
 static enum sherd_err tell_one(const struct news *news, deliver_fn *deliver, const struct sherd_scrub_finding *finding)
 {
-    char line[LINE_BYTES_MAX + 1];
-    size_t len;
+    char line[LINE_BYTES_MAX + 1] = "";
+    size_t len = 0;
 
     SHERD_TRY(object_line(cli_finding_json(finding), audiences[news->rule->audience], line, &len));
     return deliver(news->rule, sherd_span_of(line, len));

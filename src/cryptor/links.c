@@ -62,7 +62,7 @@ enum sherd_err sherd_links_resolve(struct sherd_vault *vault, const struct sherd
     SHERD_ENSURE(count <= SHERD_LINKS_MAX, SHERD_ERR_INVALID, "a record has at most 16 links");
     SHERD_ENSURE(links != NULL || count == 0, SHERD_ERR_INVALID, "links are needed");
     for (size_t i = 0; i < count; i++) {
-        struct sherd_link_entry entry = {0};
+        struct sherd_link_entry entry = {.version = 0};
 
         SHERD_TRY(resolve(vault, &links[i], &entry));
         SHERD_TRY(sherd_links_append(&entry, out_bytes));

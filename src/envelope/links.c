@@ -49,7 +49,7 @@ static enum sherd_err take_role(struct sherd_span *rest, struct sherd_link_entry
 
 enum sherd_err sherd_links_next(struct sherd_span *rest, struct sherd_link_entry *out_link)
 {
-    struct sherd_link_entry link = {0};
+    struct sherd_link_entry link = {.version = 0};
     struct sherd_span field;
 
     if (!sherd_span_take(rest, 1, &field) || (field.data[0] != SHERD_LINK_RECORD && field.data[0] != SHERD_LINK_ENTITY))

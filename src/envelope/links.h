@@ -13,7 +13,7 @@
 
 /** Longest encoding of one link, and of all of a record. */
 #define SHERD_LINK_BYTES_MAX (2U + SHERD_LINK_ROLE_BYTES_MAX + 56U)
-#define SHERD_LINKS_BYTES_MAX (SHERD_LINKS_MAX * SHERD_LINK_BYTES_MAX)
+#define SHERD_LINKS_BYTES_MAX ((size_t)SHERD_LINKS_MAX * SHERD_LINK_BYTES_MAX)
 
 /** One link, as it is kept. */
 struct sherd_link_entry {

@@ -52,6 +52,7 @@ struct sherd_event_entry {
 /** One event. What is all zero is left out. */
 struct sherd_event {
     enum sherd_event_kind kind;
+    bool has_root;
     uint8_t id[SHERD_EVENT_ID_SIZE]; /**< random: two leaves of one id are a finding */
     uint64_t time_ns;                /**< since 1970 UTC, by the anchor's clock */
     uint64_t version;                /**< of the subject */
@@ -62,7 +63,6 @@ struct sherd_event {
     struct sherd_ref actor; /**< the principal */
     struct sherd_event_entry map;
     struct sherd_event_entry fragment;
-    bool has_root;
     struct sherd_digest root; /**< of a join: over the slots that it stands for (ledger/join.h) */
 };
 

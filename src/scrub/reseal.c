@@ -14,8 +14,6 @@ struct over {
     enum sherd_role role;
 };
 
-_Static_assert(SHERD_RESEAL_PAGE_MAX <= SHERD_RESEALED_MAX, "a page is told of at once");
-
 /*
  * The ledger knows what the entries will be before they are: so an audit never meets bytes of which it knows nothing.
  */

@@ -25,7 +25,7 @@
 #define KEY_FILE_BYTES_MAX (KEY_HEAD_SIZE + SHERD_SIGN_SEED_SIZE + SHERD_VKEY_NAME_BYTES_MAX)
 #define LOG_HEAD "sherd witness log 1\n"
 #define LOG_FILE_BYTES_MAX (SHERD_WITNESS_REQUEST_BYTES_MAX + 8192U)
-#define HASH_CHARS (2U * SHERD_SHA256_SIZE)
+#define HASH_CHARS ((size_t)2 * SHERD_SHA256_SIZE)
 /* logs/, the hash, and .new */
 #define LOG_PATH_SIZE (sizeof(LOGS) + HASH_CHARS + 8U)
 
