@@ -11,6 +11,7 @@
 #define SHERD_ANCHOR_RESEAL_H
 
 #include "anchor/ring.h"
+#include "anchor/anchor.h"
 #include "envelope/entry.h"
 
 struct sherd_reseal;
