@@ -12,7 +12,7 @@ from harness import COMPARTMENTS, ROOT, main
 FOLDER = ROOT / "completions"
 COMMANDS = ("init put get update rm ls stat verify sweep info import export inspect collection key entity rekey "
             "epoch seals share rekey-shares user secret encrypt-existing unseal seal status backup restore recover "
-            "receipt keygen help version").split()
+            "receipt keygen scrub help version").split()
 
 # compadd is what every completion of zsh ends in. ^T completes what is typed, ^X clears it and says so.
 ZSH_SETUP = """
