@@ -82,7 +82,7 @@ def test_cli_get__writes_a_file(box):
     assert box.path("out").read_bytes() == b"contents"
     assert stat.S_IMODE(box.path("out").stat().st_mode) == 0o600
     told = box.json("get", record, "-o", "out")
-    assert told == {"id": record, "bytes": 8, "file": "out"}
+    assert told == {"id": record, "bytes": 8, "file": "out", "deferred": False, "found": False, "verified": None}
 
 
 def test_cli_get__reads_versions(box):
@@ -322,10 +322,11 @@ def test_cli_collection__keeps_rules(box):
     box.sherd("collection", "create", "three", "--versions-kept", "3", "--exact-sizes")
     assert box.json("collection", "show", "three") == {"collection": "three", "versions_kept": 3, "exact_sizes": True,
                                                        "entity_keys": "random", "master_key": "default", "key": None,
-                                                       "readable": False}
+                                                       "verification": "synchronous", "readable": False}
     assert box.json("collection", "show", "default") == {"collection": "default", "versions_kept": 1,
                                                          "exact_sizes": False, "entity_keys": "random",
-                                                         "master_key": "default", "key": None, "readable": False}
+                                                         "master_key": "default", "key": None,
+                                                         "verification": "synchronous", "readable": False}
     box.fails("collection", "create", "three", code=CONFLICT)
     box.fails("collection", "show", "absent", code=NOT_FOUND)
     box.fails("collection", "create", "No Good", code=USAGE)
