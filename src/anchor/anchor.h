@@ -390,10 +390,13 @@ struct sherd_anchor_ops {
     enum sherd_err (*ledger_check)(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
 
     /**
-     * The newest checkpoint of the ledger, and the log's public key as text. All that was written before is made leaves
-     * of first, but where the vault is open for reading only. @param[in,out] out_note, out_key  appended
+     * The newest checkpoint of the ledger, and the log's public key as text.
+     * @param[in]     fresh              make leaves first of all that was written before, but where the vault is open
+     *                                   for reading only
+     * @param[in,out] out_note, out_key  appended
      */
-    enum sherd_err (*ledger_note)(struct sherd_anchor *anchor, struct sherd_buf *out_note, struct sherd_buf *out_key);
+    enum sherd_err (*ledger_note)(struct sherd_anchor *anchor, bool fresh, struct sherd_buf *out_note,
+                                  struct sherd_buf *out_key);
     /** Leaves of the ledger: as sherd_leaves_find(). */
     enum sherd_err (*ledger_scan)(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
                                   sherd_leaf_visit_fn *visit, void *arg, uint64_t *out_next);

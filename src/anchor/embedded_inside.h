@@ -81,7 +81,7 @@ enum sherd_err sherd_embedded_pin_get(struct sherd_anchor *anchor, struct sherd_
 enum sherd_err sherd_embedded_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size);
 enum sherd_err sherd_embedded_ledger_check(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
 enum sherd_err sherd_embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat);
-enum sherd_err sherd_embedded_ledger_note(struct sherd_anchor *anchor, struct sherd_buf *out_note,
+enum sherd_err sherd_embedded_ledger_note(struct sherd_anchor *anchor, bool fresh, struct sherd_buf *out_note,
                                           struct sherd_buf *out_key);
 enum sherd_err sherd_embedded_ledger_scan(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
                                           sherd_leaf_visit_fn *visit, void *arg, uint64_t *out_next);

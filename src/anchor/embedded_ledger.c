@@ -192,13 +192,13 @@ static enum sherd_err copy_note(void *arg, struct sherd_log *log)
     return sherd_buf_append(arg, sherd_log_note(log));
 }
 
-enum sherd_err sherd_embedded_ledger_note(struct sherd_anchor *anchor, struct sherd_buf *out_note,
+enum sherd_err sherd_embedded_ledger_note(struct sherd_anchor *anchor, bool fresh, struct sherd_buf *out_note,
                                           struct sherd_buf *out_key)
 {
     const struct sherd_embedded *self = sherd_embedded_of(anchor);
 
     SHERD_TRY(check_there(self));
-    if (!self->ledger_reads)
+    if (fresh && !self->ledger_reads)
         SHERD_TRY(sherd_sequencer_run(self->sequencer, NULL));
     SHERD_TRY(sherd_sequencer_log(self->sequencer, copy_note, out_note));
     return sherd_sequencer_vkey(self->sequencer, out_key);

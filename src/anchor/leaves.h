@@ -27,6 +27,7 @@ struct sherd_leaf_query {
     uint64_t from; /**< the first that is looked at, and one more than the last: at most size */
     uint64_t to;
     bool backwards; /**< from the end, and in descending order */
+    bool bare;      /**< without proofs: for who holds the leaves against the log himself */
     uint32_t count_max;
     enum sherd_leaf_about about;
     struct sherd_ref id; /**< zero for all */

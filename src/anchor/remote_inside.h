@@ -98,7 +98,7 @@ enum sherd_err sherd_remote_row_sign(struct sherd_anchor *anchor, const struct s
 /* The calls of the table about the ledger. */
 enum sherd_err sherd_remote_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size);
 enum sherd_err sherd_remote_ledger_check(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
-enum sherd_err sherd_remote_ledger_note(struct sherd_anchor *anchor, struct sherd_buf *out_note,
+enum sherd_err sherd_remote_ledger_note(struct sherd_anchor *anchor, bool fresh, struct sherd_buf *out_note,
                                         struct sherd_buf *out_key);
 enum sherd_err sherd_remote_ledger_scan(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
                                         sherd_leaf_visit_fn *visit, void *arg, uint64_t *out_next);

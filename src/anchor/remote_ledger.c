@@ -22,14 +22,15 @@ enum sherd_err sherd_remote_ledger_check(struct sherd_anchor *anchor, struct she
     return SHERD_OK;
 }
 
-enum sherd_err sherd_remote_ledger_note(struct sherd_anchor *anchor, struct sherd_buf *out_note,
+enum sherd_err sherd_remote_ledger_note(struct sherd_anchor *anchor, bool fresh, struct sherd_buf *out_note,
                                         struct sherd_buf *out_key)
 {
     SHERD_CLEANUP(sherd_remote_done) struct sherd_remote_call call = {0};
+    struct sherd_wire_number wanted = {.number = fresh ? 1 : 0};
     struct sherd_wire_file key = {0};
     struct sherd_wire_piece piece;
 
-    SHERD_TRY(sherd_remote_begin(anchor, SHERD_WIRE_LEDGER_NOTE, NULL, &call));
+    SHERD_TRY(sherd_remote_begin(anchor, SHERD_WIRE_LEDGER_NOTE, &wanted, &call));
     SHERD_TRY(sherd_remote_finish(&call, &key));
     SHERD_TRY(sherd_buf_append(out_key, key.bytes));
     while (sherd_remote_next(&call, &piece))

@@ -11,11 +11,12 @@ enum sherd_err sherd_serve_ledger_note(struct sherd_serve *serve)
     uint8_t block[SHERD_WIRE_FILE_BYTES_MAX];
     struct sherd_buf key = sherd_buf_borrow(block, sizeof(block));
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {.max = NOTE_BYTES_MAX};
+    struct sherd_wire_number wanted = {0};
     struct sherd_wire_file reply;
     struct sherd_wire_piece piece;
 
-    SHERD_TRY(sherd_serve_take(serve, NULL));
-    SHERD_TRY(serve->anchor->ops->ledger_note(serve->anchor, &note, &key));
+    SHERD_TRY(sherd_serve_take(serve, &wanted));
+    SHERD_TRY(serve->anchor->ops->ledger_note(serve->anchor, wanted.number != 0, &note, &key));
     reply.bytes = sherd_buf_span(&key);
     SHERD_TRY(sherd_serve_answer(serve, &reply));
     for (struct sherd_span rest = sherd_buf_span(&note); rest.len > 0;) {

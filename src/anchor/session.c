@@ -381,11 +381,11 @@ static enum sherd_err session_ledger_check(struct sherd_anchor *anchor, struct s
 }
 
 /* What the ledger says of itself is for all. */
-static enum sherd_err session_ledger_note(struct sherd_anchor *anchor, struct sherd_buf *out_note,
+static enum sherd_err session_ledger_note(struct sherd_anchor *anchor, bool fresh, struct sherd_buf *out_note,
                                           struct sherd_buf *out_key)
 {
     SHERD_TRY(check_live(session_of(anchor)));
-    return below(anchor)->ops->ledger_note(below(anchor), out_note, out_key);
+    return below(anchor)->ops->ledger_note(below(anchor), fresh, out_note, out_key);
 }
 
 static enum sherd_err session_ledger_growth(struct sherd_anchor *anchor, uint64_t old_size, uint64_t size,

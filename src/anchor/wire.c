@@ -761,6 +761,7 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_POLICY_SET] = {.name = "policy_set", .call = HEAD(code_policy_set, struct sherd_wire_policy)},
     [SHERD_WIRE_POLICY_EACH] = {.name = "policy_each", .reply = LIST(code_policy, struct sherd_wire_policy)},
     [SHERD_WIRE_LEDGER_NOTE] = {.name = "ledger_note",
+                                .call = HEAD(code_number, struct sherd_wire_number),
                                 .reply = BOTH(code_file, struct sherd_wire_file, code_piece, struct sherd_wire_piece)},
     [SHERD_WIRE_LEDGER_SCAN] = {"ledger_scan", HEAD(sherd_wire_code_leaf_query, struct sherd_leaf_query),
                                 BOTH(code_number, struct sherd_wire_number, sherd_wire_code_leaf,

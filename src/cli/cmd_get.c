@@ -122,6 +122,8 @@ static enum sherd_err run(struct cli *cli)
     if (block == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(parse_wanted(cli, &wanted));
+    if (path != NULL)
+        SHERD_TRY(cli_check_outside(path));
     SHERD_TRY(cli_identity_read(cli, cli_value(cli, OPT_IDENTITY), &identity));
     wanted.options.identity = identity;
     SHERD_TRY(cli_vault_open_to_give(cli, &vault));

@@ -37,11 +37,11 @@ static void source_done(struct source *source)
     sherd_policy_free(source->policy);
 }
 
-static enum sherd_err source_open(struct sherd_vault *vault, struct source *source)
+static enum sherd_err source_open(struct sherd_vault *vault, bool fresh, struct source *source)
 {
     source->vault = vault;
     source->note.max = SHERD_CHECKPOINT_BYTES_MAX;
-    SHERD_TRY(vault->anchor->ops->ledger_note(vault->anchor, &source->note, &source->key));
+    SHERD_TRY(vault->anchor->ops->ledger_note(vault->anchor, fresh, &source->note, &source->key));
     SHERD_TRY(sherd_policy_of_log(sherd_buf_span(&source->key), &source->policy));
     return sherd_checkpoint_verify(sherd_buf_span(&source->note), source->policy, &source->checkpoint, NULL);
 }
@@ -63,6 +63,7 @@ static enum sherd_err read_page(struct source *source, uint64_t from)
     const struct sherd_leaf_query query = {.size = source->checkpoint.head.size,
                                            .from = from,
                                            .to = source->checkpoint.head.size,
+                                           .bare = true,
                                            .count_max = SHERD_LEAVES_MAX,
                                            .about = SHERD_LEAVES_ALL};
     uint64_t next;
@@ -141,7 +142,7 @@ static enum sherd_err each(struct sherd_vault *vault, copy_fn *use, sherd_copy_t
 {
     SHERD_CLEANUP(source_done) struct source source = {0};
 
-    SHERD_TRY(source_open(vault, &source));
+    SHERD_TRY(source_open(vault, use == follow, &source));
     for (enum sherd_role role = SHERD_IDENTITY; role <= SHERD_SECRETS; role++) {
         SHERD_CLEANUP(sherd_freep) char *path = copy_path(&source, role);
 

@@ -31,7 +31,7 @@ static enum sherd_err view_open(struct sherd_vault *vault, struct view *view)
     SHERD_TRY(sherd_vault_check(vault));
     view->vault = vault;
     view->note.max = SHERD_CHECKPOINT_BYTES_MAX;
-    SHERD_TRY(vault->anchor->ops->ledger_note(vault->anchor, &view->note, &view->key));
+    SHERD_TRY(vault->anchor->ops->ledger_note(vault->anchor, true, &view->note, &view->key));
     SHERD_TRY(sherd_policy_of_log(sherd_buf_span(&view->key), &view->policy));
     return sherd_checkpoint_verify(sherd_buf_span(&view->note), view->policy, &view->checkpoint, NULL);
 }

@@ -81,11 +81,11 @@ static enum sherd_err collect_all(struct sherd_vault *vault, struct collecting *
     struct sherd_anchor *anchor = vault->anchor;
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf key = {0};
-    struct sherd_leaf_query query = {.count_max = SHERD_LEAVES_MAX, .about = SHERD_LEAVES_ALL};
+    struct sherd_leaf_query query = {.bare = true, .count_max = SHERD_LEAVES_MAX, .about = SHERD_LEAVES_ALL};
     struct sherd_checkpoint checkpoint;
     uint64_t next = 0;
 
-    SHERD_TRY(anchor->ops->ledger_note(anchor, &note, &key));
+    SHERD_TRY(anchor->ops->ledger_note(anchor, true, &note, &key));
     SHERD_TRY(sherd_policy_of_log(sherd_buf_span(&key), out_policy));
     SHERD_TRY(sherd_checkpoint_verify(sherd_buf_span(&note), *out_policy, &checkpoint, NULL));
     query.size = query.to = checkpoint.head.size;
@@ -132,7 +132,7 @@ static enum sherd_err open_newest(void *arg, struct sherd_log **out_log)
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf key = {0};
 
-    SHERD_TRY(anchor->ops->ledger_note(anchor, &note, &key));
+    SHERD_TRY(anchor->ops->ledger_note(anchor, true, &note, &key));
     return sherd_log_open(log->place.dir, log->place.policy, NULL, out_log);
 }
 

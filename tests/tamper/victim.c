@@ -87,7 +87,7 @@ static struct sherd_unseal unseal_of(const struct victim *victim)
 enum sherd_err victim_open(struct victim *victim)
 {
     const struct sherd_unseal unseal = unseal_of(victim);
-    const struct sherd_vault_open_options options = {.threads = 1};
+    const struct sherd_vault_open_options options = {.threads = 1, .read_only = victim->reads};
 
     return sherd_vault_open(victim->dir, &unseal, &options, &victim->vault);
 }

@@ -28,6 +28,7 @@ struct victim {
     struct sherd_buf key_file;
     const char *passphrase; /**< NULL: the key file unseals */
     struct sherd_vault *vault;
+    bool reads; /**< it is opened for reading only: what it gives out is then no history that verify has to look at */
 };
 
 /** Make a vault under a key file, in memory if the machine has /dev/shm, and open it. */

@@ -114,7 +114,7 @@ static struct sherd_rows_sum rows_sum = {7, {{1}}, {2, 3}};
 static struct sherd_wire_signature signature = {{1, 2, 3}};
 static struct sherd_wire_login login = {"anna", {1, 2}, {3, 4}};
 
-static struct sherd_leaf_query leaf_query = {9, 2, 7, true, 100, SHERD_LEAVES_RECORD, {{1, 2}}, 3};
+static struct sherd_leaf_query leaf_query = {9, 2, 7, true, true, 100, SHERD_LEAVES_RECORD, {{1, 2}}, 3};
 static struct sherd_wire_leaf leaf = {7,
                                       {(const uint8_t *)"a leaf", 6},
                                       {2, {{{1}}, {{2}}}},
@@ -193,7 +193,7 @@ static const struct sample samples[] = {
     {SHERD_WIRE_PARTS_SWEEP, &parts_sweep, NULL, &number, NULL},
     {SHERD_WIRE_LEDGER_RUN, NULL, NULL, &number, NULL},
     {SHERD_WIRE_LEDGER_CHECK, NULL, NULL, &keys_check, NULL},
-    {SHERD_WIRE_LEDGER_NOTE, NULL, NULL, &file, &piece},
+    {SHERD_WIRE_LEDGER_NOTE, &number, NULL, &file, &piece},
     {SHERD_WIRE_LEDGER_SCAN, &leaf_query, NULL, &number, &leaf},
     {SHERD_WIRE_LEDGER_GROWTH, &growth, NULL, &path_of_tree, NULL},
     {SHERD_WIRE_ENTRIES_RESEALED, NULL, &resealed, NULL, NULL},
