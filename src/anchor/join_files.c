@@ -440,8 +440,25 @@ static enum sherd_err take_known(struct sherd_join_file *entry, struct reading *
     return SHERD_OK;
 }
 
-static enum sherd_err take_file(const struct sherd_join_place *place, const struct sherd_ref *id, bool look,
-                                struct sherd_join_taken *taken)
+/*
+ * Where more handles came and went between two rounds than are known at a time, those that have ended and are gone give
+ * way: what comes back of them then would be counted twice, but nothing waits for ever.
+ */
+static bool make_room(struct sherd_join_taken *taken, const struct names *names)
+{
+    struct sherd_join_state *state = taken->after;
+
+    for (size_t i = 0; i < state->file_count; i++)
+        if (state->files[i].ended && !is_there(names, &state->files[i].id)) {
+            state->files[i] = state->files[--state->file_count];
+            taken->changed = true;
+            return true;
+        }
+    return false;
+}
+
+static enum sherd_err take_file(const struct sherd_join_place *place, const struct names *names,
+                                const struct sherd_ref *id, bool look, struct sherd_join_taken *taken)
 {
     SHERD_CLEANUP(reading_done) struct reading reading = {.taken = taken, .file = {.id = *id}, .fd = -1};
     struct sherd_join_state *state = taken->after;
@@ -458,7 +475,7 @@ static enum sherd_err take_file(const struct sherd_join_place *place, const stru
         taken->strange++;
         return SHERD_OK;
     }
-    if (state->file_count == SHERD_JOIN_FILES_MAX) { /* it waits until others have ended */
+    if (state->file_count == SHERD_JOIN_FILES_MAX && !make_room(taken, names)) { /* it waits until others have ended */
         taken->more = true;
         return SHERD_OK;
     }
@@ -494,7 +511,7 @@ enum sherd_err sherd_join_files_take(const struct sherd_join_place *place, uint6
     SHERD_TRY(list_names(place, look, &names));
     look_for_missing(taken, &names);
     for (size_t i = 0; i < names.count; i++)
-        SHERD_TRY(take_file(place, &names.ids[i], look, taken));
+        SHERD_TRY(take_file(place, &names, &names.ids[i], look, taken));
     if (taken->count > 1)
         qsort(taken->found, taken->count, sizeof(*taken->found), in_time);
     if (!taken->more)

@@ -354,7 +354,7 @@ static enum sherd_err one_round(struct sherd_sequencer *sequencer, bool *out_mor
     SHERD_TRY(sherd_ledger_state_read(&sequencer->parts, &states[0]));
     const enum sherd_err err = round_with(&round, &states[0], out_size);
     sherd_join_taken_done(&round.joins);
-    *out_more = round.more;
+    *out_more = round.more && (round.after->block_count != 0 || round.joins.changed); /* else it waits for others */
     return err;
 }
 

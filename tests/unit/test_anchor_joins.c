@@ -6,6 +6,7 @@
 #include "anchor/embedded_inside.h"
 #include "base/file.h"
 #include "cryptor/vault.h"
+#include "anchor/join_files.h"
 #include "joins.h"
 #include "rights.h"
 #include <pthread.h>
@@ -530,6 +531,26 @@ static void test_anchor_joins__unseal_and_seal_are_leaves(void **state)
     sherd_buf_done(&content);
 }
 
+/* More handles come and go between two rounds than a round knows files: none waits for ever, none is lost. */
+static void test_anchor_joins__of_very_many_handles_are_all_taken(void **state)
+{
+    enum { HANDLES = SHERD_JOIN_FILES_MAX + 30 };
+    struct vault_test *test = *state;
+    const struct sherd_uuid id = vault_put(test, NULL, "contents");
+
+    joins_run(test->vault);
+    const size_t before = joins_of(test->vault)->count;
+    for (unsigned i = 0; i < HANDLES; i++) {
+        vault_reopen(test);
+        joins_get(test->vault, id);
+    }
+    vault_reopen(test);
+    joins_run(test->vault);
+    joins_run(test->vault);
+    assert_int_equal(joins_of(test->vault)->count, before + HANDLES);
+    assert_true(joins_files(test) < 10);
+}
+
 static enum sherd_err take_first(void *arg, struct sherd_ref name, struct sherd_span value)
 {
     struct sherd_ref *head = arg;
@@ -584,6 +605,7 @@ int main(void)
         test_of(test_anchor_joins__reading_only_notes_nothing),
         test_of(test_anchor_joins_strict__is_kept_and_noted),
         test_of(test_anchor_joins_strict__threads_share_flushes),
+        test_of(test_anchor_joins__of_very_many_handles_are_all_taken),
         test_of(test_anchor_joins__unseal_and_seal_are_leaves),
         test_of(test_anchor_joins__unseal_compares_keys_with_the_ledger),
     };
