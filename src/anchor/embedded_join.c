@@ -130,10 +130,10 @@ enum sherd_err sherd_anchor_unsealed(struct sherd_anchor *anchor)
 
     SHERD_ENSURE(self->joins != NULL, SHERD_ERR_DENIED, "the vault is open for reading only");
     SHERD_TRY(sherd_embedded_compare(self, false, &check));
-    SHERD_ENSURE(
-        check.agrees, SHERD_ERR_TAMPERED,
-        "keys is not what the ledger says: entries were rolled back, removed or added; bring back what was there, or run "
-        "`sherd scrub` and acknowledge what it finds");
+    if (!check.agrees)
+        return sherd_fail(SHERD_ERR_TAMPERED, "keys is not what the ledger says: entries were rolled back, removed or "
+                                              "added; bring back what was there, or run `sherd scrub` and acknowledge "
+                                              "what it finds");
     SHERD_TRY(sherd_joins_prepare(self->joins));
     return say(self, SHERD_EVENT_UNSEAL, 0);
 }
