@@ -377,7 +377,7 @@ static void publish(uint8_t *at, const uint8_t *slot)
     uint64_t last;
 
     _Static_assert(sizeof(*tail) == TAIL_SIZE, "the tail is stored at once");
-    memcpy(&last, slot + SHERD_JOIN_SLOT_SIZE - TAIL_SIZE, sizeof(last));
+    memcpy(&last, slot + (SHERD_JOIN_SLOT_SIZE - TAIL_SIZE), sizeof(last));
     memcpy(at, slot, SHERD_JOIN_SLOT_SIZE - TAIL_SIZE);
     atomic_store_explicit(tail, last, memory_order_release);
 }

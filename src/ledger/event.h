@@ -51,19 +51,19 @@ struct sherd_event_entry {
 
 /** One event. What is all zero is left out. */
 struct sherd_event {
+    uint64_t time_ns; /**< since 1970 UTC, by the anchor's clock */
+    uint64_t version; /**< of the subject */
+    uint64_t count; /**< how many things one event stands for; of a grant its rights; of an update the versions kept */
     enum sherd_event_kind kind;
     bool has_root;
     uint8_t id[SHERD_EVENT_ID_SIZE]; /**< random: two leaves of one id are a finding */
-    uint64_t time_ns;                /**< since 1970 UTC, by the anchor's clock */
-    uint64_t version;                /**< of the subject */
-    uint64_t count; /**< how many things one event stands for; of a grant its rights; of an update the versions kept */
-    struct sherd_ref subject; /**< record, entity, collection, user or key */
+    struct sherd_ref subject;        /**< record, entity, collection, user or key */
     struct sherd_ref collection;
     struct sherd_ref entity;
-    struct sherd_ref actor; /**< the principal */
+    struct sherd_ref actor;   /**< the principal */
+    struct sherd_digest root; /**< of a join: over the slots that it stands for (ledger/join.h) */
     struct sherd_event_entry map;
     struct sherd_event_entry fragment;
-    struct sherd_digest root; /**< of a join: over the slots that it stands for (ledger/join.h) */
 };
 
 /** Most bytes of an encoded event. */
