@@ -421,6 +421,27 @@ static bool was_put_back(const struct sherd_join_state *state, const struct sher
     return file->birth + 1 < state->swept;
 }
 
+/*
+ * Such a file with nothing in it was left by one who began it while rounds were made, and made another: it goes, unless
+ * he has it still.
+ */
+static enum sherd_err take_unseen(const struct sherd_join_place *place, struct reading *reading, bool look)
+{
+    char path[sizeof(SHERD_JOINS_DIR) + SHERD_JOINS_NAME_SIZE];
+    char name[SHERD_JOINS_NAME_SIZE];
+    const bool dead = !look && flock(reading->fd, LOCK_EX | LOCK_NB) == 0;
+    uint64_t last;
+
+    SHERD_TRY(last_written(reading, &last));
+    if (last != 0) {
+        reading->taken->strange++;
+        return SHERD_OK;
+    }
+    sherd_joins_name(&reading->file.id, name);
+    (void)snprintf(path, sizeof(path), "%s/%s", SHERD_JOINS_DIR, name);
+    return dead ? sherd_file_remove(place->dir, path) : SHERD_OK;
+}
+
 static enum sherd_err take_known(struct sherd_join_file *entry, struct reading *reading, enum sherd_err opened,
                                  bool look)
 {
@@ -471,10 +492,12 @@ static enum sherd_err take_file(const struct sherd_join_place *place, const stru
         return err;
     if (entry != NULL)
         return take_known(entry, &reading, err, look);
-    if (err == SHERD_ERR_TAMPERED || was_put_back(state, &reading.file)) {
+    if (err == SHERD_ERR_TAMPERED) {
         taken->strange++;
         return SHERD_OK;
     }
+    if (was_put_back(state, &reading.file))
+        return take_unseen(place, &reading, look);
     if (state->file_count == SHERD_JOIN_FILES_MAX && !make_room(taken, names)) { /* it waits until others have ended */
         taken->more = true;
         return SHERD_OK;

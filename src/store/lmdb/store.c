@@ -245,7 +245,7 @@ static enum sherd_err lmdb_tidy(struct sherd_store *base, uint64_t *out_removed_
     SHERD_TRY(check_writable(store));
     SHERD_TRY(sherd_lmdb_fail(mdb_reader_check(store->env.mdb, &dead), "look for dead readers"));
     SHERD_TRY(sherd_lmdb_blob_tidy(&store->dir, &files));
-    SHERD_TRY(sherd_lmdb_writer_apply(&store->writer));
+    sherd_lmdb_writer_apply_at_end(&store->writer);
     *out_removed_count = files + (uint64_t)dead;
     return SHERD_OK;
 }

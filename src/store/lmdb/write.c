@@ -329,21 +329,6 @@ static enum sherd_err settle(struct sherd_lmdb_writer *writer)
     return sherd_lmdb_applier_wait(writer->applier, writer->view.active->header.generation - 1);
 }
 
-void sherd_lmdb_writer_settle(struct sherd_lmdb_writer *writer)
-{
-    if (writer->env == NULL || !writer->wrote || sherd_lmdb_failure_is_kept(writer->failure))
-        return;
-    (void)pthread_mutex_lock(&writer->mutex);
-    if (sherd_lmdb_lock_wait(writer->log->lock.fd, SHERD_LMDB_LOCK_WRITE, SHERD_LMDB_EXCLUSIVE) == SHERD_OK) {
-        const enum sherd_err err = settle(writer);
-
-        (void)err; /* what is not applied now is applied later */
-        drop_view(writer);
-        sherd_lmdb_unlock(writer->log->lock.fd, SHERD_LMDB_LOCK_WRITE);
-    }
-    (void)pthread_mutex_unlock(&writer->mutex);
-}
-
 static enum sherd_err apply_all(struct sherd_lmdb_writer *writer)
 {
     SHERD_TRY(renew_view(writer));
@@ -352,16 +337,24 @@ static enum sherd_err apply_all(struct sherd_lmdb_writer *writer)
     return sherd_lmdb_applier_wait(writer->applier, writer->view.active->header.generation - 1);
 }
 
-enum sherd_err sherd_lmdb_writer_apply(struct sherd_lmdb_writer *writer)
+void sherd_lmdb_writer_settle(struct sherd_lmdb_writer *writer)
 {
-    SHERD_TRY(sherd_lmdb_failure_check(writer->failure));
+    if (writer->env == NULL || !(writer->wrote || writer->all) || sherd_lmdb_failure_is_kept(writer->failure))
+        return;
     (void)pthread_mutex_lock(&writer->mutex);
-    enum sherd_err err = sherd_lmdb_lock_wait(writer->log->lock.fd, SHERD_LMDB_LOCK_WRITE, SHERD_LMDB_EXCLUSIVE);
-    if (err == SHERD_OK) {
-        err = apply_all(writer);
+    if (sherd_lmdb_lock_wait(writer->log->lock.fd, SHERD_LMDB_LOCK_WRITE, SHERD_LMDB_EXCLUSIVE) == SHERD_OK) {
+        const enum sherd_err err = writer->all ? apply_all(writer) : settle(writer);
+
+        (void)err; /* what is not applied now is applied later */
         drop_view(writer);
         sherd_lmdb_unlock(writer->log->lock.fd, SHERD_LMDB_LOCK_WRITE);
     }
     (void)pthread_mutex_unlock(&writer->mutex);
-    return err;
+}
+
+void sherd_lmdb_writer_apply_at_end(struct sherd_lmdb_writer *writer)
+{
+    (void)pthread_mutex_lock(&writer->mutex);
+    writer->all = true;
+    (void)pthread_mutex_unlock(&writer->mutex);
 }

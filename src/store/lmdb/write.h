@@ -21,6 +21,7 @@ struct sherd_lmdb_writer {
     struct sherd_lmdb_reader *reader; /**< of LMDB as of the view; NULL until needed */
     struct sherd_buf scratch;         /**< a value that is compared */
     bool wrote;                       /**< anything, since it was opened */
+    bool all;                         /**< also short journals are brought into LMDB at the end */
 };
 
 /** Prepare. writer is all zero before. @return SHERD_OK; SHERD_ERR_NO_MEMORY */
@@ -36,10 +37,10 @@ SHERD_MUST_USE enum sherd_err sherd_lmdb_write(struct sherd_lmdb_writer *writer,
                                                size_t set_count);
 
 /**
- * Bring all that is in the journals into LMDB, where its own tools see it. @return SHERD_OK; SHERD_ERR_BUSY: another
- * process does, and does not get done; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ * Have all that is in the journals brought into LMDB before closing, where its own tools see it. Not at once: a write of
+ * LMDB that fails ends reading too.
  */
-SHERD_MUST_USE enum sherd_err sherd_lmdb_writer_apply(struct sherd_lmdb_writer *writer);
+void sherd_lmdb_writer_apply_at_end(struct sherd_lmdb_writer *writer);
 
 /** Before closing: bring long journals into LMDB, so that the next opening is quick. Best effort. */
 void sherd_lmdb_writer_settle(struct sherd_lmdb_writer *writer);
