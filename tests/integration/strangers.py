@@ -47,7 +47,7 @@ class Caller:
 
     def give(self, share):
         """Give a share. @return the status, and whether the vault is unsealed now"""
-        status, message = self.call(UNSEAL, b"\3\0" + len(share).to_bytes(2, "big") + share + b"\0")
+        status, message = self.call(UNSEAL, b"\3\0\0" + len(share).to_bytes(2, "big") + share + b"\0")
         return status, status == OK and message[0] == 1
 
 
