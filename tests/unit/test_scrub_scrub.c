@@ -299,7 +299,7 @@ static void test_scrub_scrub__is_silent_of_what_was_acknowledged(void **state)
     assert_int_equal(only_finding(test).acknowledged_s, sherd_clock()->wall_s());
     assert_ok(scrub(test, &stat));
     assert_int_equal(stat.finding_count, 1); /* it is there, and was met */
-    const uint64_t scrubbed = leaves(test); /* with one more, of the keys that the scrubber had */
+    const uint64_t scrubbed = leaves(test);  /* with one more, of the keys that the scrubber had */
     assert_ok(sherd_scrub_acknowledge(test->vault, NULL, "me", "again", &count));
     assert_int_equal(count, 0);
     assert_int_equal(leaves(test), scrubbed);

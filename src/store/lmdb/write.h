@@ -37,8 +37,8 @@ SHERD_MUST_USE enum sherd_err sherd_lmdb_write(struct sherd_lmdb_writer *writer,
                                                size_t set_count);
 
 /**
- * Have all that is in the journals brought into LMDB before closing, where its own tools see it. Not at once: a write of
- * LMDB that fails ends reading too.
+ * Have all that is in the journals brought into LMDB before closing, where its own tools see it. Not at once: a write
+ * of LMDB that fails ends reading too.
  */
 void sherd_lmdb_writer_apply_at_end(struct sherd_lmdb_writer *writer);
 
