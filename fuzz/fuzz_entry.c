@@ -34,6 +34,14 @@ static struct sherd_entry_keys keys_of(enum sherd_purpose compartment)
     return (struct sherd_entry_keys){.compartment = compartment, .version = 1, .seal = seal};
 }
 
+/* What the second byte of an entry says of its kind: docs/format/envelope.md, section 2. */
+static uint8_t number_of(enum sherd_kind kind, enum sherd_purpose compartment)
+{
+    if (kind == SHERD_KIND_COMPARTMENT)
+        return (uint8_t)(32 + (unsigned)compartment);
+    return (uint8_t)(kind == SHERD_KIND_KEY_PART ? 48 + (unsigned)compartment : (unsigned)kind);
+}
+
 static void fuzz_stored(const struct sherd_entry_keys *keys, struct sherd_span stored)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf payload = {0};
@@ -45,7 +53,7 @@ static void fuzz_stored(const struct sherd_entry_keys *keys, struct sherd_span s
     if (err != SHERD_OK)
         return;
     must(stored.len == sherd_entry_bytes(sherd_kind_payload_bytes(kind, keys->compartment)));
-    must(kind == (enum sherd_kind)stored.data[1]);
+    must(number_of(kind, keys->compartment) == stored.data[1]);
     err = sherd_entry_open(keys, kind, &name, stored, &payload, &tlv);
     must(err == SHERD_ERR_TAMPERED); /* nobody without the key makes one that opens */
     must(payload.len == 0);
@@ -55,7 +63,7 @@ static void fuzz_stored(const struct sherd_entry_keys *keys, struct sherd_span s
 static void seal_as_it_is(const struct sherd_entry_keys *keys, enum sherd_kind kind, struct sherd_span payload,
                           struct sherd_buf *out_stored)
 {
-    const uint8_t header[SHERD_ENTRY_HEADER_SIZE] = {1, (uint8_t)kind, 0, 1, 0, 0, 0, 1};
+    const uint8_t header[SHERD_ENTRY_HEADER_SIZE] = {1, number_of(kind, keys->compartment), 0, 1, 0, 0, 0, 1};
     struct sherd_context context;
 
     sherd_context_of_entry(&keys->deployment, keys->compartment, (uint8_t)kind, keys->version, &name, payload.len,

@@ -11,7 +11,7 @@
  * @par Slots  Written in rising order, without gaps; the last eight bytes of one are written last, so a slot that a
  * process was killed in is told from one that was changed: nothing was given out for it.
  *
- * Bytes: docs/format/ledger.md, section 12
+ * Bytes: docs/format/ledger.md, section 15
  */
 #ifndef SHERD_ANCHOR_JOINS_H
 #define SHERD_ANCHOR_JOINS_H

@@ -21,7 +21,7 @@ struct sherd_outside_text {
     uint64_t counted_size; /**< leaves of the ledger when the counter was raised last */
 };
 
-/** Most bytes of it, encoded: docs/format/ledger.md section 12. */
+/** Most bytes of it, encoded: docs/format/ledger.md section 16. */
 #define SHERD_OUTSIDE_BYTES_MAX ((size_t)44 << 10)
 
 /** Encode. @param[in,out] out_bytes  appended. @return SHERD_OK; SHERD_ERR_INVALID: a path; SHERD_ERR_LIMIT */

@@ -148,7 +148,13 @@ static enum sherd_err each(struct sherd_vault *vault, copy_fn *use, sherd_copy_t
 
         if (path == NULL)
             return SHERD_ERR_NO_MEMORY;
-        const enum sherd_err err = use(&source, path);
+        enum sherd_err err = use(&source, path);
+        if (err == SHERD_ERR_CONFLICT) { /* another process may have been faster: the ledger as it is by now */
+            source_done(&source);
+            source = (struct source){0};
+            SHERD_TRY(source_open(vault, use == follow, &source));
+            err = use(&source, path);
+        }
         if (err == SHERD_ERR_BUSY) /* another process brings it there */
             continue;
         if (err != SHERD_OK && err != SHERD_ERR_CONFLICT && err != SHERD_ERR_TAMPERED)

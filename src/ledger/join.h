@@ -6,7 +6,7 @@
  * by the root of a Merkle tree over the slots, which are kept as they are. So who has no key can check that none was
  * changed, cut or moved, and who has the ledger's can read them. No I/O.
  *
- * Bytes: docs/format/ledger.md, section 12
+ * Bytes: docs/format/ledger.md, section 15
  */
 #ifndef SHERD_LEDGER_JOIN_H
 #define SHERD_LEDGER_JOIN_H
