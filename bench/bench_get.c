@@ -5,7 +5,7 @@
  * work: three values from the engine, by names that are known, and the cryptography that a get needs, with no API
  * around them.
  */
-#include "anchor/changes.h"
+#include "anchor/ring/changes.h"
 #include "common.h"
 #include "crypto/aead.h"
 #include "crypto/merkle.h"

@@ -5,7 +5,7 @@
  * the first size. Beside them what bounds them: the three gets from the engine that a get of a record needs, and the
  * flush of a block in place. growth.py draws the curve.
  */
-#include "anchor/embedded.h"
+#include "anchor/embedded/embedded.h"
 #include "common.h"
 #include "cryptor/vault.h"
 #include <fcntl.h>

@@ -4,7 +4,7 @@
  * `keys` with what the ledger implies, as an agent does before it serves, against one MAC of each entry's length and
  * nothing else; an audit of all stored bytes against one SHA-256 over as many.
  */
-#include "anchor/embedded_inside.h"
+#include "anchor/embedded/embedded_inside.h"
 #include "common.h"
 #include "cryptor/vault.h"
 #include <stdlib.h>

@@ -8,7 +8,7 @@
  *     2  a position
  *     3  the pin of a book
  */
-#include "anchor/book.h"
+#include "anchor/book/book.h"
 #include "base/bytes.h"
 #include "crypto/init.h"
 #include "envelope/payload.h"

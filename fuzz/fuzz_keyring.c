@@ -7,7 +7,7 @@
  *        known root key, so that what is behind the tag is reached: what opens must be sealed again to the same
  *        contents
  */
-#include "anchor/keyring.h"
+#include "anchor/ring/keyring.h"
 #include "base/bytes.h"
 #include "base/secret.h"
 #include "crypto/init.h"

@@ -14,10 +14,10 @@
  *
  * A seal is always opened by a key file, and a share by no passphrase: one costs a third of a second.
  */
-#include "anchor/seals_inside.h"
-#include "base/secret.h"
-#include "anchor/share_seal.h"
+#include "anchor/ring/seals_inside.h"
+#include "anchor/seal/share_seal.h"
 #include "base/bytes.h"
+#include "base/secret.h"
 #include "crypto/hash.h"
 #include "crypto/init.h"
 #include "crypto/known.h"

@@ -4,7 +4,7 @@
  * number of shares. What is accepted must come out again as it went in, and no combination may give a secret that its
  * MACs do not hold for.
  */
-#include "anchor/share.h"
+#include "anchor/seal/share.h"
 #include "base/bytes.h"
 #include <stdlib.h>
 

@@ -3,7 +3,7 @@
  * Messages between an anchor's agent and its callers: the verb, 0 for a call or 1 for its answer, then the message;
  * with verb 0, the head of a frame. What is read must be what writing it again gives.
  */
-#include "anchor/wire.h"
+#include "anchor/agent/wire.h"
 #include "base/bytes.h"
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
 #ifndef SHERD_FUZZ_PAYLOADS_H
 #define SHERD_FUZZ_PAYLOADS_H
 
-#include "anchor/book.h"
+#include "anchor/book/book.h"
 #include "envelope/rights.h"
 #include "ledger/event.h"
 

@@ -2,8 +2,8 @@
 /**
  * @file anchor/anchor.h
  * The trust anchor, as the cryptor sees it: a table of calls, behind which it is in the same process
- * (anchor/embedded.h) or, for a vault whose anchor runs elsewhere, at the end of a connection
- * (anchor/remote.h).
+ * (anchor/embedded/embedded.h) or, for a vault whose anchor runs elsewhere, at the end of a connection
+ * (anchor/agent/remote.h).
  *
  * The anchor holds the keys and the `keys` compartment, and never sees contents. It makes record keys and unwraps them
  * one record version at a time; it pins the one current version and digest of every record, and a record exists from
@@ -15,10 +15,10 @@
 #define SHERD_ANCHOR_ANCHOR_H
 
 #include "envelope/payload.h"
+#include "identity/credential.h"
 #include "ledger/event.h"
 #include "store/compartment.h"
 #include "store/refs.h"
-#include "identity/credential.h"
 #include <sherd/keys.h>
 #include <sherd/rights.h>
 
@@ -55,7 +55,7 @@ struct sherd_pin_change {
 
 /**
  * All rows of a readable collection, on the anchor's word. The mark of a row is HMAC-SHA-256 over its digest under key;
- * the sum is the exclusive or of all marks (anchor/changes.h says of what make this is).
+ * the sum is the exclusive or of all marks (anchor/ring/changes.h says of what make this is).
  */
 struct sherd_rows_sum {
     uint64_t count;
@@ -123,23 +123,23 @@ struct sherd_rekey_progress {
     uint8_t reseal_wanted;   /**< bit by role: before the next step, seal anew what lies in those compartments */
 };
 
-/** The state of an anchor at one instant: anchor/state.h */
+/** The state of an anchor at one instant: anchor/embedded/state.h */
 struct sherd_anchor_state;
-/** What the anchor is to sign: anchor/statement.h */
+/** What the anchor is to sign: anchor/embedded/statement.h */
 struct sherd_statement;
-/** The epochs that have a key: anchor/epoch.h */
+/** The epochs that have a key: anchor/keys/epoch.h */
 struct sherd_epoch_set;
 
-/** What is asked of the ledger: anchor/leaves.h. What was found: borrowed until the visitor returns. */
+/** What is asked of the ledger: anchor/ledger/leaves.h. What was found: borrowed until the visitor returns. */
 struct sherd_leaf_query;
 struct sherd_leaf_found;
 typedef enum sherd_err sherd_leaf_visit_fn(void *arg, const struct sherd_leaf_found *found);
 /** A proof in its tree: ledger/merkle.h */
 struct sherd_path;
-/** Where a pass of the scrubber stands: anchor/book.h */
+/** Where a pass of the scrubber stands: anchor/book/book.h */
 struct sherd_book_position;
 
-/** A rekeying under way: anchor/rekey.h */
+/** A rekeying under way: anchor/rekey/rekey.h */
 struct sherd_rekey;
 
 typedef enum sherd_err sherd_anchor_visit_fn(void *arg, const struct sherd_anchor_entry *entry);
@@ -159,8 +159,8 @@ struct sherd_anchor_ops {
     void (*ids)(struct sherd_anchor *anchor, struct sherd_uuid *out_deployment, struct sherd_uuid *out_tenant);
 
     /**
-     * The anchor's own directory, for what is done with its seals (anchor/seals.h); borrowed until the anchor ends.
-     * NULL where it runs elsewhere: seals are changed only by who unseals.
+     * The anchor's own directory, for what is done with its seals (anchor/ring/seals.h); borrowed until the anchor
+     * ends. NULL where it runs elsewhere: seals are changed only by who unseals.
      */
     const struct sherd_home *(*home)(struct sherd_anchor *anchor);
 
@@ -261,8 +261,8 @@ struct sherd_anchor_ops {
                                  struct sherd_span stored, bool *out_live);
     /**
      * Remove the parts of master keys, in all compartments, that an activation, a rotation or a destruction left which
-     * was killed: those that the keyring does not name, and will not (anchor/key_parts.h). Those in stores of their own
-     * are not met. What does not verify is left alone.
+     * was killed: those that the keyring does not name, and will not (anchor/embedded/key_parts.h). Those in stores of
+     * their own are not met. What does not verify is left alone.
      * @param[in] dry_run  count only
      */
     enum sherd_err (*parts_sweep)(struct sherd_anchor *anchor, bool dry_run, uint64_t *out_count);
@@ -293,7 +293,7 @@ struct sherd_anchor_ops {
     enum sherd_err (*entity_erase)(struct sherd_anchor *anchor, const struct sherd_uuid *collection,
                                    const char *entity_id);
 
-    /** Rekey, step by step: anchor/rekey.h. SHERD_ERR_BUSY: somebody else does */
+    /** Rekey, step by step: anchor/rekey/rekey.h. SHERD_ERR_BUSY: somebody else does */
     enum sherd_err (*rekey_begin)(struct sherd_anchor *anchor, const struct sherd_rekey_scope *scope,
                                   struct sherd_rekey **out_rekey);
     enum sherd_err (*rekey_step)(struct sherd_anchor *anchor, struct sherd_rekey *rekey, size_t count_max,
@@ -414,7 +414,7 @@ struct sherd_anchor_ops {
      * Whether a join is flushed to the disk before its key is given out; set that first unless NULL is given.
      */
     enum sherd_err (*joins_rule)(struct sherd_anchor *anchor, const bool *strict, bool *out_strict);
-    /** What is outside, as anchor/outside.h encodes it: tell, set, and keep a checkpoint that was cosigned. */
+    /** What is outside, as anchor/ledger/outside.h encodes it: tell, set, and keep a checkpoint that was cosigned. */
     enum sherd_err (*outside_get)(struct sherd_anchor *anchor, struct sherd_buf *out_bytes);
     enum sherd_err (*outside_set)(struct sherd_anchor *anchor, struct sherd_span bytes);
     enum sherd_err (*outside_take)(struct sherd_anchor *anchor, struct sherd_span note);
@@ -453,7 +453,7 @@ struct sherd_anchor_ops {
                                         uint64_t *out_version);
 
     /**
-     * The scrubber's book, as sherd_book_encode() lays it (anchor/book.h). @param[out] out_lost  it was removed or
+     * The scrubber's book, as sherd_book_encode() lays it (anchor/book/book.h). @param[out] out_lost  it was removed or
      * changed, and what is given is an empty one
      */
     enum sherd_err (*book_read)(struct sherd_anchor *anchor, struct sherd_buf *out_book, bool *out_lost);

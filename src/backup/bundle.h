@@ -6,7 +6,7 @@
 #ifndef SHERD_BACKUP_BUNDLE_H
 #define SHERD_BACKUP_BUNDLE_H
 
-#include "anchor/state.h"
+#include "anchor/embedded/state.h"
 #include "crypto/aead.h"
 #include <sherd/backup.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Receipts, for callers: <sherd/receipt.h>. The anchor signs; checking needs no vault. */
-#include "anchor/statement.h"
+#include "anchor/embedded/statement.h"
 #include "base/bytes.h"
 #include "crypto/init.h"
 #include "cryptor/vault.h"

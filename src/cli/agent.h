@@ -7,7 +7,7 @@
 #ifndef SHERD_CLI_AGENT_H
 #define SHERD_CLI_AGENT_H
 
-#include "anchor/link.h"
+#include "anchor/agent/link.h"
 #include <limits.h>
 
 /** What --idle is where nobody says otherwise. */

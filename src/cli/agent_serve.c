@@ -7,9 +7,9 @@
  * did would leave files in the vault that its owner cannot open, and no script that happens to run as root shall have
  * the keys. It is no barrier against root, which can read any process.
  */
-#include "anchor/embedded.h"
-#include "anchor/operators.h"
-#include "anchor/serve.h"
+#include "anchor/agent/operators.h"
+#include "anchor/agent/serve.h"
+#include "anchor/embedded/embedded.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"

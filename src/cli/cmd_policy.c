@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sherd policy: who witnesses the vault's ledger, and where its checkpoints are kept outside. */
-#include "anchor/link.h"
+#include "anchor/agent/link.h"
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/mem.h"

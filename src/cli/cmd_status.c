@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sherd status: whether an agent runs, and whether it has the vault unsealed. */
-#include "anchor/serve.h"
+#include "anchor/agent/serve.h"
 #include "cli/agent.h"
 #include "cli/commands.h"
 #include "cli/json.h"

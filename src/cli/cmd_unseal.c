@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sherd unseal: start the vault's agent, and unseal it: by a passphrase, a key file, or one share after another. */
-#include "anchor/serve.h"
+#include "anchor/agent/serve.h"
 #include "cli/agent.h"
 #include "cli/commands.h"
 #include "cli/json.h"

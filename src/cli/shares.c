@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Shares on their way in: see shares.h. */
 #include "cli/shares.h"
+#include "anchor/seal/share_seal.h"
 #include "base/mem.h"
-#include "anchor/share_seal.h"
 #include "cli/io.h"
 #include "cli/tokens.h"
 #include "crypto/approved.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Shares on their way out, to their holders: see shares.h. */
+#include "anchor/seal/share_seal.h"
 #include "base/mem.h"
 #include "cli/io.h"
 #include "cli/shares.h"
-#include "anchor/share_seal.h"
 #include "cli/text.h"
 #include "cli/tokens.h"
 #include "crypto/approved.h"

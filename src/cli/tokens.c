@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Shares sealed to tokens: see tokens.h. */
 #include "cli/tokens.h"
-#include "anchor/share.h"
+#include "anchor/seal/share.h"
 #include "base/mem.h"
 #include "cli/io.h"
 #include "cli/text.h"

@@ -9,7 +9,7 @@
  * leave zero out of the last one would tell whoever holds k-1 parts one value that the byte has not.) Part i, for i = 1
  * to n, is f(i).
  *
- * Nothing here says whether a part is right: a wrong one gives a wrong secret. anchor/share.h adds what does.
+ * Nothing here says whether a part is right: a wrong one gives a wrong secret. anchor/seal/share.h adds what does.
  *
  * No table, no branch and no address depends on a byte of a secret, a coefficient or a part; products and inverses are
  * made of shifts and masks. Lengths, counts and the numbers of parts (x) are no secrets. All arguments that hold

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copies of the ledger beside each compartment: see copies.h. */
 #include "cryptor/copies.h"
-#include "anchor/leaves.h"
+#include "anchor/ledger/leaves.h"
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/mem.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making a vault: under a temporary name, then renamed, so that it is there whole or not at all. */
-#include "anchor/embedded.h"
+#include "anchor/embedded/embedded.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/secret.h"

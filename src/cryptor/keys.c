@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Master keys and entities, for callers: <sherd/keys.h>. The anchor does the work. */
-#include "anchor/entities.h"
+#include "anchor/keys/entities.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "cryptor/vault.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Proofs and history, for callers: <sherd/ledger.h>. The anchor finds; what it gives is verified here once more. */
-#include "anchor/leaves.h"
+#include "anchor/ledger/leaves.h"
 #include "base/bytes.h"
 #include "crypto/init.h"
 #include "cryptor/vault.h"

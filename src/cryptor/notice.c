@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What goes with what is read: see load.h. */
-#include "anchor/book.h"
+#include "anchor/book/book.h"
 #include "cryptor/load.h"
 #include <stdio.h>
 

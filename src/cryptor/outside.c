@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checkpoints outside, for callers: <sherd/outside.h>. */
-#include "anchor/outside.h"
+#include "anchor/ledger/outside.h"
 #include "base/mem.h"
 #include "cryptor/vault.h"
 

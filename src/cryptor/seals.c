@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The seals of a vault, for callers: <sherd/seal.h>. The anchor does the work. */
-#include "anchor/seals.h"
+#include "anchor/ring/seals.h"
 #include "crypto/init.h"
 #include "cryptor/files.h"
 #include "cryptor/vault.h"

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and closing a vault. Making one: init.c. */
 #include "cryptor/vault.h"
-#include "cryptor/row_scan.h"
-#include "anchor/embedded.h"
-#include "anchor/home.h"
-#include "anchor/remote.h"
+#include "anchor/agent/remote.h"
+#include "anchor/embedded/embedded.h"
+#include "anchor/ring/home.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "crypto/init.h"
 #include "cryptor/copies.h"
 #include "cryptor/files.h"
+#include "cryptor/row_scan.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -131,7 +131,9 @@ struct sherd_key_uses {
     uint64_t entities;       /**< entities that are made under it: at most as many as wraps */
 };
 
-/** All rows of a readable collection at once: how many, and the exclusive or of their marks (anchor/row_sums.h). */
+/**
+ * All rows of a readable collection at once: how many, and the exclusive or of their marks (anchor/pins/row_sums.h).
+ */
 struct sherd_row_sum_entry {
     struct sherd_uuid collection;
     uint64_t count;

@@ -79,7 +79,7 @@ SHERD_MUST_USE enum sherd_err sherd_event_decode(struct sherd_span bytes, struct
  * written with the change, and taken out once its events are leaves of the ledger.
  */
 struct sherd_pending {
-    struct sherd_digest delta; /**< exclusive or of the marks of all entries written or removed: anchor/changes.h */
+    struct sherd_digest delta; /**< exclusive or of the marks of what was written or removed: anchor/ring/changes.h */
     struct sherd_span events;  /**< as sherd_pending_add() laid them; sherd_pending_next() reads them */
 };
 

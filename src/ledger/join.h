@@ -2,9 +2,9 @@
 /**
  * @file ledger/join.h
  * Joins: that the anchor gave the key of a record version out, to whom, and when. Each is a sealed slot of 64 bytes in
- * a file of joins before the key is given out (anchor/joins.h); a leaf of the ledger then stands for up to 256 of them,
- * by the root of a Merkle tree over the slots, which are kept as they are. So who has no key can check that none was
- * changed, cut or moved, and who has the ledger's can read them. No I/O.
+ * a file of joins before the key is given out (anchor/ledger/joins.h); a leaf of the ledger then stands for up to 256
+ * of them, by the root of a Merkle tree over the slots, which are kept as they are. So who has no key can check that
+ * none was changed, cut or moved, and who has the ledger's can read them. No I/O.
  *
  * Bytes: docs/format/ledger.md, section 15
  */

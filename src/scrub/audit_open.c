@@ -2,7 +2,7 @@
 /*
  * Where an audit gets what it needs: of an open vault, whose anchor opens the leaves; or of what an auditor was given.
  */
-#include "anchor/leaves.h"
+#include "anchor/ledger/leaves.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cryptor/files.h"

@@ -88,7 +88,7 @@ static bool is_epoch(const struct sherd_master_info *info)
     return strcmp(info->name, SHERD_ERASE_EPOCH) == 0;
 }
 
-/* What rekeying everything destroys by itself (anchor/rekey_stores.h), or what ends with it. */
+/* What rekeying everything destroys by itself (anchor/rekey/rekey_stores.h), or what ends with it. */
 static bool ends_by_itself(const struct sherd_master_info *info)
 {
     return is_store_key(info) || is_epoch(info) || strcmp(info->name, SHERD_MASTER_HASH) == 0;

@@ -138,7 +138,7 @@ static enum sherd_err rekey(struct walk *walk)
     else
         SHERD_TRY(scope_of(walk->vault, walk->options, &scope));
     SHERD_TRY(anchor->ops->keys_stat(anchor, &keys));
-    /* entities, pins twice, older versions: anchor/rekey.h; contents, and once more: scrub/deep.h */
+    /* entities, pins twice, older versions: anchor/rekey/rekey.h; contents, and once more: scrub/deep.h */
     walk->total = keys.entry_count * (walk->options->deep ? 6 : 4);
     walk->begin_ns = sherd_clock()->monotonic_ns();
     SHERD_TRY(anchor->ops->rekey_begin(anchor, &scope, &rekey));

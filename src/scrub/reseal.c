@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sealing entries anew under the newest store keys: see reseal.h. */
 #include "scrub/reseal.h"
-#include "anchor/reseal.h"
+#include "anchor/keys/reseal.h"
 #include "base/macros.h"
 
 /* Entries between two looks at the clock. */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The scrubber: the walk of verify.h, piece by piece, with a position that outlives the process, and a book of what was
- * found (anchor/book.h).
+ * found (anchor/book/book.h).
  *
  * What a piece finds is in the book before the position moves past that piece. A pass that was ended in the middle, in
  * whatever way, does the piece again that it was in, and meets nothing twice in the book: a finding is known by what it
  * is about.
  */
 #include <sherd/scrub.h>
-#include "anchor/book.h"
+#include "anchor/book/book.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/failpoint.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sweeper: removes map entries that no pin names, fragments that no live map entry names, and parts of master keys
- * that no keyring names (anchor/key_parts.h).
+ * that no keyring names (anchor/embedded/key_parts.h).
  *
  * What is in flight is never touched, without clocks or grace periods: blobs are listed first; then, for an instant, no
  * put is between its first fragment and its pin (cryptor/window.h), and at that instant the snapshots of `assets` and

@@ -11,12 +11,12 @@
  * record was looked at.
  */
 #include "scrub/verify.h"
-#include "anchor/book.h"
-#include "cryptor/copies.h"
+#include "anchor/book/book.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "cryptor/copies.h"
 #include "cryptor/links.h"
 #include "scrub/contents.h"
 #include "scrub/lane.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs src/anchor/share.c on a secret, values and MACs that valgrind takes for undefined: see ct_equal.c. What dealing,
- * checking, combining and finding who is to blame do may depend on whether a share is right, and on nothing else of it.
+ * Runs src/anchor/seal/share.c on a secret, values and MACs that valgrind takes for undefined: see ct_equal.c. What
+ * dealing, checking, combining and finding who is to blame do may depend on whether a share is right, and on nothing
+ * else of it.
  *
  * Hashes are stand-ins here: OpenSSL's are not what is looked at. What sherd_hash() gives is public, commitments, and
  * what the others give is secret. Answers of sherd_ct_equal() are public once they are given; the linker puts
@@ -11,7 +12,7 @@
  *        ct_share --leaky   compares MACs with a loop that leaves early: must be caught, else the check is worth
  *        nothing
  */
-#include "anchor/share.h"
+#include "anchor/seal/share.h"
 #include "base/random.h"
 #include "crypto/ct.h"
 

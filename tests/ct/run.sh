@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Constant time, as compiled: builds src/crypto/ct.c, shamir.c and src/anchor/share.c with GCC and clang at each level
-# of optimisation and runs them under valgrind with the secrets marked undefined. The flags are those of a release,
-# without sanitizers.
+# Constant time, as compiled: builds src/crypto/ct.c, shamir.c and src/anchor/seal/share.c with GCC and clang at each
+# level of optimisation and runs them under valgrind with the secrets marked undefined. The flags are those of a
+# release, without sanitizers.
 #
 # run.sh SOURCE-ROOT WORK-FOLDER. Needs valgrind, gcc and clang-19; clang-14 is tried, too, where it is there.
 set -eu
@@ -50,7 +50,7 @@ for cc in gcc clang-19 clang-14; do
 
         exe=$work/ct_share-$cc$level
         "$cc" -std=c17 -D_GNU_SOURCE -DSHERD_FAILPOINTS=0 -gdwarf-4 "$level" -fPIE -fstack-protector-strong \
-            -I"$root/src" -I"$root/include" "$root/tests/ct/ct_share.c" "$root/src/anchor/share.c" \
+            -I"$root/src" -I"$root/include" "$root/tests/ct/ct_share.c" "$root/src/anchor/seal/share.c" \
             "$root/src/crypto/shamir.c" "$root/src/crypto/ct.c" "$root"/src/base/*.c -lpthread \
             -Wl,--wrap=sherd_ct_equal -o "$exe"
         expect 0 "$cc $level: shares with their MACs" "$exe"

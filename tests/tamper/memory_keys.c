@@ -4,9 +4,9 @@
  *
  * Usage: memory_keys VAULT KEYFILE
  */
-#include "anchor/embedded_inside.h"
-#include "anchor/entities_inside.h"
-#include "anchor/masters.h"
+#include "anchor/embedded/embedded_inside.h"
+#include "anchor/keys/entities_inside.h"
+#include "anchor/keys/masters.h"
 #include "base/secret.h"
 #include "cryptor/vault.h"
 #include <errno.h>

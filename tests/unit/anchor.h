@@ -7,7 +7,7 @@
 #ifndef SHERD_TESTS_UNIT_ANCHOR_H
 #define SHERD_TESTS_UNIT_ANCHOR_H
 
-#include "anchor/embedded.h"
+#include "anchor/embedded/embedded.h"
 #include "base/secret.h"
 #include "crypto/init.h"
 #include "store/memory/memory.h"

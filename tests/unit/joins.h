@@ -7,7 +7,7 @@
 #ifndef SHERD_TESTS_UNIT_JOINS_H
 #define SHERD_TESTS_UNIT_JOINS_H
 
-#include "anchor/embedded_inside.h"
+#include "anchor/embedded/embedded_inside.h"
 #include "cryptor/vault.h"
 #include "vault.h"
 #include <dirent.h>

@@ -6,7 +6,7 @@
 #ifndef SHERD_TESTS_UNIT_RIGHTS_H
 #define SHERD_TESTS_UNIT_RIGHTS_H
 
-#include "anchor/rights.h"
+#include "anchor/rights/rights.h"
 #include "cryptor/vault.h"
 #include "vault.h"
 

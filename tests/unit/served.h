@@ -6,8 +6,8 @@
 #ifndef SHERD_TESTS_UNIT_SERVED_H
 #define SHERD_TESTS_UNIT_SERVED_H
 
-#include "anchor/remote.h"
-#include "anchor/serve.h"
+#include "anchor/agent/remote.h"
+#include "anchor/agent/serve.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "vault.h"

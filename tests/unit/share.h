@@ -6,7 +6,7 @@
 #ifndef SHERD_TESTS_UNIT_SHARE_H
 #define SHERD_TESTS_UNIT_SHARE_H
 
-#include "anchor/share.h"
+#include "anchor/seal/share.h"
 #include "base/random.h"
 #include "hex.h"
 #include <stdbool.h>

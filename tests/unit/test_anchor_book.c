@@ -3,7 +3,7 @@
  * Tests of the scrubber's book as bytes and as rules: what is written is what is read, no other bytes are a book, and
  * what leaves it leaves it by its rules. The bytes of docs/format/scrub.md stand here, too.
  */
-#include "anchor/book.h"
+#include "anchor/book/book.h"
 #include "hex.h"
 #include "vault.h"
 

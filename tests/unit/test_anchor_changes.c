@@ -4,7 +4,7 @@
  * to is the digest of what is there; what is changed behind their back is seen in it; and no event is lost or doubled.
  */
 #include "anchor.h"
-#include "anchor/changes.h"
+#include "anchor/ring/changes.h"
 #include <pthread.h>
 
 #define THREADS 4U

@@ -4,7 +4,7 @@
  * handle; and a wrapped key opens in its own place alone.
  */
 #include "anchor.h"
-#include "anchor/entity_key.h"
+#include "anchor/keys/entity_key.h"
 #include "base/failpoint.h"
 #include "base/file.h"
 #include "base/random.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of erase epochs: two slots, written in place; torn, begun in vain, ended, rolled back. */
 #include "anchor.h"
-#include "anchor/epoch.h"
+#include "anchor/keys/epoch.h"
 #include "base/file.h"
 
 #define EPOCH_FILE "anchor/epoch"

@@ -4,8 +4,8 @@
  * ids of entities hashed by SHA-512/256.
  */
 #include "anchor.h"
-#include "anchor/masters.h"
-#include "anchor/seals.h"
+#include "anchor/keys/masters.h"
+#include "anchor/ring/seals.h"
 #include "base/file.h"
 #include "envelope/tlv.h"
 

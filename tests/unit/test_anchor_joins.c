@@ -3,10 +3,10 @@
  * Tests of joins in a vault on disk: each key that is given out has one entry, noted before, in the ledger after; and
  * whoever edits, cuts, moves, removes or brings back entries is seen. (Being killed: test_anchor_joins_kill.c.)
  */
-#include "anchor/embedded_inside.h"
+#include "anchor/embedded/embedded_inside.h"
+#include "anchor/ledger/join_files.h"
 #include "base/file.h"
 #include "cryptor/vault.h"
-#include "anchor/join_files.h"
 #include "joins.h"
 #include "rights.h"
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of the keyring: its golden contents, what it is bound to, and that every key in it is fresh. */
-#include "anchor/keyring.h"
+#include "anchor/ring/keyring.h"
 #include "base/bytes.h"
 #include "base/random.h"
 #include "base/secret.h"

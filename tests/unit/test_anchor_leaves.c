@@ -3,7 +3,7 @@
  * Tests of what is asked of the ledger: every leaf of a range is met once, in either direction and across pages, and
  * proved to be in the tree that was asked for.
  */
-#include "anchor/leaves.h"
+#include "anchor/ledger/leaves.h"
 #include "ledger.h"
 #include "ledger/opening.h"
 

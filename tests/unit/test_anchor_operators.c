@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of who unseals: shares that come one by one, failures that are counted for each user alone. */
-#include "anchor/operators.h"
+#include "anchor/agent/operators.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "vault.h"

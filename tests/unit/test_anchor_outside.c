@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is outside, as bytes; and files of checkpoints: when they are written, and what of them is believed. */
 #include "anchor.h"
-#include "anchor/outside.h"
+#include "anchor/ledger/outside.h"
 #include "base/failpoint.h"
 #include "base/file.h"
 #include "envelope/note.h"

@@ -3,10 +3,10 @@
  * Tests of an anchor at the end of connections: all tests of the embedded one, through sockets, and those of what can
  * go wrong between the two.
  */
-#include "anchor/embedded.h"
-#include "anchor/epoch.h"
-#include "anchor/state.h"
-#include "anchor/statement.h"
+#include "anchor/embedded/embedded.h"
+#include "anchor/embedded/state.h"
+#include "anchor/embedded/statement.h"
+#include "anchor/keys/epoch.h"
 #include "served.h"
 #include <poll.h>
 

@@ -4,7 +4,7 @@
  * have it at once, none is lost, and a file that was rolled back, changed or planted is refused.
  */
 #include "anchor.h"
-#include "anchor/ring.h"
+#include "anchor/ring/ring.h"
 #include "base/failpoint.h"
 #include "base/file.h"
 #include <pthread.h>

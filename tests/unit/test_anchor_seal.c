@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of the seal: golden bytes of its header, what opens it, and that every other byte of it is refused. */
-#include "anchor/seal.h"
+#include "anchor/seal/seal.h"
 #include "base/bytes.h"
 #include "crypto/init.h"
 #include "crypto/known.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of seals by shares: each wrong share is named by its holder, and each changed byte of the seal is refused. */
-#include "anchor/seal.h"
+#include "anchor/seal/seal.h"
 #include "base/bytes.h"
 #include "base/secret.h"
 #include "crypto/init.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of the seals of a vault: side by side, added, removed, replaced; and killed at each step of it. */
-#include "anchor/seals.h"
+#include "anchor/ring/seals.h"
 #include "base/failpoint.h"
 #include "share.h"
 #include "vault.h"

@@ -4,7 +4,7 @@
  * of log, state and `keys` none can be put back without the others.
  */
 #include "anchor.h"
-#include "anchor/sequencer.h"
+#include "anchor/ledger/sequencer.h"
 #include "base/failpoint.h"
 #include "base/file.h"
 #include <pthread.h>

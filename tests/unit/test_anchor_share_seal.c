@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of shares sealed by a passphrase: the documented bytes, and that every changed character is refused. */
-#include "anchor/share_seal.h"
+#include "anchor/seal/share_seal.h"
 #include "base/bytes.h"
 #include "base/secret.h"
 #include "crypto/aead.h"

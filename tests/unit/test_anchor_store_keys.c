@@ -4,8 +4,8 @@
  * where nobody could tell; what one is killed at leaves every entry open; what is destroyed stays so.
  */
 #include "anchor.h"
-#include "anchor/rekey_stores.h"
-#include "anchor/store_keys.h"
+#include "anchor/keys/store_keys.h"
+#include "anchor/rekey/rekey_stores.h"
 #include "base/failpoint.h"
 
 static uint64_t activate(struct sherd_anchor *anchor, const char *name)

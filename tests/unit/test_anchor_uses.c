@@ -4,8 +4,8 @@
  * gives way to the next one; what lies below its floor, or under one that was destroyed, is refused and not damaged.
  */
 #include "anchor.h"
-#include "anchor/embedded_inside.h"
-#include "anchor/masters_inside.h"
+#include "anchor/embedded/embedded_inside.h"
+#include "anchor/keys/masters_inside.h"
 #include "base/bytes.h"
 #include "base/failpoint.h"
 #include <pthread.h>

@@ -2,7 +2,7 @@
 /*
  * Tests of the messages between an anchor's agent and its callers: each is read as it was written, and in no other way.
  */
-#include "anchor/wire.h"
+#include "anchor/agent/wire.h"
 #include "base/bytes.h"
 #include "vault.h"
 

@@ -3,7 +3,7 @@
  * The table of approved algorithms: what FIPS mode says to each id that a format can name, and that docs/fips.md tells
  * people the same.
  */
-#include "anchor/share.h"
+#include "anchor/seal/share.h"
 #include "base/macros.h"
 #include "crypto/approved.h"
 #include "crypto/init.h"

@@ -3,8 +3,8 @@
  * Counted uses of master keys in a vault on disk, by processes that are killed again and again: none is ever used more
  * often than its limit says, and what was made stays readable. Verify and sweep on what is refused by policy.
  */
-#include "anchor/embedded_inside.h"
-#include "anchor/entities_inside.h"
+#include "anchor/embedded/embedded_inside.h"
+#include "anchor/keys/entities_inside.h"
 #include "base/bytes.h"
 #include "base/random.h"
 #include "base/secret.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of inspect: it shows every stored thing of one compartment, without any key. */
-#include "anchor/changes.h"
+#include "anchor/ring/changes.h"
 #include "vault.h"
 
 #define SHOWN_MAX 64U

@@ -4,9 +4,9 @@
  * and in the end nothing hangs on the old keys; and what was erased is gone, also for one who has kept a copy of every
  * file, but the key of the epoch.
  */
-#include "anchor/entity_key.h"
-#include "anchor/masters.h"
-#include "anchor/pins.h"
+#include "anchor/keys/entity_key.h"
+#include "anchor/keys/masters.h"
+#include "anchor/pins/pins.h"
 #include "base/bytes.h"
 #include "base/failpoint.h"
 #include "base/file.h"

@@ -3,7 +3,7 @@
  * Tests of the scrubber: one finding for one thing, however often it is met; what heals and what comes back; what is
  * accepted and what is not; passes that are killed and go on; a book that nobody takes away unseen.
  */
-#include "anchor/book.h"
+#include "anchor/book/book.h"
 #include "base/failpoint.h"
 #include "base/file.h"
 #include "clock.h"
