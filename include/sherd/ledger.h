@@ -21,7 +21,8 @@
  *
  * @par Freshness  Whatever is asked makes leaves first of all that was written before, unless the vault is open for
  * reading only.
- * @par Restored   A vault that was restored begins a ledger of its own, with another name.
+ * @par Restored   A vault that was restored begins a ledger of its own, with another name, and a leaf for each version
+ * of a record that it has: "restore".
  */
 #ifndef SHERD_LEDGER_H
 #define SHERD_LEDGER_H

@@ -114,7 +114,8 @@ static const char *subject_label(enum sherd_event_kind kind)
     case SHERD_EVENT_PUT:
     case SHERD_EVENT_UPDATE:
     case SHERD_EVENT_DELETE:
-    case SHERD_EVENT_RESEAL: return "record";
+    case SHERD_EVENT_RESEAL:
+    case SHERD_EVENT_RESTORE: return "record";
     case SHERD_EVENT_ENTITY:
     case SHERD_EVENT_ERASE: return "entity";
     case SHERD_EVENT_COLLECTION: return "collection";

@@ -273,6 +273,27 @@ enum sherd_err sherd_embedded_entries_resealed(struct sherd_anchor *anchor, enum
     return sherd_changes_write(sherd_embedded_of(anchor)->changes, NULL, 0, events, role == SHERD_ASSETS ? count : 1);
 }
 
+enum sherd_err sherd_anchor_restoring(struct sherd_anchor *anchor, sherd_restoring_fn *make, void *arg)
+{
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    const struct sherd_sequencer_parts parts = parts_of(self, self->ledger_reads);
+
+    return self->ledger_reads ? SHERD_OK : sherd_restoring_run(&parts, make, arg);
+}
+
+enum sherd_err sherd_anchor_restored(struct sherd_anchor *anchor, const struct sherd_pin_change *changes, size_t count)
+{
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    SHERD_CLEANUP(sherd_freep) struct sherd_event *events = sherd_alloc_array(count, sizeof(*events));
+
+    if (events == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        events[i] = sherd_pins_event(SHERD_EVENT_RESTORE, &changes[i]);
+    SHERD_TRY(sherd_changes_write(self->changes, NULL, 0, events, count));
+    return sherd_sequencer_run(self->sequencer, NULL);
+}
+
 static enum sherd_err set_strict(void *arg, struct sherd_keyring *keyring)
 {
     keyring->joins_strict = *(const bool *)arg;

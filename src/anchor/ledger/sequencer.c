@@ -25,7 +25,6 @@
 
 #define LEDGER "ledger"
 #define STATE "ledger/state"
-#define LOCK "ledger/round"
 
 #define ORIGIN_SIZE 64U
 
@@ -332,6 +331,7 @@ static enum sherd_err round_with(struct round *round, const struct sherd_ledger_
     *round->after = (struct sherd_ledger_state){.digest = before->digest,
                                                 .round = before->round + 1,
                                                 .joins = before->joins,
+                                                .restoring = before->restoring,
                                                 .outside_bytes = before->outside_bytes};
     memcpy(round->after->outside, before->outside, before->outside_bytes);
     SHERD_TRY(collect(round));
@@ -366,7 +366,7 @@ static enum sherd_err round_in_turn(struct sherd_sequencer *sequencer, bool *out
     struct sherd_file_lock lock;
 
     (void)pthread_mutex_lock(&sequencer->turn);
-    enum sherd_err err = sherd_file_lock_take(sequencer->parts.dir, LOCK, &lock);
+    enum sherd_err err = sherd_file_lock_take(sequencer->parts.dir, SHERD_LEDGER_LOCK, &lock);
     if (err == SHERD_OK) {
         err = one_round(sequencer, out_more, out_size);
         sherd_file_lock_leave(&lock);
@@ -548,7 +548,7 @@ enum sherd_err sherd_sequencer_outside_set(struct sherd_sequencer *sequencer, st
     SHERD_ENSURE(!sequencer->parts.read_only, SHERD_ERR_DENIED, "the vault is open for reading only");
     SHERD_ENSURE(bytes.len <= SHERD_SEQUENCER_OUTSIDE_BYTES_MAX, SHERD_ERR_LIMIT, "too much is said of outside");
     (void)pthread_mutex_lock(&sequencer->turn);
-    enum sherd_err err = sherd_file_lock_take(sequencer->parts.dir, LOCK, &lock);
+    enum sherd_err err = sherd_file_lock_take(sequencer->parts.dir, SHERD_LEDGER_LOCK, &lock);
     if (err == SHERD_OK) {
         err = set_outside(sequencer, bytes);
         sherd_file_lock_leave(&lock);
@@ -872,6 +872,7 @@ enum sherd_err sherd_sequencer_make(const struct sherd_sequencer_parts *parts, e
     SHERD_TRY(sherd_dir_make(parts->dir, LEDGER));
     SHERD_TRY(sherd_dir_make(parts->dir, SHERD_JOINS_DIR));
     SHERD_TRY(take_as_given(sequencer, state));
+    state->restoring = first == SHERD_EVENT_RESTORE;
     SHERD_TRY(sherd_log_make(sequencer->log_dir, sherd_span_str(origin), &signer));
     SHERD_TRY(sherd_log_open(sequencer->log_dir, sequencer->policy, NULL, &log));
     SHERD_TRY(commit(&round, sherd_log_note(log)));
