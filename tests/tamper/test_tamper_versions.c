@@ -164,7 +164,9 @@ static void test_tamper_versions__all_is_well(void **state)
     assert_int_equal(victim_verify_all(&scene.victim, NULL), SHERD_OK);
 }
 
-/* The stores that others run, put back to one version: what is read now has other names, or is no longer what it was. */
+/*
+ * The stores that others run, put back to one version: what is read now has other names, or is no longer what it was.
+ */
 static void test_tamper_versions__the_stores_put_back_are_detected_on_the_first_read(void **state)
 {
     (void)state;

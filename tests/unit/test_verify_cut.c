@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What sherd-verify says of an operator who cuts the newest k leaves of his log, for each k of 1 to 1,000, and of one who
- * forks it after n leaves, for each n of 1 to 1,000. He has the log's key, so all that he shows is signed.
+ * What sherd-verify says of an operator who cuts the newest k leaves of his log, for each k of 1 to 1,000, and of one
+ * who forks it after n leaves, for each n of 1 to 1,000. He has the log's key, so all that he shows is signed.
  */
 #include "base/file.h"
 #include "ledger.h"
