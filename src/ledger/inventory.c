@@ -199,6 +199,8 @@ static void take_renewal(struct check *check, uint64_t index, size_t row)
     } else if (index < check->inventory->size) {
         check->stat.unshown_count++;
         find(check, index, "the inventory does not show an entry that was sealed anew");
+    } else {
+        check->stat.renewed_count++;
     }
 }
 
