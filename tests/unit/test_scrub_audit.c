@@ -5,6 +5,8 @@
  */
 #include "base/bytes.h"
 #include "cryptor/vault.h"
+#include "crypto/sign.h"
+#include "envelope/note.h"
 #include "envelope/row.h"
 #include "scrub/audit.h"
 #include "vault.h"
@@ -446,6 +448,107 @@ static void test_scrub_audit__of_a_vault_at_work_finds_nothing(void **state)
     assert_ok(audit(test, &report, &stat));
 }
 
+/* --- leaves that overtake one another ----------------------------------------------------------------------------- */
+
+#define MANY 4500U /* more than become leaves in one round: src/anchor/ledger/sequencer.h */
+
+/* Rounds take what waits for them in no order: that a record was sealed anew may be in the ledger before its put. */
+static void test_scrub_audit__of_records_that_were_sealed_anew_at_once_finds_nothing(void **state)
+{
+    static struct sherd_batch_item items[SHERD_BATCH_ITEMS_MAX];
+    const struct sherd_rekey_options deep = {.deep = true};
+    struct vault_test *test = *state;
+    struct sherd_rekey_stat rekeyed;
+    struct sherd_audit_stat stat;
+    struct report report;
+
+    for (size_t i = 0; i < SHERD_COUNT_OF(items); i++)
+        items[i].content = sherd_span_str("at once");
+    for (size_t done = 0, count; done < MANY; done += count) {
+        count = MANY - done < SHERD_COUNT_OF(items) ? MANY - done : SHERD_COUNT_OF(items);
+        assert_ok(sherd_record_put_batch(test->vault, items, count));
+    }
+    for (unsigned i = 0; i < 2; i++)
+        assert_ok(sherd_rekey(test->vault, &deep, NULL, NULL, &rekeyed));
+    assert_ok(audit(test, &report, &stat));
+    assert_int_equal(stat.checked_count, 2 * MANY);
+    assert_int_equal(stat.stray_count, 0);
+}
+
+static const uint8_t seed[SHERD_SIGN_SEED_SIZE] = {0x5e};
+#define ORIGIN "sherd.example/log"
+
+static enum sherd_err sign(void *arg, struct sherd_span text, struct sherd_buf *out_note)
+{
+    (void)arg;
+    return sherd_note_sign(ORIGIN, seed, text, out_note);
+}
+
+/* A log of three leaves about one version, and an inventory of `assets` that shows each. @return the row that stands */
+static size_t standing_row(const struct vault_test *test, const enum sherd_event_kind kinds[static 3])
+{
+    static const uint8_t deployment[16] = {0xd1};
+    const struct sherd_log_signer signer = {.sign = sign};
+    struct sherd_inventory inventory = {.compartment = SHERD_LEAF_ASSETS, .size = 3};
+    struct sherd_leaf_keys *keys = NULL;
+    struct sherd_policy *policy = NULL;
+    struct sherd_inventory_stat stat;
+    uint8_t public_key[SHERD_SIGN_PUBLIC_SIZE];
+    uint8_t leaves[3][SHERD_LEAF_BYTES_MAX];
+    struct sherd_span entries[3];
+    struct sherd_log *log = NULL;
+    struct sherd_buf key = {0};
+    size_t found = 3;
+
+    assert_ok(sherd_leaf_keys_new(sherd_span_of(seed, sizeof(seed)), deployment, &keys));
+    for (uint8_t i = 0; i < 3; i++) {
+        struct sherd_event event = {
+            .kind = kinds[i], .version = 1, .id = {1, i}, .subject = {{7}}, .map = {.there = true, .name = {{8, i}}}};
+        struct sherd_inventory_row row = {.index = i, .name = event.map.name};
+        struct sherd_digest blinds[SHERD_LEAF_COMMITMENTS];
+
+        assert_ok(sherd_leaf_encode(keys, &event, leaves[i], &entries[i].len));
+        entries[i].data = leaves[i];
+        assert_ok(sherd_leaf_blinds(keys, event.id, blinds));
+        row.blind = blinds[SHERD_LEAF_ASSETS];
+        assert_ok(sherd_inventory_add(&inventory, &row));
+    }
+    assert_ok(sherd_sign_public(seed, public_key));
+    assert_ok(sherd_note_key_text(ORIGIN, public_key, &key));
+    assert_ok(sherd_policy_of_log(sherd_buf_span(&key), &policy));
+    vault_remove(test->path);
+    assert_ok(sherd_log_make(test->path, sherd_span_str(ORIGIN), &signer));
+    assert_ok(sherd_log_open(test->path, policy, &signer, &log));
+    assert_ok(sherd_log_append(log, entries, 3, NULL));
+    assert_ok(sherd_inventory_check(&inventory, log, NULL, NULL, &stat));
+    assert_int_equal(stat.finding_count, 0);
+    assert_int_equal(stat.stands_count, 1);
+    for (size_t i = 0; i < 3; i++)
+        if (inventory.rows[i].state == SHERD_ROW_STANDS)
+            found = i;
+    sherd_inventory_done(&inventory);
+    sherd_log_close(log);
+    sherd_policy_free(policy);
+    sherd_leaf_keys_free(keys);
+    sherd_buf_done(&key);
+    return found;
+}
+
+/* The same, leaf by leaf: whichever comes first, the version lies where it was sealed anew last. */
+static void test_scrub_audit__a_version_lies_where_it_was_sealed_anew(void **state)
+{
+    static const enum sherd_event_kind orders[][3] = {
+        {SHERD_EVENT_PUT, SHERD_EVENT_RESEAL, SHERD_EVENT_RESEAL},
+        {SHERD_EVENT_RESEAL, SHERD_EVENT_PUT, SHERD_EVENT_RESEAL},
+        {SHERD_EVENT_RESEAL, SHERD_EVENT_RESEAL, SHERD_EVENT_PUT},
+        {SHERD_EVENT_RESEAL, SHERD_EVENT_UPDATE, SHERD_EVENT_RESTORE},
+    };
+    static const size_t stands[] = {2, 2, 1, 2};
+
+    for (size_t i = 0; i < SHERD_COUNT_OF(orders); i++)
+        assert_int_equal(standing_row(*state, orders[i]), stands[i]);
+}
+
 /* --- store keys that are rotated ---------------------------------------------------------------------------------- */
 
 static void rotate(struct vault_test *test, const char *const names[], size_t count, bool deep)
@@ -616,6 +719,10 @@ int main(void)
                                         vault_teardown),
         cmocka_unit_test_setup_teardown(test_scrub_audit__says_what_a_sample_gives, vault_setup, vault_teardown),
         cmocka_unit_test_setup_teardown(test_scrub_audit__of_a_vault_at_work_finds_nothing, vault_setup,
+                                        vault_teardown),
+        cmocka_unit_test_setup_teardown(test_scrub_audit__of_records_that_were_sealed_anew_at_once_finds_nothing,
+                                        vault_setup, vault_teardown),
+        cmocka_unit_test_setup_teardown(test_scrub_audit__a_version_lies_where_it_was_sealed_anew, vault_setup_nothing,
                                         vault_teardown),
         cmocka_unit_test_setup_teardown(test_scrub_audit__holds_while_store_keys_are_rotated, vault_setup,
                                         vault_teardown),
