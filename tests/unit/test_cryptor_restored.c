@@ -6,6 +6,7 @@
 #include "base/failpoint.h"
 #include "bundle.h"
 #include "cryptor/vault.h"
+#include "rights.h"
 #include <sherd/audit.h>
 #include <sherd/ledger.h>
 #include <signal.h>
@@ -336,6 +337,55 @@ static void test_cryptor_restored__a_crash_leaves_nothing_out(void **state)
     vault_assert_clean(test, 0);
 }
 
+/* Of several who open it at once one makes the leaves, once, and the others wait for it. */
+static void test_cryptor_restored__those_who_open_it_at_once_make_them_once(void **state)
+{
+    struct vault_test *test = *state;
+    pid_t children[4];
+
+    put_many(test);
+    sherd_vault_close(test->vault);
+    test->vault = NULL;
+    die_while_accepting(test, (struct death){"restored.before_write", 1}); /* before the first of them */
+    for (size_t i = 0; i < SHERD_COUNT_OF(children); i++) {
+        children[i] = fork();
+        assert_true(children[i] >= 0);
+        if (children[i] == 0) {
+            (void)vault_open_as(test, false, 1);
+            _exit(0);
+        }
+    }
+    for (size_t i = 0; i < SHERD_COUNT_OF(children); i++) {
+        int status = 1;
+
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+    vault_reopen(test);
+    assert_int_equal(log_size(test), 1 + MANY);
+    expect_audited(test, MANY);
+}
+
+/* A user who opens it first makes the leaves of all records, also of those that are not the user's. */
+static void test_cryptor_restored__a_user_may_be_the_first(void **state)
+{
+    struct vault_test *test = *state;
+    const struct records records = put_records(test);
+    const struct user user = user_new(test, "anna");
+    const struct sherd_vault_open_options anna = {.user = "anna",
+                                                  .user_key = sherd_span_of(user.key_block, sizeof(user.key_block)),
+                                                  .accept_rollback = true,
+                                                  .threads = 1};
+    struct sherd_vault *vault = NULL;
+
+    sherd_vault_close(test->vault);
+    test->vault = NULL;
+    assert_ok(sherd_vault_open(test->path, &test->unseal, &anna, &vault));
+    sherd_vault_close(vault);
+    vault_reopen(test);
+    expect_told(test, &records);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +396,8 @@ int main(void)
         vault_test_of(test_cryptor_restored__a_recovered_vault_proves_what_it_has),
         vault_test_of(test_cryptor_restored__a_rollback_that_was_accepted_is_told_from_then_on),
         vault_test_of(test_cryptor_restored__a_crash_leaves_nothing_out),
+        vault_test_of(test_cryptor_restored__those_who_open_it_at_once_make_them_once),
+        vault_test_of(test_cryptor_restored__a_user_may_be_the_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
