@@ -10,7 +10,7 @@ import threading
 
 from harness import OK, TAMPERED, USAGE, BUSY, DENIED, OneOf, main
 
-SLOT, KEPT = 64, 88
+SLOT, KEPT = 64, 120
 
 
 def ledger(box):

@@ -223,7 +223,7 @@ static void test_anchor_joins__as_many_entries_as_releases(void **state)
     }
     vault_reopen(test);
     joins_run(test->vault);
-    assert_ok(sherd_sequencer_joins(sherd_embedded_of(test->vault->anchor)->sequencer, tally, &found));
+    assert_ok(joins_each(test->vault, tally, &found));
     assert_int_equal(found.count, THREADS * GETS);
     for (size_t i = 0; i < 8; i++) {
         uint64_t given = 0;
@@ -403,8 +403,7 @@ static void test_anchor_joins_tamper__each_of_1000_kept_is_bound(void **state)
     }
     assert_ok(sherd_file_remove(test->path, KEPT));
     expect_damaged(test);
-    assert_err(SHERD_ERR_TAMPERED,
-               sherd_sequencer_joins(sherd_embedded_of(test->vault->anchor)->sequencer, joins_add, NULL));
+    assert_err(SHERD_ERR_TAMPERED, joins_each(test->vault, joins_add, NULL));
 }
 
 static void test_anchor_joins_tamper__verify_reports_it(void **state)

@@ -225,7 +225,7 @@ static void test_ledger_join__root_is_of_what_is_kept(void **state)
     }
     assert_ok(sherd_join_batch_encode(&batch, &bytes));
     for (size_t i = 0; i < 3; i++)
-        assert_ok(sherd_merkle_leaf(sherd_span_of(bytes.data + 16 + i * 88, 88), &leaves[i]));
+        assert_ok(sherd_merkle_leaf(sherd_span_of(bytes.data + 16 + i * 120, 120), &leaves[i]));
     assert_ok(sherd_merkle_node(&leaves[0], &leaves[1], &expected));
     assert_ok(sherd_merkle_node(&expected, &leaves[2], &expected));
     assert_ok(sherd_join_root(slots, 3, &root));

@@ -5,6 +5,9 @@
 
 /* A note that fits a frame: one that has more signatures than that is nobody's. */
 #define NOTE_BYTES_MAX (SHERD_WIRE_FRAME_BYTES_MAX / 2)
+/* Of a join that is shown, with its path, and of a leaf with its. */
+#define JOIN_BYTES_MAX (SHERD_JOIN_KEPT_SIZE + SHERD_JOIN_PLAIN_SIZE + (SHERD_JOIN_PATH_HASHES_MAX + 1) * 32 + 64)
+#define LEAF_BYTES_MAX (SHERD_LEAF_BYTES_MAX + SHERD_PATH_HASHES_MAX * 32)
 
 enum sherd_err sherd_serve_ledger_note(struct sherd_serve *serve)
 {
@@ -54,6 +57,44 @@ enum sherd_err sherd_serve_ledger_scan(struct sherd_serve *serve)
     SHERD_TRY(sherd_serve_answer(serve, &next));
     const size_t head_bytes = sherd_link_written(serve->link);
     SHERD_TRY(serve->anchor->ops->ledger_scan(serve->anchor, &query, tell_leaf, serve, &next.number));
+    return sherd_serve_answer_over(serve, head_bytes, &next);
+}
+
+/* Joins on their way: a leaf goes with the first that it stands for. */
+struct joins {
+    struct sherd_serve *serve;
+    uint64_t last; /* leaf that was told; of a join, none is the first of the log */
+};
+
+static enum sherd_err tell_join(void *arg, const struct sherd_leaf_join *found)
+{
+    struct joins *joins = arg;
+    struct sherd_wire_join item = {.index = found->index, .lost = found->lost, .shown = found->shown};
+
+    if (joins->last != found->index) {
+        item.leaf = found->leaf;
+        item.path = found->path;
+        joins->last = found->index;
+    }
+    sherd_serve_add(joins->serve, &item);
+    return sherd_wire_written(joins->serve->reply);
+}
+
+/* A page ends in the leaf with which it has enough: fewer leaves than that, and the joins of one more. */
+enum sherd_err sherd_serve_ledger_joins(struct sherd_serve *serve)
+{
+    struct sherd_wire_number next = {0};
+    struct sherd_leaf_query query = {.version = 0};
+    struct joins joins = {.serve = serve};
+
+    _Static_assert(SHERD_JOINS_PAGE * (size_t)(JOIN_BYTES_MAX + LEAF_BYTES_MAX) +
+                           SHERD_JOIN_BATCH_MAX * (size_t)JOIN_BYTES_MAX + 4096 <
+                       SHERD_WIRE_FRAME_BYTES_MAX,
+                   "they fit");
+    SHERD_TRY(sherd_serve_take(serve, &query));
+    SHERD_TRY(sherd_serve_answer(serve, &next));
+    const size_t head_bytes = sherd_link_written(serve->link);
+    SHERD_TRY(serve->anchor->ops->ledger_joins(serve->anchor, &query, tell_join, &joins, &next.number));
     return sherd_serve_answer_over(serve, head_bytes, &next);
 }
 
