@@ -160,10 +160,17 @@ static enum sherd_err read_on(struct sherd_join_reader *reader, bool *out_there)
     return SHERD_OK;
 }
 
+/* A file that was removed is made anew by who writes on: then there are zeros up to where he does. */
+static void skip_zeros(struct sherd_join_reader *reader)
+{
+    while (reader->at < reader->kept.len && reader->kept.data[reader->at] == 0)
+        reader->at++;
+}
+
 /* The batch that lies there. Behind one that is damaged the next is looked for. @return whether there is one */
 static bool peek(struct sherd_join_reader *reader, struct sherd_join_batch *out_batch, size_t *out_end)
 {
-    while (reader->at < reader->kept.len) {
+    for (skip_zeros(reader); reader->at < reader->kept.len; skip_zeros(reader)) {
         const uint8_t *from = reader->kept.data + reader->at;
         const size_t left = reader->kept.len - reader->at;
         struct sherd_span rest = sherd_span_of(from, left);
