@@ -5,9 +5,6 @@
 
 /* A note that fits a frame: one that has more signatures than that is nobody's. */
 #define NOTE_BYTES_MAX (SHERD_WIRE_FRAME_BYTES_MAX / 2)
-/* Of a join that is shown, with its path, and of a leaf with its. */
-#define JOIN_BYTES_MAX (SHERD_JOIN_KEPT_SIZE + SHERD_JOIN_PLAIN_SIZE + (SHERD_JOIN_PATH_HASHES_MAX + 1) * 32 + 64)
-#define LEAF_BYTES_MAX (SHERD_LEAF_BYTES_MAX + SHERD_PATH_HASHES_MAX * 32)
 
 enum sherd_err sherd_serve_ledger_note(struct sherd_serve *serve)
 {
@@ -80,15 +77,15 @@ static enum sherd_err tell_join(void *arg, const struct sherd_leaf_join *found)
     return sherd_wire_written(joins->serve->reply);
 }
 
-/* A page ends in the leaf with which it has enough: fewer leaves than that, and the joins of one more. */
+/* A page ends with the leaf with which it has enough. */
 enum sherd_err sherd_serve_ledger_joins(struct sherd_serve *serve)
 {
     struct sherd_wire_number next = {0};
     struct sherd_leaf_query query = {.version = 0};
     struct joins joins = {.serve = serve};
 
-    _Static_assert(SHERD_JOINS_PAGE * (size_t)(JOIN_BYTES_MAX + LEAF_BYTES_MAX) +
-                           SHERD_JOIN_BATCH_MAX * (size_t)JOIN_BYTES_MAX + 4096 <
+    _Static_assert(SHERD_JOINS_PAGE_BYTES + SHERD_JOIN_LEAF_BYTES(SHERD_LEAF_BYTES_MAX, SHERD_PATH_HASHES_MAX) +
+                           SHERD_JOIN_BATCH_MAX * SHERD_JOIN_SHOWN_BYTES(SHERD_JOIN_PATH_HASHES_MAX) + 4096 <
                        SHERD_WIRE_FRAME_BYTES_MAX,
                    "they fit");
     SHERD_TRY(sherd_serve_take(serve, &query));

@@ -16,7 +16,7 @@ struct search {
     struct sherd_join_tree *tree;  /* over the slots of the leaf that is looked at */
     struct sherd_leaf_join found;  /* likewise */
     bool proved;                   /* both are made */
-    uint64_t count;                /* of those that were given */
+    size_t bytes;                  /* of those that were given */
     uint64_t looked;
     uint64_t next;
 };
@@ -42,22 +42,19 @@ static bool matches(const struct sherd_leaf_query *query, const struct sherd_joi
 
 static enum sherd_err prove_leaf(struct search *search)
 {
-    if (search->query->bare)
-        return SHERD_OK;
-    return sherd_log_prove_inclusion(search->log, search->found.index, search->query->size, &search->found.path);
-}
+    struct sherd_leaf_join *found = &search->found;
 
-static enum sherd_err give(struct search *search)
-{
-    search->count++;
-    return search->visit(search->arg, &search->found);
+    if (!search->query->bare)
+        SHERD_TRY(sherd_log_prove_inclusion(search->log, found->index, search->query->size, &found->path));
+    search->bytes += SHERD_JOIN_LEAF_BYTES(found->leaf.len, found->path.count);
+    return SHERD_OK;
 }
 
 static enum sherd_err give_lost(struct search *search, uint64_t count)
 {
     search->found.lost = count;
     SHERD_TRY(prove_leaf(search));
-    return give(search);
+    return search->visit(search->arg, &search->found);
 }
 
 static enum sherd_err give_slot(struct search *search, const struct sherd_join_batch *batch, size_t i,
@@ -72,7 +69,8 @@ static enum sherd_err give_slot(struct search *search, const struct sherd_join_b
     }
     *shown = (struct sherd_join_shown){.position = i, .slot = batch->slots[i], .join = *join, .blind = *blind};
     SHERD_TRY(sherd_join_tree_prove(search->tree, i, &shown->path));
-    return give(search);
+    search->bytes += SHERD_JOIN_SHOWN_BYTES(shown->path.count);
+    return search->visit(search->arg, &search->found);
 }
 
 static enum sherd_err look_at_batch(struct search *search, const struct sherd_join_batch *batch)
@@ -117,7 +115,7 @@ static enum sherd_err look(void *arg, uint64_t index, struct sherd_span bytes)
 
     SHERD_TRY(look_at_leaf(search, index, bytes));
     search->next = index + 1;
-    return search->count >= SHERD_JOINS_PAGE || search->looked >= SHERD_JOINS_LOOKED_MAX ? ENOUGH : SHERD_OK;
+    return search->bytes >= SHERD_JOINS_PAGE_BYTES || search->looked >= SHERD_JOINS_LOOKED_MAX ? ENOUGH : SHERD_OK;
 }
 
 static enum sherd_err look_in(void *arg, struct sherd_log *log, const struct sherd_join_state *state)

@@ -15,9 +15,12 @@
 #include "anchor/ledger/leaves.h"
 #include "anchor/ledger/sequencer.h"
 
-/** A page ends with the leaf in which it reaches so many joins, or so many that were opened. */
-#define SHERD_JOINS_PAGE 256U
+/** A page ends with the leaf in which it reaches so many bytes of leaves, joins and paths, or so many opened joins. */
+#define SHERD_JOINS_PAGE_BYTES ((size_t)768 << 10)
 #define SHERD_JOINS_LOOKED_MAX 65536U
+/** For how many bytes a leaf counts, and a join, by the hashes of their paths: not less than a message has. */
+#define SHERD_JOIN_LEAF_BYTES(leaf_bytes, hashes) ((leaf_bytes) + (hashes)*32U + 32U)
+#define SHERD_JOIN_SHOWN_BYTES(hashes) (SHERD_JOIN_KEPT_SIZE + SHERD_JOIN_PLAIN_SIZE + (hashes)*32U + 80U)
 
 /** A join that was found, or that so many are lost. Spans are borrowed until the visitor returns. */
 struct sherd_leaf_join {
