@@ -159,8 +159,8 @@ typedef enum sherd_err sherd_ledger_visit_fn(void *arg, const struct sherd_ledge
  *         SHERD_ERR_TAMPERED; what visit says; ...
  *
  * @par Joins  Where they are asked for, each is an event "join" of the record version whose key was given out, with the
- * leaf that stands for it and for others; it is verified that the leaf does. An event "lost" says of how many nothing is
- * known: whose they were, nobody can say, so they are told whatever was asked for. What is missing and was not
+ * leaf that stands for it and for others; it is verified that the leaf does. An event "lost" says of how many nothing
+ * is known: whose they were, nobody can say, so they are told whatever was asked for. What is missing and was not
  * acknowledged (`sherd scrub acknowledge`) is SHERD_ERR_TAMPERED.
  *
  * @par Cost  A look at every leaf of the range and, with joins, at every join; in little memory, but for an entity 16
@@ -173,7 +173,8 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_ledger_history(struct sherd_vault 
 
 /**
  * The same as one text that is checked offline: the leaves, opened, with their proofs under one checkpoint.
- * @param[in]     query      not of SHERD_LEDGER_ALL; joins are those of a record or a user, but not of an entity's records
+ * @param[in]     query      not of SHERD_LEDGER_ALL; joins are those of a record or a user, but not of an entity's
+ *                           records
  * @param[in,out] out_text   appended; at most 64 MiB
  * @param[out]    out_count  how many leaves and joins it holds; NULL if not wanted
  * @return as sherd_ledger_history(); SHERD_ERR_LIMIT: it would be too long, ask of a shorter range

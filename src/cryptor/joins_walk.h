@@ -27,8 +27,7 @@ SHERD_MUST_USE enum sherd_err sherd_joins_walk_page(struct sherd_joins_walk *wal
                                                     sherd_leaf_visit_fn *visit, sherd_leaf_join_fn *visit_join,
                                                     void *arg, uint64_t *out_next);
 
-/** That the leaf of a join is in a tree: verified once for all that follow each other. @return as sherd_proof_verify_in()
- */
+/** That the leaf of a join is in a tree: verified once for all that follow each other. As sherd_proof_verify_in(). */
 SHERD_MUST_USE enum sherd_err sherd_joins_walk_check(struct sherd_joins_walk *walk, const struct sherd_leaf_join *found,
                                                      const struct sherd_tree_head *head);
 

@@ -134,8 +134,7 @@ static enum sherd_err visit(void *arg, const struct sherd_leaf_found *found)
 {
     struct walk *walk = arg;
     const struct sherd_opening opening = opening_of(found);
-    const struct told told = {
-        .index = found->index, .path = &found->path, .opening = &opening, .event = &found->event};
+    const struct told told = {.index = found->index, .path = &found->path, .opening = &opening, .event = &found->event};
 
     SHERD_TRY(check(walk->view, found, &opening));
     walk->count++;

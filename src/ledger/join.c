@@ -234,8 +234,7 @@ enum sherd_err sherd_join_shown_verify(const struct sherd_join_shown *shown, con
     SHERD_TRY(kept_hash(&shown->slot, &hash));
     SHERD_TRY(sherd_inclusion_verify(&shown->path, shown->position, &hash, &head));
     SHERD_TRY(sherd_join_commitment(&shown->blind, &shown->join, &commitment));
-    return sherd_same(commitment.bytes, shown->slot.commitment.bytes, sizeof(commitment.bytes)) ? SHERD_OK
-                                                                                                : tampered();
+    return sherd_same(commitment.bytes, shown->slot.commitment.bytes, sizeof(commitment.bytes)) ? SHERD_OK : tampered();
 }
 
 enum sherd_err sherd_join_batch_encode(const struct sherd_join_batch *batch, struct sherd_buf *out_bytes)

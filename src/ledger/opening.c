@@ -158,8 +158,8 @@ static enum sherd_err read_opening(struct sherd_span bytes, struct sherd_opening
 {
     const uint64_t optional = BIT(OPENING_SUBJECT) | BIT(OPENING_DIGEST) | BIT(OPENING_SUBJECT_BLIND) |
                               BIT(OPENING_ACTOR) | BIT(OPENING_ENTITY) | BIT(OPENING_COLLECTION) |
-                              BIT(OPENING_ACTOR_BLIND) | BIT(OPENING_POSITION) | BIT(OPENING_SLOT) |
-                              BIT(OPENING_JOIN) | BIT(OPENING_JOIN_BLIND) | BIT(OPENING_JOIN_PATH);
+                              BIT(OPENING_ACTOR_BLIND) | BIT(OPENING_POSITION) | BIT(OPENING_SLOT) | BIT(OPENING_JOIN) |
+                              BIT(OPENING_JOIN_BLIND) | BIT(OPENING_JOIN_PATH);
     struct sherd_opening opening = {.subject_shown = false};
     struct sherd_tlv tlv;
     uint64_t format;

@@ -31,8 +31,9 @@ struct sherd_opening {
 };
 
 /** Most bytes of an encoded opening. */
-#define SHERD_OPENING_BYTES_MAX \
-    (SHERD_LEAF_BYTES_MAX + 256U + SHERD_JOIN_KEPT_SIZE + SHERD_JOIN_PLAIN_SIZE + SHERD_JOIN_PATH_HASHES_MAX * 32U + 64U)
+#define SHERD_OPENING_BYTES_MAX                                                                                      \
+    (SHERD_LEAF_BYTES_MAX + 256U + SHERD_JOIN_KEPT_SIZE + SHERD_JOIN_PLAIN_SIZE + SHERD_JOIN_PATH_HASHES_MAX * 32U + \
+     64U)
 
 /** @param[out] block  room for SHERD_OPENING_BYTES_MAX. @return SHERD_OK; SHERD_ERR_LIMIT: the leaf is too long */
 SHERD_MUST_USE enum sherd_err sherd_opening_encode(const struct sherd_opening *opening, uint8_t *block,

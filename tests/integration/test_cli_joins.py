@@ -190,8 +190,9 @@ def outside(box, evidence, code=OK):
     """What sherd-verify says of evidence, with the log's public key alone."""
     path = box.path("evidence")
     path.write_bytes(evidence)
-    done = subprocess.run([os.environ["SHERD_VERIFY"], "evidence", path, "--list", "--log-key", box.text("prove", "key")],
-                          env={}, check=False, capture_output=True, timeout=60)
+    key = box.text("prove", "key")
+    done = subprocess.run([os.environ["SHERD_VERIFY"], "evidence", path, "--list", "--log-key", key], env={},
+                          check=False, capture_output=True, timeout=60)
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
     return done.stdout.decode()
 

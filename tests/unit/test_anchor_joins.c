@@ -426,7 +426,7 @@ static void test_anchor_joins_tamper__losses_are_told_apart(void **state)
     const uint64_t fifth = joins_of(test->vault)->list[4].leaf;
     const size_t batch = SHERD_JOIN_BATCH_HEAD_SIZE + SHERD_JOIN_KEPT_SIZE;
     file_flip(test, KEPT, batch + 30);
-    file_flip(test, KEPT, 2 * batch + 1); /* where a head is */
+    file_flip(test, KEPT, 2 * batch + 1);  /* where a head is */
     file_flip(test, KEPT, 4 * batch + 15); /* ... which now says another leaf */
     assert_ok(sherd_sequencer_check(sequencer, NULL, &check, &loss));
     assert_false(check.joins_verify);

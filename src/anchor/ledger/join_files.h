@@ -106,7 +106,7 @@ SHERD_MUST_USE enum sherd_err sherd_join_files_keep(const struct sherd_join_plac
 SHERD_MUST_USE enum sherd_err sherd_join_files_clear(const struct sherd_join_place *place,
                                                      const struct sherd_join_state *state);
 
-/* --- what is kept, against the log --------------------------------------------------------------------------------- */
+/* --- what is kept, against the log -------------------------------------------------------------------------------- */
 
 /** Kept slots, read in the order of their leaves. All is its own. */
 struct sherd_join_reader {
@@ -136,8 +136,7 @@ SHERD_MUST_USE enum sherd_err sherd_join_reader_seek(struct sherd_join_reader *r
  * @return SHERD_OK: it has the leaf's root; SHERD_ERR_TAMPERED: it is missing or was changed; SHERD_ERR_IO; ...
  */
 SHERD_MUST_USE enum sherd_err sherd_join_reader_next(struct sherd_join_reader *reader, uint64_t index,
-                                                     const struct sherd_leaf *leaf,
-                                                     struct sherd_join_batch *out_batch);
+                                                     const struct sherd_leaf *leaf, struct sherd_join_batch *out_batch);
 /** There are no more leaves: what is left is extra. @return SHERD_OK; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY */
 SHERD_MUST_USE enum sherd_err sherd_join_reader_end(struct sherd_join_reader *reader);
 /**

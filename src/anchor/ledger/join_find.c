@@ -13,10 +13,10 @@ struct search {
     const struct sherd_leaf_query *query;
     sherd_leaf_join_fn *visit;
     void *arg;
-    struct sherd_join_tree *tree;  /* over the slots of the leaf that is looked at */
-    struct sherd_leaf_join found;  /* likewise */
-    bool proved;                   /* both are made */
-    size_t bytes;                  /* of those that were given */
+    struct sherd_join_tree *tree; /* over the slots of the leaf that is looked at */
+    struct sherd_leaf_join found; /* likewise */
+    bool proved;                  /* both are made */
+    size_t bytes;                 /* of those that were given */
     uint64_t looked;
     uint64_t next;
 };
@@ -103,7 +103,8 @@ static enum sherd_err look_at_leaf(struct search *search, uint64_t index, struct
     if (err == SHERD_ERR_TAMPERED && sherd_join_loss_has(search->accepted, index))
         return give_lost(search, leaf.count);
     if (err == SHERD_ERR_TAMPERED)
-        return sherd_fail(err, "entries of keys that were given out are missing or were changed: those of leaf %" PRIu64,
+        return sherd_fail(err,
+                          "entries of keys that were given out are missing or were changed: those of leaf %" PRIu64,
                           index);
     SHERD_TRY(err);
     return look_at_batch(search, &batch);

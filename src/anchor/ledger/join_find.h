@@ -19,8 +19,8 @@
 #define SHERD_JOINS_PAGE_BYTES ((size_t)768 << 10)
 #define SHERD_JOINS_LOOKED_MAX 65536U
 /** For how many bytes a leaf counts, and a join, by the hashes of their paths: not less than a message has. */
-#define SHERD_JOIN_LEAF_BYTES(leaf_bytes, hashes) ((leaf_bytes) + (hashes)*32U + 32U)
-#define SHERD_JOIN_SHOWN_BYTES(hashes) (SHERD_JOIN_KEPT_SIZE + SHERD_JOIN_PLAIN_SIZE + (hashes)*32U + 80U)
+#define SHERD_JOIN_LEAF_BYTES(leaf_bytes, hashes) ((leaf_bytes) + (hashes) * 32U + 32U)
+#define SHERD_JOIN_SHOWN_BYTES(hashes) (SHERD_JOIN_KEPT_SIZE + SHERD_JOIN_PLAIN_SIZE + (hashes) * 32U + 80U)
 
 /** A join that was found, or that so many are lost. Spans are borrowed until the visitor returns. */
 struct sherd_leaf_join {
@@ -40,7 +40,8 @@ struct sherd_leaf_join {
  * @return SHERD_OK; SHERD_ERR_INVALID: no such range; SHERD_ERR_TAMPERED; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY; what the
  *         visitor says
  */
-SHERD_MUST_USE enum sherd_err sherd_joins_find(struct sherd_sequencer *sequencer, const struct sherd_join_loss *accepted,
+SHERD_MUST_USE enum sherd_err sherd_joins_find(struct sherd_sequencer *sequencer,
+                                               const struct sherd_join_loss *accepted,
                                                const struct sherd_leaf_query *query, sherd_leaf_join_fn *visit,
                                                void *arg, uint64_t *out_next);
 

@@ -252,7 +252,8 @@ static bool first_leaf(const struct sherd_join_reader *reader, uint64_t segment,
 
     kept_name(segment, name);
     SHERD_CLEANUP(sherd_freep) char *path = sherd_path_join(reader->place.dir, name);
-    SHERD_CLEANUP(fd_closep) int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW) : -1;
+    SHERD_CLEANUP(fd_closep) int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW)
+                                                              : -1;
     if (fd < 0 || pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head))
         return false;
     *out_leaf = sherd_get_u64(head + 8);

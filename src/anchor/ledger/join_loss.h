@@ -26,7 +26,9 @@ struct sherd_join_loss {
     struct sherd_join_span spans[SHERD_JOIN_LOSS_SPANS_MAX]; /**< ascending, apart */
 };
 
-/** Add a leaf, behind those that are there. @param[in] next  no leaf that stands for joins lies between, and is there */
+/**
+ * Add a leaf, behind those that are there. @param[in] next  no leaf that stands for joins lies between, and is there
+ */
 void sherd_join_loss_add(struct sherd_join_loss *loss, uint64_t leaf, bool next);
 /** Whether a leaf is in one of the spans. */
 bool sherd_join_loss_has(const struct sherd_join_loss *loss, uint64_t leaf);
