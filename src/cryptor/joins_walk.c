@@ -73,7 +73,7 @@ static enum sherd_err learn_records(struct sherd_joins_walk *walk, const struct 
     uint64_t next;
 
     leaves.from = 0;
-    leaves.bare = true;
+    leaves.told = SHERD_LEAF_OPENED;
     leaves.count_max = SHERD_LEAVES_MAX;
     while (leaves.from < leaves.to) {
         SHERD_TRY(walk->anchor->ops->ledger_scan(walk->anchor, &leaves, learn_record, walk, &next));
@@ -85,14 +85,18 @@ static enum sherd_err learn_records(struct sherd_joins_walk *walk, const struct 
     return SHERD_OK;
 }
 
+/* What is lost concerns everybody. */
 static bool is_wanted(const struct sherd_joins_walk *walk, const struct sherd_leaf_join *found)
 {
     const struct sherd_join *join = &found->shown.join;
 
-    if (walk->query.about != SHERD_LEAVES_ALL || found->lost != 0)
+    if (found->lost != 0 || same(&join->record, &walk->id))
         return true;
-    return same(&join->record, &walk->id) || same(&join->actor, &walk->id) ||
-           bsearch(&join->record, walk->records, walk->record_count, sizeof(*walk->records), in_order) != NULL;
+    if (walk->query.about == SHERD_LEAVES_RECORD)
+        return false;
+    return same(&join->actor, &walk->id) ||
+           (walk->record_count > 0 &&
+            bsearch(&join->record, walk->records, walk->record_count, sizeof(*walk->records), in_order) != NULL);
 }
 
 /* --- the walk ----------------------------------------------------------------------------------------------------- */

@@ -44,7 +44,7 @@ __attribute__((unused)) static enum sherd_err joins_visit_one(void *arg, const s
 __attribute__((unused)) static enum sherd_err joins_each(struct sherd_vault *vault, joins_visit_fn *visit, void *arg)
 {
     struct joins_visit each = {visit, arg};
-    struct sherd_leaf_query query = {.about = SHERD_LEAVES_ALL, .bare = true};
+    struct sherd_leaf_query query = {.about = SHERD_LEAVES_ALL, .told = SHERD_LEAF_OPENED};
 
     struct sherd_keys_check check;
 

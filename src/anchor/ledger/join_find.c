@@ -44,7 +44,7 @@ static enum sherd_err prove_leaf(struct search *search)
 {
     struct sherd_leaf_join *found = &search->found;
 
-    if (!search->query->bare)
+    if (search->query->told == SHERD_LEAF_PROVED)
         SHERD_TRY(sherd_log_prove_inclusion(search->log, found->index, search->query->size, &found->path));
     search->bytes += SHERD_JOIN_LEAF_BYTES(found->leaf.len, found->path.count);
     return SHERD_OK;
