@@ -95,6 +95,11 @@ const struct sherd_hmac_key *sherd_leaf_state_key(const struct sherd_leaf_keys *
     return keys->state;
 }
 
+const struct sherd_hmac_key *sherd_leaf_blind_key(const struct sherd_leaf_keys *keys)
+{
+    return keys->blind;
+}
+
 const struct sherd_hmac_key *sherd_leaf_join_key(const struct sherd_leaf_keys *keys)
 {
     return keys->join;
