@@ -94,7 +94,7 @@ struct sherd_span sherd_log_note(const struct sherd_log *log);
 /**
  * Append leaves, all or none, durably: when it returns, the new checkpoint is on the disk. That the new tree continues
  * the old one is checked, from the files that were written, before it is signed.
- * @param[in]  entries    count of them, at least one, each at most SHERD_ENTRY_BYTES_MAX bytes
+ * @param[in]  entries    count of them, at least one, each at most SHERD_TILE_ENTRY_BYTES_MAX bytes
  * @param[out] out_first  index of the first; the others follow. NULL if not wanted
  * @return SHERD_OK; SHERD_ERR_INVALID; SHERD_ERR_DENIED: open to read only; SHERD_ERR_LIMIT; SHERD_ERR_IO: it may or
  *         may not be there, and nothing is appended any more until the log is opened again; SHERD_ERR_TAMPERED;

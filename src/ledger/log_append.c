@@ -405,7 +405,7 @@ static enum sherd_err check_entries(const struct sherd_log *log, const struct sh
     SHERD_ENSURE(count > 0, SHERD_ERR_INVALID, "there is nothing to append");
     SHERD_ENSURE(count <= SHERD_TREE_LEAVES_MAX - log->checkpoint.head.size, SHERD_ERR_LIMIT, "the log is full");
     for (size_t i = 0; i < count; i++)
-        SHERD_ENSURE(entries[i].len <= SHERD_ENTRY_BYTES_MAX, SHERD_ERR_LIMIT,
+        SHERD_ENSURE(entries[i].len <= SHERD_TILE_ENTRY_BYTES_MAX, SHERD_ERR_LIMIT,
                      "an entry of a log has at most 65535 bytes");
     return SHERD_OK;
 }

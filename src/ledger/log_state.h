@@ -53,7 +53,7 @@ SHERD_MUST_USE enum sherd_err sherd_log_bundle_read(const struct sherd_log *log,
 SHERD_MUST_USE enum sherd_err sherd_log_tile_read(const struct sherd_log *log, const struct sherd_tile *tile,
                                                   struct sherd_digest *out_hashes);
 
-/** As sherd_log_append(), of entries that come one by one, each at most SHERD_ENTRY_BYTES_MAX bytes. */
+/** As sherd_log_append(), of entries that come one by one, each at most SHERD_TILE_ENTRY_BYTES_MAX bytes. */
 SHERD_MUST_USE enum sherd_err sherd_log_append_from(struct sherd_log *log, sherd_log_next_fn *next, void *arg,
                                                     uint64_t count);
 

@@ -203,7 +203,7 @@ enum sherd_err sherd_bundle_append(struct sherd_buf *bundle, struct sherd_span e
 {
     uint8_t head[2];
 
-    SHERD_ENSURE(entry.len <= SHERD_ENTRY_BYTES_MAX, SHERD_ERR_LIMIT, "an entry of a log has at most 65535 bytes");
+    SHERD_ENSURE(entry.len <= SHERD_TILE_ENTRY_BYTES_MAX, SHERD_ERR_LIMIT, "an entry of a log has at most 65535 bytes");
     sherd_put_u16(head, (uint16_t)entry.len);
     SHERD_TRY(sherd_buf_reserve(bundle, sizeof(head) + entry.len));
     SHERD_TRY(sherd_buf_append(bundle, sherd_span_of(head, sizeof(head))));

@@ -24,9 +24,9 @@
 /** The highest level that can be written. */
 #define SHERD_TILE_LEVEL_MAX 63U
 /** Longest entry. */
-#define SHERD_ENTRY_BYTES_MAX 65535U
+#define SHERD_TILE_ENTRY_BYTES_MAX 65535U
 /** Longest bundle. */
-#define SHERD_BUNDLE_BYTES_MAX ((size_t)SHERD_TILE_WIDTH * (2 + SHERD_ENTRY_BYTES_MAX))
+#define SHERD_BUNDLE_BYTES_MAX ((size_t)SHERD_TILE_WIDTH * (2 + SHERD_TILE_ENTRY_BYTES_MAX))
 
 /** Which tile, or which bundle. */
 struct sherd_tile {

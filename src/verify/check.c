@@ -105,7 +105,7 @@ enum sherd_err verify_proof(const struct verify_args *args)
     SHERD_TRY(verify_read(args->operands[0], SHERD_PROOF_BYTES_MAX, &text));
     if (args->operand_count < 2)
         return verify_shown_proof(policy, sherd_buf_span(&text));
-    SHERD_TRY(verify_read(args->operands[1], SHERD_ENTRY_BYTES_MAX, &leaf));
+    SHERD_TRY(verify_read(args->operands[1], SHERD_TILE_ENTRY_BYTES_MAX, &leaf));
     SHERD_TRY(sherd_proof_decode(sherd_buf_span(&text), &proof));
     SHERD_TRY(sherd_proof_verify(&proof, sherd_buf_span(&leaf), policy, &checkpoint, &vouched));
     (void)printf("ok: it is leaf %" PRIu64 " of ", proof.index);

@@ -144,6 +144,42 @@ static void test_anchor_sequencer__events_become_leaves_in_order(void **state)
     assert_int_equal(size, 6);
 }
 
+/* --- more than fits into a round ---------------------------------------------------------------------------------- */
+
+/* The versions of the leaves behind the first must be 1, 2, 3... */
+static enum sherd_err expect_next_version(void *arg, uint64_t index, struct sherd_span entry)
+{
+    const struct fixture *fixture = arg;
+    struct sherd_event event;
+
+    assert_ok(sherd_leaf_open(fixture->leaves, entry, &event));
+    assert_int_equal(event.version, index);
+    return SHERD_OK;
+}
+
+static enum sherd_err expect_in_order(void *arg, struct sherd_log *log, const struct sherd_join_state *joins)
+{
+    (void)joins;
+    return sherd_log_verify(log, expect_next_version, arg);
+}
+
+/* Names of blocks are random: what is left for the next round must not be what was written first. */
+static void test_anchor_sequencer__a_backlog_keeps_its_order(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t count = 2 * SHERD_SEQUENCER_ROUND_EVENTS_MAX + 100;
+    uint64_t size = 0;
+
+    for (uint64_t n = 1; n <= count; n++)
+        assert_ok(write_as(fixture, (uint8_t)n, "value", n));
+    assert_int_equal(check(fixture).pending_count, count);
+    assert_ok(sherd_sequencer_run(fixture->sequencer, &size));
+    assert_int_equal(size, count + 1);
+    assert_ok(sherd_sequencer_log(fixture->sequencer, expect_in_order, fixture));
+    assert_int_equal(check(fixture).pending_count, 0);
+    assert_true(check(fixture).agrees);
+}
+
 /* --- where it ends ------------------------------------------------------------------------------------------------ */
 
 #if SHERD_FAILPOINTS
@@ -386,6 +422,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_anchor_sequencer__events_become_leaves_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_anchor_sequencer__a_backlog_keeps_its_order, setup, teardown),
 #if SHERD_FAILPOINTS
         cmocka_unit_test_setup_teardown(test_anchor_sequencer__finishes_what_ended, setup, teardown),
 #endif

@@ -225,8 +225,8 @@ static void test_ledger_log__any_proof_of_any_size(void **state)
 static void test_ledger_log__entries_of_any_length(void **state)
 {
     struct log_test *test = *state;
-    static uint8_t bytes[SHERD_ENTRY_BYTES_MAX + 1];
-    struct sherd_span entries[3] = {{bytes, 0}, {bytes, SHERD_ENTRY_BYTES_MAX}, {bytes, SHERD_ENTRY_BYTES_MAX + 1}};
+    static uint8_t bytes[SHERD_TILE_ENTRY_BYTES_MAX + 1];
+    struct sherd_span entries[3] = {{bytes, 0}, {bytes, SHERD_TILE_ENTRY_BYTES_MAX}, {bytes, SHERD_TILE_ENTRY_BYTES_MAX + 1}};
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf entry = {0};
 
     assert_err(SHERD_ERR_LIMIT, sherd_log_append(test->log, entries, 3, NULL));
@@ -236,7 +236,7 @@ static void test_ledger_log__entries_of_any_length(void **state)
     assert_ok(sherd_log_read(test->log, 0, &entry));
     assert_int_equal(entry.len, 0);
     assert_ok(sherd_log_read(test->log, 1, &entry));
-    assert_int_equal(entry.len, SHERD_ENTRY_BYTES_MAX);
+    assert_int_equal(entry.len, SHERD_TILE_ENTRY_BYTES_MAX);
     assert_ok(sherd_log_verify(test->log, NULL, NULL));
 }
 

@@ -247,7 +247,7 @@ static void test_ledger_tile__bundles_hold_entries_of_any_length(void **state)
 {
     static const size_t lengths[] = {0, 1, 255, 256, 65535, 7};
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf bundle = {.max = SHERD_BUNDLE_BYTES_MAX};
-    static uint8_t bytes[SHERD_ENTRY_BYTES_MAX + 1];
+    static uint8_t bytes[SHERD_TILE_ENTRY_BYTES_MAX + 1];
     struct sherd_span entry;
 
     (void)state;

@@ -14,8 +14,8 @@
 #define STATE_MAGIC "SHRDLEDG"
 #define STATE_HEAD_SIZE 12U
 #define STATE_FORMAT 1U
-#define STATE_BYTES_MAX                                                                                                \
-    (SHERD_LEDGER_BLOCKS_MAX * SHERD_LEDGER_BLOCK_ID_SIZE + SHERD_LEDGER_NOTE_BYTES_MAX + SHERD_JOIN_STATE_BYTES_MAX + \
+#define STATE_BYTES_MAX                                                                                         \
+    (SHERD_LEDGER_BLOCKS_MAX * SHERD_BLOCK_ID_SIZE + SHERD_LEDGER_NOTE_BYTES_MAX + SHERD_JOIN_STATE_BYTES_MAX + \
      SHERD_SEQUENCER_OUTSIDE_BYTES_MAX + 512U)
 
 enum state_field {
@@ -55,7 +55,7 @@ static enum sherd_err state_encode(const struct sherd_sequencer_parts *parts, co
     sherd_tlv_put_u64(&writer, STATE_SIZE, state->size);
     sherd_tlv_put(&writer, STATE_DIGEST, sherd_span_of(state->digest.bytes, sizeof(state->digest.bytes)));
     sherd_tlv_put_u64(&writer, STATE_ROUND, state->round);
-    sherd_tlv_put(&writer, STATE_BLOCKS, sherd_span_of(state->blocks, state->block_count * SHERD_LEDGER_BLOCK_ID_SIZE));
+    sherd_tlv_put(&writer, STATE_BLOCKS, sherd_span_of(state->blocks, state->block_count * SHERD_BLOCK_ID_SIZE));
     sherd_tlv_put(&writer, STATE_NOTE, sherd_span_of(state->note, state->note_bytes));
     sherd_join_state_put(&writer, STATE_JOINS, &state->joins);
     sherd_tlv_put(&writer, STATE_OUTSIDE, sherd_span_of(state->outside, state->outside_bytes));
@@ -87,16 +87,15 @@ static enum sherd_err state_parse(struct sherd_span bytes, struct sherd_ledger_s
     const struct sherd_span blocks = tlv.value[STATE_BLOCKS];
     const struct sherd_span note = tlv.value[STATE_NOTE];
     const struct sherd_span outside = tlv.value[STATE_OUTSIDE];
-    if (blocks.len % SHERD_LEDGER_BLOCK_ID_SIZE != 0 ||
-        blocks.len / SHERD_LEDGER_BLOCK_ID_SIZE > SHERD_LEDGER_BLOCKS_MAX || note.len > SHERD_LEDGER_NOTE_BYTES_MAX ||
-        outside.len > sizeof(out_state->outside))
+    if (blocks.len % SHERD_BLOCK_ID_SIZE != 0 || blocks.len / SHERD_BLOCK_ID_SIZE > SHERD_LEDGER_BLOCKS_MAX ||
+        note.len > SHERD_LEDGER_NOTE_BYTES_MAX || outside.len > sizeof(out_state->outside))
         return sherd_ledger_tampered("has a state that does not verify");
     out_state->outside_bytes = outside.len;
     if (outside.len != 0)
         memcpy(out_state->outside, outside.data, outside.len);
     out_state->note_bytes = note.len;
     memcpy(out_state->note, note.data, note.len);
-    out_state->block_count = blocks.len / SHERD_LEDGER_BLOCK_ID_SIZE;
+    out_state->block_count = blocks.len / SHERD_BLOCK_ID_SIZE;
     if (blocks.len != 0)
         memcpy(out_state->blocks, blocks.data, blocks.len);
     return SHERD_OK;

@@ -7,11 +7,11 @@
 #ifndef SHERD_ANCHOR_LEDGER_LEDGER_STATE_H
 #define SHERD_ANCHOR_LEDGER_LEDGER_STATE_H
 
+#include "anchor/ledger/blocks.h"
 #include "anchor/ledger/join_files.h"
 #include "anchor/ledger/sequencer.h"
 
 #define SHERD_LEDGER_BLOCKS_MAX 4096U
-#define SHERD_LEDGER_BLOCK_ID_SIZE 8U
 #define SHERD_LEDGER_NOTE_BYTES_MAX 1024U
 /** Empty, in the anchor's directory: held by who replaces the state. */
 #define SHERD_LEDGER_LOCK "ledger/round"
@@ -27,7 +27,7 @@ struct sherd_ledger_state {
     uint8_t outside[SHERD_SEQUENCER_OUTSIDE_BYTES_MAX]; /**< for anchor/ledger/outside.h; from round to round */
     size_t block_count;
     /** Those of this round: they may still lie in `keys`. */
-    uint8_t blocks[SHERD_LEDGER_BLOCKS_MAX][SHERD_LEDGER_BLOCK_ID_SIZE];
+    uint8_t blocks[SHERD_LEDGER_BLOCKS_MAX][SHERD_BLOCK_ID_SIZE];
     struct sherd_join_state joins;
     bool restoring; /**< not all that the vault was brought back with has its leaf yet: anchor/ledger/restoring.h */
 };

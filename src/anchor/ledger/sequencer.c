@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rounds of the ledger: see sequencer.h and docs/format/ledger.md. */
 #include "anchor/ledger/sequencer.h"
+#include "anchor/ledger/blocks.h"
 #include "anchor/ledger/joins.h"
 #include "anchor/ledger/ledger_state.h"
 #include "base/bytes.h"
@@ -62,7 +63,8 @@ struct sherd_sequencer {
     bool wrote;           /* this handle, anything */
     uint64_t sets;        /* written since the last round */
     uint64_t due_ns;      /* when a round is made also for few of them */
-    uint64_t clean_round; /* whose blocks are known to be gone; under turn */
+    uint64_t clean_round; /* whose blocks are known to be gone; under turn, as is the next */
+    struct sherd_blocks_plan plan;
 };
 
 /* An event on its way to the log. */
@@ -138,17 +140,15 @@ static enum sherd_err open_log(struct sherd_sequencer *sequencer, const struct s
 
 /* --- a round ------------------------------------------------------------------------------------------------------ */
 
-static void block_name(const uint8_t id[static SHERD_LEDGER_BLOCK_ID_SIZE], struct sherd_ref *out_name)
+static struct sherd_blocks blocks_of(const struct sherd_sequencer *sequencer)
 {
-    *out_name = (struct sherd_ref){{0}};
-    memcpy(out_name->bytes + sizeof(out_name->bytes) - SHERD_LEDGER_BLOCK_ID_SIZE, id, SHERD_LEDGER_BLOCK_ID_SIZE);
+    return (struct sherd_blocks){sherd_changes_compartment(sequencer->parts.changes), &sequencer->parts.keys};
 }
 
-static bool lists(const struct sherd_ledger_state *state, const struct sherd_ref *name)
+static bool lists(const struct sherd_ledger_state *state, const uint8_t id[static SHERD_BLOCK_ID_SIZE])
 {
     for (size_t i = 0; i < state->block_count; i++)
-        if (sherd_same(state->blocks[i], name->bytes + sizeof(name->bytes) - SHERD_LEDGER_BLOCK_ID_SIZE,
-                       SHERD_LEDGER_BLOCK_ID_SIZE))
+        if (sherd_same(state->blocks[i], id, SHERD_BLOCK_ID_SIZE))
             return true;
     return false;
 }
@@ -159,42 +159,20 @@ static bool lists(const struct sherd_ledger_state *state, const struct sherd_ref
  */
 static enum sherd_err remove_blocks(struct sherd_sequencer *sequencer, const struct sherd_ledger_state *state)
 {
-    struct sherd_compartment *keys = sherd_changes_compartment(sequencer->parts.changes);
-    const size_t count = state->block_count;
+    const struct sherd_blocks blocks = blocks_of(sequencer);
 
-    if (count == 0)
-        return SHERD_OK;
-    SHERD_CLEANUP(sherd_freep) struct sherd_store_op *ops = sherd_alloc_array(count, sizeof(*ops));
-    if (ops == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    for (size_t i = 0; i < count; i++) {
-        ops[i] = (struct sherd_store_op){.kind = SHERD_STORE_DELETE};
-        block_name(state->blocks[i], &ops[i].name);
-    }
-    sherd_store_ops_order(ops, count);
-    for (size_t done = 0; done < count; done += SHERD_STORE_OPS_MAX) {
-        const size_t left = count - done;
-
-        SHERD_TRY(sherd_compartment_write(keys, ops + done, left < SHERD_STORE_OPS_MAX ? left : SHERD_STORE_OPS_MAX));
-    }
-    sequencer->clean_round = state->round;
+    SHERD_TRY(sherd_blocks_remove(&blocks, state->blocks, state->block_count));
+    if (state->block_count > 0)
+        sequencer->clean_round = state->round;
     return SHERD_OK;
 }
 
-/* Ends the scan: what follows are no blocks, or they are for the next round. */
-#define SCAN_ENOUGH SHERD_ERR_BUSY
-
-static enum sherd_err take_block(void *arg, struct sherd_ref name, struct sherd_span value)
+static enum sherd_err take_block(void *arg, const struct sherd_block *block, bool *out_enough)
 {
     struct round *round = arg;
     struct sherd_ledger_state *after = round->after;
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf payload = {0};
-    struct sherd_pending pending;
 
-    if (!sherd_pending_named(&name))
-        return SCAN_ENOUGH;
-    SHERD_TRY(sherd_pending_open(&round->sequencer->parts.keys, &name, value, &payload, &pending));
-    for (struct sherd_span rest = pending.events; rest.len != 0;) {
+    for (struct sherd_span rest = block->pending.events; rest.len != 0;) {
         if (round->event_count == SHERD_SEQUENCER_ROUND_EVENTS_MAX + SHERD_PENDING_EVENTS_BYTES_MAX)
             return sherd_fail(SHERD_ERR_LIMIT, "too many events in a round");
         struct sequenced *next = &round->events[round->event_count];
@@ -203,12 +181,12 @@ static enum sherd_err take_block(void *arg, struct sherd_ref name, struct sherd_
         next->order = round->event_count++;
     }
     for (size_t i = 0; i < sizeof(after->digest.bytes); i++)
-        after->digest.bytes[i] ^= pending.delta.bytes[i];
-    memcpy(after->blocks[after->block_count++], name.bytes + sizeof(name.bytes) - SHERD_LEDGER_BLOCK_ID_SIZE,
-           SHERD_LEDGER_BLOCK_ID_SIZE);
+        after->digest.bytes[i] ^= block->pending.delta.bytes[i];
+    memcpy(after->blocks[after->block_count++], block->id, sizeof(block->id));
     round->more = round->event_count >= SHERD_SEQUENCER_ROUND_EVENTS_MAX ||
                   after->block_count == SHERD_LEDGER_BLOCKS_MAX;
-    return round->more ? SCAN_ENOUGH : SHERD_OK;
+    *out_enough = round->more;
+    return SHERD_OK;
 }
 
 static int in_time(const void *a, const void *b)
@@ -221,15 +199,36 @@ static int in_time(const void *a, const void *b)
     return first->order < second->order ? -1 : first->order > second->order;
 }
 
-static enum sherd_err collect(struct round *round)
+static enum sherd_err collect_any(struct round *round, const struct sherd_blocks *blocks)
 {
-    struct sherd_compartment *keys = sherd_changes_compartment(round->sequencer->parts.changes);
     struct sherd_snapshot *snapshot;
 
-    SHERD_TRY(sherd_compartment_snapshot_begin(keys, &snapshot));
-    const enum sherd_err err = sherd_snapshot_scan(snapshot, NULL, take_block, round);
+    SHERD_TRY(sherd_compartment_snapshot_begin(blocks->compartment, &snapshot));
+    const enum sherd_err err = sherd_blocks_each(blocks, snapshot, take_block, round);
     sherd_snapshot_end(snapshot);
-    return err == SCAN_ENOUGH ? SHERD_OK : err;
+    return err;
+}
+
+/*
+ * What was written after something else is to be behind it in the log, also where they do not fit into one round: then
+ * this one and the next keep to a plan. @param[in] digest  as it was before the round
+ */
+static enum sherd_err collect(struct round *round, const struct sherd_digest *digest)
+{
+    struct sherd_blocks_plan *plan = &round->sequencer->plan;
+    const struct sherd_blocks blocks = blocks_of(round->sequencer);
+
+    if (plan->count == 0) {
+        SHERD_TRY(collect_any(round, &blocks));
+        if (!round->more)
+            return SHERD_OK;
+        round->event_count = round->after->block_count = 0;
+        round->after->digest = *digest;
+        SHERD_TRY(sherd_blocks_plan(&blocks, plan));
+    }
+    SHERD_TRY(sherd_blocks_planned(&blocks, plan, take_block, round));
+    round->more = true; /* behind the plan, if not in it */
+    return SHERD_OK;
 }
 
 /* All is on the disk but the checkpoint: it is so from here on. */
@@ -334,7 +333,7 @@ static enum sherd_err round_with(struct round *round, const struct sherd_ledger_
                                                 .restoring = before->restoring,
                                                 .outside_bytes = before->outside_bytes};
     memcpy(round->after->outside, before->outside, before->outside_bytes);
-    SHERD_TRY(collect(round));
+    SHERD_TRY(collect(round, &before->digest));
     SHERD_TRY(collect_joins(round));
     round->after->size = before->size + round->event_count;
     *out_size = round->after->size;
@@ -571,30 +570,25 @@ struct check {
     struct sherd_join_loss loss;            /* all of it */
 };
 
-static enum sherd_err add_pending(void *arg, struct sherd_ref name, struct sherd_span value)
+static enum sherd_err add_pending(void *arg, const struct sherd_block *block, bool *out_enough)
 {
     struct check *check = arg;
-    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf payload = {0};
-    struct sherd_pending pending;
 
-    if (!sherd_pending_named(&name))
-        return SCAN_ENOUGH;
-    if (lists(check->state, &name)) /* its leaves are in the log: it was about to be removed */
+    (void)out_enough;
+    if (lists(check->state, block->id)) /* its leaves are in the log: it was about to be removed */
         return SHERD_OK;
-    SHERD_TRY(sherd_pending_open(&check->sequencer->parts.keys, &name, value, &payload, &pending));
-    for (size_t i = 0; i < sizeof(pending.delta.bytes); i++)
-        check->state->digest.bytes[i] ^= pending.delta.bytes[i];
+    for (size_t i = 0; i < sizeof(block->pending.delta.bytes); i++)
+        check->state->digest.bytes[i] ^= block->pending.delta.bytes[i];
     check->found.pending_count++;
     return SHERD_OK;
 }
 
 static enum sherd_err check_in(struct check *check, struct sherd_snapshot *snapshot)
 {
+    const struct sherd_blocks blocks = blocks_of(check->sequencer);
     struct sherd_keys_digest digest;
 
-    const enum sherd_err err = sherd_snapshot_scan(snapshot, NULL, add_pending, check);
-    if (err != SHERD_OK && err != SCAN_ENOUGH)
-        return err;
+    SHERD_TRY(sherd_blocks_each(&blocks, snapshot, add_pending, check));
     SHERD_TRY(sherd_keys_digest(snapshot, check->sequencer->parts.leaves, &digest));
     check->found.entry_count = digest.entry_count;
     check->found.agrees = sherd_ct_equal(digest.entries.bytes, check->state->digest.bytes,
@@ -814,6 +808,7 @@ void sherd_sequencer_free(struct sherd_sequencer *sequencer)
     (void)pthread_cond_destroy(&sequencer->woken);
     (void)pthread_mutex_destroy(&sequencer->lock);
     (void)pthread_mutex_destroy(&sequencer->turn);
+    sherd_blocks_plan_done(&sequencer->plan);
     sherd_policy_free(sequencer->policy);
     sherd_free(sequencer->log_dir);
     sherd_free(sequencer);
@@ -841,12 +836,13 @@ enum sherd_err sherd_sequencer_new(const struct sherd_sequencer_parts *parts, st
 static enum sherd_err take_as_given(struct sherd_sequencer *sequencer, struct sherd_ledger_state *state)
 {
     struct check check = {.sequencer = sequencer, .state = state};
+    const struct sherd_blocks blocks = blocks_of(sequencer);
     struct sherd_keys_digest digest;
     struct sherd_snapshot *snapshot;
 
-    SHERD_TRY(sherd_compartment_snapshot_begin(sherd_changes_compartment(sequencer->parts.changes), &snapshot));
-    enum sherd_err err = sherd_snapshot_scan(snapshot, NULL, add_pending, &check);
-    if (err == SHERD_OK || err == SCAN_ENOUGH)
+    SHERD_TRY(sherd_compartment_snapshot_begin(blocks.compartment, &snapshot));
+    enum sherd_err err = sherd_blocks_each(&blocks, snapshot, add_pending, &check);
+    if (err == SHERD_OK)
         err = sherd_keys_digest(snapshot, sequencer->parts.leaves, &digest);
     sherd_snapshot_end(snapshot);
     SHERD_TRY(err);
