@@ -70,8 +70,16 @@ struct sherd_policy {
  */
 SHERD_MUST_USE enum sherd_err sherd_policy_parse(struct sherd_span text, struct sherd_policy **out_policy);
 
-/** A policy of one log, and no witness. @return as sherd_policy_parse() */
+/**
+ * A policy of one log, and no witness.
+ * @param[in] vkey_text  its public key; or two, of one name, in lines without a newline at the end: one is of
+ *                       ML-DSA-44, the other is not, and both must sign
+ * @return as sherd_policy_parse()
+ */
 SHERD_MUST_USE enum sherd_err sherd_policy_of_log(struct sherd_span vkey_text, struct sherd_policy **out_policy);
+
+/** The same of the first key alone, for checkpoints of days when there was no second one. */
+SHERD_MUST_USE enum sherd_err sherd_policy_of_first_key(struct sherd_span vkey_text, struct sherd_policy **out_policy);
 
 /** Free. NULL is accepted. */
 void sherd_policy_free(struct sherd_policy *policy);

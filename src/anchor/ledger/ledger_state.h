@@ -12,7 +12,8 @@
 
 #define SHERD_LEDGER_BLOCKS_MAX 4096U
 #define SHERD_LEDGER_BLOCK_ID_SIZE 8U
-#define SHERD_LEDGER_NOTE_BYTES_MAX 1024U
+/** A name of 63 bytes in three lines, a signature of Ed25519 and one of ML-DSA-44: 3603. */
+#define SHERD_LEDGER_NOTE_BYTES_MAX 4096U
 
 /** 100 KiB: for the heap. */
 struct sherd_ledger_state {
