@@ -120,6 +120,8 @@ static enum sherd_err prepare(void)
     SHERD_CLEANUP(sherd_freep) struct answer *answer = NULL;
 
     EVP_SIGNATURE_free(mldsa);
+    if (mldsa == NULL && sherd_openssl_wants_memory()) /* who signs would else leave it out */
+        return sherd_evp_fail(MLDSA);
     ERR_clear_error();
     if (mldsa == NULL)
         return sherd_fail(SHERD_ERR_UNSUPPORTED, "signatures of " MLDSA " need OpenSSL 3.5 or later");
