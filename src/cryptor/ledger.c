@@ -15,7 +15,7 @@ struct view {
     struct sherd_vault *vault;
     struct sherd_buf note;
     struct sherd_buf key;
-    struct sherd_policy *policy;        /* of the first key: whom checkpoints of other days must satisfy as well */
+    struct sherd_policy *policy;        /* that checkpoints of other days satisfy as well */
     struct sherd_checkpoint checkpoint; /* borrows from note */
 };
 
@@ -36,7 +36,7 @@ static enum sherd_err view_open(struct sherd_vault *vault, struct view *view)
     view->note.max = SHERD_CHECKPOINT_BYTES_MAX;
     SHERD_TRY(vault->anchor->ops->ledger_note(vault->anchor, true, &view->note, &view->key));
     SHERD_TRY(sherd_policy_of_log(sherd_buf_span(&view->key), &policy));
-    SHERD_TRY(sherd_policy_of_first_key(sherd_buf_span(&view->key), &view->policy));
+    SHERD_TRY(sherd_policy_of_own_log(sherd_buf_span(&view->key), &view->policy));
     return sherd_checkpoint_verify(sherd_buf_span(&view->note), policy, &view->checkpoint, NULL);
 }
 

@@ -284,12 +284,11 @@ enum sherd_err sherd_policy_of_log(struct sherd_span vkey_text, struct sherd_pol
     return sherd_policy_parse(sherd_buf_span(&text), out_policy);
 }
 
-enum sherd_err sherd_policy_of_first_key(struct sherd_span vkey_text, struct sherd_policy **out_policy)
+enum sherd_err sherd_policy_of_own_log(struct sherd_span vkey_text, struct sherd_policy **out_policy)
 {
-    struct sherd_span first = vkey_text;
-
-    (void)sherd_line_take(&vkey_text, &first);
-    return sherd_policy_of_log(first, out_policy);
+    SHERD_TRY(sherd_policy_of_log(vkey_text, out_policy));
+    (*out_policy)->own = true;
+    return SHERD_OK;
 }
 
 void sherd_policy_free(struct sherd_policy *policy)

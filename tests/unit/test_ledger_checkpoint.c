@@ -253,7 +253,7 @@ static void test_ledger_checkpoint__what_is_none_is_refused(void **state)
 /* --- by two keys -------------------------------------------------------------------------------------------------- */
 
 /* The keys of the log of key 1; kinds: which. */
-static struct sherd_policy *policy_of_keys(bool ed25519, bool mldsa)
+static struct sherd_policy *policy_of_keys(bool ed25519, bool mldsa, bool own)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
     struct sherd_policy *policy = NULL;
@@ -264,7 +264,8 @@ static struct sherd_policy *policy_of_keys(bool ed25519, bool mldsa)
         assert_ok(sherd_text_append(&text, "\n"));
     if (mldsa)
         key_append(&text, 1, SHERD_VKEY_MLDSA, LOG_ORIGIN);
-    assert_ok(sherd_policy_of_log(sherd_buf_span(&text), &policy));
+    assert_ok(own ? sherd_policy_of_own_log(sherd_buf_span(&text), &policy)
+                  : sherd_policy_of_log(sherd_buf_span(&text), &policy));
     return policy;
 }
 
@@ -301,9 +302,9 @@ static void test_ledger_checkpoint__of_two_keys_both_must_have_signed(void **sta
         assert_second_line_is_ignored();
         return;
     }
-    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *both = policy_of_keys(true, true);
-    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *first = policy_of_keys(true, false);
-    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *second = policy_of_keys(false, true);
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *both = policy_of_keys(true, true, false);
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *first = policy_of_keys(true, false, false);
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *second = policy_of_keys(false, true, false);
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf other = {0};
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf alone = {0};
@@ -338,6 +339,35 @@ static void test_ledger_checkpoint__of_two_keys_both_must_have_signed(void **sta
     assert_err(SHERD_ERR_TAMPERED, sherd_checkpoint_verify(sherd_buf_span(&other), both, &checkpoint, NULL));
 }
 
+/* The log's own view: checkpoints from before there was a second key hold; one that says it is by it must be by it. */
+static void test_ledger_checkpoint__the_log_itself_remembers_other_days(void **state)
+{
+    (void)state;
+    if (!has_mldsa()) {
+        assert_second_line_is_ignored();
+        return;
+    }
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *own = policy_of_keys(true, true, true);
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf alone = {0};
+    struct sherd_checkpoint checkpoint;
+    struct sherd_signed parts;
+    struct sherd_span line;
+
+    checkpoint_make(17, &note);
+    assert_ok(sherd_checkpoint_verify(sherd_buf_span(&note), own, &checkpoint, NULL));
+    checkpoint_cosign_mldsa(&note, 1, LOG_ORIGIN, 1000);
+    assert_ok(sherd_checkpoint_verify(sherd_buf_span(&note), own, &checkpoint, NULL));
+    assert_ok(sherd_signed_parse(sherd_buf_span(&note), &parts));
+    assert_true(sherd_line_take(&parts.lines, &line));
+    assert_ok(sherd_buf_append(&alone, parts.text));
+    assert_ok(sherd_text_append(&alone, "\n"));
+    assert_ok(sherd_buf_append(&alone, parts.lines));
+    assert_err(SHERD_ERR_TAMPERED, sherd_checkpoint_verify(sherd_buf_span(&alone), own, &checkpoint, NULL));
+    note.data[note.len - 100] = note.data[note.len - 100] == 'A' ? 'B' : 'A';
+    assert_err(SHERD_ERR_TAMPERED, sherd_checkpoint_verify(sherd_buf_span(&note), own, &checkpoint, NULL));
+}
+
 /* Whether each line of one note's signatures stands in the other, below the same text. */
 static bool says_the_same(const struct sherd_buf *note, const struct sherd_buf *mutated)
 {
@@ -364,7 +394,7 @@ static void test_ledger_checkpoint__each_change_of_a_double_note_is_refused(void
         assert_second_line_is_ignored();
         return;
     }
-    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *both = policy_of_keys(true, true);
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *both = policy_of_keys(true, true, false);
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
     checkpoint_make(17, &note);
     checkpoint_cosign_mldsa(&note, 1, LOG_ORIGIN, 1000);
@@ -398,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_ledger_checkpoint__a_log_signs_for_itself_alone),
         cmocka_unit_test(test_ledger_checkpoint__what_is_none_is_refused),
         cmocka_unit_test(test_ledger_checkpoint__of_two_keys_both_must_have_signed),
+        cmocka_unit_test(test_ledger_checkpoint__the_log_itself_remembers_other_days),
         cmocka_unit_test(test_ledger_checkpoint__each_change_of_a_double_note_is_refused),
     };
 

@@ -268,9 +268,6 @@ static void test_ledger_policy__of_one_log_with_two_keys(void **state)
     sherd_policy_free(policy);
     assert_ok(of_keys(&second, &first, "", &policy));
     sherd_policy_free(policy);
-    assert_ok(sherd_policy_of_first_key(sherd_buf_span(&first), &policy));
-    assert_int_equal(policy->log_count, 1);
-    sherd_policy_free(policy);
 }
 
 int main(void)
