@@ -2,8 +2,8 @@
 /**
  * @file envelope/signed.h
  * What signed notes are made of: public keys as text (verifier keys, "vkeys"), the text of a note, its signature lines.
- * Three kinds of signature are known: plain Ed25519, and cosignatures of checkpoints, by Ed25519 and by ML-DSA-44, which
- * say when. note.h is the short way for a note of one key.
+ * Three kinds of signature are known: plain Ed25519, and cosignatures of checkpoints, by Ed25519 and by ML-DSA-44,
+ * which say when. note.h is the short way for a note of one key.
  *
  * @par Source  C2SP signed-note, tlog-cosignature; RFC 8032, FIPS 204
  */

@@ -126,7 +126,8 @@ def test_verify_program__a_second_key_must_have_signed(box):
     both = write(box, "both", f"log {LOG.vkey}\nlog {second}\nquorum none\n".encode())
     fails(box, code, "checkpoint", "--policy", both, note, says=says)
     fails(box, code, "checkpoint", "--log-key", second, note, says="" if has_mldsa() else says)
-    ok(box, "checkpoint", "--log-key", LOG.vkey, "--policy", policy(box, "any"), write(box, "w", a_log(9, 1).checkpoint()))
+    witnessed = write(box, "witnessed", a_log(9, 1).checkpoint())
+    ok(box, "checkpoint", "--log-key", LOG.vkey, "--policy", policy(box, "any"), witnessed)
     fails(box, USAGE, "checkpoint", "--log-key", LOG.vkey, "--log-key", LOG.vkey, note, says="of ML-DSA-44")
     fails(box, USAGE, "checkpoint", *["--log-key", LOG.vkey * 30] * 4, note, says="too many keys")
 

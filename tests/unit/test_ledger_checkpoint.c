@@ -269,7 +269,9 @@ static struct sherd_policy *policy_of_keys(bool ed25519, bool mldsa, bool own)
     return policy;
 }
 
-/* Without ML-DSA-44 a checkpoint that has both signatures verifies by the one that can be verified, if that is asked. */
+/*
+ * Without ML-DSA-44 a checkpoint that has both signatures verifies by the one that can be verified, if that is asked.
+ */
 static void assert_second_line_is_ignored(void)
 {
     SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *policy = log_policy();

@@ -15,14 +15,14 @@
 #define MLDSA_INFO "sherd ledger mldsa 1"
 
 enum sherd_err sherd_ledger_key_origin(const struct sherd_uuid *deployment,
-                                       char out_origin[static SHERD_LEDGER_ORIGIN_SIZE])
+                                       char out_origin[static SHERD_LEDGER_KEY_NAME_SIZE])
 {
     char id[SHERD_UUID_TEXT_SIZE];
     uint8_t random[4];
 
     SHERD_TRY(sherd_random(random, sizeof(random)));
     sherd_uuid_format(*deployment, id);
-    (void)snprintf(out_origin, SHERD_LEDGER_ORIGIN_SIZE, "sherd.%s/%08" PRIx32, id, sherd_get_u32(random));
+    (void)snprintf(out_origin, SHERD_LEDGER_KEY_NAME_SIZE, "sherd.%s/%08" PRIx32, id, sherd_get_u32(random));
     return SHERD_OK;
 }
 

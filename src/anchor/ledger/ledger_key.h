@@ -19,11 +19,11 @@ struct sherd_ledger_key {
 };
 
 /** A log's name with its zero byte, at most. */
-#define SHERD_LEDGER_ORIGIN_SIZE 64U
+#define SHERD_LEDGER_KEY_NAME_SIZE 64U
 
 /** A new name: random, so that a ledger that begins anew, of a vault that was brought back, is no fork of another. */
 SHERD_MUST_USE enum sherd_err sherd_ledger_key_origin(const struct sherd_uuid *deployment,
-                                                      char out_origin[static SHERD_LEDGER_ORIGIN_SIZE]);
+                                                      char out_origin[static SHERD_LEDGER_KEY_NAME_SIZE]);
 
 /** Sign the text of a checkpoint. @param[in,out] out_note  appended */
 SHERD_MUST_USE enum sherd_err sherd_ledger_key_sign(const struct sherd_ledger_key *key, struct sherd_span text,

@@ -49,7 +49,7 @@
 struct sherd_sequencer {
     struct sherd_sequencer_parts parts;
     struct sherd_policy *policy;
-    char origin[SHERD_LEDGER_ORIGIN_SIZE]; /* the log's name */
+    char origin[SHERD_LEDGER_KEY_NAME_SIZE]; /* the log's name */
     char *log_dir;
     pthread_mutex_t turn; /* rounds and readers of the log, one at a time in this process */
     pthread_mutex_t lock; /* what follows */
@@ -83,11 +83,11 @@ struct round {
 
 /* The first line of a checkpoint. */
 static enum sherd_err origin_of(const struct sherd_ledger_state *state,
-                                char out_origin[static SHERD_LEDGER_ORIGIN_SIZE])
+                                char out_origin[static SHERD_LEDGER_KEY_NAME_SIZE])
 {
     const uint8_t *end = memchr(state->note, '\n', state->note_bytes);
 
-    if (end == NULL || (size_t)(end - state->note) >= SHERD_LEDGER_ORIGIN_SIZE)
+    if (end == NULL || (size_t)(end - state->note) >= SHERD_LEDGER_KEY_NAME_SIZE)
         return sherd_ledger_tampered("has a state that does not verify");
     memcpy(out_origin, state->note, (size_t)(end - state->note));
     out_origin[end - state->note] = 0;
@@ -836,7 +836,7 @@ enum sherd_err sherd_sequencer_new(const struct sherd_sequencer_parts *parts, st
     SHERD_CLEANUP(sherd_sequencer_freep) struct sherd_sequencer *sequencer = NULL;
     SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *state = sherd_alloc(sizeof(*state));
     SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
-    char origin[SHERD_LEDGER_ORIGIN_SIZE];
+    char origin[SHERD_LEDGER_KEY_NAME_SIZE];
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -875,7 +875,7 @@ enum sherd_err sherd_sequencer_make(const struct sherd_sequencer_parts *parts, e
     const struct sherd_log_signer signer = {.sign = sign_round, .arg = &round};
     SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
     struct sherd_event event = {.kind = first};
-    char origin[SHERD_LEDGER_ORIGIN_SIZE];
+    char origin[SHERD_LEDGER_KEY_NAME_SIZE];
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
