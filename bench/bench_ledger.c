@@ -76,7 +76,7 @@ static double hash(void)
 
 int main(int argc, char **argv)
 {
-    struct bench_options options = {.records = 1000000, .rounds = 5};
+    struct bench_options options = {.dir = "/var/tmp", .records = 1000000, .rounds = 5};
     struct bench_series compared = {0};
     struct bench_series audited = {0};
 

@@ -122,13 +122,13 @@ static void measure(struct sherd_vault *vault, const struct sherd_query *query, 
                                                        .name = name,
                                                        .unit = "rows/s",
                                                        .limit = "the same query, believing the store",
-                                                       .wanted = first ? BENCH_NOTHING : BENCH_RATIO_AT_LEAST,
+                                                       .wanted = BENCH_RATIO_AT_LEAST,
                                                        .bound = 0.9});
 }
 
 int main(int argc, char **argv)
 {
-    struct bench_options options = {.records = 100000, .rounds = 5};
+    struct bench_options options = {.dir = "/var/tmp", .records = 100000, .rounds = 5};
     const struct sherd_collection readable = {.name = "rows", .versions_kept = 1, .readable = true};
     const struct sherd_collection other = {.name = "other", .versions_kept = 1, .readable = true};
     const struct sherd_query_term term = {"class", SHERD_QUERY_IS, sherd_span_str("class 7")};

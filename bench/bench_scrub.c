@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #define BENCH "scrub"
-#define LONG_BYTES ((size_t)256 << 20)
+#define LONG_BYTES ((size_t)1 << 30)
 #define HASHED_BYTES ((size_t)64 << 20)
 #define SMALL_BYTES 1024U
 #define GETS 4000U

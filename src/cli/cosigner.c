@@ -2,14 +2,13 @@
 /* Having the ledger witnessed in the background: see cosign.h. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cli/chore.h"
 #include "cli/cosign.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define SECOND_NS ((uint64_t)1000000000)
 /* How often it looks whether there were many changes. */
@@ -18,15 +17,12 @@
 struct cli_cosigner {
     const char *path;
     struct sherd_vault *vault;
-    pthread_t thread;
-    uint64_t next_ns;    /* when they are asked again; the thread's own, as are the next two */
+    uint64_t next_ns;    /* when they are asked again; the thread's own, as are the next three */
     uint64_t asked_size; /* leaves then */
     unsigned failures;
     struct cli_cosign cosign;
-    pthread_mutex_t lock; /* guards all that follows */
-    pthread_cond_t wake;
-    bool stop;
-    pid_t process; /* that asks, now; 0: none */
+    struct cli_chore chore; /* its lock guards what follows */
+    pid_t process;          /* that asks, now; 0: none */
     struct cli_cosigner_status status;
 };
 
@@ -34,11 +30,11 @@ static void process_started(void *arg, pid_t process)
 {
     struct cli_cosigner *cosigner = arg;
 
-    (void)pthread_mutex_lock(&cosigner->lock);
+    cli_chore_lock(&cosigner->chore);
     cosigner->process = process;
-    if (process > 0 && cosigner->stop)
+    if (process > 0 && cli_chore_stops(&cosigner->chore))
         (void)kill(process, SIGKILL);
-    (void)pthread_mutex_unlock(&cosigner->lock);
+    cli_chore_unlock(&cosigner->chore);
 }
 
 /* --- what there is to do ------------------------------------------------------------------------------------------ */
@@ -78,7 +74,7 @@ static void note_outcome(struct cli_cosigner *cosigner, enum sherd_err err, uint
 {
     struct cli_cosigner_status *status = &cosigner->status;
 
-    (void)pthread_mutex_lock(&cosigner->lock);
+    cli_chore_lock(&cosigner->chore);
     status->witness_count = (uint32_t)cosigner->cosign.count;
     status->cosigner_count = (uint32_t)cosigner->cosign.cosigner_count;
     if (err == SHERD_OK && cosigner->cosign.count > 0) {
@@ -86,7 +82,7 @@ static void note_outcome(struct cli_cosigner *cosigner, enum sherd_err err, uint
         status->cosigned_size = size;
     }
     (void)snprintf(status->error, sizeof(status->error), "%s", error);
-    (void)pthread_mutex_unlock(&cosigner->lock);
+    cli_chore_unlock(&cosigner->chore);
 }
 
 static bool is_due(struct cli_cosigner *cosigner, const struct outside *outside)
@@ -124,60 +120,22 @@ static void ask(struct cli_cosigner *cosigner)
     set_next(cosigner, err);
 }
 
-static void look_once(struct cli_cosigner *cosigner)
+/* Whether it is time to ask, and how long to wait after failures, is its own to say: the chore is to look. */
+static enum sherd_err look_once(void *arg)
 {
+    struct cli_cosigner *cosigner = arg;
     struct outside outside;
 
-    if (look(cosigner, &outside) != SHERD_OK) {
+    if (look(cosigner, &outside) != SHERD_OK)
         note_outcome(cosigner, SHERD_ERR_IO, 0, sherd_err_detail());
-        return;
-    }
-    if (!outside.any)
+    else if (!outside.any)
         note_outcome(cosigner, SHERD_OK, 0, "");
     else if (is_due(cosigner, &outside))
         ask(cosigner);
+    return SHERD_OK;
 }
 
-/* --- the thread --------------------------------------------------------------------------------------------------- */
-
-/* The lock is held. */
-static void sleep_some(struct cli_cosigner *cosigner)
-{
-    struct timespec until;
-
-    if (clock_gettime(CLOCK_MONOTONIC, &until) != 0)
-        return;
-    until.tv_sec += LOOK_S;
-    (void)pthread_cond_timedwait(&cosigner->wake, &cosigner->lock, &until);
-}
-
-static void *run(void *arg)
-{
-    struct cli_cosigner *cosigner = arg;
-
-    (void)pthread_mutex_lock(&cosigner->lock);
-    while (!cosigner->stop) {
-        (void)pthread_mutex_unlock(&cosigner->lock);
-        look_once(cosigner);
-        (void)pthread_mutex_lock(&cosigner->lock);
-        if (!cosigner->stop)
-            sleep_some(cosigner);
-    }
-    (void)pthread_mutex_unlock(&cosigner->lock);
-    return NULL;
-}
-
-static bool begin(struct cli_cosigner *cosigner)
-{
-    pthread_condattr_t monotonic;
-
-    if (pthread_mutex_init(&cosigner->lock, NULL) != 0 || pthread_condattr_init(&monotonic) != 0)
-        return false;
-    const bool waits = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
-                       pthread_cond_init(&cosigner->wake, &monotonic) == 0;
-    (void)pthread_condattr_destroy(&monotonic);
-    return waits && pthread_create(&cosigner->thread, NULL, run, cosigner) == 0;
-}
+/* --- the handle --------------------------------------------------------------------------------------------------- */
 
 enum sherd_err cli_cosigner_new(const char *path, struct sherd_vault *vault, struct cli_cosigner **out_cosigner)
 {
@@ -187,9 +145,14 @@ enum sherd_err cli_cosigner_new(const char *path, struct sherd_vault *vault, str
         return SHERD_ERR_NO_MEMORY;
     cosigner->path = path;
     cosigner->vault = vault;
-    if (!begin(cosigner)) {
+    const enum sherd_err err = cli_chore_begin(&cosigner->chore, &(struct cli_chore_options){.what = "asking witnesses",
+                                                                                             .work = look_once,
+                                                                                             .arg = cosigner,
+                                                                                             .every_s = LOOK_S,
+                                                                                             .pause_s_max = LOOK_S});
+    if (err != SHERD_OK) {
         sherd_free(cosigner);
-        return sherd_fail(SHERD_ERR_NO_MEMORY, "no thread for asking witnesses");
+        return err;
     }
     *out_cosigner = cosigner;
     return SHERD_OK;
@@ -199,12 +162,11 @@ void cli_cosigner_stop(struct cli_cosigner *cosigner)
 {
     if (cosigner == NULL)
         return;
-    (void)pthread_mutex_lock(&cosigner->lock);
-    cosigner->stop = true;
+    cli_chore_stop(&cosigner->chore);
+    cli_chore_lock(&cosigner->chore);
     if (cosigner->process > 0)
         (void)kill(cosigner->process, SIGKILL);
-    (void)pthread_cond_signal(&cosigner->wake);
-    (void)pthread_mutex_unlock(&cosigner->lock);
+    cli_chore_unlock(&cosigner->chore);
 }
 
 void cli_cosigner_free(struct cli_cosigner *cosigner)
@@ -212,9 +174,7 @@ void cli_cosigner_free(struct cli_cosigner *cosigner)
     if (cosigner == NULL)
         return;
     cli_cosigner_stop(cosigner);
-    (void)pthread_join(cosigner->thread, NULL);
-    (void)pthread_cond_destroy(&cosigner->wake);
-    (void)pthread_mutex_destroy(&cosigner->lock);
+    cli_chore_end(&cosigner->chore);
     cli_cosign_done(&cosigner->cosign);
     sherd_free(cosigner);
 }
@@ -224,7 +184,7 @@ void cli_cosigner_look(struct cli_cosigner *cosigner, struct cli_cosigner_status
     *out_status = (struct cli_cosigner_status){.witness_count = 0};
     if (cosigner == NULL)
         return;
-    (void)pthread_mutex_lock(&cosigner->lock);
+    cli_chore_lock(&cosigner->chore);
     *out_status = cosigner->status;
-    (void)pthread_mutex_unlock(&cosigner->lock);
+    cli_chore_unlock(&cosigner->chore);
 }

@@ -27,7 +27,7 @@ struct cli_rotation_status {
 
 struct cli_rotation;
 
-/** Told, from its thread, when work begins or ends. */
+/** Told, from its thread, when work begins or ends. It must not wait for what looks at the rotation. */
 typedef void cli_rotation_changed_fn(void *arg);
 
 /**

@@ -3,28 +3,20 @@
 #include "cli/scrubbing.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cli/chore.h"
 #include "cli/tell.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-#define SECOND_NS UINT64_C(1000000000)
 
 struct cli_scrubbing {
     struct sherd_vault *vault;
     struct cli_scrubbing_options options;
     struct cli_tell tell;
-    pthread_t thread;
-    atomic_bool stop;
-    pthread_mutex_t lock; /* guards all that follows */
-    pthread_cond_t wake;
-    uint64_t next_ns; /* when it looks again */
-    unsigned failures;
-    struct cli_scrubbing_status status;
-    char failed[192]; /* what could not be told; the thread's own */
+    struct cli_chore chore;
+    struct cli_scrubbing_status status; /* guarded by the chore's lock */
+    char failed[192];                   /* what could not be told; the thread's own, as is the next */
+    char why[192];                      /* what is wrong with the pass that was made now */
 };
 
 /* --- a pass ------------------------------------------------------------------------------------------------------- */
@@ -56,7 +48,7 @@ static bool on_progress(void *arg, uint64_t done, uint64_t total)
 
     (void)done;
     (void)total;
-    return !atomic_load(&scrubbing->stop);
+    return !cli_chore_stops(&scrubbing->chore);
 }
 
 static enum sherd_err look_whether_due(const struct cli_scrubbing *scrubbing, bool *out_due)
@@ -72,114 +64,54 @@ static enum sherd_err look_whether_due(const struct cli_scrubbing *scrubbing, bo
     return SHERD_OK;
 }
 
-static void set_under_way(struct cli_scrubbing *scrubbing, bool under_way)
+static void set_under_way(struct cli_scrubbing *scrubbing)
 {
-    (void)pthread_mutex_lock(&scrubbing->lock);
-    scrubbing->status.under_way = under_way;
-    (void)pthread_mutex_unlock(&scrubbing->lock);
+    cli_chore_lock(&scrubbing->chore);
+    scrubbing->status.under_way = true;
+    cli_chore_unlock(&scrubbing->chore);
 }
 
-/* @param[out] out_did  a pass was due. That something was found is no failure of the pass. */
-static enum sherd_err scrub(struct cli_scrubbing *scrubbing, bool *out_did)
+/* Make a pass if one is due. That something was found is no failure of the pass. */
+static enum sherd_err scrub_due(struct cli_scrubbing *scrubbing)
 {
     const struct sherd_scrub_options options = {
         .rate = scrubbing->options.rate, .found = on_found, .found_arg = scrubbing};
     const struct sherd_observer observer = {.progress = on_progress, .arg = scrubbing};
     struct sherd_verify_stat stat;
+    bool due = false;
 
-    scrubbing->failed[0] = 0;
-    SHERD_TRY(look_whether_due(scrubbing, out_did));
-    if (!*out_did)
+    SHERD_TRY(look_whether_due(scrubbing, &due));
+    if (!due)
         return SHERD_OK;
-    set_under_way(scrubbing, true);
+    set_under_way(scrubbing);
     const enum sherd_err err = sherd_vault_scrub(scrubbing->vault, &options, &observer, &stat);
     return err == SHERD_ERR_TAMPERED ? SHERD_OK : err;
 }
 
-/* --- when --------------------------------------------------------------------------------------------------------- */
-
-/* A failure is tried again after a while that doubles; where somebody else scrubs, that is none. */
-static uint64_t pause_after(struct cli_scrubbing *scrubbing, enum sherd_err err)
-{
-    uint64_t pause_s = CLI_SCRUB_LOOK_S;
-
-    scrubbing->failures = err == SHERD_OK || err == SHERD_ERR_BUSY ? 0 : scrubbing->failures + 1;
-    for (unsigned i = 1; i < scrubbing->failures && pause_s < CLI_SCRUB_PAUSE_S_MAX; i++)
-        pause_s *= 2;
-    return pause_s < CLI_SCRUB_PAUSE_S_MAX ? pause_s : CLI_SCRUB_PAUSE_S_MAX;
-}
-
-static void look_once(struct cli_scrubbing *scrubbing)
-{
-    struct cli_scrubbing_status *status = &scrubbing->status;
-    char why[sizeof(status->error)] = "";
-    bool did = false;
-
-    const enum sherd_err err = scrub(scrubbing, &did);
-    if (err != SHERD_OK)
-        (void)snprintf(why, sizeof(why), "%.191s", sherd_err_detail());
-    if (!atomic_load(&scrubbing->stop))
-        tell(scrubbing, true); /* also what could not be told before */
-    if (err == SHERD_OK)
-        (void)snprintf(why, sizeof(why), "%s", scrubbing->failed);
-    (void)pthread_mutex_lock(&scrubbing->lock);
-    status->under_way = false;
-    if (err != SHERD_ERR_BUSY)
-        memcpy(status->error, why, sizeof(why));
-    scrubbing->next_ns = sherd_clock()->monotonic_ns() + pause_after(scrubbing, err) * SECOND_NS;
-    (void)pthread_mutex_unlock(&scrubbing->lock);
-}
-
-/* Sleep until it is time, or somebody pokes. The lock is held. @return true: it is time */
-static bool sleep_some(struct cli_scrubbing *scrubbing)
-{
-    const uint64_t now_ns = sherd_clock()->monotonic_ns();
-    struct timespec until;
-
-    if (now_ns >= scrubbing->next_ns)
-        return true;
-    const uint64_t left_ns = scrubbing->next_ns - now_ns + 1000000U;
-    if (clock_gettime(CLOCK_MONOTONIC, &until) != 0)
-        return true;
-    until.tv_sec += (time_t)(left_ns / SECOND_NS);
-    until.tv_nsec += (long)(left_ns % SECOND_NS);
-    if (until.tv_nsec >= (long)SECOND_NS) {
-        until.tv_sec++;
-        until.tv_nsec -= (long)SECOND_NS;
-    }
-    (void)pthread_cond_timedwait(&scrubbing->wake, &scrubbing->lock, &until);
-    return false;
-}
-
-static void *run(void *arg)
+static enum sherd_err scrub(void *arg)
 {
     struct cli_scrubbing *scrubbing = arg;
 
-    (void)pthread_mutex_lock(&scrubbing->lock);
-    while (!atomic_load(&scrubbing->stop)) {
-        if (!sleep_some(scrubbing))
-            continue;
-        (void)pthread_mutex_unlock(&scrubbing->lock);
-        look_once(scrubbing);
-        (void)pthread_mutex_lock(&scrubbing->lock);
-    }
-    (void)pthread_mutex_unlock(&scrubbing->lock);
-    return NULL;
+    scrubbing->failed[0] = 0;
+    const enum sherd_err err = scrub_due(scrubbing);
+    (void)snprintf(scrubbing->why, sizeof(scrubbing->why), "%.191s", err != SHERD_OK ? sherd_err_detail() : "");
+    if (!cli_chore_stops(&scrubbing->chore))
+        tell(scrubbing, true); /* also what could not be told before */
+    if (err == SHERD_OK)
+        memcpy(scrubbing->why, scrubbing->failed, sizeof(scrubbing->why));
+    return err;
+}
+
+static void scrubbed(void *arg, enum sherd_err err)
+{
+    struct cli_scrubbing *scrubbing = arg;
+
+    scrubbing->status.under_way = false;
+    if (err != SHERD_ERR_BUSY)
+        memcpy(scrubbing->status.error, scrubbing->why, sizeof(scrubbing->status.error));
 }
 
 /* --- the handle --------------------------------------------------------------------------------------------------- */
-
-static bool begin(struct cli_scrubbing *scrubbing)
-{
-    pthread_condattr_t monotonic;
-
-    if (pthread_mutex_init(&scrubbing->lock, NULL) != 0 || pthread_condattr_init(&monotonic) != 0)
-        return false;
-    const bool waits = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
-                       pthread_cond_init(&scrubbing->wake, &monotonic) == 0;
-    (void)pthread_condattr_destroy(&monotonic);
-    return waits && pthread_create(&scrubbing->thread, NULL, run, scrubbing) == 0;
-}
 
 enum sherd_err cli_scrubbing_new(struct sherd_vault *vault, const struct cli_scrubbing_options *options,
                                  struct cli_scrubbing **out_scrubbing)
@@ -188,15 +120,20 @@ enum sherd_err cli_scrubbing_new(struct sherd_vault *vault, const struct cli_scr
 
     if (scrubbing == NULL)
         return SHERD_ERR_NO_MEMORY;
-    *scrubbing = (struct cli_scrubbing){.vault = vault,
-                                        .options = *options,
-                                        .tell = {.vault = vault, .failed = on_failed},
-                                        .next_ns = sherd_clock()->monotonic_ns() + CLI_SCRUB_LOOK_S * SECOND_NS};
-    scrubbing->tell.arg = scrubbing;
-    atomic_init(&scrubbing->stop, false);
-    if (!begin(scrubbing)) {
+    scrubbing->vault = vault;
+    scrubbing->options = *options;
+    scrubbing->tell = (struct cli_tell){.vault = vault, .failed = on_failed, .arg = scrubbing};
+    const enum sherd_err err = cli_chore_begin(&scrubbing->chore,
+                                               &(struct cli_chore_options){.what = "scrubbing",
+                                                                           .work = scrub,
+                                                                           .ended = scrubbed,
+                                                                           .arg = scrubbing,
+                                                                           .first_s = CLI_SCRUB_LOOK_S,
+                                                                           .every_s = CLI_SCRUB_LOOK_S,
+                                                                           .pause_s_max = CLI_SCRUB_PAUSE_S_MAX});
+    if (err != SHERD_OK) {
         sherd_free(scrubbing);
-        return sherd_fail(SHERD_ERR_NO_MEMORY, "no thread for scrubbing");
+        return err;
     }
     *out_scrubbing = scrubbing;
     return SHERD_OK;
@@ -204,30 +141,21 @@ enum sherd_err cli_scrubbing_new(struct sherd_vault *vault, const struct cli_scr
 
 void cli_scrubbing_stop(struct cli_scrubbing *scrubbing)
 {
-    if (scrubbing == NULL)
-        return;
-    (void)pthread_mutex_lock(&scrubbing->lock);
-    atomic_store(&scrubbing->stop, true);
-    (void)pthread_cond_signal(&scrubbing->wake);
-    (void)pthread_mutex_unlock(&scrubbing->lock);
+    if (scrubbing != NULL)
+        cli_chore_stop(&scrubbing->chore);
 }
 
 void cli_scrubbing_free(struct cli_scrubbing *scrubbing)
 {
     if (scrubbing == NULL)
         return;
-    cli_scrubbing_stop(scrubbing);
-    (void)pthread_join(scrubbing->thread, NULL);
-    (void)pthread_cond_destroy(&scrubbing->wake);
-    (void)pthread_mutex_destroy(&scrubbing->lock);
+    cli_chore_end(&scrubbing->chore);
     sherd_free(scrubbing);
 }
 
 void cli_scrubbing_poke(struct cli_scrubbing *scrubbing)
 {
-    (void)pthread_mutex_lock(&scrubbing->lock);
-    (void)pthread_cond_signal(&scrubbing->wake);
-    (void)pthread_mutex_unlock(&scrubbing->lock);
+    cli_chore_poke(&scrubbing->chore);
 }
 
 void cli_scrubbing_look(struct cli_scrubbing *scrubbing, struct cli_scrubbing_status *out_status)
@@ -235,7 +163,7 @@ void cli_scrubbing_look(struct cli_scrubbing *scrubbing, struct cli_scrubbing_st
     *out_status = (struct cli_scrubbing_status){.under_way = false};
     if (scrubbing == NULL)
         return;
-    (void)pthread_mutex_lock(&scrubbing->lock);
+    cli_chore_lock(&scrubbing->chore);
     *out_status = scrubbing->status;
-    (void)pthread_mutex_unlock(&scrubbing->lock);
+    cli_chore_unlock(&scrubbing->chore);
 }

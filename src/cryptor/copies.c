@@ -63,7 +63,7 @@ static enum sherd_err read_page(struct source *source, uint64_t from)
     const struct sherd_leaf_query query = {.size = source->checkpoint.head.size,
                                            .from = from,
                                            .to = source->checkpoint.head.size,
-                                           .bare = true,
+                                           .told = SHERD_LEAF_STORED,
                                            .count_max = SHERD_LEAVES_MAX,
                                            .about = SHERD_LEAVES_ALL};
     uint64_t next;

@@ -27,11 +27,18 @@ static void folders_done(struct folders *folders)
     sherd_free(folders->paths);
 }
 
-static enum sherd_err folders_add(struct folders *folders, const char *path)
+static bool folders_have(const struct folders *folders, const char *path)
 {
     for (size_t i = folders->count; i > 0; i--) /* mostly it was among the last */
         if (strcmp(folders->paths[i - 1], path) == 0)
-            return SHERD_OK;
+            return true;
+    return false;
+}
+
+static enum sherd_err folders_add(struct folders *folders, const char *path)
+{
+    if (folders_have(folders, path))
+        return SHERD_OK;
     if (folders->count == folders->room) {
         const size_t room = folders->room * 2 + 16;
         void *paths = sherd_realloc(folders->paths, room * sizeof(*folders->paths));
@@ -64,6 +71,8 @@ static enum sherd_err make_way(struct folders *folders, const char *dir, const c
     for (const char *end = strchr(path, '/'); end != NULL; end = strchr(end + 1, '/')) {
         memcpy(part, path, (size_t)(end - path));
         part[end - path] = 0;
+        if (folders_have(folders, part)) /* made just now, for another file */
+            continue;
         const enum sherd_err err = sherd_dir_make(dir, part);
         if (err != SHERD_OK && err != SHERD_ERR_CONFLICT)
             return err;

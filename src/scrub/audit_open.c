@@ -81,7 +81,7 @@ static enum sherd_err collect_all(struct sherd_vault *vault, struct collecting *
     struct sherd_anchor *anchor = vault->anchor;
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf key = {0};
-    struct sherd_leaf_query query = {.bare = true, .count_max = SHERD_LEAVES_MAX, .about = SHERD_LEAVES_ALL};
+    struct sherd_leaf_query query = {.told = SHERD_LEAF_OPENED, .count_max = SHERD_LEAVES_MAX, .about = SHERD_LEAVES_ALL};
     struct sherd_checkpoint checkpoint;
     uint64_t next = 0;
 

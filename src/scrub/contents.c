@@ -6,7 +6,11 @@
 #include "base/secret.h"
 #include "crypto/merkle.h"
 
-/* Chunks of a blob that one thread checks at a time, and that all threads together do in one round. */
+/*
+ * Chunks of a blob that are read at a time, few enough to stay in a core's own cache until they are hashed and opened;
+ * that one thread checks at a time; and that all threads together do in one round.
+ */
+#define READ_CHUNKS ((size_t)2)
 #define STRIPE_CHUNKS ((size_t)16)
 #define ROUND_STRIPES ((size_t)64)
 
@@ -49,6 +53,7 @@ struct round {
     const struct listener *listener;
     const struct sherd_loaded *loaded;
     const struct sherd_aead_message *message;
+    bool every_chunk; /* is opened; otherwise the first of each stripe */
     uint64_t plain_bytes;
     uint64_t chunk_count;
     uint64_t first_chunk;
@@ -62,6 +67,7 @@ static size_t chunk_plain_bytes(const struct round *round, uint64_t index)
     return left < SHERD_AEAD_CHUNK_SIZE ? (size_t)left : SHERD_AEAD_CHUNK_SIZE;
 }
 
+/* @param[in] sealed, plain  blocks for READ_CHUNKS sealed chunks, and for an open one */
 static enum sherd_err check_chunks(struct round *round, struct sherd_aead_message *message, uint64_t first,
                                    size_t count, uint8_t *sealed, uint8_t *plain)
 {
@@ -78,7 +84,8 @@ static enum sherd_err check_chunks(struct round *round, struct sherd_aead_messag
         const struct sherd_span chunk = {sealed + i * SHERD_AEAD_SEALED_CHUNK_SIZE, plain_bytes + SHERD_AEAD_TAG_SIZE};
 
         SHERD_TRY(sherd_merkle_leaf(chunk, &round->leaves[first + i - round->first_chunk]));
-        SHERD_TRY(sherd_aead_chunk_open(message, first + i, chunk, plain));
+        if (round->every_chunk || (first + i) % STRIPE_CHUNKS == 0)
+            SHERD_TRY(sherd_aead_chunk_open(message, first + i, chunk, plain));
     }
     return SHERD_OK;
 }
@@ -103,12 +110,12 @@ static enum sherd_err check_stripe(void *arg, size_t index)
     const size_t count = left < STRIPE_CHUNKS ? (size_t)left : STRIPE_CHUNKS;
     SHERD_CLEANUP(sherd_aead_message_freep) struct sherd_aead_message *message = NULL;
     SHERD_CLEANUP(sherd_secret_freep) uint8_t *plain = sherd_secret_alloc(SHERD_AEAD_CHUNK_SIZE);
-    uint8_t *sealed = sherd_alloc(STRIPE_CHUNKS * SHERD_AEAD_SEALED_CHUNK_SIZE);
+    uint8_t *sealed = sherd_alloc(READ_CHUNKS * SHERD_AEAD_SEALED_CHUNK_SIZE);
     enum sherd_err err = plain != NULL && sealed != NULL ? sherd_aead_message_clone(round->message, &message)
                                                          : SHERD_ERR_NO_MEMORY;
 
-    if (err == SHERD_OK)
-        err = check_chunks(round, message, first, count, sealed, plain);
+    for (size_t i = 0; i < count && err == SHERD_OK; i += READ_CHUNKS)
+        err = check_chunks(round, message, first + i, count - i < READ_CHUNKS ? count - i : READ_CHUNKS, sealed, plain);
     sherd_free(sealed);
     SHERD_TRY(err);
     return round->listener->progress(round->listener->arg, content_in(round, first, count));
@@ -129,10 +136,10 @@ static enum sherd_err check_rounds(struct round *round, struct sherd_merkle *tre
     return SHERD_OK;
 }
 
-static enum sherd_err check_blob(struct sherd_pool *pool, const struct sherd_loaded *loaded,
+static enum sherd_err check_blob(struct sherd_pool *pool, const struct sherd_loaded *loaded, bool every_chunk,
                                  const struct listener *listener)
 {
-    struct round round = {.pool = pool, .listener = listener, .loaded = loaded};
+    struct round round = {.pool = pool, .listener = listener, .loaded = loaded, .every_chunk = every_chunk};
     struct sherd_merkle tree = {0};
     struct sherd_digest digest;
     SHERD_CLEANUP(sherd_aead_message_freep) struct sherd_aead_message *message = NULL;
@@ -158,10 +165,10 @@ static enum sherd_err check_blob(struct sherd_pool *pool, const struct sherd_loa
     return SHERD_OK;
 }
 
-enum sherd_err sherd_contents_check(struct sherd_pool *pool, const struct sherd_loaded *loaded,
+enum sherd_err sherd_contents_check(struct sherd_pool *pool, const struct sherd_loaded *loaded, bool every_chunk,
                                     sherd_contents_progress_fn *progress, void *arg)
 {
     const struct listener listener = {.progress = progress, .arg = arg};
 
-    return loaded->map.blob ? check_blob(pool, loaded, &listener) : check_inline(loaded, &listener);
+    return loaded->map.blob ? check_blob(pool, loaded, every_chunk, &listener) : check_inline(loaded, &listener);
 }

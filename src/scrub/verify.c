@@ -31,7 +31,7 @@
 struct sherd_walk {
     struct sherd_vault *vault;
     bool one;    /* one record is verified, not the vault */
-    bool scrubs; /* whatever else is found, a disagreement with the ledger is one more finding, and says which */
+    bool scrubs; /* not each chunk is opened; a disagreement with the ledger is always a finding, and says which */
     uint64_t rate;
     uint64_t began_ns;
     const struct sherd_observer *observer;
@@ -289,7 +289,7 @@ static enum sherd_err check_loading(struct sherd_walk *verify, const struct vers
     const bool opened = err == SHERD_OK;
     if (opened) {
         *out_current = loaded.view.version_current;
-        err = sherd_contents_check(verify->vault->pool, &loaded, advance_paced, verify);
+        err = sherd_contents_check(verify->vault->pool, &loaded, !verify->scrubs, advance_paced, verify);
         if (err == SHERD_ERR_TAMPERED)
             SHERD_TRY(still_pinned(verify, version, &still));
     }

@@ -17,10 +17,7 @@ SHERD_MUST_USE enum sherd_err sherd_verify_holding(struct sherd_vault *vault, co
                                                    const struct sherd_observer *observer, size_t names_max,
                                                    struct sherd_verify_stat *out_stat);
 
-/**
- * The pieces of a walk over the whole vault, in their order. The numbers are stored in positions. A kind of thing that
- * is to be looked at besides, as links between entries, is a piece with a number of its own: a row in verify.c.
- */
+/** The pieces of a walk over the whole vault, in their order. The numbers are stored in positions. */
 enum sherd_walk_phase {
     SHERD_WALK_PINS = 0,       /**< `keys`, and what its pins lead to; in SHERD_PAGES_RANGES ranges */
     SHERD_WALK_STRAYS = 1,     /**< what no pin led to */

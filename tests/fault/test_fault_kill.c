@@ -27,7 +27,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define KILLS 2000UL
+#define KILLS 1200UL
 #define RUNNERS 2U /* vaults at a time, each with a process that kills for it */
 #define THREADS 4U
 #define SLOTS_OF_THREAD 80U

@@ -114,7 +114,7 @@ static struct sherd_rows_sum rows_sum = {7, {{1}}, {2, 3}};
 static struct sherd_wire_signature signature = {{1, 2, 3}};
 static struct sherd_wire_login login = {"anna", {1, 2}, {3, 4}};
 
-static struct sherd_leaf_query leaf_query = {9, 2, 7, true, true, 100, SHERD_LEAVES_RECORD, {{1, 2}}, 3};
+static struct sherd_leaf_query leaf_query = {9, 2, 7, true, SHERD_LEAF_STORED, 100, SHERD_LEAVES_RECORD, {{1, 2}}, 3};
 static struct sherd_wire_leaf leaf = {7,
                                       {(const uint8_t *)"a leaf", 6},
                                       {2, {{{1}}, {{2}}}},

@@ -38,10 +38,10 @@ enum sherd_err sherd_remote_ledger_note(struct sherd_anchor *anchor, bool fresh,
     return sherd_remote_read_all(&call);
 }
 
-/* Where an event cannot be read, the other end is no agent of ours. */
+/* There is none where none was asked for. Where one cannot be read, the other end is no agent of ours. */
 static enum sherd_err take_event(struct sherd_remote_call *call, struct sherd_span bytes, struct sherd_event *out_event)
 {
-    if (sherd_event_decode(bytes, out_event) == SHERD_OK)
+    if (bytes.len == 0 || sherd_event_decode(bytes, out_event) == SHERD_OK)
         return SHERD_OK;
     call->broken = true;
     return sherd_fail(SHERD_ERR_IO, "the other end of the agent's socket breaks the protocol");

@@ -32,10 +32,11 @@ static enum sherd_err tell_leaf(void *arg, const struct sherd_leaf_found *found)
     struct sherd_serve *serve = arg;
     uint8_t event[SHERD_EVENT_BYTES_MAX];
     struct sherd_wire_leaf item = {.index = found->index, .leaf = found->leaf, .path = found->path};
-    size_t len;
+    size_t len = 0;
 
     memcpy(item.blinds, found->blinds, sizeof(item.blinds));
-    SHERD_TRY(sherd_event_encode(&found->event, event, &len));
+    if ((unsigned)found->event.kind != 0) /* none is told where the leaf alone was asked for */
+        SHERD_TRY(sherd_event_encode(&found->event, event, &len));
     item.event = sherd_span_of(event, len);
     sherd_serve_add(serve, &item);
     return sherd_wire_written(serve->reply);

@@ -10,7 +10,7 @@ void sherd_wire_code_leaf_query(struct sherd_wire *wire, void *message)
     code_u64(wire, &query->from);
     code_u64(wire, &query->to);
     code_bool(wire, &query->backwards);
-    code_bool(wire, &query->bare);
+    query->told = (enum sherd_leaf_told)code_enum(wire, (unsigned)query->told, SHERD_LEAF_PROVED, SHERD_LEAF_STORED);
     code_u32(wire, &query->count_max);
     query->about = (enum sherd_leaf_about)code_enum(wire, (unsigned)query->about, SHERD_LEAVES_ALL, SHERD_LEAVES_ID);
     if (query->about != SHERD_LEAVES_ALL)

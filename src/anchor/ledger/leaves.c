@@ -71,11 +71,13 @@ static enum sherd_err look(struct search *search, uint64_t index, struct sherd_s
     SHERD_TRY(sherd_leaf_decode(bytes, &leaf));
     if (!may_match(search, &leaf))
         return SHERD_OK;
-    SHERD_TRY(sherd_leaf_open(search->keys, bytes, &found.event));
+    if (search->query->told != SHERD_LEAF_STORED || search->query->about == SHERD_LEAVES_ID)
+        SHERD_TRY(sherd_leaf_open(search->keys, bytes, &found.event));
     if (!matches(search, &leaf, &found.event))
         return SHERD_OK;
-    SHERD_TRY(sherd_leaf_blinds(search->keys, leaf.id, found.blinds));
-    if (!search->query->bare)
+    if (search->query->told != SHERD_LEAF_STORED)
+        SHERD_TRY(sherd_leaf_blinds(search->keys, leaf.id, found.blinds));
+    if (search->query->told == SHERD_LEAF_PROVED)
         SHERD_TRY(sherd_log_prove_inclusion(search->log, index, search->query->size, &found.path));
     search->count++;
     return search->visit(search->arg, &found);

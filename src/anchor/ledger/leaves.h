@@ -21,13 +21,20 @@ enum sherd_leaf_about {
     SHERD_LEAVES_ID,      /**< whatever has that id: as subject, actor, entity or collection; a grant's principal too */
 };
 
+/** What is told of each. */
+enum sherd_leaf_told {
+    SHERD_LEAF_PROVED = 0, /**< what it is, and the proof that it is in the tree */
+    SHERD_LEAF_OPENED,     /**< without the proof: for who holds the leaves against the log himself */
+    SHERD_LEAF_STORED,     /**< as it is stored, and nothing else */
+};
+
 /** Which leaves are wanted. */
 struct sherd_leaf_query {
     uint64_t size; /**< of the tree in which they are proved to be; at most what the log has */
     uint64_t from; /**< the first that is looked at, and one more than the last: at most size */
     uint64_t to;
     bool backwards; /**< from the end, and in descending order */
-    bool bare;      /**< without proofs: for who holds the leaves against the log himself */
+    enum sherd_leaf_told told;
     uint32_t count_max;
     enum sherd_leaf_about about;
     struct sherd_ref id; /**< zero for all */
@@ -43,7 +50,7 @@ struct sherd_leaf_query {
 struct sherd_leaf_found {
     uint64_t index;
     struct sherd_span leaf;
-    struct sherd_path path; /**< to the root of the tree that was asked for */
+    struct sherd_path path; /**< to the root of the tree that was asked for; this and what follows may be zero */
     struct sherd_event event;
     struct sherd_digest blinds[SHERD_LEAF_COMMITMENTS]; /**< open what it commits to; zero: not for who asks */
 };
