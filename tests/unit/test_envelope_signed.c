@@ -314,6 +314,12 @@ static void test_envelope_signed__mldsa_signs_what_c2sp_says(void **state)
     assert_ok(sherd_mldsa_verify(witness.key, sherd_span_of(COSIGNED_HEAD, sizeof(COSIGNED_HEAD) - 1),
                                  signature.bytes + 8));
 
+    uint8_t message[sizeof(COSIGNED_HEAD) - 1]; /* of a time that there is not, and well signed */
+    memcpy(message, COSIGNED_HEAD, sizeof(message));
+    message[28] = signature.bytes[0] = 0x80;
+    assert_ok(sherd_mldsa_sign(seed, sherd_span_of(message, sizeof(message)), true, signature.bytes + 8));
+    assert_err(SHERD_ERR_TAMPERED, sherd_vkey_verify(&witness, text, &signature, &time_s));
+
     key_append(&key, 2, SHERD_VKEY_MLDSA, "witness.example");
     assert_ok(sherd_vkey_parse(sherd_buf_span(&key), &again));
     assert_memory_equal(again.key, witness.key, sizeof(again.key));
