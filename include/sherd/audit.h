@@ -55,7 +55,7 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_inventory(struct sherd_vault
  * @param[in]  observer  NULL for none; progress is in bytes
  * @param[out] out_stat  of both; filled in also when violations were found
  * @return SHERD_OK; SHERD_ERR_TAMPERED: at least one violation; SHERD_ERR_DENIED: for its owner only; SHERD_ERR_BUSY:
- *         stopped by the observer; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ *         stopped by the observer, or entries are sealed anew all the time; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_vault_audit(struct sherd_vault *vault, uint64_t sample,
                                                           const struct sherd_observer *observer,
@@ -72,6 +72,8 @@ struct sherd_audit_input {
 /**
  * Audit one compartment by what its auditor has. It must not change meanwhile: what was deleted since the log was
  * copied is missing. The rest as sherd_vault_audit().
+ * @return also SHERD_ERR_CONFLICT: entries were sealed anew since the inventory was made, by a newer store key, and it
+ *         cannot tell those from others that are not what it says: a newer one is needed
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_compartment_audit(const struct sherd_audit_input *input, uint64_t sample,
                                                                 const struct sherd_observer *observer,

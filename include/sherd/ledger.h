@@ -21,13 +21,15 @@
  *
  * @par Freshness  Whatever is asked makes leaves first of all that was written before, unless the vault is open for
  * reading only.
- * @par Restored   A vault that was restored begins a ledger of its own, with another name.
+ * @par Restored   A vault that was restored begins a ledger of its own, with another name, and a leaf for each version
+ * of a record that it has: "restore".
  */
 #ifndef SHERD_LEDGER_H
 #define SHERD_LEDGER_H
 
 #include <sherd/err.h>
 #include <sherd/span.h>
+#include <stdbool.h>
 #include <sherd/uuid.h>
 
 #ifdef __cplusplus
@@ -133,12 +135,13 @@ struct sherd_ledger_query {
     const char *name;       /**< of ENTITY its id, of USER its name */
     uint64_t from;          /**< index of the first leaf that is looked at */
     uint64_t to;            /**< one more than the last; 0 for all that there are */
+    bool joins;             /**< tell also of keys that were given out: who read what; not of ALL */
 };
 
 /** What happened. Ids that are all zero: none. */
 struct sherd_ledger_event {
     uint64_t index;   /**< of the leaf */
-    const char *kind; /**< "put", "update", "delete", "erase" ... */
+    const char *kind; /**< "put", "update", "delete", "erase" ...; with joins, "join" and "lost": see below */
     uint64_t time_ns; /**< since 1970 UTC, by the anchor's clock */
     uint64_t version; /**< of the subject; 0: none */
     uint64_t count;   /**< how many things it stands for; of a grant its rights */
@@ -158,7 +161,13 @@ typedef enum sherd_err sherd_ledger_visit_fn(void *arg, const struct sherd_ledge
  * @return SHERD_OK; SHERD_ERR_NOT_FOUND: no such record, entity or user; SHERD_ERR_INVALID; SHERD_ERR_DENIED;
  *         SHERD_ERR_TAMPERED; what visit says; ...
  *
- * @par Cost  A look at every leaf of the range.
+ * @par Joins  Where they are asked for, each is an event "join" of the record version whose key was given out, with the
+ * leaf that stands for it and for others; it is verified that the leaf does. An event "lost" says of how many nothing
+ * is known: whose they were, nobody can say, so they are told whatever was asked for. What is missing and was not
+ * acknowledged (`sherd scrub acknowledge`) is SHERD_ERR_TAMPERED.
+ *
+ * @par Cost  A look at every leaf of the range and, with joins, at every join; in little memory, but for an entity 16
+ * bytes for each of its records.
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_ledger_history(struct sherd_vault *vault,
                                                              const struct sherd_ledger_query *query,
@@ -167,9 +176,10 @@ SHERD_API SHERD_MUST_USE enum sherd_err sherd_ledger_history(struct sherd_vault 
 
 /**
  * The same as one text that is checked offline: the leaves, opened, with their proofs under one checkpoint.
- * @param[in]     query      not of SHERD_LEDGER_ALL
+ * @param[in]     query      not of SHERD_LEDGER_ALL; joins are those of a record or a user, but not of an entity's
+ *                           records
  * @param[in,out] out_text   appended; at most 64 MiB
- * @param[out]    out_count  how many leaves it holds; NULL if not wanted
+ * @param[out]    out_count  how many leaves and joins it holds; NULL if not wanted
  * @return as sherd_ledger_history(); SHERD_ERR_LIMIT: it would be too long, ask of a shorter range
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_ledger_evidence(struct sherd_vault *vault,

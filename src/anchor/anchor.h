@@ -71,8 +71,11 @@ struct sherd_keys_check {
     bool agrees;            /**< false: an entry was rolled back, removed or added by others */
     bool log_verifies;      /**< false: a leaf or tile of the ledger is missing or was changed */
     uint64_t join_count;    /**< keys that were given out, and are in no leaf yet */
-    uint64_t joins_lost;    /**< at least so many releases of keys have lost their entry */
+    uint64_t joins_lost;    /**< at least so many releases of keys have lost their entry; 0: it was acknowledged */
     bool joins_verify;      /**< false: what is kept of joins was changed, cut or put back; only where log_verifies */
+    uint64_t joins_first;   /**< then, if that is so: the first and the last leaf of those that it was kept of */
+    uint64_t joins_last;
+    struct sherd_digest joins_name; /**< of all that is so, acknowledged or not */
     struct sherd_digest difference; /**< which disagreement it is; all zero where there is none that was not accepted */
 };
 
@@ -134,6 +137,9 @@ struct sherd_epoch_set;
 struct sherd_leaf_query;
 struct sherd_leaf_found;
 typedef enum sherd_err sherd_leaf_visit_fn(void *arg, const struct sherd_leaf_found *found);
+/** A join that was found, likewise: anchor/ledger/join_find.h */
+struct sherd_leaf_join;
+typedef enum sherd_err sherd_leaf_join_fn(void *arg, const struct sherd_leaf_join *found);
 /** A proof in its tree: ledger/merkle.h */
 struct sherd_path;
 /** Where a pass of the scrubber stands: anchor/book/book.h */
@@ -401,6 +407,9 @@ struct sherd_anchor_ops {
     /** Leaves of the ledger: as sherd_leaves_find(). */
     enum sherd_err (*ledger_scan)(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
                                   sherd_leaf_visit_fn *visit, void *arg, uint64_t *out_next);
+    /** Joins that leaves of the ledger stand for: as sherd_joins_find(). */
+    enum sherd_err (*ledger_joins)(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
+                                   sherd_leaf_join_fn *visit, void *arg, uint64_t *out_next);
     /** Prove that the ledger only grew between two sizes. SHERD_ERR_INVALID: it never had one of them */
     enum sherd_err (*ledger_growth)(struct sherd_anchor *anchor, uint64_t old_size, uint64_t size,
                                     struct sherd_path *out_path);

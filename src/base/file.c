@@ -80,16 +80,27 @@ static enum sherd_err write_all(int fd, const char *path, struct sherd_span byte
     return SHERD_OK;
 }
 
-static enum sherd_err write_file(const char *dir, const char *name, int flags, struct sherd_span bytes)
+/* Write a file that is not durable yet. */
+static enum sherd_err begin_file(const char *path, int flags, struct sherd_span bytes, int *out_fd)
 {
-    SHERD_CLEANUP(path_freep) char *path = sherd_path_join(dir, name);
-
-    if (path == NULL)
-        return SHERD_ERR_NO_MEMORY;
     SHERD_CLEANUP(fd_closep) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | flags, 0600);
+
     if (fd < 0)
         return sherd_fail_errno(errno == EEXIST ? SHERD_ERR_CONFLICT : SHERD_ERR_IO, "%s cannot be made", path);
     SHERD_TRY(write_all(fd, path, bytes));
+    *out_fd = fd;
+    fd = -1;
+    return SHERD_OK;
+}
+
+static enum sherd_err write_file(const char *dir, const char *name, int flags, struct sherd_span bytes)
+{
+    SHERD_CLEANUP(path_freep) char *path = sherd_path_join(dir, name);
+    SHERD_CLEANUP(fd_closep) int fd = -1;
+
+    if (path == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(begin_file(path, flags, bytes, &fd));
     if (fsync(fd) != 0)
         return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be made durable", path);
     return SHERD_OK;
@@ -103,6 +114,32 @@ enum sherd_err sherd_file_write_new(const char *dir, const char *name, struct sh
 enum sherd_err sherd_file_write(const char *dir, const char *name, struct sherd_span bytes)
 {
     return write_file(dir, name, O_TRUNC, bytes);
+}
+
+enum sherd_err sherd_file_write_begin(const char *dir, const char *name, struct sherd_span bytes, int *out_file)
+{
+    SHERD_CLEANUP(path_freep) char *path = sherd_path_join(dir, name);
+
+    if (path == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    SHERD_TRY(begin_file(path, O_TRUNC, bytes, out_file));
+    (void)sync_file_range(*out_file, 0, 0, SYNC_FILE_RANGE_WRITE); /* so that the end comes sooner, if it can */
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_file_write_end(int file)
+{
+    const bool durable = fsync(file) == 0;
+    const int saved = errno;
+
+    (void)close(file);
+    errno = saved;
+    return durable ? SHERD_OK : sherd_fail_errno(SHERD_ERR_IO, "a file cannot be made durable");
+}
+
+void sherd_file_write_abort(int file)
+{
+    (void)close(file);
 }
 
 enum sherd_err sherd_file_overwrite(const char *dir, const char *name, size_t offset, struct sherd_span bytes)

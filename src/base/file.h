@@ -28,6 +28,17 @@ SHERD_MUST_USE enum sherd_err sherd_file_age(const char *dir, const char *name, 
 /** As sherd_file_write_new(), over a file of that name if there is one. */
 SHERD_MUST_USE enum sherd_err sherd_file_write(const char *dir, const char *name, struct sherd_span bytes);
 
+/**
+ * As sherd_file_write(), in two steps, so that the disk is at work on several files at a time.
+ * @param[out] out_file  which has the bytes and is not durable; to be given to one of the calls below
+ */
+SHERD_MUST_USE enum sherd_err sherd_file_write_begin(const char *dir, const char *name, struct sherd_span bytes,
+                                                     int *out_file);
+/** Wait until it is durable. @return SHERD_OK; SHERD_ERR_IO; the file is closed in either case */
+SHERD_MUST_USE enum sherd_err sherd_file_write_end(int file);
+/** Close it, durable or not. */
+void sherd_file_write_abort(int file);
+
 /** Write over a part of a file in place, durably. @return SHERD_OK; SHERD_ERR_IO */
 SHERD_MUST_USE enum sherd_err sherd_file_overwrite(const char *dir, const char *name, size_t offset,
                                                    struct sherd_span bytes);

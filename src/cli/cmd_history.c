@@ -5,11 +5,12 @@
 
 #include <inttypes.h>
 
-enum { OPT_AS, OPT_COLLECTION };
+enum { OPT_AS, OPT_COLLECTION, OPT_NO_JOINS };
 
 static const struct cli_option options[] = {
     [OPT_AS] = {"as", 0, "KIND", "what it is: record, entity, user, or id of whatever has it"},
     [OPT_COLLECTION] = {"collection", 'c', "NAME", "the collection that the entity belongs to (default)"},
+    [OPT_NO_JOINS] = {"no-joins", 0, NULL, "tell changes alone, not who read what"},
     {0},
 };
 
@@ -21,6 +22,7 @@ static enum sherd_err print_history(struct cli *cli, struct sherd_vault *vault, 
     enum sherd_err err;
 
     SHERD_TRY(cli_ledger_subject_first(subject));
+    subject->query.joins = cli_value(cli, OPT_NO_JOINS) == NULL;
     SHERD_TRY(cli_ledger_print_begin(&print, vault));
     do
         err = sherd_ledger_history(vault, &subject->query, cli_ledger_print_event, &print, &head);
@@ -45,9 +47,10 @@ static enum sherd_err run_history(struct cli *cli)
 const struct cli_command cmd_history = {
     .name = "history",
     .operands = "UUID|ENTITY|USER",
-    .summary = "tell what was done to a record, an entity or by a user, when and by whom",
+    .summary = "tell what was done to a record, an entity or by a user, when and by whom, and who read it",
     .notes = "Each line is a leaf of the ledger: its number, the time, what happened to what, and who did it. It is\n"
-             "proved, before it is printed, that the leaf is in the ledger as its newest checkpoint says.\n"
+             "proved, before it is printed, that the leaf is in the ledger as its newest checkpoint says. A join is\n"
+             "a key that was given out, to read that version: a leaf stands for up to 256 of them.\n"
              "A name is that of an entity; where there is none, of a user.",
     .options = options,
     .operand_min = 1,

@@ -9,13 +9,14 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { OPT_OUTPUT, OPT_VERSION, OPT_AS, OPT_COLLECTION };
+enum { OPT_OUTPUT, OPT_VERSION, OPT_AS, OPT_COLLECTION, OPT_NO_JOINS };
 
 static const struct cli_option options[] = {
     [OPT_OUTPUT] = {"output", 'o', "FILE", "write to a file that is not there yet"},
     [OPT_VERSION] = {"version", 0, "N", "record: what made version N; else what happened to the record last"},
     [OPT_AS] = {"as", 0, "KIND", "evidence: what it is about: record, entity, user, or id of whatever has it"},
     [OPT_COLLECTION] = {"collection", 'c', "NAME", "evidence: the collection that the entity belongs to (default)"},
+    [OPT_NO_JOINS] = {"no-joins", 0, NULL, "evidence: of changes alone, not of who read what"},
     {0},
 };
 
@@ -71,6 +72,7 @@ static enum sherd_err prove_evidence(struct proving *proving)
     enum sherd_err err;
 
     SHERD_TRY(cli_ledger_subject_first(&subject));
+    subject.query.joins = cli_value(cli, OPT_NO_JOINS) == NULL;
     do {
         sherd_buf_clear(&proving->text);
         err = sherd_ledger_evidence(proving->vault, &subject.query, &proving->text, &count);
@@ -108,8 +110,9 @@ static enum sherd_err check_options(const struct cli *cli, bool versions, bool s
 {
     SHERD_ENSURE(versions || cli_value(cli, OPT_VERSION) == NULL, SHERD_ERR_INVALID,
                  "--version is an option of `prove record`");
-    SHERD_ENSURE(subjects || (cli_value(cli, OPT_AS) == NULL && cli_value(cli, OPT_COLLECTION) == NULL),
-                 SHERD_ERR_INVALID, "--as and --collection are options of `prove evidence`");
+    SHERD_ENSURE(subjects || (cli_value(cli, OPT_AS) == NULL && cli_value(cli, OPT_COLLECTION) == NULL &&
+                              cli_value(cli, OPT_NO_JOINS) == NULL),
+                 SHERD_ERR_INVALID, "--as, --collection and --no-joins are options of `prove evidence`");
     return SHERD_OK;
 }
 

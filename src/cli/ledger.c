@@ -235,6 +235,8 @@ static void print_count(const struct cli_ledger_print *print, const struct sherd
 
     if (strcmp(event->kind, "grant") == 0)
         cli_print(", rights %" PRIu64 " to %s", event->count, name_of(print, &event->entity, user));
+    else if (strcmp(event->kind, "lost") == 0)
+        cli_print(", %" PRIu64 " keys were given out of which nothing more is known", event->count);
     else if (strcmp(event->kind, "delete") == 0 && event->count > 1)
         cli_print(" and %" PRIu64 " before it", event->count - 1);
     else if (strcmp(event->kind, "delete") != 0 && event->count != 0)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Proofs and history, for callers: <sherd/ledger.h>. The anchor finds; what it gives is verified here once more. */
-#include "anchor/ledger/leaves.h"
+#include "anchor/ledger/join_find.h"
 #include "base/bytes.h"
+#include "base/mem.h"
 #include "crypto/init.h"
+#include "cryptor/joins_walk.h"
 #include "cryptor/vault.h"
 #include "ledger/evidence.h"
 #include <inttypes.h>
@@ -112,13 +114,23 @@ static enum sherd_err check(const struct view *view, const struct sherd_leaf_fou
     return SHERD_OK;
 }
 
-/* Leaves that are wanted, each verified on its way. */
-typedef enum sherd_err found_fn(void *arg, const struct sherd_leaf_found *found, const struct sherd_opening *opening);
+/* What was found, once it is verified: a leaf with its event, a join, or that so many joins are lost. */
+struct told {
+    uint64_t index;
+    const struct sherd_path *path;
+    const struct sherd_opening *opening;
+    const struct sherd_event *event; /* NULL: of a leaf that stands for joins */
+    uint64_t lost;
+    uint64_t time_ns;
+};
+
+typedef enum sherd_err told_fn(void *arg, const struct told *told);
 
 struct walk {
     const struct view *view;
-    found_fn *tell;
+    told_fn *tell;
     void *arg;
+    struct sherd_joins_walk *joins; /* NULL: not wanted */
     uint64_t count;
 };
 
@@ -126,10 +138,29 @@ static enum sherd_err visit(void *arg, const struct sherd_leaf_found *found)
 {
     struct walk *walk = arg;
     const struct sherd_opening opening = opening_of(found);
+    const struct told told = {.index = found->index, .path = &found->path, .opening = &opening, .event = &found->event};
 
     SHERD_TRY(check(walk->view, found, &opening));
     walk->count++;
-    return walk->tell(walk->arg, found, &opening);
+    return walk->tell(walk->arg, &told);
+}
+
+static enum sherd_err visit_join(void *arg, const struct sherd_leaf_join *found)
+{
+    struct walk *walk = arg;
+    struct sherd_opening opening = {.leaf = found->leaf, .join_shown = found->lost == 0};
+    struct told told = {.index = found->index, .path = &found->path, .opening = &opening, .lost = found->lost};
+    struct sherd_leaf leaf;
+
+    if (opening.join_shown)
+        opening.join = found->shown;
+    SHERD_TRY(sherd_joins_walk_check(walk->joins, found, &walk->view->checkpoint.head));
+    SHERD_TRY(sherd_opening_verify(&opening, &leaf));
+    SHERD_ENSURE(leaf.kind == SHERD_EVENT_JOIN && (found->lost == 0 || found->lost == leaf.count), SHERD_ERR_TAMPERED,
+                 "a leaf of the ledger is not what is said of it");
+    told.time_ns = found->lost != 0 ? leaf.time_s * 1000000000U : found->shown.join.time_ns;
+    walk->count += found->lost == 0 ? 1 : 0;
+    return walk->tell(walk->arg, &told);
 }
 
 /* All of a range, page by page; backwards until something was found. */
@@ -142,7 +173,10 @@ static enum sherd_err walk_range(struct walk *walk, struct sherd_leaf_query *que
     if (query->count_max == 0)
         query->count_max = SHERD_LEAVES_MAX;
     while (query->from < query->to && !(query->backwards && walk->count > 0)) {
-        SHERD_TRY(anchor->ops->ledger_scan(anchor, query, visit, walk, &next));
+        if (walk->joins != NULL)
+            SHERD_TRY(sherd_joins_walk_page(walk->joins, query, visit, visit_join, walk, &next));
+        else
+            SHERD_TRY(anchor->ops->ledger_scan(anchor, query, visit, walk, &next));
         SHERD_ENSURE(query->backwards ? next < query->to && next >= query->from
                                       : next > query->from && next <= query->to,
                      SHERD_ERR_IO, "the ledger is not read on");
@@ -160,14 +194,14 @@ struct writing {
     bool bare; /* the leaf alone; nothing of it is opened */
 };
 
-static enum sherd_err write_proof(void *arg, const struct sherd_leaf_found *found, const struct sherd_opening *opening)
+static enum sherd_err write_proof(void *arg, const struct told *told)
 {
     const struct writing *writing = arg;
-    const struct sherd_opening bare = {.leaf = found->leaf};
+    const struct sherd_opening bare = {.leaf = told->opening->leaf};
     /* A receipt says what the leaf is about; who did it, and whose it is, is told by evidence. */
-    struct sherd_opening receipt = *opening;
+    struct sherd_opening receipt = *told->opening;
     const struct sherd_proof proof = {
-        .index = found->index, .path = found->path, .checkpoint = sherd_buf_span(&writing->view->note)};
+        .index = told->index, .path = *told->path, .checkpoint = sherd_buf_span(&writing->view->note)};
     uint8_t block[SHERD_OPENING_BYTES_MAX];
     size_t len;
 
@@ -331,8 +365,9 @@ static enum sherd_err resolve(struct sherd_vault *vault, const struct sherd_ledg
     return sherd_fail(SHERD_ERR_INVALID, "that cannot be asked of the ledger");
 }
 
+/* @param[in] of_records  joins are wanted also of the records of an entity or a collection */
 static enum sherd_err walk_query(struct walk *walk, struct view *view, const struct sherd_ledger_query *query,
-                                 struct sherd_leaf_query *found)
+                                 bool of_records, struct sherd_leaf_query *found)
 {
     const uint64_t size = view->checkpoint.head.size;
 
@@ -341,13 +376,29 @@ static enum sherd_err walk_query(struct walk *walk, struct view *view, const str
         found->to = size;
     if (found->from > found->to || found->to > size)
         return too_few(SHERD_ERR_INVALID, size);
-    return walk_range(walk, found);
+    if (!query->joins)
+        return walk_range(walk, found);
+    found->size = size;
+    SHERD_TRY(sherd_joins_walk_begin(view->vault->anchor, found, of_records, &walk->joins));
+    const enum sherd_err err = walk_range(walk, found);
+    sherd_joins_walk_free(walk->joins);
+    return err;
 }
 
+/* What is lost concerns everybody: it is told, but only with something that was found. */
 struct telling {
     sherd_ledger_visit_fn *visit;
     void *arg;
+    bool found;
+    struct sherd_ledger_event *lost; /* until then */
+    size_t lost_count;
+    size_t lost_room;
 };
+
+static void telling_done(struct telling *telling)
+{
+    sherd_free(telling->lost);
+}
 
 static struct sherd_uuid uuid_of(const struct sherd_ref *ref)
 {
@@ -357,44 +408,94 @@ static struct sherd_uuid uuid_of(const struct sherd_ref *ref)
     return id;
 }
 
-static enum sherd_err tell_event(void *arg, const struct sherd_leaf_found *found, const struct sherd_opening *opening)
+static struct sherd_ledger_event event_of(const struct told *told)
 {
-    const struct telling *telling = arg;
-    const struct sherd_event *event = &found->event;
-    const struct sherd_ledger_event told = {.index = found->index,
-                                            .kind = sherd_event_name(event->kind),
-                                            .time_ns = event->time_ns,
-                                            .version = event->version,
-                                            .count = event->count,
-                                            .subject = uuid_of(&event->subject),
-                                            .collection = uuid_of(&event->collection),
-                                            .entity = uuid_of(&event->entity),
-                                            .actor = uuid_of(&event->actor)};
+    const struct sherd_event *event = told->event;
 
-    (void)opening;
-    return telling->visit(telling->arg, &told);
+    return (struct sherd_ledger_event){.index = told->index,
+                                       .kind = sherd_event_name(event->kind),
+                                       .time_ns = event->time_ns,
+                                       .version = event->version,
+                                       .count = event->count,
+                                       .subject = uuid_of(&event->subject),
+                                       .collection = uuid_of(&event->collection),
+                                       .entity = uuid_of(&event->entity),
+                                       .actor = uuid_of(&event->actor)};
+}
+
+static struct sherd_ledger_event join_of(const struct told *told)
+{
+    const struct sherd_join *join = &told->opening->join.join;
+
+    return (struct sherd_ledger_event){.index = told->index,
+                                       .kind = "join",
+                                       .time_ns = told->time_ns,
+                                       .version = join->version,
+                                       .subject = uuid_of(&join->record),
+                                       .actor = uuid_of(&join->actor)};
+}
+
+static enum sherd_err keep_lost(struct telling *telling, const struct sherd_ledger_event *lost)
+{
+    if (telling->lost_count == telling->lost_room) {
+        const size_t room = telling->lost_room * 2 + 16;
+        struct sherd_ledger_event *more = sherd_realloc(telling->lost, room * sizeof(*more));
+
+        if (more == NULL)
+            return SHERD_ERR_NO_MEMORY;
+        telling->lost = more;
+        telling->lost_room = room;
+    }
+    telling->lost[telling->lost_count++] = *lost;
+    return SHERD_OK;
+}
+
+static enum sherd_err tell_kept(struct telling *telling)
+{
+    telling->found = true;
+    for (size_t i = 0; i < telling->lost_count; i++)
+        SHERD_TRY(telling->visit(telling->arg, &telling->lost[i]));
+    telling->lost_count = 0;
+    return SHERD_OK;
+}
+
+static enum sherd_err tell_event(void *arg, const struct told *told)
+{
+    struct telling *telling = arg;
+    struct sherd_ledger_event event = {
+        .index = told->index, .kind = "lost", .time_ns = told->time_ns, .count = told->lost};
+
+    if (told->lost != 0 && !telling->found)
+        return keep_lost(telling, &event);
+    if (!telling->found)
+        SHERD_TRY(tell_kept(telling));
+    if (told->lost == 0)
+        event = told->event != NULL ? event_of(told) : join_of(told);
+    return telling->visit(telling->arg, &event);
 }
 
 enum sherd_err sherd_ledger_history(struct sherd_vault *vault, const struct sherd_ledger_query *query,
                                     sherd_ledger_visit_fn *visit_event, void *arg, struct sherd_ledger_head *out_head)
 {
     SHERD_CLEANUP(view_done) struct view view = {0};
-    struct telling telling = {visit_event, arg};
+    SHERD_CLEANUP(telling_done) struct telling telling = {.visit = visit_event, .arg = arg};
     struct walk walk = {.tell = tell_event, .arg = &telling};
     struct sherd_leaf_query found;
 
     SHERD_TRY(sherd_vault_check(vault));
-    SHERD_ENSURE(query != NULL && visit_event != NULL, SHERD_ERR_INVALID, "something must be asked, and told");
+    SHERD_ENSURE(query != NULL && visit_event != NULL && !(query->joins && query->about == SHERD_LEDGER_ALL),
+                 SHERD_ERR_INVALID, "something must be asked, and told");
     SHERD_TRY(resolve(vault, query, &found));
     SHERD_TRY(view_open(vault, &view));
-    SHERD_TRY(walk_query(&walk, &view, query, &found));
+    SHERD_TRY(walk_query(&walk, &view, query, query->about != SHERD_LEDGER_USER, &found));
     tell_head(&view.checkpoint, out_head);
     return SHERD_OK;
 }
 
-static enum sherd_err add_evidence(void *arg, const struct sherd_leaf_found *found, const struct sherd_opening *opening)
+/* Of what is lost nobody can say whether it is about the same. */
+static enum sherd_err add_evidence(void *arg, const struct told *told)
 {
-    return sherd_evidence_add(arg, found->index, &found->path, opening);
+    return told->lost != 0 ? SHERD_OK : sherd_evidence_add(arg, told->index, told->path, told->opening);
 }
 
 enum sherd_err sherd_ledger_evidence(struct sherd_vault *vault, const struct sherd_ledger_query *query,
@@ -411,7 +512,7 @@ enum sherd_err sherd_ledger_evidence(struct sherd_vault *vault, const struct she
     SHERD_TRY(resolve(vault, query, &found));
     SHERD_TRY(view_open(vault, &view));
     SHERD_TRY(sherd_evidence_begin(&text, &found.id));
-    SHERD_TRY(walk_query(&walk, &view, query, &found));
+    SHERD_TRY(walk_query(&walk, &view, query, false, &found));
     SHERD_TRY(sherd_evidence_end(&text, sherd_buf_span(&view.note)));
     SHERD_TRY(sherd_buf_append(out_text, sherd_buf_span(&text)));
     if (out_count != NULL)

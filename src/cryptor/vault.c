@@ -9,6 +9,7 @@
 #include "crypto/init.h"
 #include "cryptor/copies.h"
 #include "cryptor/files.h"
+#include "cryptor/restored.h"
 #include "cryptor/row_scan.h"
 #include <errno.h>
 #include <stdio.h>
@@ -146,7 +147,8 @@ static enum sherd_err unseal(struct sherd_vault *vault, const struct sherd_unsea
     SHERD_TRY(open_anchor(vault, sherd_home_take(&home), options->key_store, options->accept_rollback));
     SHERD_TRY(log_in(vault, options));
     SHERD_TRY(lease(vault));
-    return check_owners(vault);
+    SHERD_TRY(check_owners(vault));
+    return sherd_restored_note(vault, vault->of_user ? vault->whole_anchor : vault->anchor);
 }
 
 /* --- an anchor that runs elsewhere -------------------------------------------------------------------------------- */

@@ -32,7 +32,8 @@ enum sherd_event_kind {
     SHERD_EVENT_JOIN = 14,      /**< record keys were given out; one event a batch, with their number */
     SHERD_EVENT_UNSEAL = 15,    /**< the anchor was unsealed */
     SHERD_EVENT_SEAL = 16,      /**< the anchor was sealed */
-    SHERD_EVENT_RESTORE = 17,   /**< the vault was brought back from a backup, or its state recovered */
+    SHERD_EVENT_RESTORE = 17,   /**< the vault was brought back from a backup, or its state recovered; and one event for
+                                     each version of a record that came with it */
     SHERD_EVENT_ACCEPT = 18,    /**< findings of the scrubber were acknowledged; with their number */
     SHERD_EVENT_KINDS,          /**< one more than the last */
 };

@@ -118,11 +118,30 @@ static bool concerns(const struct sherd_opening *opening, const struct sherd_ref
 {
     return (opening->subject_shown && is(&opening->subject, about)) ||
            (opening->actor_shown &&
-            (is(&opening->actor, about) || is(&opening->entity, about) || is(&opening->collection, about)));
+            (is(&opening->actor, about) || is(&opening->entity, about) || is(&opening->collection, about))) ||
+           (opening->join_shown && (is(&opening->join.join.record, about) || is(&opening->join.join.actor, about)));
+}
+
+/* Where something stands in the log: a leaf, or one of the joins of a leaf. */
+struct place {
+    uint64_t leaf;
+    uint64_t join; /* 0: the leaf itself; then its joins from 1 on */
+};
+
+/* Each is behind the one before. */
+static enum sherd_err move_on(struct place *least, const struct sherd_proof *proof, const struct sherd_opening *opening)
+{
+    const struct place here = {proof->index, opening->join_shown ? opening->join.position + 1 : 0};
+
+    SHERD_ENSURE(here.leaf > least->leaf || (here.leaf == least->leaf && here.join >= least->join), SHERD_ERR_TAMPERED,
+                 "the leaves are not in the order of the log");
+    *least = (struct place){here.leaf, here.join + 1};
+    return SHERD_OK;
 }
 
 static enum sherd_err verify_leaf(const struct sherd_evidence *evidence, const struct sherd_proof *proof,
-                                  const struct sherd_tree_head *head, sherd_evidence_visit_fn *visit, void *arg)
+                                  const struct sherd_tree_head *head, struct place *least,
+                                  sherd_evidence_visit_fn *visit, void *arg)
 {
     uint8_t room[SHERD_OPENING_BYTES_MAX];
     struct sherd_buf extra = sherd_buf_borrow(room, sizeof(room));
@@ -131,6 +150,7 @@ static enum sherd_err verify_leaf(const struct sherd_evidence *evidence, const s
 
     SHERD_ENSURE(sherd_proof_extra(proof, &extra) == SHERD_OK, SHERD_ERR_TAMPERED, "that is no evidence of a ledger");
     SHERD_TRY(sherd_opening_decode(sherd_buf_span(&extra), &opening));
+    SHERD_TRY(move_on(least, proof, &opening));
     SHERD_TRY(sherd_proof_verify_in(proof, opening.leaf, head));
     SHERD_TRY(sherd_opening_verify(&opening, &leaf));
     SHERD_ENSURE(concerns(&opening, &evidence->about), SHERD_ERR_TAMPERED,
@@ -143,13 +163,11 @@ static enum sherd_err verify_leaves(const struct sherd_evidence *evidence, const
 {
     struct sherd_span rest = evidence->leaves;
     struct sherd_proof proof;
-    uint64_t least = 0; /* index that the next leaf may have */
+    struct place least = {0, 0}; /* of the next */
 
     for (size_t i = 0; i < evidence->leaf_count; i++) {
-        SHERD_ENSURE(sherd_proof_body_take(&rest, &proof) && proof.index >= least, SHERD_ERR_TAMPERED,
-                     "the leaves are not in the order of the log");
-        SHERD_TRY(verify_leaf(evidence, &proof, head, visit, arg));
-        least = proof.index + 1;
+        SHERD_ENSURE(sherd_proof_body_take(&rest, &proof), SHERD_ERR_TAMPERED, "that is no evidence of a ledger");
+        SHERD_TRY(verify_leaf(evidence, &proof, head, &least, visit, arg));
     }
     return SHERD_OK;
 }

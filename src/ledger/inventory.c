@@ -131,6 +131,7 @@ struct mark {
     uint64_t version;
     uint64_t index;
     size_t row; /* NO_ROW: none */
+    bool first; /* the version was made; others say of one that is there where it lies now */
     bool gone;
 };
 
@@ -199,7 +200,15 @@ static void take_renewal(struct check *check, uint64_t index, size_t row)
     } else if (index < check->inventory->size) {
         check->stat.unshown_count++;
         find(check, index, "the inventory does not show an entry that was sealed anew");
+    } else {
+        check->stat.renewed_count++;
     }
+}
+
+/* Whether a leaf is of a version that was made then. Its leaf may come after one that says that it was sealed anew. */
+static bool makes(const struct sherd_leaf *leaf)
+{
+    return leaf->kind == SHERD_EVENT_PUT || leaf->kind == SHERD_EVENT_UPDATE;
 }
 
 /* Of an update, count is how many versions its collection keeps; 0 is all. */
@@ -217,7 +226,8 @@ static enum sherd_err take_leaf(void *arg, uint64_t index, struct sherd_span ent
         return SHERD_OK;
     }
     if (leaf.committed[check->inventory->compartment])
-        SHERD_TRY(add_mark(check, &leaf, (struct mark){.version = leaf.version, .index = index, .row = row}));
+        SHERD_TRY(add_mark(check, &leaf,
+                           (struct mark){.version = leaf.version, .index = index, .row = row, .first = makes(&leaf)}));
     if (leaf.kind == SHERD_EVENT_DELETE)
         return add_mark(check, &leaf, (struct mark){.version = leaf.version, .index = index, .gone = true});
     if (leaf.kind == SHERD_EVENT_UPDATE && leaf.count != 0 && leaf.version > leaf.count)
@@ -236,6 +246,8 @@ static int in_order(const void *a, const void *b)
         return order;
     if (first->version != second->version)
         return first->version < second->version ? -1 : 1;
+    if (first->first != second->first)
+        return first->first ? -1 : 1;
     return first->index < second->index ? -1 : first->index > second->index;
 }
 

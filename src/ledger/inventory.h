@@ -69,6 +69,8 @@ struct sherd_inventory_stat {
     uint64_t over_count;    /**< rows of entries that were replaced or deleted */
     uint64_t unshown_count; /**< entries that must be there, and of which there is no row: each is a finding */
     uint64_t later_count;   /**< the same, of leaves after the inventory was made, which is no finding */
+    uint64_t renewed_count; /**< leaves after it was made that say of an entry, nobody sees of which, that it was sealed
+                                 anew: so many digests may be others than the rows say */
     uint64_t finding_count;
 };
 

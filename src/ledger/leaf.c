@@ -95,6 +95,11 @@ const struct sherd_hmac_key *sherd_leaf_state_key(const struct sherd_leaf_keys *
     return keys->state;
 }
 
+const struct sherd_hmac_key *sherd_leaf_blind_key(const struct sherd_leaf_keys *keys)
+{
+    return keys->blind;
+}
+
 const struct sherd_hmac_key *sherd_leaf_join_key(const struct sherd_leaf_keys *keys)
 {
     return keys->join;
@@ -114,7 +119,8 @@ static const char *subject_label(enum sherd_event_kind kind)
     case SHERD_EVENT_PUT:
     case SHERD_EVENT_UPDATE:
     case SHERD_EVENT_DELETE:
-    case SHERD_EVENT_RESEAL: return "record";
+    case SHERD_EVENT_RESEAL:
+    case SHERD_EVENT_RESTORE: return "record";
     case SHERD_EVENT_ENTITY:
     case SHERD_EVENT_ERASE: return "entity";
     case SHERD_EVENT_COLLECTION: return "collection";

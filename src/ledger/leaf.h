@@ -105,6 +105,8 @@ SHERD_MUST_USE enum sherd_err sherd_leaf_mark(const struct sherd_leaf_keys *keys
 const struct sherd_hmac_key *sherd_leaf_state_key(const struct sherd_leaf_keys *keys);
 /** The key that seals the slots of joins (ledger/join.h): of SHERD_SHA512, borrowed. */
 const struct sherd_hmac_key *sherd_leaf_join_key(const struct sherd_leaf_keys *keys);
+/** The key of which blinding values are made: of SHERD_SHA512, borrowed. */
+const struct sherd_hmac_key *sherd_leaf_blind_key(const struct sherd_leaf_keys *keys);
 /** The deployment's id, 16 bytes; borrowed. */
 const uint8_t *sherd_leaf_deployment(const struct sherd_leaf_keys *keys);
 

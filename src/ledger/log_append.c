@@ -2,16 +2,19 @@
 /*
  * Logs in a directory, to write: see log.h.
  *
- * Every file is written as "new", flushed, and renamed. Tiles and bundles come first; then the folders that they are in
- * are flushed, then the checkpoint is replaced, which is the commit point unless the caller has one of its own. No file
- * that a published checkpoint implies is ever written over, so that those who read meanwhile are not disturbed; what an
- * append left that did not end has the same names as what the next one writes.
+ * Every file is written as "new" and renamed. Tiles and bundles come first; then they are flushed, and the folders that
+ * they are in; then the checkpoint is flushed and replaced, which is the commit point unless the caller has one of its
+ * own. No file that a published checkpoint implies is ever written over, so that those who read meanwhile are not
+ * disturbed; what an append left that did not end, durable or not, has the same names as what the next one writes.
  */
 #include "base/bytes.h"
 #include "base/failpoint.h"
 #include "base/mem.h"
 #include "ledger/log.h"
 #include "ledger/log_state.h"
+
+/* Files that the disk is at work on at a time. */
+#define FILES_MAX 16U
 
 /* --- files and folders -------------------------------------------------------------------------------------------- */
 
@@ -81,13 +84,35 @@ static enum sherd_err make_way(struct folders *folders, const char *dir, const c
     return SHERD_OK;
 }
 
-static enum sherd_err write_file(const char *dir, struct folders *folders, const struct sherd_tile *tile,
-                                 struct sherd_span bytes)
+/* Files that are to be flushed. */
+struct files {
+    int open[FILES_MAX];
+    size_t count;
+};
+
+static void files_done(struct files *files)
+{
+    while (files->count > 0)
+        sherd_file_write_abort(files->open[--files->count]);
+}
+
+static enum sherd_err files_sync(struct files *files)
+{
+    while (files->count > 0)
+        SHERD_TRY(sherd_file_write_end(files->open[--files->count]));
+    return SHERD_OK;
+}
+
+static enum sherd_err write_file(const char *dir, struct folders *folders, struct files *files,
+                                 const struct sherd_tile *tile, struct sherd_span bytes)
 {
     char path[SHERD_TILE_PATH_SIZE];
 
     sherd_tile_path(tile, path);
-    SHERD_TRY(sherd_file_write(dir, SHERD_LOG_NEW, bytes));
+    if (files->count == FILES_MAX)
+        SHERD_TRY(files_sync(files));
+    SHERD_TRY(sherd_file_write_begin(dir, SHERD_LOG_NEW, bytes, &files->open[files->count]));
+    files->count++;
     SHERD_FAILPOINT("ledger.file_written");
     SHERD_TRY(make_way(folders, dir, path));
     SHERD_TRY(sherd_file_rename(dir, SHERD_LOG_NEW, path));
@@ -196,6 +221,7 @@ struct batch {
     struct sherd_buf bundle; /* the last one, as far as it is filled */
     struct sherd_buf note;
     struct folders folders;
+    struct files files;
     bool wrote; /* something may lie on the disk */
     bool begun; /* and perhaps the new checkpoint */
 };
@@ -206,6 +232,7 @@ static void batch_done(struct batch *batch)
     sherd_buf_done(&batch->bundle);
     sherd_buf_done(&batch->note);
     folders_done(&batch->folders);
+    files_done(&batch->files);
 }
 
 /*
@@ -252,7 +279,8 @@ static enum sherd_err write_tile(void *arg, const struct sherd_tile *tile, const
 {
     struct batch *batch = arg;
 
-    return write_file(batch->log->dir, &batch->folders, tile, sherd_span_of(hashes, tile->width * sizeof(*hashes)));
+    return write_file(batch->log->dir, &batch->folders, &batch->files, tile,
+                      sherd_span_of(hashes, tile->width * sizeof(*hashes)));
 }
 
 /* The bundle that ends with the last leaf. */
@@ -262,7 +290,7 @@ static enum sherd_err write_bundle(struct batch *batch)
     const struct sherd_tile tile = {
         .entries = true, .index = last / SHERD_TILE_WIDTH, .width = (unsigned)(last % SHERD_TILE_WIDTH) + 1};
 
-    SHERD_TRY(write_file(batch->log->dir, &batch->folders, &tile, sherd_buf_span(&batch->bundle)));
+    SHERD_TRY(write_file(batch->log->dir, &batch->folders, &batch->files, &tile, sherd_buf_span(&batch->bundle)));
     if (tile.width == SHERD_TILE_WIDTH)
         sherd_buf_clear(&batch->bundle);
     return SHERD_OK;
@@ -285,6 +313,7 @@ static enum sherd_err write_all(struct batch *batch, sherd_log_next_fn *next, vo
     }
     SHERD_TRY(sherd_edge_partials(batch->edge, batch->log->checkpoint.head.size, write_tile, batch));
     SHERD_FAILPOINT("ledger.before_sync");
+    SHERD_TRY(files_sync(&batch->files));
     return folders_sync(&batch->folders, batch->log->dir);
 }
 

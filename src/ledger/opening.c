@@ -17,6 +17,11 @@ enum opening_field {
     OPENING_ENTITY = 7,
     OPENING_COLLECTION = 8,
     OPENING_ACTOR_BLIND = 9,
+    OPENING_POSITION = 10,
+    OPENING_SLOT = 11,
+    OPENING_JOIN = 12,
+    OPENING_JOIN_BLIND = 13,
+    OPENING_JOIN_PATH = 14,
 };
 
 #define BIT(field) SHERD_TLV_BIT(field)
@@ -42,6 +47,21 @@ static void put(struct sherd_tlv_writer *writer, enum opening_field tag, const v
         sherd_tlv_put(writer, tag, sherd_span_of(bytes, size));
 }
 
+static void put_join(struct sherd_tlv_writer *writer, const struct sherd_join_shown *join)
+{
+    uint8_t kept[SHERD_JOIN_KEPT_SIZE];
+    uint8_t plain[SHERD_JOIN_PLAIN_SIZE];
+
+    sherd_join_kept_encode(&join->slot, kept);
+    sherd_join_encode(&join->join, plain);
+    sherd_tlv_put_u64(writer, OPENING_POSITION, join->position);
+    sherd_tlv_put(writer, OPENING_SLOT, sherd_span_of(kept, sizeof(kept)));
+    sherd_tlv_put(writer, OPENING_JOIN, sherd_span_of(plain, sizeof(plain)));
+    sherd_tlv_put(writer, OPENING_JOIN_BLIND, sherd_span_of(join->blind.bytes, sizeof(join->blind.bytes)));
+    sherd_tlv_put(writer, OPENING_JOIN_PATH,
+                  sherd_span_of(join->path.hashes[0].bytes, join->path.count * sizeof(join->path.hashes[0])));
+}
+
 enum sherd_err sherd_opening_encode(const struct sherd_opening *opening, uint8_t *block, size_t *out_bytes)
 {
     struct sherd_tlv_writer writer = sherd_tlv_writer(block, SHERD_OPENING_BYTES_MAX);
@@ -60,6 +80,8 @@ enum sherd_err sherd_opening_encode(const struct sherd_opening *opening, uint8_t
         put(&writer, OPENING_COLLECTION, opening->collection.bytes, sizeof(opening->collection.bytes));
         put(&writer, OPENING_ACTOR_BLIND, opening->actor_blind.bytes, sizeof(opening->actor_blind.bytes));
     }
+    if (opening->join_shown)
+        put_join(&writer, &opening->join);
     return sherd_tlv_end(&writer, out_bytes);
 }
 
@@ -98,11 +120,46 @@ static enum sherd_err get_actor(const struct sherd_tlv *tlv, struct sherd_openin
     return get(tlv, OPENING_ACTOR_BLIND, opening->actor_blind.bytes, sizeof(opening->actor_blind.bytes));
 }
 
+static enum sherd_err get_path(struct sherd_span bytes, struct sherd_path *out_path)
+{
+    const size_t size = sizeof(out_path->hashes[0]);
+
+    if (bytes.len % size != 0 || bytes.len > SHERD_JOIN_PATH_HASHES_MAX * size)
+        return malformed();
+    out_path->count = bytes.len / size;
+    if (bytes.len != 0)
+        memcpy(out_path->hashes, bytes.data, bytes.len);
+    return SHERD_OK;
+}
+
+/* All of it, but for the path of the only one that a leaf stands for. */
+static enum sherd_err get_join(const struct sherd_tlv *tlv, struct sherd_opening *opening)
+{
+    struct sherd_join_shown *join = &opening->join;
+    uint8_t kept[SHERD_JOIN_KEPT_SIZE];
+    uint8_t plain[SHERD_JOIN_PLAIN_SIZE];
+
+    opening->join_shown = has(tlv, OPENING_POSITION);
+    if (opening->join_shown != has(tlv, OPENING_SLOT) || opening->join_shown != has(tlv, OPENING_JOIN) ||
+        opening->join_shown != has(tlv, OPENING_JOIN_BLIND) || opening->join_shown < has(tlv, OPENING_JOIN_PATH))
+        return malformed();
+    if (!opening->join_shown)
+        return SHERD_OK;
+    SHERD_TRY(sherd_tlv_get_u64(tlv, OPENING_POSITION, SHERD_JOIN_BATCH_MAX - 1, &join->position));
+    SHERD_TRY(sherd_tlv_get(tlv, OPENING_SLOT, kept, sizeof(kept)));
+    SHERD_TRY(sherd_tlv_get(tlv, OPENING_JOIN, plain, sizeof(plain)));
+    SHERD_TRY(sherd_tlv_get(tlv, OPENING_JOIN_BLIND, join->blind.bytes, sizeof(join->blind.bytes)));
+    SHERD_TRY(get_path(tlv->value[OPENING_JOIN_PATH], &join->path));
+    sherd_join_kept_decode(kept, &join->slot);
+    return sherd_join_decode(plain, &join->join);
+}
+
 static enum sherd_err read_opening(struct sherd_span bytes, struct sherd_opening *out_opening)
 {
     const uint64_t optional = BIT(OPENING_SUBJECT) | BIT(OPENING_DIGEST) | BIT(OPENING_SUBJECT_BLIND) |
                               BIT(OPENING_ACTOR) | BIT(OPENING_ENTITY) | BIT(OPENING_COLLECTION) |
-                              BIT(OPENING_ACTOR_BLIND);
+                              BIT(OPENING_ACTOR_BLIND) | BIT(OPENING_POSITION) | BIT(OPENING_SLOT) | BIT(OPENING_JOIN) |
+                              BIT(OPENING_JOIN_BLIND) | BIT(OPENING_JOIN_PATH);
     struct sherd_opening opening = {.subject_shown = false};
     struct sherd_tlv tlv;
     uint64_t format;
@@ -114,6 +171,7 @@ static enum sherd_err read_opening(struct sherd_span bytes, struct sherd_opening
         return malformed();
     SHERD_TRY(get_subject(&tlv, &opening));
     SHERD_TRY(get_actor(&tlv, &opening));
+    SHERD_TRY(get_join(&tlv, &opening));
     *out_opening = opening;
     return SHERD_OK;
 }
@@ -159,6 +217,8 @@ enum sherd_err sherd_opening_verify(const struct sherd_opening *opening, struct 
         SHERD_TRY(check(&leaf, SHERD_LEAF_SUBJECT, &opening->subject_blind, &opening->subject, &opening->digest));
     if (opening->actor_shown)
         SHERD_TRY(check_actor(opening, &leaf));
+    if (opening->join_shown)
+        SHERD_TRY(sherd_join_shown_verify(&opening->join, &leaf));
     *out_leaf = leaf;
     return SHERD_OK;
 }

@@ -10,6 +10,7 @@
 #ifndef SHERD_LEDGER_OPENING_H
 #define SHERD_LEDGER_OPENING_H
 
+#include "ledger/join.h"
 #include "ledger/leaf.h"
 #include "ledger/proof.h"
 
@@ -25,10 +26,14 @@ struct sherd_opening {
     struct sherd_ref entity;
     struct sherd_ref collection;
     struct sherd_digest actor_blind;
+    bool join_shown; /**< then one of the joins that the leaf stands for is */
+    struct sherd_join_shown join;
 };
 
 /** Most bytes of an encoded opening. */
-#define SHERD_OPENING_BYTES_MAX (SHERD_LEAF_BYTES_MAX + 256U)
+#define SHERD_OPENING_BYTES_MAX                                                                                      \
+    (SHERD_LEAF_BYTES_MAX + 256U + SHERD_JOIN_KEPT_SIZE + SHERD_JOIN_PLAIN_SIZE + SHERD_JOIN_PATH_HASHES_MAX * 32U + \
+     64U)
 
 /** @param[out] block  room for SHERD_OPENING_BYTES_MAX. @return SHERD_OK; SHERD_ERR_LIMIT: the leaf is too long */
 SHERD_MUST_USE enum sherd_err sherd_opening_encode(const struct sherd_opening *opening, uint8_t *block,

@@ -372,6 +372,23 @@ static enum sherd_err hold_against_log(struct audit *audit, struct sherd_invento
     return err;
 }
 
+static bool still_stands(const struct suspect *suspect)
+{
+    return suspect->row->state == SHERD_ROW_STANDS;
+}
+
+/* What was sealed anew since the inventory was made is other than it says, and rightly. */
+static enum sherd_err check_age(const struct audit *audit, uint64_t renewed)
+{
+    for (size_t i = 0; i < audit->suspect_count && renewed != 0; i++)
+        if (still_stands(&audit->suspects[i]) && !audit->suspects[i].missing)
+            return sherd_fail(SHERD_ERR_CONFLICT,
+                              "%" PRIu64 " entries of %s were sealed anew since the inventory was made, and are others "
+                              "than it says: a newer inventory is needed",
+                              renewed, role_name(audit));
+    return SHERD_OK;
+}
+
 /* What is missing or differs, and must be there still. */
 static enum sherd_err settle_suspects(struct audit *audit)
 {
@@ -381,8 +398,9 @@ static enum sherd_err settle_suspects(struct audit *audit)
         return SHERD_OK;
     audit->quiet = true;
     SHERD_TRY(hold_against_log(audit, &stat));
+    SHERD_TRY(check_age(audit, stat.renewed_count));
     for (size_t i = 0; i < audit->suspect_count; i++)
-        if (audit->suspects[i].row->state == SHERD_ROW_STANDS)
+        if (still_stands(&audit->suspects[i]))
             find_entry(audit, audit->suspects[i].row,
                        audit->suspects[i].missing ? "is missing" : "is not what the ledger says");
     return SHERD_OK;

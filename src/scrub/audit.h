@@ -28,8 +28,9 @@ struct sherd_audit_parts {
 
 /**
  * @param[in,out] stat  counts are added
- * @return SHERD_OK, also with findings; SHERD_ERR_TAMPERED: the log does not verify; SHERD_ERR_BUSY: stopped by the
- *         observer; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK, also with findings; SHERD_ERR_TAMPERED: the log does not verify; SHERD_ERR_CONFLICT: entries were
+ *         sealed anew since the inventory was made, so that it cannot tell which of them are others; nothing was told
+ *         of any entry; SHERD_ERR_BUSY: stopped by the observer; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_audit_compartment(const struct sherd_audit_parts *parts,
                                                       struct sherd_audit_stat *stat);

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define LOG_FOLDER "anchor/ledger"
+/* How often an audit begins anew since store keys are rotated under it. */
+#define TRIES_MAX 4U
 
 static const struct sherd_observer nobody;
 
@@ -81,7 +83,8 @@ static enum sherd_err collect_all(struct sherd_vault *vault, struct collecting *
     struct sherd_anchor *anchor = vault->anchor;
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf key = {0};
-    struct sherd_leaf_query query = {.told = SHERD_LEAF_OPENED, .count_max = SHERD_LEAVES_MAX, .about = SHERD_LEAVES_ALL};
+    struct sherd_leaf_query query = {
+        .told = SHERD_LEAF_OPENED, .count_max = SHERD_LEAVES_MAX, .about = SHERD_LEAVES_ALL};
     struct sherd_checkpoint checkpoint;
     uint64_t next = 0;
 
@@ -180,9 +183,16 @@ enum sherd_err sherd_vault_audit(struct sherd_vault *vault, uint64_t sample, con
     if (dir == NULL)
         return SHERD_ERR_NO_MEMORY;
     log.place.dir = dir;
-    const enum sherd_err err = audit_with(&log, sample, observer != NULL ? observer : &nobody, &stat);
-    sherd_policy_free(log.place.policy);
+    enum sherd_err err = SHERD_ERR_CONFLICT;
+    for (unsigned tries = 0; tries < TRIES_MAX && err == SHERD_ERR_CONFLICT; tries++) {
+        stat = (struct sherd_audit_stat){0};
+        err = audit_with(&log, sample, observer != NULL ? observer : &nobody, &stat);
+        sherd_policy_free(log.place.policy);
+        log.place.policy = NULL;
+    }
     sherd_free(dir);
+    if (err == SHERD_ERR_CONFLICT)
+        err = sherd_fail(SHERD_ERR_BUSY, "entries are sealed anew all the time: audit when the rekeying has ended");
     if (out_stat != NULL)
         *out_stat = stat;
     return conclude(err, &stat);

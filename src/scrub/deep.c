@@ -251,7 +251,10 @@ enum sherd_err sherd_deep_rekey(struct sherd_vault *vault, const struct sherd_re
         return SHERD_ERR_NO_MEMORY;
     deep->vault = vault;
     deep->scope = scope;
-    enum sherd_err err = vault->anchor->ops->round_begin(vault->anchor, &deep->round);
+    /* Of what waits for the ledger, later events may become leaves first: none waits of an earlier rekeying. */
+    enum sherd_err err = vault->anchor->ops->ledger_run(vault->anchor, NULL);
+    if (err == SHERD_OK)
+        err = vault->anchor->ops->round_begin(vault->anchor, &deep->round);
     if (err == SHERD_OK) /* whoever was given a key before that is done, or is found */
         err = sherd_window_enter(vault->window, true);
     if (err == SHERD_OK) {

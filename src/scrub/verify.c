@@ -589,6 +589,21 @@ static void find_difference(struct sherd_walk *verify, const struct sherd_keys_c
                    verify->scrubs ? text : "an entry was rolled back, removed or added behind the anchor's back");
 }
 
+/* How much it is says the text, so that it can be accepted, and more still be told. */
+static void find_lost_joins(struct sherd_walk *verify, const struct sherd_keys_check *check)
+{
+    char text[SHERD_SCRUB_TEXT_SIZE];
+
+    if (check->log_verifies && !check->joins_verify) {
+        sherd_book_unkept_text(check->joins_first, check->joins_last, &check->joins_name, text);
+        find_in_ledger(verify, text);
+    }
+    if (check->joins_lost != 0) {
+        sherd_book_unnoted_text(check->joins_lost, text);
+        find_in_ledger(verify, text);
+    }
+}
+
 /*
  * What was found by itself to be damaged in `keys` is not what the ledger says either, and needs no second finding; but
  * who scrubs may have acknowledged the first.
@@ -610,10 +625,7 @@ static enum sherd_err check_ledger(struct sherd_walk *verify)
         find_difference(verify, &check);
     if (!check.log_verifies)
         find_in_ledger(verify, "a leaf or tile of the ledger is missing or was changed");
-    if (check.log_verifies && !check.joins_verify)
-        find_in_ledger(verify, "entries of keys that were given out are missing or were changed");
-    if (check.joins_lost != 0)
-        find_in_ledger(verify, "keys were given out whose entries are lost: the machine failed, or they were removed");
+    find_lost_joins(verify, &check);
     return SHERD_OK;
 }
 

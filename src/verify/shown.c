@@ -28,15 +28,18 @@ static void print_id(const struct sherd_ref *id)
 /* What happened, to what, and when. */
 static void print_leaf(const struct sherd_opening *opening, const struct sherd_leaf *leaf)
 {
+    const struct sherd_join *join = opening->join_shown ? &opening->join.join : NULL;
+    const uint64_t version = join != NULL ? join->version : leaf->version;
+
     (void)fputs(sherd_event_name(leaf->kind), stdout);
-    if (opening->subject_shown) {
+    if (opening->subject_shown || join != NULL) {
         (void)fputs(" of ", stdout);
-        print_id(&opening->subject);
+        print_id(join != NULL ? &join->record : &opening->subject);
     }
-    if (leaf->version != 0)
-        (void)printf(", version %" PRIu64, leaf->version);
+    if (version != 0)
+        (void)printf(", version %" PRIu64, version);
     (void)fputs(", at ", stdout);
-    verify_print_time(leaf->time_s);
+    verify_print_time(join != NULL ? join->time_ns / 1000000000U : leaf->time_s);
 }
 
 /* --- receipts ----------------------------------------------------------------------------------------------------- */
@@ -184,6 +187,10 @@ static enum sherd_err list_leaf(void *arg, uint64_t index, const struct sherd_op
     (void)arg;
     (void)printf("leaf %" PRIu64 ": ", index);
     print_leaf(opening, leaf);
+    if (opening->join_shown) {
+        (void)fputs(", by ", stdout);
+        print_id(&opening->join.join.actor);
+    }
     if (opening->actor_shown) {
         (void)fputs(", by ", stdout);
         print_id(&opening->actor);
@@ -196,6 +203,25 @@ static enum sherd_err list_leaf(void *arg, uint64_t index, const struct sherd_op
     return SHERD_OK;
 }
 
+static enum sherd_err count_join(void *arg, uint64_t index, const struct sherd_opening *opening,
+                                 const struct sherd_leaf *leaf)
+{
+    size_t *count = arg;
+
+    (void)index;
+    (void)leaf;
+    *count += opening->join_shown ? 1 : 0;
+    return SHERD_OK;
+}
+
+static void print_counts(size_t leaf_count, size_t join_count)
+{
+    (void)printf("ok: %zu lea%s", leaf_count, leaf_count == 1 ? "f" : "ves");
+    if (join_count > 0)
+        (void)printf(" and %zu join%s", join_count, join_count == 1 ? "" : "s");
+    (void)fputs(" about ", stdout);
+}
+
 enum sherd_err verify_evidence(const struct verify_args *args)
 {
     SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *policy = NULL;
@@ -203,16 +229,17 @@ enum sherd_err verify_evidence(const struct verify_args *args)
     struct sherd_checkpoint checkpoint;
     struct sherd_evidence evidence;
     struct sherd_vouched vouched;
+    size_t joins = 0;
 
     SHERD_TRY(verify_policy(args, &policy));
     SHERD_TRY(verify_read(args->operands[0], SHERD_EVIDENCE_BYTES_MAX, &text));
     SHERD_TRY(sherd_evidence_decode(sherd_buf_span(&text), &evidence));
-    SHERD_TRY(sherd_evidence_verify(&evidence, policy, NULL, NULL, &checkpoint, &vouched));
+    SHERD_TRY(sherd_evidence_verify(&evidence, policy, count_join, &joins, &checkpoint, &vouched));
     SHERD_TRY(verify_against(args, policy, &checkpoint));
     SHERD_TRY(check_complete(args, policy, &evidence));
     if (args->list) /* only now: what does not hold as a whole is not told in part */
         SHERD_TRY(sherd_evidence_verify(&evidence, policy, list_leaf, NULL, &checkpoint, &vouched));
-    (void)printf("ok: %zu lea%s about ", evidence.leaf_count, evidence.leaf_count == 1 ? "f" : "ves");
+    print_counts(evidence.leaf_count - joins, joins);
     print_id(&evidence.about);
     (void)fputs(" in ", stdout);
     verify_print_tree(&checkpoint);

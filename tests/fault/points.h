@@ -40,6 +40,7 @@ enum base_record {
     KEPT,
     KEPT_LONG,
     ONCE,
+    ROW, /**< in a readable collection */
     BASE_COUNT,
 };
 
@@ -76,6 +77,7 @@ struct change {
     size_t count; /**< KIND_NEW: records */
     enum sherd_err (*act)(struct scene *scene, struct sherd_vault *vault);
     bool opens; /**< act is given no vault */
+    bool rows;  /**< it is about a row: what rows add up to is looked at, and the ledger against the stores */
 };
 
 /** What the processes of a cell share. */
@@ -100,6 +102,9 @@ struct scene {
 
 /** In memory that all processes of the test share. */
 extern struct scene *scene;
+
+/** The readable collection of the prepared vault. */
+#define ROWS "rows"
 
 /** The collection that the change "collection" makes. */
 extern const struct sherd_collection new_collection;

@@ -98,6 +98,13 @@ static enum sherd_err act_put_entity(struct scene *here, struct sherd_vault *vau
     return put_with(here->change, vault, &meta);
 }
 
+static enum sherd_err act_put_row(struct scene *here, struct sherd_vault *vault)
+{
+    const struct sherd_record_meta meta = {.collection = ROWS};
+
+    return put_with(here->change, vault, &meta);
+}
+
 static enum sherd_err act_batch(struct scene *here, struct sherd_vault *vault)
 {
     const struct change *change = here->change;
@@ -213,6 +220,9 @@ static const struct change changes[] = {
     {.name = "delete_kept", .kind = KIND_DELETE, .target = KEPT, .act = act_delete},
     {.name = "delete_kept_blob", .kind = KIND_DELETE, .target = KEPT_LONG, .act = act_delete},
     {.name = "delete_once", .kind = KIND_DELETE, .target = ONCE, .act = act_delete},
+    {.name = "put_row", .kind = KIND_NEW, .count = 1, .body = {509, 900}, .act = act_put_row, .rows = true},
+    {.name = "update_row", .kind = KIND_UPDATE, .target = ROW, .body = {520, 1200}, .act = act_update, .rows = true},
+    {.name = "delete_row", .kind = KIND_DELETE, .target = ROW, .act = act_delete, .rows = true},
     {.name = "collection", .kind = KIND_COLLECTION, .act = act_collection},
     {.name = "sweep", .kind = KIND_NONE, .act = act_sweep},
     {.name = "rekey", .kind = KIND_NONE, .act = act_rekey},
@@ -280,6 +290,8 @@ static void leave_orphans(struct sherd_vault *vault)
 void prepare(void *arg)
 {
     const struct sherd_collection kept = {.name = "kept", .versions_kept = 2};
+    const struct sherd_collection rows = {.name = ROWS, .versions_kept = 1, .readable = true};
+    const struct sherd_record_meta in_rows = {.collection = ROWS};
     const struct sherd_record_meta in_kept = {.collection = "kept"};
     const struct sherd_record_meta once = {.idempotency_key = sherd_span_str("the key of the first")};
     struct sherd_vault_info info;
@@ -288,6 +300,7 @@ void prepare(void *arg)
     place_make_vault(&scene->place);
     struct sherd_vault *vault = place_open(&scene->place);
     REQUIRE_OK(sherd_collection_create(vault, &kept));
+    REQUIRE_OK(sherd_collection_create(vault, &rows));
     put_base(vault, SMALL, NULL, (struct body){1, 800});
     put_base(vault, LONG, NULL, (struct body){2, 150000});
     put_base(vault, KEPT, &in_kept, (struct body){3, 800});
@@ -295,6 +308,7 @@ void prepare(void *arg)
     put_base(vault, KEPT_LONG, &in_kept, (struct body){5, 70000});
     update_base(vault, KEPT_LONG, (struct body){6, 180000});
     put_base(vault, ONCE, &once, (struct body){7, 16});
+    put_base(vault, ROW, &in_rows, (struct body){8, 800});
     REQUIRE_OK(sherd_vault_info(vault, &info));
     for (size_t i = 0; i < 4; i++)
         scene->entries[i] = info.entry_count[i] + info.blob_count[i];

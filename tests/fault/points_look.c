@@ -4,6 +4,8 @@
 
 #if SHERD_FAILPOINTS
 
+#include "cryptor/row_scan.h"
+#include "cryptor/vault.h"
 #include <string.h>
 #include <sys/stat.h>
 
@@ -144,7 +146,7 @@ static void require_entries(const struct found *found, uint64_t versions, uint64
 {
     const bool entity = scene->change->makes == MAKES_ENTITY;
     const bool collection = scene->change->kind == KIND_COLLECTION; /* there is one more now in any case */
-    const uint64_t kept_before = 7; /* versions in the prepared vault, and 1 idempotency key */
+    const uint64_t kept_before = 8; /* versions in the prepared vault, and 1 idempotency key */
     struct sherd_vault_info info;
     uint64_t now[4];
 
@@ -180,6 +182,62 @@ static void require_rest(struct found *found)
     require_entries(found, versions, once);
 }
 
+/* --- rows --------------------------------------------------------------------------------------------------------- */
+
+/* A row that a query tells of: of the record that was there, or of the new one, whole. */
+static enum sherd_err meet_row(void *arg, const struct sherd_query_row *row)
+{
+    const struct base *base = &scene->base[ROW];
+    const bool is_old = same_uuid(row->id, base->id);
+    const struct body *body = is_old && row->version == 1 ? &base->bodies[0] : &scene->change->body;
+    uint64_t seed = 0;
+
+    REQUIRE(is_old || scene->change->kind == KIND_NEW, "a row that nobody put");
+    REQUIRE(content_is(row->content, &seed) && seed == body->seed && row->content.len == body->bytes,
+            "a row has other contents");
+    ++*(uint64_t *)arg;
+    return SHERD_OK;
+}
+
+/* What the rows in the store add up to, once orphans are gone, is what the anchor has added up. */
+static void require_sum(struct sherd_vault *vault, uint64_t count)
+{
+    const struct sherd_query every = {.collection = ROWS};
+    struct sherd_collection_entry collection;
+    struct sherd_row_scan *scan = NULL;
+    struct sherd_hmac_key *key = NULL;
+    struct sherd_rows_sum sum;
+    struct sherd_digest found;
+
+    REQUIRE_OK(sherd_vault_collection(vault, ROWS, &collection));
+    REQUIRE_OK(vault->anchor->ops->rows_sum(vault->anchor, &collection.id, &sum));
+    REQUIRE_OK(sherd_hmac_key_new(SHERD_SHA256, sherd_span_of(sum.key, sizeof(sum.key)), &key));
+    REQUIRE_OK(sherd_row_scan_new(vault, &collection.id, &every, key, 0, &scan));
+    REQUIRE(sum.count == count && sherd_row_scan_sum(scan, &found) == count, "%llu rows are counted, %llu are there",
+            (unsigned long long)sum.count, (unsigned long long)count);
+    REQUIRE(memcmp(found.bytes, sum.sum.bytes, sizeof(found.bytes)) == 0, "the rows do not add up");
+    sherd_row_scan_free(scan);
+    sherd_hmac_key_free(key);
+}
+
+/* Who asks is told of what is there, and the ledger says of each byte of it what it is, and of nothing more. */
+static void require_rows(const struct found *found)
+{
+    const struct change *change = scene->change;
+    const bool more = found->happened && change->kind == KIND_NEW;
+    const bool fewer = found->happened && change->kind == KIND_DELETE;
+    const uint64_t count = more ? 2 : fewer ? 0 : 1;
+    const struct sherd_query query = {.collection = ROWS};
+    struct sherd_audit_stat audited;
+    uint64_t told = 0;
+
+    REQUIRE_OK(sherd_query_run(found->vault, &query, meet_row, &told, NULL));
+    REQUIRE(told == count, "a query tells of %llu rows", (unsigned long long)told);
+    require_sum(found->vault, count);
+    REQUIRE_OK(sherd_vault_audit(found->vault, 0, NULL, &audited));
+    REQUIRE(audited.stray_count == 0, "%llu entries are in no leaf", (unsigned long long)audited.stray_count);
+}
+
 static void require_second_vault(void)
 {
     struct place second = scene->place;
@@ -207,6 +265,8 @@ void look(void)
     (void)require_swept(found.vault);
     require_once(&found);
     require_rest(&found);
+    if (scene->change->rows)
+        require_rows(&found);
     sherd_vault_close(found.vault);
     if (scene->change->makes == MAKES_VAULT)
         require_second_vault();

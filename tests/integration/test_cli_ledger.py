@@ -284,6 +284,33 @@ def test_cli_ledger__history(box):
     box.fails("history", "alice", "--as", "id", code=USAGE, says="no UUID")
 
 
+def test_cli_ledger__a_restored_vault_proves_what_it_has(box):
+    box.init()
+    record = box.put(b"one", "--entity", "alice")
+    box.sherd("update", record, "-", input=b"two")
+    box.put(b"another")
+    box.sherd("collection", "create", "clear", "--readable")
+    row = box.put(b"a row", "-c", "clear")
+    box.sherd("prove", "checkpoint")  # all that is pending is in the old ledger
+    box.sherd("backup", box.path("copy"))
+    box.sherd("restore", box.path("copy"), box.path("back"))
+    box.vault = box.path("back")
+    outside = Outsider(box)
+    for each, version in ((record, 2), (row, 1)):
+        receipt = box.sherd("prove", "record", each).stdout
+        outside.verify("receipt", outside.gets("r", receipt), "--record", each, says=f"ok: restore of {each}, version")
+        events = box.json("history", each)["events"]
+        assert [(event["event"], event["version"]) for event in events] == [("restore", version)], events
+    audited = box.json("audit")["summary"]
+    assert audited["entries"] == 6 and audited["strays"] == 0, audited
+    box.sherd("update", record, "-", input=b"three")
+    assert [event["event"] for event in box.json("history", record)["events"]] == ["restore", "update"]
+    box.sherd("audit")
+    box.sherd("audit", "--make-inventory", "secrets", "-o", box.path("inventory"))
+    box.run("audit", "--inventory", box.path("inventory"), "--store", box.vault, "--log",
+            box.vault / "anchor" / "ledger", "--log-key", outside.key)
+
+
 def test_cli_ledger__diff(box):
     box.init()
     box.sherd("prove", "checkpoint", "-o", box.path("c1"))

@@ -26,6 +26,7 @@ enum {
     KIND_ENTITY_LOOKUP = 12,
     KIND_OLD_ENTITY_KEY = 13,
     KIND_FRAGMENT = 128,
+    KIND_ROW = 129,
 };
 
 bool is_map(const struct thing *thing);

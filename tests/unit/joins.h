@@ -8,6 +8,7 @@
 #define SHERD_TESTS_UNIT_JOINS_H
 
 #include "anchor/embedded/embedded_inside.h"
+#include "anchor/ledger/join_find.h"
 #include "cryptor/vault.h"
 #include "vault.h"
 #include <dirent.h>
@@ -18,6 +19,41 @@
 #define EVENTS_MAX ((size_t)4096)
 
 /* --- what is in the ledger ---------------------------------------------------------------------------------------- */
+
+typedef enum sherd_err joins_visit_fn(void *arg, uint64_t leaf, const struct sherd_join_slot *slot,
+                                      const struct sherd_join *join);
+
+struct joins_visit {
+    joins_visit_fn *visit;
+    void *arg;
+};
+
+__attribute__((unused)) static enum sherd_err joins_visit_one(void *arg, const struct sherd_leaf_join *found)
+{
+    const struct joins_visit *visit = arg;
+    struct sherd_leaf leaf;
+
+    assert_ok(sherd_leaf_decode(found->leaf, &leaf));
+    if (found->lost != 0)
+        return SHERD_OK;
+    assert_ok(sherd_join_shown_verify(&found->shown, &leaf));
+    return visit->visit(visit->arg, found->index, &found->shown.slot, &found->shown.join);
+}
+
+/** Every join that is in the ledger, in its order, each as anybody could verify it. */
+__attribute__((unused)) static enum sherd_err joins_each(struct sherd_vault *vault, joins_visit_fn *visit, void *arg)
+{
+    struct joins_visit each = {visit, arg};
+    struct sherd_leaf_query query = {.about = SHERD_LEAVES_ALL, .told = SHERD_LEAF_OPENED};
+
+    struct sherd_keys_check check;
+
+    assert_ok(vault->anchor->ops->ledger_check(vault->anchor, &check));
+    query.size = query.to = check.log_size;
+    while (query.from < query.to)
+        SHERD_TRY(vault->anchor->ops->ledger_joins(vault->anchor, &query, joins_visit_one, &each, &query.from));
+    return SHERD_OK;
+}
 
 struct joins {
     size_t count;
@@ -48,7 +84,7 @@ __attribute__((unused)) static const struct joins *joins_of(struct sherd_vault *
     static struct joins joins;
 
     joins.count = 0;
-    assert_ok(sherd_sequencer_joins(sherd_embedded_of(vault->anchor)->sequencer, joins_add, &joins));
+    assert_ok(joins_each(vault, joins_add, &joins));
     return &joins;
 }
 
@@ -67,8 +103,10 @@ __attribute__((unused)) static enum sherd_err events_add(void *arg, uint64_t ind
     return sherd_leaf_open(events->keys, entry, &events->list[events->count++]);
 }
 
-__attribute__((unused)) static enum sherd_err events_all(void *arg, struct sherd_log *log)
+__attribute__((unused)) static enum sherd_err events_all(void *arg, struct sherd_log *log,
+                                                         const struct sherd_join_state *joins)
 {
+    (void)joins;
     return sherd_log_verify(log, events_add, arg);
 }
 

@@ -62,7 +62,7 @@ static void fill(struct sherd_book *book)
     struct sherd_book_change acknowledge = {
         .action = SHERD_BOOK_ACKNOWLEDGE, .one = true, .by = "anna", .note = "known since May"};
 
-    *book = (struct sherd_book){.generation = 7, .nonce = {9, 9}};
+    *book = (struct sherd_book){.generation = 7, .nonce = {9, 9}, .loss = {1, 2, 2, {{3, 4}, {6, 6}}}};
     memset(book->accepted.bytes, 0xac, sizeof(book->accepted.bytes));
     (void)apply(book, &rule, 1);
     begin(book, 100);

@@ -223,7 +223,7 @@ static void test_anchor_joins__as_many_entries_as_releases(void **state)
     }
     vault_reopen(test);
     joins_run(test->vault);
-    assert_ok(sherd_sequencer_joins(sherd_embedded_of(test->vault->anchor)->sequencer, tally, &found));
+    assert_ok(joins_each(test->vault, tally, &found));
     assert_int_equal(found.count, THREADS * GETS);
     for (size_t i = 0; i < 8; i++) {
         uint64_t given = 0;
@@ -403,8 +403,68 @@ static void test_anchor_joins_tamper__each_of_1000_kept_is_bound(void **state)
     }
     assert_ok(sherd_file_remove(test->path, KEPT));
     expect_damaged(test);
-    assert_err(SHERD_ERR_TAMPERED,
-               sherd_sequencer_joins(sherd_embedded_of(test->vault->anchor)->sequencer, joins_add, NULL));
+    assert_err(SHERD_ERR_TAMPERED, joins_each(test->vault, joins_add, NULL));
+}
+
+/* However much is lost: what is not is told, from any leaf on, and each loss is one that is named. */
+static void test_anchor_joins_tamper__losses_are_told_apart(void **state)
+{
+    struct vault_test *test = *state;
+    const struct sherd_uuid id = vault_put(test, NULL, "contents");
+    struct sherd_sequencer *sequencer = sherd_embedded_of(test->vault->anchor)->sequencer;
+    struct sherd_join_loss loss;
+    struct sherd_join_loss none = {.count = 0};
+    struct sherd_keys_check check;
+
+    for (unsigned i = 0; i < 10; i++) {
+        joins_give(test->vault, id);
+        joins_run(test->vault);
+        (void)vault_put(test, NULL, "between");
+    }
+    const uint64_t second = joins_of(test->vault)->list[1].leaf;
+    const uint64_t third = joins_of(test->vault)->list[2].leaf;
+    const uint64_t fifth = joins_of(test->vault)->list[4].leaf;
+    const size_t batch = SHERD_JOIN_BATCH_HEAD_SIZE + SHERD_JOIN_KEPT_SIZE;
+    file_flip(test, KEPT, batch + 30);
+    file_flip(test, KEPT, 2 * batch + 1);  /* where a head is */
+    file_flip(test, KEPT, 4 * batch + 15); /* ... which now says another leaf */
+    assert_ok(sherd_sequencer_check(sequencer, NULL, &check, &loss));
+    assert_false(check.joins_verify);
+    assert_int_equal(loss.count, 2);
+    assert_int_equal(loss.spans[0].first, second);
+    assert_int_equal(loss.spans[0].last, third);
+    assert_int_equal(loss.spans[1].first, fifth);
+    assert_int_equal(loss.spans[1].last, fifth);
+    assert_ok(sherd_sequencer_check(sequencer, &loss, &check, NULL)); /* all of it was accepted */
+    assert_true(check.joins_verify);
+    assert_ok(sherd_sequencer_check(sequencer, &none, &check, NULL));
+    assert_false(check.joins_verify);
+    loss.count = 1;
+    assert_ok(sherd_sequencer_check(sequencer, &loss, &check, NULL));
+    assert_false(check.joins_verify);
+    assert_int_equal(check.joins_first, fifth);
+    assert_int_equal(check.joins_last, fifth);
+}
+
+static void test_anchor_joins__losses_have_a_limit(void **state)
+{
+    struct sherd_join_loss loss = {.count = 0};
+    struct sherd_digest names[3];
+
+    (void)state;
+    for (uint64_t leaf = 10; leaf < 10 + 2 * SHERD_JOIN_LOSS_SPANS_MAX; leaf += 2)
+        sherd_join_loss_add(&loss, leaf, false);
+    assert_int_equal(loss.count, SHERD_JOIN_LOSS_SPANS_MAX);
+    assert_true(sherd_join_loss_has(&loss, 10) && !sherd_join_loss_has(&loss, 11) && sherd_join_loss_has(&loss, 12));
+    assert_ok(sherd_join_loss_name(&loss, &names[0]));
+    sherd_join_loss_add(&loss, 200, false); /* as if all in between were lost, too */
+    assert_int_equal(loss.count, SHERD_JOIN_LOSS_SPANS_MAX);
+    assert_true(sherd_join_loss_has(&loss, 150) && !sherd_join_loss_has(&loss, 201));
+    assert_ok(sherd_join_loss_name(&loss, &names[1]));
+    loss.extra++;
+    assert_ok(sherd_join_loss_name(&loss, &names[2]));
+    assert_memory_not_equal(names[0].bytes, names[1].bytes, 32);
+    assert_memory_not_equal(names[1].bytes, names[2].bytes, 32);
 }
 
 static void test_anchor_joins_tamper__verify_reports_it(void **state)
@@ -600,6 +660,8 @@ int main(void)
         test_of(test_anchor_joins_tamper__a_file_that_is_cut_is_seen),
         test_of(test_anchor_joins_tamper__a_file_that_is_put_back_adds_nothing),
         test_of(test_anchor_joins_tamper__each_of_1000_kept_is_bound),
+        test_of(test_anchor_joins_tamper__losses_are_told_apart),
+        cmocka_unit_test(test_anchor_joins__losses_have_a_limit),
         test_of(test_anchor_joins_tamper__verify_reports_it),
         test_of(test_anchor_joins__without_an_entry_there_is_no_key),
         test_of(test_anchor_joins__reading_only_notes_nothing),

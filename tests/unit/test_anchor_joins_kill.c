@@ -96,7 +96,7 @@ static uint64_t count_joins(struct vault_test *test)
 
     test->vault = vault_open_as(test, false, 1);
     joins_run(test->vault);
-    assert_ok(sherd_sequencer_joins(sherd_embedded_of(test->vault->anchor)->sequencer, count_one, &count));
+    assert_ok(joins_each(test->vault, count_one, &count));
     const struct sherd_keys_check check = joins_check(test->vault);
     assert_true(check.agrees && check.log_verifies && check.joins_verify);
     assert_int_equal(check.joins_lost + check.join_count, 0);

@@ -87,8 +87,9 @@ static enum sherd_err take_leaf(void *arg, uint64_t index, struct sherd_span ent
     return sherd_leaf_open(leaves->fixture->leaves, entry, &leaves->events[leaves->count++]);
 }
 
-static enum sherd_err take_leaves(void *arg, struct sherd_log *log)
+static enum sherd_err take_leaves(void *arg, struct sherd_log *log, const struct sherd_join_state *joins)
 {
+    (void)joins;
     return sherd_log_verify(log, take_leaf, arg);
 }
 
@@ -107,7 +108,7 @@ static struct sherd_keys_check check(const struct fixture *fixture)
 {
     struct sherd_keys_check found;
 
-    assert_ok(sherd_sequencer_check(fixture->sequencer, &found));
+    assert_ok(sherd_sequencer_check(fixture->sequencer, NULL, &found, NULL));
     return found;
 }
 
@@ -392,10 +393,11 @@ struct signed_by {
     struct sherd_buf keys;
 };
 
-static enum sherd_err take_signers(void *arg, struct sherd_log *log)
+static enum sherd_err take_signers(void *arg, struct sherd_log *log, const struct sherd_join_state *joins)
 {
     struct signed_by *by = arg;
 
+    (void)joins;
     assert_ok(sherd_buf_append(&by->note, sherd_log_note(log)));
     return sherd_sequencer_vkeys(by->fixture->sequencer, sherd_log_note(log), &by->keys);
 }

@@ -84,7 +84,7 @@ static struct sherd_wire_entity entity = {{{1}}, "pat"};
 static struct sherd_rekey_scope scope = {true, {{1}}, false, {{0}}, true, {{2}}, false, true};
 static struct sherd_rekey_progress rekey_progress = {1, 2, 3, true, false, 4, 6};
 static struct sherd_store_stat stat_of_keys = {1, 2, 3, 4};
-static struct sherd_keys_check keys_check = {1, 2, 3, true, false, 4, 5, true, {{6, 7}}};
+static struct sherd_keys_check keys_check = {1, 2, 3, true, false, 4, 5, true, 8, 9, {{10}}, {{6, 7}}};
 static struct sherd_wire_resealed resealed = {SHERD_ASSETS, {{1, 2}}, {{3, 4}}};
 static struct sherd_wire_joins joins_rule = {true, true};
 static struct sherd_wire_book book = {3, 700, true, {(const uint8_t *)"some of a book", 14}};
@@ -115,6 +115,11 @@ static struct sherd_wire_signature signature = {{1, 2, 3}};
 static struct sherd_wire_login login = {"anna", {1, 2}, {3, 4}};
 
 static struct sherd_leaf_query leaf_query = {9, 2, 7, true, SHERD_LEAF_STORED, 100, SHERD_LEAVES_RECORD, {{1, 2}}, 3};
+static struct sherd_wire_join join = {
+    .index = 7,
+    .leaf = {(const uint8_t *)"a leaf", 6},
+    .path = {2, {{{1}}, {{2}}}},
+    .shown = {3, {{{4}}, 5, {6}, {{7}}}, {{{8}}, 9, 10, {{11}}}, {{12}}, {1, {{{13}}}}}};
 static struct sherd_wire_leaf leaf = {7,
                                       {(const uint8_t *)"a leaf", 6},
                                       {2, {{{1}}, {{2}}}},
@@ -206,6 +211,7 @@ static const struct sample samples[] = {
     {SHERD_WIRE_OUTSIDE_TAKE, &piece, NULL, NULL, NULL},
     {SHERD_WIRE_ROW_SIGN, &row_sign, NULL, &signature, NULL},
     {SHERD_WIRE_ROWS_SUM, &uuid, NULL, &rows_sum, NULL},
+    {SHERD_WIRE_LEDGER_JOINS, &leaf_query, NULL, &number, &join},
 };
 
 static int setup(void **state)

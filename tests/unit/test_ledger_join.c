@@ -225,12 +225,84 @@ static void test_ledger_join__root_is_of_what_is_kept(void **state)
     }
     assert_ok(sherd_join_batch_encode(&batch, &bytes));
     for (size_t i = 0; i < 3; i++)
-        assert_ok(sherd_merkle_leaf(sherd_span_of(bytes.data + 16 + i * 88, 88), &leaves[i]));
+        assert_ok(sherd_merkle_leaf(sherd_span_of(bytes.data + 16 + i * 120, 120), &leaves[i]));
     assert_ok(sherd_merkle_node(&leaves[0], &leaves[1], &expected));
     assert_ok(sherd_merkle_node(&expected, &leaves[2], &expected));
     assert_ok(sherd_join_root(slots, 3, &root));
     assert_memory_equal(root.bytes, expected.bytes, sizeof(root.bytes));
     sherd_buf_done(&bytes);
+}
+
+/* docs/format/ledger.md, section 15: computed from nothing but that. */
+static void test_ledger_join__commitment_is_as_the_format_says(void **state)
+{
+    const struct sherd_join join = {.record = {{1}}, .version = 2, .time_ns = 3, .actor = {{4}}};
+    uint8_t bytes[1 + 32 + SHERD_JOIN_PLAIN_SIZE] = {0x04};
+    const struct sherd_span first = sherd_span_of(bytes, 1 + 32 + 8);
+    const struct sherd_span second = sherd_span_of(bytes, sizeof(bytes));
+    struct sherd_digest expected;
+    struct sherd_digest commitment;
+    struct sherd_digest base;
+    struct sherd_digest other;
+    struct sherd_digest blind;
+
+    (void)state;
+    assert_ok(sherd_join_file_blind(keys, &file, &base));
+    memcpy(bytes + 1, base.bytes, 32);
+    bytes[1 + 32 + 7] = 9;
+    assert_ok(sherd_hash(SHERD_SHA256, &first, 1, expected.bytes));
+    assert_ok(sherd_join_blind(&base, 9, &blind));
+    assert_memory_equal(blind.bytes, expected.bytes, 32);
+    memset(bytes, 0, sizeof(bytes));
+    bytes[0] = 0x03;
+    memcpy(bytes + 1, blind.bytes, 32);
+    bytes[33] = 1;
+    bytes[33 + 23] = 2;
+    bytes[33 + 31] = 3;
+    bytes[33 + 32] = 4;
+    assert_ok(sherd_hash(SHERD_SHA256, &second, 1, expected.bytes));
+    assert_ok(sherd_join_commitment(&blind, &join, &commitment));
+    assert_memory_equal(commitment.bytes, expected.bytes, 32);
+    assert_ok(sherd_join_blind(&base, 10, &other));
+    assert_memory_not_equal(other.bytes, blind.bytes, 32);
+    assert_ok(sherd_join_file_blind(keys, &(struct sherd_ref){{0xff}}, &other));
+    assert_memory_not_equal(other.bytes, base.bytes, 32);
+}
+
+/* Each slot of leaves of any size leads to the root, and from no other place. */
+static void test_ledger_join__each_slot_is_proved(void **state)
+{
+    static const size_t sizes[] = {1, 2, 3, 7, 100, 255, SHERD_JOIN_BATCH_MAX};
+    static struct sherd_join_slot slots[SHERD_JOIN_BATCH_MAX];
+    static struct sherd_join_tree tree;
+    struct sherd_digest base;
+
+    (void)state;
+    assert_ok(sherd_join_file_blind(keys, &file, &base));
+    assert_err(SHERD_ERR_INVALID, sherd_join_tree_build(slots, 0, &tree));
+    assert_err(SHERD_ERR_INVALID, sherd_join_tree_build(slots, SHERD_JOIN_BATCH_MAX + 1, &tree));
+    for (size_t n = 0; n < SHERD_COUNT_OF(sizes); n++) {
+        struct sherd_leaf leaf = {.kind = SHERD_EVENT_JOIN, .count = sizes[n], .has_root = true};
+        struct sherd_join_shown shown = {.join = {.version = 7}};
+
+        for (size_t i = 0; i < sizes[n]; i++) {
+            slots[i] = (struct sherd_join_slot){.file = file, .number = i + 1, .bytes = {(uint8_t)i}};
+            assert_ok(sherd_join_blind(&base, i + 1, &shown.blind));
+            assert_ok(sherd_join_commitment(&shown.blind, &shown.join, &slots[i].commitment));
+        }
+        assert_ok(sherd_join_root(slots, sizes[n], &leaf.root));
+        assert_ok(sherd_join_tree_build(slots, sizes[n], &tree));
+        for (size_t i = 0; i < sizes[n]; i++) {
+            shown.position = i;
+            shown.slot = slots[i];
+            assert_ok(sherd_join_blind(&base, i + 1, &shown.blind));
+            assert_ok(sherd_join_tree_prove(&tree, i, &shown.path));
+            assert_true(shown.path.count <= SHERD_JOIN_PATH_HASHES_MAX);
+            assert_ok(sherd_join_shown_verify(&shown, &leaf));
+            shown.position = i ^ 1;
+            assert_int_equal(sherd_join_shown_verify(&shown, &leaf), SHERD_ERR_TAMPERED);
+        }
+    }
 }
 
 /* An event of joins comes back through its leaf, with a root that anyone reads, and one without it is another one. */
@@ -265,6 +337,8 @@ int main(void)
         cmocka_unit_test(test_ledger_join__slots_come_back),
         cmocka_unit_test(test_ledger_join__numbers_rise),
         cmocka_unit_test(test_ledger_join__slots_are_bound),
+        cmocka_unit_test(test_ledger_join__commitment_is_as_the_format_says),
+        cmocka_unit_test(test_ledger_join__each_slot_is_proved),
         cmocka_unit_test(test_ledger_join__has_its_bytes),
         cmocka_unit_test(test_ledger_join__batches_have_one_encoding),
         cmocka_unit_test(test_ledger_join__root_is_of_what_is_kept),

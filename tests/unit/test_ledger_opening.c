@@ -4,6 +4,7 @@
  * changes of each are refused.
  */
 #include "ledger.h"
+#include "envelope/tlv.h"
 #include "ledger/evidence.h"
 #include "mutate.h"
 
@@ -641,6 +642,205 @@ static void test_ledger_evidence__ten_thousand_changes_are_refused(void **state)
     }
 }
 
+/* --- joins -------------------------------------------------------------------------------------------------------- */
+
+#define JOINS 5U
+#define JOINS_INDEX 120U
+
+/* A leaf that stands for some joins, and each of them as it may be shown. */
+struct made_joins {
+    uint8_t bytes[SHERD_LEAF_BYTES_MAX];
+    struct sherd_opening openings[JOINS];
+};
+
+static void make_joins(unsigned count, struct made_joins *made)
+{
+    static struct sherd_join_tree tree;
+    const struct sherd_ref file = {{0xf1}};
+    struct sherd_event event = {.kind = SHERD_EVENT_JOIN, .time_ns = 1700000000000000000U, .count = count};
+    struct sherd_aead_message *series;
+    struct sherd_join_slot slots[JOINS];
+    struct sherd_digest file_blind;
+    size_t len;
+
+    assert_ok(sherd_join_series(keys, &file, true, &series));
+    assert_ok(sherd_join_file_blind(keys, &file, &file_blind));
+    for (unsigned i = 0; i < count; i++) {
+        struct sherd_join_shown *shown = &made->openings[i].join;
+
+        made->openings[i] = (struct sherd_opening){.join_shown = true};
+        *shown = (struct sherd_join_shown){.position = i, .slot = {.file = file, .number = i + 1}};
+        shown->join = (struct sherd_join){.record = about, .version = i + 1, .time_ns = 1700000000000000000U + i};
+        memset(shown->join.actor.bytes, (int)(0x70 + i), 16);
+        assert_ok(sherd_join_seal(series, i + 1, &shown->join, shown->slot.bytes));
+        assert_ok(sherd_join_blind(&file_blind, i + 1, &shown->blind));
+        assert_ok(sherd_join_commitment(&shown->blind, &shown->join, &shown->slot.commitment));
+        slots[i] = shown->slot;
+    }
+    sherd_aead_message_free(series);
+    event.has_root = true;
+    assert_ok(sherd_join_root(slots, count, &event.root));
+    assert_ok(sherd_leaf_encode(keys, &event, made->bytes, &len));
+    assert_ok(sherd_join_tree_build(slots, count, &tree));
+    for (unsigned i = 0; i < count; i++) {
+        made->openings[i].leaf = sherd_span_of(made->bytes, len);
+        assert_ok(sherd_join_tree_prove(&tree, i, &made->openings[i].join.path));
+    }
+    assert_ok(sherd_merkle_leaf(made->openings[0].leaf, &tree_leaves[JOINS_INDEX]));
+}
+
+static enum sherd_err decode_and_verify(struct sherd_span bytes)
+{
+    struct sherd_opening opening;
+    struct sherd_leaf leaf;
+
+    SHERD_TRY(sherd_opening_decode(bytes, &opening));
+    return sherd_opening_verify(&opening, &leaf);
+}
+
+/* Each is shown by itself; not a bit of it may be another one but of what the leaf's bytes say beside. */
+static void test_ledger_opening_joins__every_bit_counts(void **state)
+{
+    struct made_joins made;
+
+    (void)state;
+    for (unsigned count = 1; count <= JOINS; count++) {
+        make_joins(count, &made);
+        for (unsigned i = 0; i < count; i++) {
+            SHERD_CLEANUP(sherd_buf_done) struct sherd_buf bytes = {0};
+            SHERD_CLEANUP(sherd_buf_done) struct sherd_buf again = {0};
+            const size_t leaf_end = 11 + 3 + made.openings[i].leaf.len;
+            struct sherd_opening back;
+
+            encode(&made.openings[i], &bytes);
+            assert_ok(sherd_opening_decode(sherd_buf_span(&bytes), &back));
+            encode(&back, &again);
+            assert_true(sherd_span_equal(sherd_buf_span(&bytes), sherd_buf_span(&again)));
+            assert_ok(decode_and_verify(sherd_buf_span(&bytes)));
+            for (size_t at = 0; at < bytes.len; at++) {
+                if (at >= 14 && at < leaf_end) /* the tree of the log binds it */
+                    continue;
+                bytes.data[at] ^= (uint8_t)(1U << (at + i) % 8);
+                assert_int_equal(decode_and_verify(sherd_buf_span(&bytes)), SHERD_ERR_TAMPERED);
+                bytes.data[at] ^= (uint8_t)(1U << (at + i) % 8);
+            }
+        }
+    }
+}
+
+/* Any of its parts without the others, a path that is none, a version that is none. */
+static void test_ledger_opening_joins__are_whole(void **state)
+{
+    static const size_t sizes[] = {8, SHERD_JOIN_KEPT_SIZE, SHERD_JOIN_PLAIN_SIZE, 32, 32};
+    uint8_t block[SHERD_OPENING_BYTES_MAX];
+    uint8_t value[(SHERD_JOIN_PATH_HASHES_MAX + 1) * 32] = {0};
+    struct sherd_opening opening;
+    size_t len;
+
+    (void)state;
+    value[23] = 1; /* of the join: its version; of the position: nothing */
+    for (unsigned set = 0; set < 32; set++) {
+        struct sherd_tlv_writer writer = sherd_tlv_writer(block, sizeof(block));
+
+        sherd_tlv_put_u64(&writer, 1, 1);
+        sherd_tlv_put(&writer, 2, sherd_span_str("a leaf"));
+        for (unsigned i = 0; i < SHERD_COUNT_OF(sizes); i++)
+            if ((set >> i & 1) != 0)
+                sherd_tlv_put(&writer, 10 + i, sherd_span_of(value, sizes[i]));
+        assert_ok(sherd_tlv_end(&writer, &len));
+        assert_int_equal(sherd_opening_decode(sherd_span_of(block, len), &opening),
+                         set == 0 || set == 15 || set == 31 ? SHERD_OK : SHERD_ERR_TAMPERED);
+    }
+    for (unsigned wrong = 0; wrong < 6; wrong++) {
+        struct sherd_tlv_writer writer = sherd_tlv_writer(block, sizeof(block));
+        uint8_t bytes[sizeof(value)];
+
+        memcpy(bytes, value, sizeof(value));
+        bytes[23] = wrong == 3 ? 0 : 1; /* a join of no version */
+        sherd_tlv_put_u64(&writer, 1, 1);
+        sherd_tlv_put(&writer, 2, sherd_span_str("a leaf"));
+        sherd_tlv_put_u64(&writer, 10, wrong == 0 ? SHERD_JOIN_BATCH_MAX : 0);
+        sherd_tlv_put(&writer, 11, sherd_span_of(bytes, SHERD_JOIN_KEPT_SIZE - (wrong == 1 ? 1 : 0)));
+        sherd_tlv_put(&writer, 12, sherd_span_of(bytes, SHERD_JOIN_PLAIN_SIZE - (wrong == 2 ? 1 : 0)));
+        sherd_tlv_put(&writer, 13, sherd_span_of(bytes, wrong == 4 ? 31 : 32));
+        sherd_tlv_put(&writer, 14, sherd_span_of(bytes, wrong == 5 ? 33 : 32));
+        assert_ok(sherd_tlv_end(&writer, &len));
+        assert_int_equal(sherd_opening_decode(sherd_span_of(block, len), &opening), SHERD_ERR_TAMPERED);
+    }
+    struct sherd_tlv_writer writer = sherd_tlv_writer(block, sizeof(block));
+    sherd_tlv_put_u64(&writer, 1, 1);
+    sherd_tlv_put(&writer, 2, sherd_span_str("a leaf"));
+    for (unsigned i = 0; i < 4; i++)
+        sherd_tlv_put(&writer, 10 + i, sherd_span_of(value, sizes[i]));
+    sherd_tlv_put(&writer, 14, sherd_span_of(value, sizeof(value))); /* longer than any */
+    assert_ok(sherd_tlv_end(&writer, &len));
+    assert_int_equal(sherd_opening_decode(sherd_span_of(block, len), &opening), SHERD_ERR_TAMPERED);
+}
+
+/* What the leaf does not stand for: another's place, another join, one of a leaf without a root, or of another kind. */
+static void test_ledger_opening_joins__nothing_else_is_shown(void **state)
+{
+    struct made_joins made;
+    struct sherd_opening opening;
+    struct sherd_leaf leaf;
+
+    (void)state;
+    make_joins(JOINS, &made);
+    assert_ok(sherd_opening_verify(&made.openings[1], &leaf));
+    opening = made.openings[1];
+    opening.join.position = 2;
+    assert_int_equal(sherd_opening_verify(&opening, &leaf), SHERD_ERR_TAMPERED);
+    opening.join.position = JOINS;
+    assert_int_equal(sherd_opening_verify(&opening, &leaf), SHERD_ERR_TAMPERED);
+    opening = made.openings[1]; /* made up: all but the commitment agrees */
+    opening.join.join.record.bytes[0] ^= 1;
+    assert_int_equal(sherd_opening_verify(&opening, &leaf), SHERD_ERR_TAMPERED);
+    assert_ok(sherd_join_commitment(&opening.join.blind, &opening.join.join, &opening.join.slot.commitment));
+    assert_int_equal(sherd_opening_verify(&opening, &leaf), SHERD_ERR_TAMPERED);
+    for (unsigned i = 0; i < 2; i++) {
+        const struct sherd_event event = {.kind = i == 0 ? SHERD_EVENT_JOIN : SHERD_EVENT_SEAL, .count = JOINS};
+        uint8_t bytes[SHERD_LEAF_BYTES_MAX];
+        size_t len;
+
+        assert_ok(sherd_leaf_encode(keys, &event, bytes, &len));
+        opening = made.openings[1];
+        opening.leaf = sherd_span_of(bytes, len);
+        assert_int_equal(sherd_opening_verify(&opening, &leaf), SHERD_ERR_TAMPERED);
+    }
+}
+
+static enum sherd_err evidence_of(const struct sherd_ref *what, const struct sherd_opening *openings,
+                                  const unsigned *order, size_t count)
+{
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *policy = log_policy();
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
+
+    checkpoint_make(SIZE, &note);
+    assert_ok(sherd_evidence_begin(&text, what));
+    for (size_t i = 0; i < count; i++)
+        add(&text, JOINS_INDEX, &openings[order[i]]);
+    assert_ok(sherd_evidence_end(&text, sherd_buf_span(&note)));
+    return verify_evidence(sherd_buf_span(&text), policy);
+}
+
+/* Of one record or one principal, in their order, each once. */
+static void test_ledger_evidence_joins__are_about_one_thing_in_order(void **state)
+{
+    static const unsigned order[] = {0, 1, 4, 4, 2, 1};
+    struct sherd_ref reader;
+    struct made_joins made;
+
+    (void)state;
+    make_joins(JOINS, &made);
+    assert_ok(evidence_of(&about, made.openings, order, 3));
+    assert_err(SHERD_ERR_TAMPERED, evidence_of(&about, made.openings, order, 4));
+    assert_err(SHERD_ERR_TAMPERED, evidence_of(&about, made.openings, order + 3, 2));
+    memset(reader.bytes, 0x71, sizeof(reader.bytes));
+    assert_ok(evidence_of(&reader, made.openings, order + 1, 1));
+    assert_err(SHERD_ERR_TAMPERED, evidence_of(&reader, made.openings, order + 1, 2)); /* another's */
+}
+
 static int setup(void **state)
 {
     if (tree_setup(state) != 0)
@@ -674,6 +874,10 @@ int main(void)
         cmocka_unit_test(test_ledger_evidence__another_form_is_refused),
         cmocka_unit_test(test_ledger_evidence__names_what_it_is_about),
         cmocka_unit_test(test_ledger_evidence__ten_thousand_changes_are_refused),
+        cmocka_unit_test(test_ledger_opening_joins__every_bit_counts),
+        cmocka_unit_test(test_ledger_opening_joins__are_whole),
+        cmocka_unit_test(test_ledger_opening_joins__nothing_else_is_shown),
+        cmocka_unit_test(test_ledger_evidence_joins__are_about_one_thing_in_order),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

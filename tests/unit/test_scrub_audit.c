@@ -5,6 +5,9 @@
  */
 #include "base/bytes.h"
 #include "cryptor/vault.h"
+#include "crypto/sign.h"
+#include "envelope/note.h"
+#include "envelope/row.h"
 #include "scrub/audit.h"
 #include "vault.h"
 #include <pthread.h>
@@ -180,6 +183,35 @@ static void write_entry(struct sherd_compartment *compartment, const struct sher
                                       .value = value};
 
     assert_ok(sherd_compartment_write(compartment, &op, 1));
+}
+
+struct search {
+    uint8_t kind;
+    bool found;
+    struct sherd_ref name;
+};
+
+static enum sherd_err meet(void *arg, struct sherd_ref name, struct sherd_span value)
+{
+    struct search *search = arg;
+
+    if (value.len > 1 && value.data[1] == search->kind) {
+        search->name = name;
+        search->found = true;
+    }
+    return SHERD_OK;
+}
+
+static bool find_kind(struct sherd_compartment *compartment, uint8_t kind, struct sherd_ref *out_name)
+{
+    struct search search = {.kind = kind};
+    struct sherd_snapshot *snapshot;
+
+    assert_ok(sherd_compartment_snapshot_begin(compartment, &snapshot));
+    assert_ok(sherd_snapshot_scan(snapshot, NULL, meet, &search));
+    sherd_snapshot_end(snapshot);
+    *out_name = search.name;
+    return search.found;
 }
 
 static void assert_one_finding(struct vault_test *test, const char *compartment, const char *what)
@@ -416,6 +448,240 @@ static void test_scrub_audit__of_a_vault_at_work_finds_nothing(void **state)
     assert_ok(audit(test, &report, &stat));
 }
 
+/* --- leaves that overtake one another ----------------------------------------------------------------------------- */
+
+#define MANY 4500U /* more than become leaves in one round: src/anchor/ledger/sequencer.h */
+
+/* Rounds take what waits for them in no order: that a record was sealed anew may be in the ledger before its put. */
+static void test_scrub_audit__of_records_that_were_sealed_anew_at_once_finds_nothing(void **state)
+{
+    static struct sherd_batch_item items[SHERD_BATCH_ITEMS_MAX];
+    const struct sherd_rekey_options deep = {.deep = true};
+    struct vault_test *test = *state;
+    struct sherd_rekey_stat rekeyed;
+    struct sherd_audit_stat stat;
+    struct report report;
+
+    for (size_t i = 0; i < SHERD_COUNT_OF(items); i++)
+        items[i].content = sherd_span_str("at once");
+    for (size_t done = 0, count; done < MANY; done += count) {
+        count = MANY - done < SHERD_COUNT_OF(items) ? MANY - done : SHERD_COUNT_OF(items);
+        assert_ok(sherd_record_put_batch(test->vault, items, count));
+    }
+    for (unsigned i = 0; i < 2; i++)
+        assert_ok(sherd_rekey(test->vault, &deep, NULL, NULL, &rekeyed));
+    assert_ok(audit(test, &report, &stat));
+    assert_int_equal(stat.checked_count, 2 * MANY);
+    assert_int_equal(stat.stray_count, 0);
+}
+
+static const uint8_t seed[SHERD_SIGN_SEED_SIZE] = {0x5e};
+#define ORIGIN "sherd.example/log"
+
+static enum sherd_err sign(void *arg, struct sherd_span text, struct sherd_buf *out_note)
+{
+    (void)arg;
+    return sherd_note_sign(ORIGIN, seed, text, out_note);
+}
+
+/* A log of three leaves about one version, and an inventory of `assets` that shows each. @return the row that stands */
+static size_t standing_row(const struct vault_test *test, const enum sherd_event_kind kinds[static 3])
+{
+    static const uint8_t deployment[16] = {0xd1};
+    const struct sherd_log_signer signer = {.sign = sign};
+    struct sherd_inventory inventory = {.compartment = SHERD_LEAF_ASSETS, .size = 3};
+    struct sherd_leaf_keys *keys = NULL;
+    struct sherd_policy *policy = NULL;
+    struct sherd_inventory_stat stat;
+    uint8_t public_key[SHERD_SIGN_PUBLIC_SIZE];
+    uint8_t leaves[3][SHERD_LEAF_BYTES_MAX];
+    struct sherd_span entries[3];
+    struct sherd_log *log = NULL;
+    struct sherd_buf key = {0};
+    size_t found = 3;
+
+    assert_ok(sherd_leaf_keys_new(sherd_span_of(seed, sizeof(seed)), deployment, &keys));
+    for (uint8_t i = 0; i < 3; i++) {
+        struct sherd_event event = {
+            .kind = kinds[i], .version = 1, .id = {1, i}, .subject = {{7}}, .map = {.there = true, .name = {{8, i}}}};
+        struct sherd_inventory_row row = {.index = i, .name = event.map.name};
+        struct sherd_digest blinds[SHERD_LEAF_COMMITMENTS];
+
+        assert_ok(sherd_leaf_encode(keys, &event, leaves[i], &entries[i].len));
+        entries[i].data = leaves[i];
+        assert_ok(sherd_leaf_blinds(keys, event.id, blinds));
+        row.blind = blinds[SHERD_LEAF_ASSETS];
+        assert_ok(sherd_inventory_add(&inventory, &row));
+    }
+    assert_ok(sherd_sign_public(seed, public_key));
+    assert_ok(sherd_note_key_text(ORIGIN, public_key, &key));
+    assert_ok(sherd_policy_of_log(sherd_buf_span(&key), &policy));
+    vault_remove(test->path);
+    assert_ok(sherd_log_make(test->path, sherd_span_str(ORIGIN), &signer));
+    assert_ok(sherd_log_open(test->path, policy, &signer, &log));
+    assert_ok(sherd_log_append(log, entries, 3, NULL));
+    assert_ok(sherd_inventory_check(&inventory, log, NULL, NULL, &stat));
+    assert_int_equal(stat.finding_count, 0);
+    assert_int_equal(stat.stands_count, 1);
+    for (size_t i = 0; i < 3; i++)
+        if (inventory.rows[i].state == SHERD_ROW_STANDS)
+            found = i;
+    sherd_inventory_done(&inventory);
+    sherd_log_close(log);
+    sherd_policy_free(policy);
+    sherd_leaf_keys_free(keys);
+    sherd_buf_done(&key);
+    return found;
+}
+
+/* The same, leaf by leaf: whichever comes first, the version lies where it was sealed anew last. */
+static void test_scrub_audit__a_version_lies_where_it_was_sealed_anew(void **state)
+{
+    static const enum sherd_event_kind orders[][3] = {
+        {SHERD_EVENT_PUT, SHERD_EVENT_RESEAL, SHERD_EVENT_RESEAL},
+        {SHERD_EVENT_RESEAL, SHERD_EVENT_PUT, SHERD_EVENT_RESEAL},
+        {SHERD_EVENT_RESEAL, SHERD_EVENT_RESEAL, SHERD_EVENT_PUT},
+        {SHERD_EVENT_RESEAL, SHERD_EVENT_UPDATE, SHERD_EVENT_RESTORE},
+    };
+    static const size_t stands[] = {2, 2, 1, 2};
+
+    for (size_t i = 0; i < SHERD_COUNT_OF(orders); i++)
+        assert_int_equal(standing_row(*state, orders[i]), stands[i]);
+}
+
+/* --- store keys that are rotated ---------------------------------------------------------------------------------- */
+
+static void rotate(struct vault_test *test, const char *const names[], size_t count, bool deep)
+{
+    const struct sherd_rekey_options options = {.deep = deep};
+    struct sherd_rekey_stat stat;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct sherd_master_options key = {.name = names[i]};
+
+        assert_ok(sherd_master_activate(test->vault, &key, NULL));
+    }
+    assert_ok(sherd_rekey(test->vault, &options, NULL, NULL, &stat));
+}
+
+/* By the vault, and by who has an inventory of today. */
+static void assert_audited(struct vault_test *test)
+{
+    static const char *const compartments[] = {"assets", "secrets"};
+    struct sherd_audit_stat stat;
+    struct report report;
+
+    assert_ok(audit(test, &report, &stat));
+    assert_int_equal(stat.checked_count, 2 * STANDING);
+    for (size_t i = 0; i < SHERD_COUNT_OF(compartments); i++) {
+        struct given given = give(test, compartments[i]);
+
+        assert_ok(audit_given(test, &given, &report, &stat));
+        assert_int_equal(stat.checked_count, STANDING);
+        given_done(&given);
+    }
+}
+
+/* One entry of each compartment, a row among them, with a byte changed. */
+static void assert_changes_are_found(struct vault_test *test)
+{
+    static const char *const names[] = {"assets", "secrets"};
+    static const uint8_t kinds[] = {SHERD_KIND_MAP, SHERD_KIND_ROW};
+
+    for (size_t c = 0; c < SHERD_COUNT_OF(names); c++) {
+        struct given given = give(test, names[c]); /* which opens the vault anew */
+        struct sherd_compartment *compartment = c == 0 ? test->vault->assets.compartment : test->vault->secrets;
+        struct sherd_buf stored = {0};
+        struct sherd_audit_stat stat;
+        struct report report;
+        struct sherd_ref name;
+
+        assert_true(find_kind(compartment, kinds[c], &name));
+        assert_ok(sherd_compartment_get(compartment, name, &stored));
+        stored.data[stored.len / 2] ^= 1;
+        write_entry(compartment, &name, sherd_buf_span(&stored));
+        assert_one_finding(test, names[c], "is not what the ledger says");
+        assert_err(SHERD_ERR_TAMPERED, audit_given(test, &given, &report, &stat));
+        assert_int_equal(stat.finding_count, 1);
+        stored.data[stored.len / 2] ^= 1;
+        compartment = c == 0 ? test->vault->assets.compartment : test->vault->secrets;
+        write_entry(compartment, &name, sherd_buf_span(&stored));
+        sherd_buf_done(&stored);
+        given_done(&given);
+    }
+}
+
+static void test_scrub_audit__holds_while_store_keys_are_rotated(void **state)
+{
+    static const char *const keys[] = {"store:assets", "store:secrets"};
+    struct vault_test *test = *state;
+
+    put_all_kinds(test);
+    assert_audited(test);
+    for (unsigned i = 0; i < 4; i++) { /* each, both, and none but all sealed anew under other names */
+        rotate(test, &keys[i == 1], i == 3 ? 0 : i == 2 ? 2 : 1, i == 3);
+        assert_audited(test);
+        if (i >= 2)
+            assert_changes_are_found(test);
+    }
+    vault_assert_clean(test, 0);
+}
+
+/* An inventory says of entries what they were. Those that are sealed anew since, it cannot tell from changed ones. */
+static void test_scrub_audit__an_inventory_from_before_a_rotation_says_that_it_is_too_old(void **state)
+{
+    static const char *const key = "store:assets";
+    struct vault_test *test = *state;
+    struct sherd_audit_stat stat;
+    struct report report;
+
+    put_all_kinds(test);
+    struct given assets = give(test, "assets");
+    struct given secrets = give(test, "secrets");
+    rotate(test, &key, 1, false);
+    assert_ok(sherd_ledger_checkpoint(test->vault, NULL, NULL, NULL));
+    assert_err(SHERD_ERR_CONFLICT, audit_given(test, &assets, &report, &stat));
+    assert_int_equal(report.count, 0);
+    assert_ok(audit_given(test, &secrets, &report, &stat)); /* its entries are as they were */
+    given_done(&assets);
+    given_done(&secrets);
+}
+
+static void *rotate_often(void *arg)
+{
+    static const char *const key = "store:assets";
+    struct work *work = arg;
+
+    while (!atomic_load(&work->stop)) {
+        rotate(work->test, &key, 1, work->done % 4 == 3);
+        work->done++;
+    }
+    return NULL;
+}
+
+static void test_scrub_audit__of_a_vault_that_is_rekeyed_finds_nothing(void **state)
+{
+    struct vault_test *test = *state;
+    struct work rotating = {.test = test};
+    struct sherd_audit_stat stat;
+    struct report report;
+    pthread_t thread;
+
+    put_all_kinds(test);
+    assert_int_equal(pthread_create(&thread, NULL, rotate_often, &rotating), 0);
+    for (unsigned i = 0; i < 8; i++) {
+        const enum sherd_err err = audit(test, &report, &stat);
+
+        assert_int_equal(report.count, 0);
+        if (err != SHERD_ERR_BUSY)
+            assert_ok(err);
+    }
+    atomic_store(&rotating.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(rotating.done > 0);
+    assert_ok(audit(test, &report, &stat));
+}
+
 static bool stop_at_once(void *arg, uint64_t done, uint64_t total)
 {
     (void)arg;
@@ -454,6 +720,16 @@ int main(void)
                                         vault_teardown),
         cmocka_unit_test_setup_teardown(test_scrub_audit__says_what_a_sample_gives, vault_setup, vault_teardown),
         cmocka_unit_test_setup_teardown(test_scrub_audit__of_a_vault_at_work_finds_nothing, vault_setup,
+                                        vault_teardown),
+        cmocka_unit_test_setup_teardown(test_scrub_audit__of_records_that_were_sealed_anew_at_once_finds_nothing,
+                                        vault_setup, vault_teardown),
+        cmocka_unit_test_setup_teardown(test_scrub_audit__a_version_lies_where_it_was_sealed_anew, vault_setup_nothing,
+                                        vault_teardown),
+        cmocka_unit_test_setup_teardown(test_scrub_audit__holds_while_store_keys_are_rotated, vault_setup,
+                                        vault_teardown),
+        cmocka_unit_test_setup_teardown(test_scrub_audit__an_inventory_from_before_a_rotation_says_that_it_is_too_old,
+                                        vault_setup, vault_teardown),
+        cmocka_unit_test_setup_teardown(test_scrub_audit__of_a_vault_that_is_rekeyed_finds_nothing, vault_setup,
                                         vault_teardown),
         cmocka_unit_test_setup_teardown(test_scrub_audit__stops_and_refuses, vault_setup, vault_teardown),
     };

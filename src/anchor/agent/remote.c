@@ -807,6 +807,7 @@ static const struct sherd_anchor_ops remote_ops = {
     .ledger_check = sherd_remote_ledger_check,
     .ledger_note = sherd_remote_ledger_note,
     .ledger_scan = sherd_remote_ledger_scan,
+    .ledger_joins = sherd_remote_ledger_joins,
     .ledger_growth = sherd_remote_ledger_growth,
     .entries_resealed = sherd_remote_entries_resealed,
     .joins_rule = sherd_remote_joins_rule,

@@ -100,6 +100,8 @@ enum sherd_err sherd_remote_ledger_run(struct sherd_anchor *anchor, uint64_t *ou
 enum sherd_err sherd_remote_ledger_check(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
 enum sherd_err sherd_remote_ledger_note(struct sherd_anchor *anchor, bool fresh, struct sherd_buf *out_note,
                                         struct sherd_buf *out_key);
+enum sherd_err sherd_remote_ledger_joins(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
+                                         sherd_leaf_join_fn *visit, void *arg, uint64_t *out_next);
 enum sherd_err sherd_remote_ledger_scan(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
                                         sherd_leaf_visit_fn *visit, void *arg, uint64_t *out_next);
 enum sherd_err sherd_remote_ledger_growth(struct sherd_anchor *anchor, uint64_t old_size, uint64_t size,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ledger over connections: see remote.h. */
 #include "anchor/agent/remote_inside.h"
-#include "anchor/ledger/leaves.h"
+#include "anchor/ledger/join_find.h"
 
 enum sherd_err sherd_remote_ledger_run(struct sherd_anchor *anchor, uint64_t *out_size)
 {
@@ -63,6 +63,49 @@ enum sherd_err sherd_remote_ledger_scan(struct sherd_anchor *anchor, const struc
         memcpy(found.blinds, item.blinds, sizeof(found.blinds));
         SHERD_TRY(take_event(&call, item.event, &found.event));
         SHERD_TRY(visit(arg, &found));
+    }
+    SHERD_TRY(sherd_remote_read_all(&call));
+    *out_next = next.number;
+    return SHERD_OK;
+}
+
+/* The leaf that was told last; items that follow are of it. */
+struct told {
+    uint8_t bytes[SHERD_LEAF_BYTES_MAX];
+    struct sherd_leaf_join found;
+};
+
+static enum sherd_err take_join(struct sherd_remote_call *call, const struct sherd_wire_join *item, struct told *told)
+{
+    if (item->leaf.len != 0) {
+        memcpy(told->bytes, item->leaf.data, item->leaf.len);
+        told->found.leaf = sherd_span_of(told->bytes, item->leaf.len);
+        told->found.path = item->path;
+        told->found.index = item->index;
+    }
+    if (told->found.leaf.len == 0 || told->found.index != item->index) {
+        call->broken = true;
+        return sherd_fail(SHERD_ERR_IO, "the other end of the agent's socket breaks the protocol");
+    }
+    told->found.lost = item->lost;
+    told->found.shown = item->shown;
+    return SHERD_OK;
+}
+
+enum sherd_err sherd_remote_ledger_joins(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
+                                         sherd_leaf_join_fn *visit, void *arg, uint64_t *out_next)
+{
+    SHERD_CLEANUP(sherd_remote_done) struct sherd_remote_call call = {0};
+    struct sherd_leaf_query asked = *query;
+    struct sherd_wire_number next = {0};
+    struct sherd_wire_join item = {.index = 0};
+    struct told told = {.found = {.index = 0}};
+
+    SHERD_TRY(sherd_remote_begin(anchor, SHERD_WIRE_LEDGER_JOINS, &asked, &call));
+    SHERD_TRY(sherd_remote_finish(&call, &next));
+    while (sherd_remote_next(&call, &item)) {
+        SHERD_TRY(take_join(&call, &item, &told));
+        SHERD_TRY(visit(arg, &told.found));
     }
     SHERD_TRY(sherd_remote_read_all(&call));
     *out_next = next.number;

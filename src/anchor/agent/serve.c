@@ -652,6 +652,7 @@ static handler *const handlers[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_POLICY_EACH] = serve_policy_each,
     [SHERD_WIRE_LEDGER_NOTE] = sherd_serve_ledger_note,
     [SHERD_WIRE_LEDGER_SCAN] = sherd_serve_ledger_scan,
+    [SHERD_WIRE_LEDGER_JOINS] = sherd_serve_ledger_joins,
     [SHERD_WIRE_LEDGER_GROWTH] = sherd_serve_ledger_growth,
 };
 

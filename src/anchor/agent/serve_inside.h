@@ -69,6 +69,7 @@ enum sherd_err sherd_serve_more(struct sherd_serve *serve);
 /* Handlers of the verbs that read the ledger. */
 enum sherd_err sherd_serve_ledger_note(struct sherd_serve *serve);
 enum sherd_err sherd_serve_ledger_scan(struct sherd_serve *serve);
+enum sherd_err sherd_serve_ledger_joins(struct sherd_serve *serve);
 enum sherd_err sherd_serve_ledger_growth(struct sherd_serve *serve);
 /* Handlers of the verbs about what is noted in the ledger. */
 enum sherd_err sherd_serve_entries_resealed(struct sherd_serve *serve);

@@ -58,6 +58,44 @@ enum sherd_err sherd_serve_ledger_scan(struct sherd_serve *serve)
     return sherd_serve_answer_over(serve, head_bytes, &next);
 }
 
+/* Joins on their way: a leaf goes with the first that it stands for. */
+struct joins {
+    struct sherd_serve *serve;
+    uint64_t last; /* leaf that was told; of a join, none is the first of the log */
+};
+
+static enum sherd_err tell_join(void *arg, const struct sherd_leaf_join *found)
+{
+    struct joins *joins = arg;
+    struct sherd_wire_join item = {.index = found->index, .lost = found->lost, .shown = found->shown};
+
+    if (joins->last != found->index) {
+        item.leaf = found->leaf;
+        item.path = found->path;
+        joins->last = found->index;
+    }
+    sherd_serve_add(joins->serve, &item);
+    return sherd_wire_written(joins->serve->reply);
+}
+
+/* A page ends with the leaf with which it has enough. */
+enum sherd_err sherd_serve_ledger_joins(struct sherd_serve *serve)
+{
+    struct sherd_wire_number next = {0};
+    struct sherd_leaf_query query = {.version = 0};
+    struct joins joins = {.serve = serve};
+
+    _Static_assert(SHERD_JOINS_PAGE_BYTES + SHERD_JOIN_LEAF_BYTES(SHERD_LEAF_BYTES_MAX, SHERD_PATH_HASHES_MAX) +
+                           SHERD_JOIN_BATCH_MAX * SHERD_JOIN_SHOWN_BYTES(SHERD_JOIN_PATH_HASHES_MAX) + 4096 <
+                       SHERD_WIRE_FRAME_BYTES_MAX,
+                   "they fit");
+    SHERD_TRY(sherd_serve_take(serve, &query));
+    SHERD_TRY(sherd_serve_answer(serve, &next));
+    const size_t head_bytes = sherd_link_written(serve->link);
+    SHERD_TRY(serve->anchor->ops->ledger_joins(serve->anchor, &query, tell_join, &joins, &next.number));
+    return sherd_serve_answer_over(serve, head_bytes, &next);
+}
+
 enum sherd_err sherd_serve_ledger_growth(struct sherd_serve *serve)
 {
     struct sherd_wire_growth call;

@@ -277,6 +277,9 @@ static void code_keys_check(struct sherd_wire *wire, void *message)
     code_u64(wire, &check->join_count);
     code_u64(wire, &check->joins_lost);
     code_bool(wire, &check->joins_verify);
+    code_u64(wire, &check->joins_first);
+    code_u64(wire, &check->joins_last);
+    code_digest(wire, &check->joins_name);
     code_digest(wire, &check->difference);
 }
 
@@ -766,6 +769,9 @@ static const struct sherd_wire_call calls[SHERD_WIRE_VERB_COUNT] = {
     [SHERD_WIRE_LEDGER_SCAN] = {"ledger_scan", HEAD(sherd_wire_code_leaf_query, struct sherd_leaf_query),
                                 BOTH(code_number, struct sherd_wire_number, sherd_wire_code_leaf,
                                      struct sherd_wire_leaf)},
+    [SHERD_WIRE_LEDGER_JOINS] = {"ledger_joins", HEAD(sherd_wire_code_leaf_query, struct sherd_leaf_query),
+                                 BOTH(code_number, struct sherd_wire_number, sherd_wire_code_join,
+                                      struct sherd_wire_join)},
     [SHERD_WIRE_LEDGER_GROWTH] = {"ledger_growth", HEAD(sherd_wire_code_growth, struct sherd_wire_growth),
                                   HEAD(sherd_wire_code_path, struct sherd_path)},
     [SHERD_WIRE_BOOK_READ] = {"book_read", HEAD(code_number, struct sherd_wire_number),

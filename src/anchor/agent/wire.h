@@ -11,7 +11,7 @@
 #define SHERD_ANCHOR_AGENT_WIRE_H
 
 #include "anchor/anchor.h"
-#include "anchor/ledger/leaves.h"
+#include "anchor/ledger/join_find.h"
 #include <sherd/receipt.h>
 
 /** What this file describes. A peer of another number is refused. */
@@ -106,6 +106,7 @@ enum sherd_wire_verb {
     SHERD_WIRE_OUTSIDE_TAKE,
     SHERD_WIRE_ROW_SIGN,
     SHERD_WIRE_ROWS_SUM,
+    SHERD_WIRE_LEDGER_JOINS,
     SHERD_WIRE_VERB_COUNT, /**< one more than the last */
 };
 
@@ -530,6 +531,18 @@ struct sherd_wire_leaf {
     struct sherd_path path;
     struct sherd_span event; /**< encoded; at most SHERD_EVENT_BYTES_MAX */
     struct sherd_digest blinds[SHERD_LEAF_COMMITMENTS];
+};
+
+/**
+ * An item of the answer to SHERD_WIRE_LEDGER_JOINS, whose call is struct sherd_leaf_query and whose head is a number.
+ * That the leaf is empty says that both leaf and path are those of the item before.
+ */
+struct sherd_wire_join {
+    uint64_t index;
+    struct sherd_span leaf; /**< at most SHERD_LEAF_BYTES_MAX */
+    struct sherd_path path;
+    uint64_t lost; /**< where it is not 0, nothing follows */
+    struct sherd_join_shown shown;
 };
 
 /** Call SHERD_WIRE_LEDGER_GROWTH, whose answer is a path. */

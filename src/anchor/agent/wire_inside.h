@@ -175,6 +175,7 @@ void sherd_wire_code_login(struct sherd_wire *wire, void *message);
 /* --- messages of wire_ledger.c ------------------------------------------------------------------------------------ */
 
 void sherd_wire_code_leaf_query(struct sherd_wire *wire, void *message);
+void sherd_wire_code_join(struct sherd_wire *wire, void *message);
 void sherd_wire_code_leaf(struct sherd_wire *wire, void *message);
 void sherd_wire_code_growth(struct sherd_wire *wire, void *message);
 void sherd_wire_code_path(struct sherd_wire *wire, void *message);

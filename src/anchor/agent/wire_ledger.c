@@ -40,6 +40,42 @@ void sherd_wire_code_leaf(struct sherd_wire *wire, void *message)
         code_digest(wire, &leaf->blinds[i]);
 }
 
+static void code_shown(struct sherd_wire *wire, struct sherd_join_shown *shown)
+{
+    uint8_t kept[SHERD_JOIN_KEPT_SIZE] = {0};
+    uint8_t plain[SHERD_JOIN_PLAIN_SIZE] = {0};
+
+    if (wire->out != NULL) {
+        sherd_join_kept_encode(&shown->slot, kept);
+        sherd_join_encode(&shown->join, plain);
+    }
+    code_u64(wire, &shown->position);
+    code_fixed(wire, kept, sizeof(kept));
+    code_fixed(wire, plain, sizeof(plain));
+    code_digest(wire, &shown->blind);
+    sherd_wire_code_path(wire, &shown->path);
+    if (shown->path.count > SHERD_JOIN_PATH_HASHES_MAX)
+        fail(wire);
+    if (wire->failed || wire->out != NULL)
+        return;
+    sherd_join_kept_decode(kept, &shown->slot);
+    if (sherd_join_decode(plain, &shown->join) != SHERD_OK)
+        fail(wire);
+}
+
+void sherd_wire_code_join(struct sherd_wire *wire, void *message)
+{
+    struct sherd_wire_join *join = message;
+
+    code_u64(wire, &join->index);
+    code_span(wire, &join->leaf, SHERD_LEAF_BYTES_MAX);
+    if (join->leaf.len != 0)
+        sherd_wire_code_path(wire, &join->path);
+    code_u64(wire, &join->lost);
+    if (join->lost == 0)
+        code_shown(wire, &join->shown);
+}
+
 void sherd_wire_code_growth(struct sherd_wire *wire, void *message)
 {
     struct sherd_wire_growth *growth = message;

@@ -3,6 +3,7 @@
 #include "anchor/book/book.h"
 #include "base/bytes.h"
 #include "base/mem.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,10 +150,29 @@ void sherd_book_difference_text(const uint8_t difference[static 16], char out[st
         len += (size_t)snprintf(out + len, SHERD_SCRUB_TEXT_SIZE - len, "%02x", difference[i]);
 }
 
-static bool is_difference(const struct sherd_scrub_finding *finding)
+void sherd_book_unnoted_text(uint64_t count, char out[static SHERD_SCRUB_TEXT_SIZE])
 {
-    return finding->kind == SHERD_FINDING_LEDGER &&
-           strncmp(finding->text, SHERD_BOOK_DIFFERS, strlen(SHERD_BOOK_DIFFERS)) == 0;
+    (void)snprintf(out, SHERD_SCRUB_TEXT_SIZE, "%s%" PRIu64 " at least", SHERD_BOOK_UNNOTED, count);
+}
+
+void sherd_book_unkept_text(uint64_t first, uint64_t last, const struct sherd_digest *name,
+                            char out[static SHERD_SCRUB_TEXT_SIZE])
+{
+    size_t len = (size_t)snprintf(out, SHERD_SCRUB_TEXT_SIZE, "%s", SHERD_BOOK_UNKEPT);
+
+    if (last == 0) /* of a join no leaf is the first */
+        len += (size_t)snprintf(out + len, SHERD_SCRUB_TEXT_SIZE - len, "some were added: ");
+    else
+        len += (size_t)snprintf(out + len, SHERD_SCRUB_TEXT_SIZE - len, "leaves %" PRIu64 " to %" PRIu64 ": ", first,
+                                last);
+
+    for (size_t i = 0; i < 16; i++)
+        len += (size_t)snprintf(out + len, SHERD_SCRUB_TEXT_SIZE - len, "%02x", name->bytes[i]);
+}
+
+static bool begins(const struct sherd_scrub_finding *finding, const char *text)
+{
+    return finding->kind == SHERD_FINDING_LEDGER && strncmp(finding->text, text, strlen(text)) == 0;
 }
 
 /* --- what is done ------------------------------------------------------------------------------------------------- */
@@ -218,10 +238,16 @@ static void acknowledge_one(struct sherd_scrub_finding *finding, const struct sh
     memcpy(finding->by, change->by, sizeof(finding->by));
     memcpy(finding->note, change->note, sizeof(finding->note));
     effect->accepted_count++;
-    if (!is_difference(finding) || finding->healed_s != 0)
+    if (finding->healed_s != 0)
         return;
-    effect->accept_difference = true;
-    memcpy(effect->difference, finding->text, sizeof(effect->difference));
+    if (begins(finding, SHERD_BOOK_DIFFERS)) {
+        effect->accept_difference = true;
+        memcpy(effect->difference, finding->text, sizeof(effect->difference));
+    } else if (begins(finding, SHERD_BOOK_UNNOTED)) {
+        memcpy(effect->unnoted, finding->text, sizeof(effect->unnoted));
+    } else if (begins(finding, SHERD_BOOK_UNKEPT)) {
+        memcpy(effect->unkept, finding->text, sizeof(effect->unkept));
+    }
 }
 
 static enum sherd_err acknowledge(struct sherd_book *book, const struct sherd_book_change *change, int64_t now_s,

@@ -12,6 +12,7 @@
 #ifndef SHERD_ANCHOR_BOOK_BOOK_H
 #define SHERD_ANCHOR_BOOK_BOOK_H
 
+#include "anchor/ledger/join_loss.h"
 #include "base/macros.h"
 #include "crypto/hash.h"
 #include <sherd/provider/store.h>
@@ -25,6 +26,7 @@ struct sherd_book {
     struct sherd_scrub_status status;
     uint8_t nonce[SHERD_BOOK_NONCE_SIZE]; /**< of the pass under way: positions are sealed to it */
     struct sherd_digest accepted; /**< exclusive or of the disagreements of `keys` with the ledger that were accepted */
+    struct sherd_join_loss loss;  /**< of joins, likewise */
     struct sherd_scrub_finding *findings;
     size_t count;
     size_t cap;
@@ -105,6 +107,8 @@ struct sherd_book_effect {
     uint64_t accepted_count; /**< findings that were acknowledged: an event of the ledger */
     bool accept_difference;  /**< one of them is the disagreement of `keys` with the ledger: look at it first */
     char difference[SHERD_SCRUB_TEXT_SIZE]; /**< the text of that finding */
+    char unnoted[SHERD_SCRUB_TEXT_SIZE];    /**< likewise: that keys have no entry; empty: not acknowledged */
+    char unkept[SHERD_SCRUB_TEXT_SIZE];     /**< likewise: that entries cannot be read */
     bool changed;                           /**< the book is another one */
 };
 
@@ -139,7 +143,14 @@ static inline bool sherd_book_is_open(const struct sherd_scrub_finding *finding)
 
 /** How the text of the finding begins that `keys` is not what the ledger implies; then what differs, as 32 digits. */
 #define SHERD_BOOK_DIFFERS "entries were rolled back, removed or added behind the anchor's back: difference "
-/** That text. */
+/** How that of the finding begins that keys were given out which have no entry; then how many they are. */
+#define SHERD_BOOK_UNNOTED "keys were given out whose entries are lost: the machine failed, or they were removed: "
+/** How that of the finding begins that entries cannot be read; then of which leaves, and 32 digits. */
+#define SHERD_BOOK_UNKEPT "entries of keys that were given out are missing or were changed: "
+/** Those texts. */
+void sherd_book_unnoted_text(uint64_t count, char out[static SHERD_SCRUB_TEXT_SIZE]);
+void sherd_book_unkept_text(uint64_t first, uint64_t last, const struct sherd_digest *name,
+                            char out[static SHERD_SCRUB_TEXT_SIZE]);
 void sherd_book_difference_text(const uint8_t difference[static 16], char out[static SHERD_SCRUB_TEXT_SIZE]);
 
 /** The pin of a book in `keys`. @param[out] block  room for SHERD_TLV_BYTES_MAX bytes */

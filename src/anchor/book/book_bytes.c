@@ -12,7 +12,8 @@
 /* Bytes of one finding, of one rule, and of what a book says beside both. */
 #define FINDING_BYTES_MAX 640U
 #define RULE_BYTES_MAX 320U
-#define HEAD_BYTES_MAX 512U
+#define HEAD_BYTES_MAX (512U + LOSS_BYTES_MAX)
+#define LOSS_BYTES_MAX (16U + SHERD_JOIN_LOSS_SPANS_MAX * 16U)
 
 enum finding_field {
     FIND_ID = 1,
@@ -45,6 +46,7 @@ enum head_field {
     HEAD_RULES = 8,
     HEAD_FINDINGS = 9,
     HEAD_NONCE = 10,
+    HEAD_LOSS = 11,
 };
 
 enum position_field { AT_PASS = 1, AT_PHASE = 2, AT_RANGE = 3, AT_PARTIAL = 4, AT_STAT = 5 };
@@ -352,6 +354,46 @@ enum sherd_err sherd_book_position_decode(struct sherd_span bytes, struct sherd_
 
 /* --- the book ----------------------------------------------------------------------------------------------------- */
 
+static void put_loss(struct sherd_tlv_writer *writer, const struct sherd_join_loss *loss)
+{
+    uint8_t bytes[LOSS_BYTES_MAX];
+
+    if (loss->releases == 0 && loss->extra == 0 && loss->count == 0)
+        return;
+    sherd_put_u64(bytes, loss->releases);
+    sherd_put_u64(bytes + 8, loss->extra);
+    for (size_t i = 0; i < loss->count; i++) {
+        sherd_put_u64(bytes + 16 + i * 16, loss->spans[i].first);
+        sherd_put_u64(bytes + 24 + i * 16, loss->spans[i].last);
+    }
+    sherd_tlv_put(writer, HEAD_LOSS, sherd_span_of(bytes, 16 + loss->count * 16));
+}
+
+static enum sherd_err get_loss(struct sherd_span bytes, struct sherd_join_loss *out_loss)
+{
+    struct sherd_join_loss loss = {.count = 0};
+
+    if (bytes.data == NULL)
+        return SHERD_OK;
+    if (bytes.len < 16 || bytes.len % 16 != 0 || bytes.len > LOSS_BYTES_MAX)
+        return malformed();
+    loss.releases = sherd_get_u64(bytes.data);
+    loss.extra = sherd_get_u64(bytes.data + 8);
+    for (loss.count = 0; loss.count < bytes.len / 16 - 1; loss.count++) {
+        const uint8_t *at = bytes.data + 16 + loss.count * 16;
+        const uint64_t least = loss.count > 0 ? loss.spans[loss.count - 1].last + 1 : 0;
+        const struct sherd_join_span span = {sherd_get_u64(at), sherd_get_u64(at + 8)};
+
+        if (span.first < least || span.last < span.first || span.last > INT64_MAX)
+            return malformed();
+        loss.spans[loss.count] = span;
+    }
+    if (loss.releases == 0 && loss.extra == 0 && loss.count == 0) /* which is left out */
+        return malformed();
+    *out_loss = loss;
+    return SHERD_OK;
+}
+
 static enum sherd_err append_head(const struct sherd_book *book, struct sherd_buf *out)
 {
     static const struct sherd_digest nothing = {{0}};
@@ -373,6 +415,7 @@ static enum sherd_err append_head(const struct sherd_book *book, struct sherd_bu
     sherd_tlv_put(&writer, HEAD_RULES, sherd_buf_span(&rules));
     sherd_tlv_put_u64(&writer, HEAD_FINDINGS, book->count);
     sherd_tlv_put(&writer, HEAD_NONCE, sherd_span_of(book->nonce, sizeof(book->nonce)));
+    put_loss(&writer, &book->loss);
     SHERD_TRY(sherd_tlv_end(&writer, &bytes));
     return append_item(out, sherd_span_of(block, bytes));
 }
@@ -393,7 +436,7 @@ enum sherd_err sherd_book_encode(const struct sherd_book *book, struct sherd_buf
 static enum sherd_err head_decode(struct sherd_span bytes, struct sherd_book *book)
 {
     const uint64_t required = BIT(HEAD_FORMAT) | BIT(HEAD_GENERATION) | BIT(HEAD_FINDINGS) | BIT(HEAD_NONCE);
-    const uint64_t optional = (BIT(HEAD_FINDINGS) - BIT(HEAD_FORMAT)) & ~required;
+    const uint64_t optional = ((BIT(HEAD_FINDINGS) - BIT(HEAD_FORMAT)) & ~required) | BIT(HEAD_LOSS);
     struct sherd_scrub_status *status = &book->status;
     struct sherd_tlv tlv;
     uint64_t format;
@@ -411,6 +454,7 @@ static enum sherd_err head_decode(struct sherd_span bytes, struct sherd_book *bo
     SHERD_TRY(get_pass(&tlv, HEAD_LAST, &status->last));
     SHERD_TRY(rules_decode(tlv.value[HEAD_RULES], status->rules, &status->rule_count));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, HEAD_FINDINGS, SHERD_SCRUB_FINDINGS_MAX, &count));
+    SHERD_TRY(get_loss(tlv.value[HEAD_LOSS], &book->loss));
     book->cap = (size_t)count;
     return sherd_tlv_get(&tlv, HEAD_NONCE, book->nonce, sizeof(book->nonce));
 }

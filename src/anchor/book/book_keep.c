@@ -355,23 +355,55 @@ static enum sherd_err apply(struct turn *turn, uint32_t round)
     return sherd_random(turn->book.nonce, sizeof(turn->book.nonce));
 }
 
-/* What is accepted is what was found, and nothing that came after. */
-static enum sherd_err accept_difference(struct turn *turn, sherd_book_differ_fn *differ, void *arg)
+static enum sherd_err accept_difference(struct turn *turn, const struct sherd_digest *difference)
 {
     char text[SHERD_SCRUB_TEXT_SIZE];
-    struct sherd_digest difference;
     struct sherd_digest name;
 
-    if (!turn->effect.accept_difference)
-        return SHERD_OK;
-    SHERD_TRY(differ(arg, &difference));
-    SHERD_TRY(sherd_book_difference_name(&difference, &name));
+    SHERD_TRY(sherd_book_difference_name(difference, &name));
     sherd_book_difference_text(name.bytes, text);
     SHERD_ENSURE(strcmp(text, turn->effect.difference) == 0, SHERD_ERR_CONFLICT,
                  "`keys` and the ledger disagree otherwise than was found: scrub again, and look at what it finds");
-    for (size_t i = 0; i < sizeof(difference.bytes); i++)
-        turn->book.accepted.bytes[i] ^= difference.bytes[i];
+    for (size_t i = 0; i < sizeof(difference->bytes); i++)
+        turn->book.accepted.bytes[i] ^= difference->bytes[i];
     return SHERD_OK;
+}
+
+/* Keys without an entry are told by their number, entries that cannot be read by their leaves: each by itself. */
+static enum sherd_err accept_loss(struct turn *turn, const struct sherd_book_differs *now)
+{
+    const struct sherd_join_loss before = turn->book.loss;
+    const struct sherd_keys_check *check = &now->check;
+    char unnoted[SHERD_SCRUB_TEXT_SIZE];
+    char unkept[SHERD_SCRUB_TEXT_SIZE];
+
+    sherd_book_unnoted_text(check->joins_lost, unnoted);
+    sherd_book_unkept_text(check->joins_first, check->joins_last, &check->joins_name, unkept);
+    SHERD_ENSURE((turn->effect.unnoted[0] == 0 || strcmp(unnoted, turn->effect.unnoted) == 0) &&
+                     (turn->effect.unkept[0] == 0 || strcmp(unkept, turn->effect.unkept) == 0),
+                 SHERD_ERR_CONFLICT,
+                 "of entries of keys more is lost, or less, than was found: scrub again, and look at what it finds");
+    if (turn->effect.unkept[0] != 0) {
+        turn->book.loss = now->loss;
+        turn->book.loss.releases = before.releases;
+    }
+    if (turn->effect.unnoted[0] != 0)
+        turn->book.loss.releases = now->loss.releases;
+    return SHERD_OK;
+}
+
+/* What is accepted is what was found, and nothing that came after. */
+static enum sherd_err accept(struct turn *turn, sherd_book_differ_fn *differ, void *arg)
+{
+    const bool joins = turn->effect.unnoted[0] != 0 || turn->effect.unkept[0] != 0;
+    struct sherd_book_differs now = {.check = {.entry_count = 0}};
+
+    if (!turn->effect.accept_difference && !joins)
+        return SHERD_OK;
+    SHERD_TRY(differ(arg, joins, &now));
+    if (turn->effect.accept_difference)
+        SHERD_TRY(accept_difference(turn, &now.difference));
+    return joins ? accept_loss(turn, &now) : SHERD_OK;
 }
 
 static enum sherd_err pin_book(struct turn *turn, const struct sherd_digest *digest, bool *out_lost)
@@ -437,7 +469,7 @@ static enum sherd_err change_once(struct turn *turn, uint32_t round, sherd_book_
     *out_lost = false;
     SHERD_TRY(read_pin(turn->keep->parts.pins, &turn->pin));
     SHERD_TRY(apply(turn, round));
-    SHERD_TRY(accept_difference(turn, differ, arg));
+    SHERD_TRY(accept(turn, differ, arg));
     if (turn->effect.changed)
         SHERD_TRY(commit(turn, out_lost));
     return move(turn);
@@ -613,12 +645,14 @@ void sherd_book_keep_judge(struct sherd_book_keep *keep, struct sherd_pin_view *
 
 /* --- what was accepted -------------------------------------------------------------------------------------------- */
 
-enum sherd_err sherd_book_keep_accepted(struct sherd_book_keep *keep, struct sherd_digest *out_accepted)
+enum sherd_err sherd_book_keep_accepted(struct sherd_book_keep *keep, struct sherd_digest *out_accepted,
+                                        struct sherd_join_loss *out_loss)
 {
     SHERD_CLEANUP(sherd_book_done) struct sherd_book book = {0};
 
     SHERD_TRY(sherd_book_keep_read(keep, &book));
     *out_accepted = book.accepted;
+    *out_loss = book.loss;
     return SHERD_OK;
 }
 

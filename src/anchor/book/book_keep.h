@@ -44,8 +44,15 @@ SHERD_MUST_USE enum sherd_err sherd_book_keep_read(struct sherd_book_keep *keep,
 SHERD_MUST_USE enum sherd_err sherd_book_keep_position(struct sherd_book_keep *keep,
                                                        struct sherd_book_position *out_position);
 
-/** Looks at how `keys` and the ledger disagree now. @param[out] out_difference  all zero: they do not */
-typedef enum sherd_err sherd_book_differ_fn(void *arg, struct sherd_digest *out_difference);
+/** What is to be accepted, as it is now. */
+struct sherd_book_differs {
+    struct sherd_digest difference; /**< of `keys` and the ledger; all zero: there is none */
+    struct sherd_keys_check check;
+    struct sherd_join_loss loss; /**< where joins are asked for */
+};
+
+/** Looks at how `keys` and the ledger disagree now. @param[in] joins  and at what is lost of them */
+typedef enum sherd_err sherd_book_differ_fn(void *arg, bool joins, struct sherd_book_differs *out_differs);
 
 /**
  * Carry out a change (sherd_book_change_encode()), durably. Any thread.
@@ -59,8 +66,9 @@ SHERD_MUST_USE enum sherd_err sherd_book_keep_change(struct sherd_book_keep *kee
 /** What readers of a version are told: from what is held of the book, which is looked at anew after a second. */
 void sherd_book_keep_judge(struct sherd_book_keep *keep, struct sherd_pin_view *view);
 
-/** The disagreement that was accepted so far. @return as sherd_book_keep_read() */
-SHERD_MUST_USE enum sherd_err sherd_book_keep_accepted(struct sherd_book_keep *keep, struct sherd_digest *out_accepted);
+/** The disagreement, and the loss of joins, that were accepted so far. @return as sherd_book_keep_read() */
+SHERD_MUST_USE enum sherd_err sherd_book_keep_accepted(struct sherd_book_keep *keep, struct sherd_digest *out_accepted,
+                                                       struct sherd_join_loss *out_loss);
 
 /** How a disagreement is named to others: zero stays zero. */
 SHERD_MUST_USE enum sherd_err sherd_book_difference_name(const struct sherd_digest *difference,

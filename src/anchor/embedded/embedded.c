@@ -688,6 +688,7 @@ static const struct sherd_anchor_ops embedded_ops = {
     .ledger_check = sherd_embedded_ledger_check,
     .ledger_note = sherd_embedded_ledger_note,
     .ledger_scan = sherd_embedded_ledger_scan,
+    .ledger_joins = sherd_embedded_ledger_joins,
     .ledger_growth = sherd_embedded_ledger_growth,
     .entries_resealed = sherd_embedded_entries_resealed,
     .joins_rule = sherd_embedded_joins_rule,

@@ -7,6 +7,7 @@
 #define SHERD_ANCHOR_EMBEDDED_EMBEDDED_H
 
 #include "anchor/anchor.h"
+#include "anchor/ledger/restoring.h"
 #include "anchor/ring/home.h"
 
 /** What the anchor is made of. */
@@ -43,5 +44,20 @@ SHERD_MUST_USE enum sherd_err sherd_anchor_unsealed(struct sherd_anchor *anchor)
  * way, and it is ended next. @return as sherd_anchor_unsealed()
  */
 SHERD_MUST_USE enum sherd_err sherd_anchor_sealed(struct sherd_anchor *anchor);
+
+/**
+ * Where the ledger began anew, and the versions of records that were there before have no leaves yet, have them made:
+ * as sherd_restoring_run(). An anchor without a ledger, of what is open for reading only, has none to make.
+ * @param[in] make  calls sherd_anchor_restored() for all of them
+ */
+SHERD_MUST_USE enum sherd_err sherd_anchor_restoring(struct sherd_anchor *anchor, sherd_restoring_fn *make, void *arg);
+/**
+ * Make leaves of versions that are pinned. They are in the log when it returns.
+ * @param[in] changes  pin, fragment and map_digest of each
+ * @param[in] count    1..2048
+ * @return SHERD_OK; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_anchor_restored(struct sherd_anchor *anchor, const struct sherd_pin_change *changes,
+                                                    size_t count);
 
 #endif

@@ -28,14 +28,16 @@ enum sherd_err sherd_embedded_book_position(struct sherd_anchor *anchor, struct 
     return sherd_book_keep_position(sherd_embedded_of(anchor)->book, out_position);
 }
 
-/* What was not accepted yet of how `keys` and the ledger disagree. */
-static enum sherd_err look_for_difference(void *arg, struct sherd_digest *out_difference)
+/* What was not accepted yet of how `keys` and the ledger disagree; and all that is lost of joins. */
+static enum sherd_err look_for_difference(void *arg, bool joins, struct sherd_book_differs *out_differs)
 {
     struct sherd_embedded *self = arg;
     struct sherd_keys_check check;
 
-    SHERD_TRY(sherd_embedded_compare(self, false, &check));
-    *out_difference = check.difference;
+    SHERD_TRY(sherd_embedded_compare(self, joins, &check, &out_differs->loss));
+    SHERD_ENSURE(!joins || check.log_verifies, SHERD_ERR_TAMPERED, "the ledger itself does not verify");
+    out_differs->difference = check.difference;
+    out_differs->check = check;
     return SHERD_OK;
 }
 

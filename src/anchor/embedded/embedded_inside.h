@@ -83,6 +83,8 @@ enum sherd_err sherd_embedded_ledger_check(struct sherd_anchor *anchor, struct s
 enum sherd_err sherd_embedded_keys_stat(struct sherd_anchor *anchor, struct sherd_store_stat *out_stat);
 enum sherd_err sherd_embedded_ledger_note(struct sherd_anchor *anchor, bool fresh, struct sherd_buf *out_note,
                                           struct sherd_buf *out_key);
+enum sherd_err sherd_embedded_ledger_joins(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
+                                           sherd_leaf_join_fn *visit, void *arg, uint64_t *out_next);
 enum sherd_err sherd_embedded_ledger_scan(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
                                           sherd_leaf_visit_fn *visit, void *arg, uint64_t *out_next);
 enum sherd_err sherd_embedded_ledger_growth(struct sherd_anchor *anchor, uint64_t old_size, uint64_t size,
@@ -94,7 +96,8 @@ enum sherd_err sherd_embedded_joins_rule(struct sherd_anchor *anchor, const bool
  * Compare `keys` with the ledger, and if whole is true the log with itself, but for what was accepted: with the
  * disagreement itself, which is for nobody else.
  */
-enum sherd_err sherd_embedded_compare(struct sherd_embedded *self, bool whole, struct sherd_keys_check *out_check);
+enum sherd_err sherd_embedded_compare(struct sherd_embedded *self, bool whole, struct sherd_keys_check *out_check,
+                                      struct sherd_join_loss *out_loss);
 
 /* The scrubber's book: opened with the ledger, and the calls of the table about it. */
 enum sherd_err sherd_embedded_book_begin(struct sherd_embedded *self, bool read_only);

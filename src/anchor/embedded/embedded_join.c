@@ -129,7 +129,7 @@ enum sherd_err sherd_anchor_unsealed(struct sherd_anchor *anchor)
     struct sherd_embedded *self = sherd_embedded_of(anchor);
 
     SHERD_ENSURE(self->joins != NULL, SHERD_ERR_DENIED, "the vault is open for reading only");
-    SHERD_TRY(sherd_embedded_compare(self, false, &check));
+    SHERD_TRY(sherd_embedded_compare(self, false, &check, NULL));
     if (!check.agrees)
         return sherd_fail(SHERD_ERR_TAMPERED, "keys is not what the ledger says: entries were rolled back, removed or "
                                               "added; bring back what was there, or run `sherd scrub` and acknowledge "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ledger of the anchor in the same process: what is written to `keys` goes through it. */
 #include "anchor/embedded/embedded_inside.h"
-#include "anchor/ledger/leaves.h"
+#include "anchor/ledger/join_find.h"
 #include "anchor/ledger/outside_counter.h"
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -142,16 +142,18 @@ enum sherd_err sherd_embedded_ledger_run(struct sherd_anchor *anchor, uint64_t *
 }
 
 /* What was accepted stays so: as long as that alone differs, nothing does. */
-enum sherd_err sherd_embedded_compare(struct sherd_embedded *self, bool whole, struct sherd_keys_check *out_check)
+enum sherd_err sherd_embedded_compare(struct sherd_embedded *self, bool whole, struct sherd_keys_check *out_check,
+                                      struct sherd_join_loss *out_loss)
 {
     static const struct sherd_digest none = {{0}};
     struct sherd_keys_check check;
+    struct sherd_join_loss lost;
     struct sherd_digest accepted;
 
     SHERD_TRY(check_there(self));
-    SHERD_TRY(whole ? sherd_sequencer_check(self->sequencer, &check)
+    SHERD_TRY(sherd_book_keep_accepted(self->book, &accepted, &lost));
+    SHERD_TRY(whole ? sherd_sequencer_check(self->sequencer, &lost, &check, out_loss)
                     : sherd_sequencer_compare(self->sequencer, &check));
-    SHERD_TRY(sherd_book_keep_accepted(self->book, &accepted));
     for (size_t i = 0; i < sizeof(accepted.bytes); i++)
         check.difference.bytes[i] ^= accepted.bytes[i];
     check.agrees = sherd_same(&check.difference, &none, sizeof(none));
@@ -164,7 +166,7 @@ enum sherd_err sherd_embedded_ledger_check(struct sherd_anchor *anchor, struct s
 {
     struct sherd_keys_check check;
 
-    SHERD_TRY(sherd_embedded_compare(sherd_embedded_of(anchor), true, &check));
+    SHERD_TRY(sherd_embedded_compare(sherd_embedded_of(anchor), true, &check, NULL));
     const struct sherd_digest difference = check.difference;
     SHERD_TRY(sherd_book_difference_name(&difference, &check.difference));
     *out_check = check;
@@ -194,10 +196,11 @@ struct told_note {
     struct sherd_buf *key;
 };
 
-static enum sherd_err tell_note(void *arg, struct sherd_log *log)
+static enum sherd_err tell_note(void *arg, struct sherd_log *log, const struct sherd_join_state *joins)
 {
     const struct told_note *told = arg;
 
+    (void)joins;
     SHERD_TRY(sherd_buf_append(told->note, sherd_log_note(log)));
     return sherd_sequencer_vkeys(told->sequencer, sherd_log_note(log), told->key);
 }
@@ -223,10 +226,11 @@ struct scan {
     uint64_t *next;
 };
 
-static enum sherd_err scan_in(void *arg, struct sherd_log *log)
+static enum sherd_err scan_in(void *arg, struct sherd_log *log, const struct sherd_join_state *joins)
 {
     const struct scan *scan = arg;
 
+    (void)joins;
     return sherd_leaves_find(log, scan->self->leaves, scan->query, scan->visit, scan->arg, scan->next);
 }
 
@@ -239,6 +243,18 @@ enum sherd_err sherd_embedded_ledger_scan(struct sherd_anchor *anchor, const str
     return sherd_sequencer_log(scan.self->sequencer, scan_in, &scan);
 }
 
+enum sherd_err sherd_embedded_ledger_joins(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
+                                           sherd_leaf_join_fn *visit, void *arg, uint64_t *out_next)
+{
+    const struct sherd_embedded *self = sherd_embedded_of(anchor);
+    struct sherd_digest accepted;
+    struct sherd_join_loss lost;
+
+    SHERD_TRY(check_there(self));
+    SHERD_TRY(sherd_book_keep_accepted(self->book, &accepted, &lost));
+    return sherd_joins_find(self->sequencer, &lost, query, visit, arg, out_next);
+}
+
 /* A proof from the log, once it is open. */
 struct growth {
     uint64_t old_size;
@@ -246,10 +262,11 @@ struct growth {
     struct sherd_path *path;
 };
 
-static enum sherd_err prove_in(void *arg, struct sherd_log *log)
+static enum sherd_err prove_in(void *arg, struct sherd_log *log, const struct sherd_join_state *joins)
 {
     const struct growth *growth = arg;
 
+    (void)joins;
     SHERD_ENSURE(growth->old_size <= growth->size, SHERD_ERR_INVALID,
                  "a ledger only grows: the older size comes first");
     return sherd_log_prove_consistency(log, growth->old_size, growth->size, growth->path);
@@ -281,6 +298,27 @@ enum sherd_err sherd_embedded_entries_resealed(struct sherd_anchor *anchor, enum
     for (size_t i = 0; role == SHERD_ASSETS && i < count; i++)
         events[i] = (struct sherd_event){.kind = SHERD_EVENT_RESEAL, .map = entries[i]};
     return sherd_changes_write(sherd_embedded_of(anchor)->changes, NULL, 0, events, role == SHERD_ASSETS ? count : 1);
+}
+
+enum sherd_err sherd_anchor_restoring(struct sherd_anchor *anchor, sherd_restoring_fn *make, void *arg)
+{
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    const struct sherd_sequencer_parts parts = parts_of(self, self->ledger_reads);
+
+    return self->ledger_reads ? SHERD_OK : sherd_restoring_run(&parts, make, arg);
+}
+
+enum sherd_err sherd_anchor_restored(struct sherd_anchor *anchor, const struct sherd_pin_change *changes, size_t count)
+{
+    struct sherd_embedded *self = sherd_embedded_of(anchor);
+    SHERD_CLEANUP(sherd_freep) struct sherd_event *events = sherd_alloc_array(count, sizeof(*events));
+
+    if (events == NULL)
+        return SHERD_ERR_NO_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        events[i] = sherd_pins_event(SHERD_EVENT_RESTORE, &changes[i]);
+    SHERD_TRY(sherd_changes_write(self->changes, NULL, 0, events, count));
+    return sherd_sequencer_run(self->sequencer, NULL);
 }
 
 static enum sherd_err set_strict(void *arg, struct sherd_keyring *keyring)

@@ -251,6 +251,7 @@ struct reading {
     int fd;
     uint64_t capacity;
     struct sherd_aead_message *series;
+    struct sherd_digest blind; /* of what its slots commit to */
 };
 
 static void reading_done(struct reading *reading)
@@ -319,7 +320,7 @@ static enum sherd_err open_file(const struct sherd_join_place *place, struct rea
     SHERD_TRY(sherd_join_series(place->leaves, &reading->file.id, false, &reading->series));
     SHERD_TRY(sherd_join_birth_open(reading->series, head + SHERD_JOIN_HEAD_SIZE, &birth));
     reading->file.birth = birth.round;
-    return SHERD_OK;
+    return sherd_join_file_blind(place->leaves, &reading->file.id, &reading->blind);
 }
 
 static bool is_written(const uint8_t *slot)
@@ -359,6 +360,7 @@ static enum sherd_err take_slot(struct reading *reading, uint64_t number, const 
 {
     struct sherd_join_taken *taken = reading->taken;
     struct sherd_join_found *found = &taken->found[taken->count];
+    struct sherd_digest blind;
     struct sherd_join join;
 
     const enum sherd_err err = sherd_join_open(reading->series, number, slot, &join);
@@ -369,6 +371,8 @@ static enum sherd_err take_slot(struct reading *reading, uint64_t number, const 
     SHERD_TRY(err);
     found->slot = (struct sherd_join_slot){.file = reading->file.id, .number = number};
     memcpy(found->slot.bytes, slot, SHERD_JOIN_SLOT_SIZE);
+    SHERD_TRY(sherd_join_blind(&reading->blind, number, &blind));
+    SHERD_TRY(sherd_join_commitment(&blind, &join, &found->slot.commitment));
     found->time_ns = join.time_ns;
     taken->count++;
     return SHERD_OK;

@@ -13,6 +13,7 @@
 #ifndef SHERD_ANCHOR_LEDGER_JOIN_FILES_H
 #define SHERD_ANCHOR_LEDGER_JOIN_FILES_H
 
+#include "anchor/ledger/join_loss.h"
 #include "envelope/tlv.h"
 #include "ledger/join.h"
 #include "ledger/log.h"
@@ -105,31 +106,62 @@ SHERD_MUST_USE enum sherd_err sherd_join_files_keep(const struct sherd_join_plac
 SHERD_MUST_USE enum sherd_err sherd_join_files_clear(const struct sherd_join_place *place,
                                                      const struct sherd_join_state *state);
 
-/** A join as it was noted, from its slot. @return SHERD_OK; any other code ends the walk */
-typedef enum sherd_err sherd_join_visit_fn(void *arg, uint64_t leaf, const struct sherd_join_slot *slot,
-                                           const struct sherd_join *join);
+/* --- what is kept, against the log -------------------------------------------------------------------------------- */
 
-/** Kept slots against the leaves that stand for them, leaf by leaf. */
-struct sherd_join_check {
+/** Kept slots, read in the order of their leaves. All is its own. */
+struct sherd_join_reader {
     struct sherd_join_place place;
-    const struct sherd_join_state *state;
-    uint64_t segment;      /**< which was read */
-    struct sherd_buf kept; /**< of it */
-    struct sherd_span rest;
-    bool read;
-    bool damaged;  /**< out: what is kept does not agree with the log */
-    uint64_t lost; /**< out: the sum of leaves that say so */
+    const struct sherd_join_state *state; /**< borrowed */
+    uint64_t size;                        /**< leaves of the log: a batch names none behind them */
+    uint64_t segment;                     /**< the file that is read */
+    bool read;                            /**< ... and was, into */
+    struct sherd_buf kept;
+    size_t at;
+    uint64_t extra; /**< out: batches, or pieces of them, for which no leaf stands */
     struct sherd_join_slot *room;
-    sherd_join_visit_fn *visit; /**< to be opened, too, and for whom; NULL: nobody */
-    void *arg;
-    struct sherd_aead_message *series; /**< of the file opened */
+    struct sherd_aead_message *series; /**< of the file whose slots were opened last */
     struct sherd_ref opened;
+    struct sherd_digest blind; /**< of that file */
+};
+
+SHERD_MUST_USE enum sherd_err sherd_join_reader_begin(struct sherd_join_reader *reader,
+                                                      const struct sherd_join_place *place,
+                                                      const struct sherd_join_state *state, uint64_t size);
+void sherd_join_reader_done(struct sherd_join_reader *reader);
+/** Go to where the batch of a leaf lies, or before: for who does not read from the beginning. */
+SHERD_MUST_USE enum sherd_err sherd_join_reader_seek(struct sherd_join_reader *reader, uint64_t leaf);
+/**
+ * The batch that a leaf stands for. Leaves are asked for in their order.
+ * @param[out] out_batch  borrowed until the next call
+ * @return SHERD_OK: it has the leaf's root; SHERD_ERR_TAMPERED: it is missing or was changed; SHERD_ERR_IO; ...
+ */
+SHERD_MUST_USE enum sherd_err sherd_join_reader_next(struct sherd_join_reader *reader, uint64_t index,
+                                                     const struct sherd_leaf *leaf, struct sherd_join_batch *out_batch);
+/** There are no more leaves: what is left is extra. @return SHERD_OK; SHERD_ERR_IO; SHERD_ERR_NO_MEMORY */
+SHERD_MUST_USE enum sherd_err sherd_join_reader_end(struct sherd_join_reader *reader);
+/**
+ * Open a slot of such a batch. @param[out] out_blind  what opens its commitment
+ * @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_NO_MEMORY
+ */
+SHERD_MUST_USE enum sherd_err sherd_join_reader_open(struct sherd_join_reader *reader,
+                                                     const struct sherd_join_slot *slot, struct sherd_join *out_join,
+                                                     struct sherd_digest *out_blind);
+
+/** Kept slots against all leaves, from the first. What is lost is no error of the walk. */
+struct sherd_join_check {
+    struct sherd_join_reader reader;
+    const struct sherd_join_loss *accepted; /**< what was acknowledged; NULL: nothing */
+    struct sherd_join_loss loss;            /**< out: all that is lost */
+    struct sherd_join_span fresh;           /**< out: of it, what was not acknowledged: the first and the last leaf */
+    bool damaged;                           /**< out: there is such, or too much is kept */
+    bool last_lost;                         /**< whether the last leaf that stands for joins was */
 };
 
 SHERD_MUST_USE enum sherd_err sherd_join_check_begin(struct sherd_join_check *check,
                                                      const struct sherd_join_place *place,
-                                                     const struct sherd_join_state *state);
-/** The next leaf of the log, from the first: a sherd_log_visit_fn. @return SHERD_OK; what visit() gave; SHERD_ERR_IO */
+                                                     const struct sherd_join_state *state, uint64_t size,
+                                                     const struct sherd_join_loss *accepted);
+/** The next leaf of the log, from the first: a sherd_log_visit_fn. @return SHERD_OK; SHERD_ERR_IO; ... */
 SHERD_MUST_USE enum sherd_err sherd_join_check_leaf(void *arg, uint64_t index, struct sherd_span entry);
 /** There are no more leaves. */
 SHERD_MUST_USE enum sherd_err sherd_join_check_end(struct sherd_join_check *check);

@@ -37,7 +37,8 @@ static enum sherd_err name_id(struct search *search)
 
 static bool makes_version(const struct sherd_leaf *leaf, uint64_t version)
 {
-    return (leaf->kind == SHERD_EVENT_PUT || leaf->kind == SHERD_EVENT_UPDATE) && leaf->version == version;
+    return (leaf->kind == SHERD_EVENT_PUT || leaf->kind == SHERD_EVENT_UPDATE || leaf->kind == SHERD_EVENT_RESTORE) &&
+           leaf->version == version;
 }
 
 /* What can be told of a leaf without opening it. */

@@ -26,6 +26,7 @@ enum state_field {
     STATE_NOTE = 5,
     STATE_JOINS = 6, /* four tags: anchor/ledger/join_files.h */
     STATE_OUTSIDE = 10,
+    STATE_RESTORING = 11,
 };
 
 enum sherd_err sherd_ledger_tampered(const char *what)
@@ -58,6 +59,7 @@ static enum sherd_err state_encode(const struct sherd_sequencer_parts *parts, co
     sherd_tlv_put(&writer, STATE_NOTE, sherd_span_of(state->note, state->note_bytes));
     sherd_join_state_put(&writer, STATE_JOINS, &state->joins);
     sherd_tlv_put(&writer, STATE_OUTSIDE, sherd_span_of(state->outside, state->outside_bytes));
+    sherd_tlv_put_u64(&writer, STATE_RESTORING, state->restoring ? 1 : 0);
     SHERD_TRY(sherd_tlv_end(&writer, &tlv_bytes));
     state_context(parts, context);
     SHERD_TRY(sherd_buf_append(out_file, sherd_span_of(context + 16, STATE_HEAD_SIZE)));
@@ -72,13 +74,16 @@ static enum sherd_err state_parse(struct sherd_span bytes, struct sherd_ledger_s
     struct sherd_tlv tlv;
 
     const uint64_t allowed = SHERD_TLV_BIT(STATE_BLOCKS) | SHERD_JOIN_STATE_TAGS(STATE_JOINS) |
-                             SHERD_TLV_BIT(STATE_OUTSIDE);
+                             SHERD_TLV_BIT(STATE_OUTSIDE) | SHERD_TLV_BIT(STATE_RESTORING);
+    uint64_t restoring = 0;
 
     SHERD_TRY(sherd_tlv_parse(bytes, required, allowed, &tlv));
     SHERD_TRY(sherd_join_state_get(&tlv, STATE_JOINS, &out_state->joins));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, STATE_SIZE, INT64_MAX, &out_state->size));
     SHERD_TRY(sherd_tlv_get(&tlv, STATE_DIGEST, out_state->digest.bytes, sizeof(out_state->digest.bytes)));
     SHERD_TRY(sherd_tlv_get_u64(&tlv, STATE_ROUND, INT64_MAX, &out_state->round));
+    SHERD_TRY(sherd_tlv_get_u64(&tlv, STATE_RESTORING, 1, &restoring));
+    out_state->restoring = restoring != 0;
     const struct sherd_span blocks = tlv.value[STATE_BLOCKS];
     const struct sherd_span note = tlv.value[STATE_NOTE];
     const struct sherd_span outside = tlv.value[STATE_OUTSIDE];

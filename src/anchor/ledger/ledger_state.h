@@ -14,6 +14,8 @@
 #define SHERD_LEDGER_BLOCK_ID_SIZE 8U
 /** A name of 63 bytes in three lines, a signature of Ed25519 and one of ML-DSA-44: 3603. */
 #define SHERD_LEDGER_NOTE_BYTES_MAX 4096U
+/** Empty, in the anchor's directory: held by who replaces the state. */
+#define SHERD_LEDGER_LOCK "ledger/round"
 
 /** 100 KiB: for the heap. */
 struct sherd_ledger_state {
@@ -28,6 +30,7 @@ struct sherd_ledger_state {
     /** Those of this round: they may still lie in `keys`. */
     uint8_t blocks[SHERD_LEDGER_BLOCKS_MAX][SHERD_LEDGER_BLOCK_ID_SIZE];
     struct sherd_join_state joins;
+    bool restoring; /**< not all that the vault was brought back with has its leaf yet: anchor/ledger/restoring.h */
 };
 
 /** Fail with SHERD_ERR_TAMPERED: "the ledger WHAT", and what to do. */

@@ -286,11 +286,12 @@ static enum sherd_err behind(const struct work *work, const char *file, const st
 }
 
 /* That the log's beginning of that size is what was seen. */
-static enum sherd_err compare(void *arg, struct sherd_log *log)
+static enum sherd_err compare(void *arg, struct sherd_log *log, const struct sherd_join_state *joins)
 {
     const struct sherd_tree_head *head = arg;
     struct sherd_digest root;
 
+    (void)joins;
     SHERD_TRY(sherd_log_root(log, head->size, &root));
     SHERD_ENSURE(sherd_same(root.bytes, head->root.bytes, sizeof(root.bytes)), SHERD_ERR_CONFLICT, "another root");
     return SHERD_OK;

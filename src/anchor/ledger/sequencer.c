@@ -24,7 +24,6 @@
 
 #define LEDGER "ledger"
 #define STATE "ledger/state"
-#define LOCK "ledger/round"
 
 /* The thread makes a round when so many sets were written, or so long after the first of them. */
 #define WAKE_SETS 1000U
@@ -239,7 +238,7 @@ static enum sherd_err commit(void *arg, struct sherd_span note)
     return sherd_ledger_state_write(&round->sequencer->parts, after);
 }
 
-static struct sherd_join_place joins_place(const struct sherd_sequencer *sequencer)
+struct sherd_join_place sherd_sequencer_joins_place(const struct sherd_sequencer *sequencer)
 {
     return (struct sherd_join_place){.dir = sequencer->parts.dir, .leaves = sequencer->parts.leaves};
 }
@@ -247,7 +246,7 @@ static struct sherd_join_place joins_place(const struct sherd_sequencer *sequenc
 /* What was noted of keys that were given out: behind the events of the blocks, and then in the order of all times. */
 static enum sherd_err collect_joins(struct round *round)
 {
-    const struct sherd_join_place place = joins_place(round->sequencer);
+    const struct sherd_join_place place = sherd_sequencer_joins_place(round->sequencer);
 
     round->joins.after = &round->after->joins;
     SHERD_TRY(sherd_join_files_take(&place, round->after->round, false, &round->joins));
@@ -267,7 +266,7 @@ static enum sherd_err collect_joins(struct round *round)
 /* The slots lie beside the log before their leaves are in it. Those of one round are in the order of their leaves. */
 static enum sherd_err keep_joins(struct round *round, uint64_t size)
 {
-    const struct sherd_join_place place = joins_place(round->sequencer);
+    const struct sherd_join_place place = sherd_sequencer_joins_place(round->sequencer);
     uint64_t leaves[SHERD_JOIN_EVENTS_MAX];
     size_t count = 0;
 
@@ -297,7 +296,7 @@ static enum sherd_err append(const struct round *round, struct sherd_log *log)
 /* Steps 3 to 5. Blocks that stand for no event change the digest alone. */
 static enum sherd_err carry_out(struct round *round, struct sherd_log *log)
 {
-    const struct sherd_join_place place = joins_place(round->sequencer);
+    const struct sherd_join_place place = sherd_sequencer_joins_place(round->sequencer);
 
     SHERD_TRY(keep_joins(round, round->after->size - round->event_count));
     SHERD_TRY(round->event_count != 0 ? append(round, log) : commit(round, sherd_log_note(log)));
@@ -345,6 +344,7 @@ static enum sherd_err round_with(struct round *round, const struct sherd_ledger_
     *round->after = (struct sherd_ledger_state){.digest = before->digest,
                                                 .round = before->round + 1,
                                                 .joins = before->joins,
+                                                .restoring = before->restoring,
                                                 .outside_bytes = before->outside_bytes};
     memcpy(round->after->outside, before->outside, before->outside_bytes);
     SHERD_TRY(collect(round));
@@ -379,7 +379,7 @@ static enum sherd_err round_in_turn(struct sherd_sequencer *sequencer, bool *out
     struct sherd_file_lock lock;
 
     (void)pthread_mutex_lock(&sequencer->turn);
-    enum sherd_err err = sherd_file_lock_take(sequencer->parts.dir, LOCK, &lock);
+    enum sherd_err err = sherd_file_lock_take(sequencer->parts.dir, SHERD_LEDGER_LOCK, &lock);
     if (err == SHERD_OK) {
         err = one_round(sequencer, out_more, out_size);
         sherd_file_lock_leave(&lock);
@@ -525,7 +525,7 @@ enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequencer, sherd_log_
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
     SHERD_TRY(open_settled(sequencer, state, &log));
-    return use(arg, log);
+    return use(arg, log, &state->joins);
 }
 
 enum sherd_err sherd_sequencer_outside(struct sherd_sequencer *sequencer, struct sherd_buf *out_bytes,
@@ -561,7 +561,7 @@ enum sherd_err sherd_sequencer_outside_set(struct sherd_sequencer *sequencer, st
     SHERD_ENSURE(!sequencer->parts.read_only, SHERD_ERR_DENIED, "the vault is open for reading only");
     SHERD_ENSURE(bytes.len <= SHERD_SEQUENCER_OUTSIDE_BYTES_MAX, SHERD_ERR_LIMIT, "too much is said of outside");
     (void)pthread_mutex_lock(&sequencer->turn);
-    enum sherd_err err = sherd_file_lock_take(sequencer->parts.dir, LOCK, &lock);
+    enum sherd_err err = sherd_file_lock_take(sequencer->parts.dir, SHERD_LEDGER_LOCK, &lock);
     if (err == SHERD_OK) {
         err = set_outside(sequencer, bytes);
         sherd_file_lock_leave(&lock);
@@ -580,6 +580,8 @@ struct check {
     struct sherd_sequencer *sequencer;
     struct sherd_ledger_state *state;
     struct sherd_keys_check found;
+    const struct sherd_join_loss *accepted; /* of what is lost of joins */
+    struct sherd_join_loss loss;            /* all of it */
 };
 
 static enum sherd_err add_pending(void *arg, struct sherd_ref name, struct sherd_span value)
@@ -639,40 +641,36 @@ static enum sherd_err begin_check(struct check *check, struct sherd_snapshot **o
 static enum sherd_err check_log(struct check *check)
 {
     SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
-    SHERD_CLEANUP(sherd_join_check_done) struct sherd_join_check joins = {.room = NULL};
-    const struct sherd_join_place place = joins_place(check->sequencer);
+    SHERD_CLEANUP(sherd_join_check_done) struct sherd_join_check joins = {.damaged = false};
+    const struct sherd_join_place place = sherd_sequencer_joins_place(check->sequencer);
 
     SHERD_TRY(open_settled(check->sequencer, check->state, &log));
-    SHERD_TRY(sherd_join_check_begin(&joins, &place, &check->state->joins));
+    SHERD_TRY(sherd_join_check_begin(&joins, &place, &check->state->joins, sherd_log_checkpoint(log)->head.size,
+                                     check->accepted));
     SHERD_TRY(sherd_log_verify(log, sherd_join_check_leaf, &joins));
     SHERD_TRY(sherd_join_check_end(&joins));
     check->found.joins_verify = !joins.damaged;
-    check->found.joins_lost = joins.lost;
+    check->found.joins_first = joins.fresh.first;
+    check->found.joins_last = joins.fresh.last;
+    check->loss = joins.loss;
     return SHERD_OK;
 }
 
-enum sherd_err sherd_sequencer_joins(struct sherd_sequencer *sequencer, sherd_join_visit_fn *visit, void *arg)
+/* What was acknowledged is no finding. */
+static enum sherd_err judge_joins(struct check *check)
 {
-    SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *state = sherd_alloc(sizeof(*state));
-    SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
-    SHERD_CLEANUP(sherd_join_check_done) struct sherd_join_check joins = {.room = NULL};
-    const struct sherd_join_place place = joins_place(sequencer);
+    const struct sherd_join_loss none = {.releases = 0};
+    const struct sherd_join_loss *accepted = check->accepted != NULL ? check->accepted : &none;
 
-    if (state == NULL)
-        return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(open_settled(sequencer, state, &log));
-    SHERD_TRY(sherd_join_check_begin(&joins, &place, &state->joins));
-    joins.visit = visit;
-    joins.arg = arg;
-    SHERD_TRY(sherd_log_verify(log, sherd_join_check_leaf, &joins));
-    SHERD_TRY(sherd_join_check_end(&joins));
-    return joins.damaged ? sherd_ledger_tampered("has joins that do not verify") : SHERD_OK;
+    check->found.joins_verify = check->found.joins_verify && check->loss.extra <= accepted->extra;
+    check->found.joins_lost = check->loss.releases > accepted->releases ? check->loss.releases : 0;
+    return sherd_join_loss_name(&check->loss, &check->found.joins_name);
 }
 
 /* What is noted and in no leaf yet, at a moment at which no round is committed. */
 static enum sherd_err check_noted(struct check *check)
 {
-    const struct sherd_join_place place = joins_place(check->sequencer);
+    const struct sherd_join_place place = sherd_sequencer_joins_place(check->sequencer);
 
     for (unsigned tries = 0; tries < CHECKS_MAX; tries++) {
         struct sherd_join_taken taken = {.after = &check->state->joins};
@@ -686,9 +684,9 @@ static enum sherd_err check_noted(struct check *check)
         if (check->state->round != round)
             continue;
         check->found.join_count = taken.count;
-        check->found.joins_lost += taken.lost;
-        check->found.joins_verify = check->found.joins_verify && taken.strange == 0;
-        return SHERD_OK;
+        check->loss.releases += taken.lost;
+        check->loss.extra += taken.strange;
+        return judge_joins(check);
     }
     return sherd_fail(SHERD_ERR_BUSY, "the ledger changes all the time: try again");
 }
@@ -716,10 +714,11 @@ enum sherd_err sherd_sequencer_compare(struct sherd_sequencer *sequencer, struct
     return SHERD_OK;
 }
 
-enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer, struct sherd_keys_check *out_check)
+enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer, const struct sherd_join_loss *accepted,
+                                     struct sherd_keys_check *out_check, struct sherd_join_loss *out_loss)
 {
     SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *state = sherd_alloc(sizeof(*state));
-    struct check check = {.sequencer = sequencer, .state = state};
+    struct check check = {.sequencer = sequencer, .state = state, .accepted = accepted};
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -730,6 +729,8 @@ enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer, struct s
     check.found.log_verifies = err == SHERD_OK;
     SHERD_TRY(check_noted(&check));
     *out_check = check.found;
+    if (out_loss != NULL)
+        *out_loss = check.loss;
     return SHERD_OK;
 }
 
@@ -885,6 +886,7 @@ enum sherd_err sherd_sequencer_make(const struct sherd_sequencer_parts *parts, e
     SHERD_TRY(sherd_dir_make(parts->dir, LEDGER));
     SHERD_TRY(sherd_dir_make(parts->dir, SHERD_JOINS_DIR));
     SHERD_TRY(take_as_given(sequencer, state));
+    state->restoring = first == SHERD_EVENT_RESTORE;
     SHERD_TRY(sherd_log_make(sequencer->log_dir, sherd_span_str(origin), &signer));
     SHERD_TRY(sherd_log_open(sequencer->log_dir, sequencer->policy, NULL, &log));
     SHERD_TRY(commit(&round, sherd_log_note(log)));

@@ -80,23 +80,26 @@ void sherd_sequencer_wake(struct sherd_sequencer *sequencer);
  */
 SHERD_MUST_USE enum sherd_err sherd_sequencer_compare(struct sherd_sequencer *sequencer,
                                                       struct sherd_keys_check *out_check);
-/** The same, and verify all of the log and of the joins. */
+/**
+ * The same, and verify all of the log and of the joins.
+ * @param[in]  accepted  what was acknowledged to be lost of joins; NULL: nothing
+ * @param[out] out_loss  all that is lost of them; NULL if not wanted
+ */
 SHERD_MUST_USE enum sherd_err sherd_sequencer_check(struct sherd_sequencer *sequencer,
-                                                    struct sherd_keys_check *out_check);
+                                                    const struct sherd_join_loss *accepted,
+                                                    struct sherd_keys_check *out_check,
+                                                    struct sherd_join_loss *out_loss);
 
 /** How many rounds were made. @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_IO */
 SHERD_MUST_USE enum sherd_err sherd_sequencer_rounds(const struct sherd_sequencer *sequencer, uint64_t *out_rounds);
 
-/** Do something with the log as it is, open to read. */
-typedef enum sherd_err sherd_log_use_fn(void *arg, struct sherd_log *log);
+/** Do something with the log as it is, open to read, and what the state of the same time says of joins. */
+typedef enum sherd_err sherd_log_use_fn(void *arg, struct sherd_log *log, const struct sherd_join_state *joins);
 SHERD_MUST_USE enum sherd_err sherd_sequencer_log(struct sherd_sequencer *sequencer, sherd_log_use_fn *use, void *arg);
 
-/**
- * Visit every join that is in the ledger, in its order, each verified against its leaf, and the leaf against the log.
- * @return SHERD_OK; what visit() gave; SHERD_ERR_TAMPERED: something of it was changed, cut or moved; SHERD_ERR_IO
- */
-SHERD_MUST_USE enum sherd_err sherd_sequencer_joins(struct sherd_sequencer *sequencer, sherd_join_visit_fn *visit,
-                                                    void *arg);
+/** Where joins lie. All is borrowed. */
+struct sherd_join_place sherd_sequencer_joins_place(const struct sherd_sequencer *sequencer);
+
 /**
  * What is kept of checkpoints outside (anchor/ledger/outside.h), and the log's checkpoint, as the state has both.
  * @param[in,out] out_bytes  appended. @param[in,out] out_note  appended

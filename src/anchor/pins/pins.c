@@ -323,8 +323,7 @@ static enum sherd_err add_update(const struct sherd_pins *pins, const struct she
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
-/* What a version that is pinned is to the ledger. */
-static struct sherd_event event_of(enum sherd_event_kind kind, const struct sherd_pin_change *change)
+struct sherd_event sherd_pins_event(enum sherd_event_kind kind, const struct sherd_pin_change *change)
 {
     const struct sherd_pin *pin = &change->pin;
     struct sherd_event event = {.kind = kind,
@@ -418,8 +417,8 @@ static enum sherd_err commit_with(const struct sherd_pins *pins, const struct sh
 
     *out_raced = false;
     for (size_t i = 0; i < count; i++) {
-        list->events[i] = event_of(changes[i].version_expected == 0 ? SHERD_EVENT_PUT : SHERD_EVENT_UPDATE,
-                                   &changes[i]);
+        list->events[i] = sherd_pins_event(changes[i].version_expected == 0 ? SHERD_EVENT_PUT : SHERD_EVENT_UPDATE,
+                                           &changes[i]);
         list->events[i].count = changes[i].version_expected == 0 ? 0 : changes[i].versions_kept;
         any_update = any_update || changes[i].version_expected != 0;
         if (changes[i].version_expected == 0)
@@ -555,7 +554,7 @@ static enum sherd_err replace_tries(const struct sherd_pins *pins, const struct 
         list->sums.count = 0;
         dropped->count = dropped_before;
         for (size_t i = 0; i < count; i++)
-            list->events[i] = event_of(SHERD_EVENT_RESEAL, &changes[i]);
+            list->events[i] = sherd_pins_event(SHERD_EVENT_RESEAL, &changes[i]);
         SHERD_TRY(add_replaces(pins, changes, count, bytes, list, dropped));
         SHERD_FAILPOINT("pin.before_replace");
         err = write_list(pins, changes, count, list, &lost);

@@ -50,6 +50,9 @@ SHERD_MUST_USE enum sherd_err sherd_pins_store(const struct sherd_pins *pins, en
                                                const struct sherd_ref *name, const struct sherd_pin *pin,
                                                struct sherd_buf *out_stored);
 
+/** What a version that is pinned is to the ledger: the event of a kind, but for its id, time and actor. */
+struct sherd_event sherd_pins_event(enum sherd_event_kind kind, const struct sherd_pin_change *change);
+
 /** As sherd_anchor_ops.idempotency_get. */
 SHERD_MUST_USE enum sherd_err sherd_pins_idempotency_get(const struct sherd_pins *pins,
                                                          const struct sherd_uuid *collection, struct sherd_span key,

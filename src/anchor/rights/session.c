@@ -436,6 +436,19 @@ static enum sherd_err session_ledger_scan(struct sherd_anchor *anchor, const str
     return below(anchor)->ops->ledger_scan(below(anchor), query, pass_leaf_on, &filter, out_next);
 }
 
+/* Who read a record is part of its history: for who may read it. That others are lost is for all, as the leaf is. */
+static enum sherd_err session_ledger_joins(struct sherd_anchor *anchor, const struct sherd_leaf_query *query,
+                                           sherd_leaf_join_fn *visit, void *arg, uint64_t *out_next)
+{
+    struct sherd_uuid record;
+
+    if (query->about != SHERD_LEAVES_RECORD)
+        return owner_only();
+    memcpy(record.bytes, query->id.bytes, sizeof(record.bytes));
+    SHERD_TRY(check_record(session_of(anchor), record, SHERD_RIGHT_READ));
+    return below(anchor)->ops->ledger_joins(below(anchor), query, visit, arg, out_next);
+}
+
 static enum sherd_err session_keys_owner(struct sherd_anchor *anchor, struct sherd_ref *out_name, bool *out_there)
 {
     return below(anchor)->ops->keys_owner(below(anchor), out_name, out_there);
@@ -831,6 +844,7 @@ static const struct sherd_anchor_ops session_ops = {
     .protection_rotate = owner_protection_rotate,
     .ledger_note = session_ledger_note,
     .ledger_scan = session_ledger_scan,
+    .ledger_joins = session_ledger_joins,
     .ledger_growth = session_ledger_growth,
 };
 
