@@ -645,7 +645,33 @@ def book_seeds():
     yield "pin", b"\3" + number(1, 7) + item(2, b"\xd1" * 32)
 
 
+LOG = tlog.Key("sherd.example/log", 1, b"\1" * 32)
+
+
+def mldsa_key():
+    return tlog.mldsa_vkey(LOG.name, bytes(range(256)) * 5 + bytes(32))
+
+
+def double_note():
+    """A checkpoint with a second line of ML-DSA-44, which nobody signed."""
+    note = tlog.Log(LOG.name, [b"leaf"], [(LOG, 0)]).checkpoint()
+    blob = bytes.fromhex(mldsa_key().split("+")[1]) + struct.pack(">Q", 1767225600) + bytes(range(242)) * 10
+    return note + f"\u2014 {LOG.name} {tlog.b64(blob)}\n".encode()
+
+
+def note_seeds():
+    yield "double", double_note()
+    yield "key-mldsa", mldsa_key().encode()
+
+
+def policy_seeds():
+    yield "two-kinds", f"log {LOG.vkey}\nlog {mldsa_key()}\nwitness w {mldsa_key()}\nquorum none\n".encode()
+
+
 TARGETS = {
+    "note": note_seeds(),
+    "policy": policy_seeds(),
+    "checkpoint": (("double", data) for data in (double_note(),)),
     "opening": opening_seeds(),
     "evidence": evidence_seeds(),
     "book": book_seeds(),

@@ -66,7 +66,7 @@ struct sherd_audit_input {
     const char *path;            /**< directory of the compartment, or of the vault that it is in */
     struct sherd_span inventory; /**< as sherd_vault_inventory() made it */
     const char *log;             /**< directory of the log */
-    const char *log_key;         /**< its public key, as text */
+    const char *log_key;         /**< its public key, as text; or two, in lines: then both must have signed */
 };
 
 /**

@@ -51,7 +51,8 @@ struct sherd_ledger_head {
 /**
  * The newest checkpoint, signed (C2SP tlog-checkpoint).
  * @param[in,out] out_note  the signed note is appended; NULL if not wanted
- * @param[in,out] out_key   the log's public key is appended, as text (C2SP signed-note); NULL if not wanted
+ * @param[in,out] out_key   the log's public keys that signed it are appended, as text (C2SP signed-note): one of
+ *                          Ed25519, and in a second line one of ML-DSA-44 where OpenSSL has it; NULL if not wanted
  * @param[out]    out_head  NULL if not wanted
  * @return SHERD_OK; SHERD_ERR_DENIED (a restored vault that was not written yet); SHERD_ERR_TAMPERED; SHERD_ERR_IO; ...
  */
@@ -83,9 +84,10 @@ struct sherd_ledger_receipt {
 
 /**
  * Check a receipt. Needs no vault.
- * @param[in] log_key  text, from a place that those who run the vault could not change since
- * @return SHERD_OK; SHERD_ERR_INVALID (the key); SHERD_ERR_TAMPERED (it does not verify, or opens no leaf);
- *         SHERD_ERR_NO_MEMORY
+ * @param[in] log_key  text, from a place that those who run the vault could not change since; of two keys, in lines,
+ *                     both must have signed
+ * @return SHERD_OK; SHERD_ERR_INVALID (the key); SHERD_ERR_UNSUPPORTED (a key of ML-DSA-44 needs OpenSSL 3.5);
+ *         SHERD_ERR_TAMPERED (it does not verify, or opens no leaf); SHERD_ERR_NO_MEMORY
  */
 SHERD_API SHERD_MUST_USE enum sherd_err sherd_ledger_receipt_verify(struct sherd_span receipt,
                                                                     struct sherd_span log_key,

@@ -396,7 +396,8 @@ struct sherd_anchor_ops {
     enum sherd_err (*ledger_check)(struct sherd_anchor *anchor, struct sherd_keys_check *out_check);
 
     /**
-     * The newest checkpoint of the ledger, and the log's public key as text.
+     * The newest checkpoint of the ledger, and the log's public keys that signed it as text: one of Ed25519, and in a
+     * second line one of ML-DSA-44 where there is one.
      * @param[in]     fresh              make leaves first of all that was written before, but where the vault is open
      *                                   for reading only
      * @param[in,out] out_note, out_key  appended

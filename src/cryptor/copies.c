@@ -42,7 +42,7 @@ static enum sherd_err source_open(struct sherd_vault *vault, bool fresh, struct 
     source->vault = vault;
     source->note.max = SHERD_CHECKPOINT_BYTES_MAX;
     SHERD_TRY(vault->anchor->ops->ledger_note(vault->anchor, fresh, &source->note, &source->key));
-    SHERD_TRY(sherd_policy_of_log(sherd_buf_span(&source->key), &source->policy));
+    SHERD_TRY(sherd_policy_of_own_log(sherd_buf_span(&source->key), &source->policy));
     return sherd_checkpoint_verify(sherd_buf_span(&source->note), source->policy, &source->checkpoint, NULL);
 }
 

@@ -17,7 +17,7 @@ struct view {
     struct sherd_vault *vault;
     struct sherd_buf note;
     struct sherd_buf key;
-    struct sherd_policy *policy;
+    struct sherd_policy *policy;        /* that checkpoints of other days satisfy as well */
     struct sherd_checkpoint checkpoint; /* borrows from note */
 };
 
@@ -28,14 +28,18 @@ static void view_done(struct view *view)
     sherd_policy_free(view->policy);
 }
 
+/* What is handed out must verify by all keys that are handed out. */
 static enum sherd_err view_open(struct sherd_vault *vault, struct view *view)
 {
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *policy = NULL;
+
     SHERD_TRY(sherd_vault_check(vault));
     view->vault = vault;
     view->note.max = SHERD_CHECKPOINT_BYTES_MAX;
     SHERD_TRY(vault->anchor->ops->ledger_note(vault->anchor, true, &view->note, &view->key));
-    SHERD_TRY(sherd_policy_of_log(sherd_buf_span(&view->key), &view->policy));
-    return sherd_checkpoint_verify(sherd_buf_span(&view->note), view->policy, &view->checkpoint, NULL);
+    SHERD_TRY(sherd_policy_of_log(sherd_buf_span(&view->key), &policy));
+    SHERD_TRY(sherd_policy_of_own_log(sherd_buf_span(&view->key), &view->policy));
+    return sherd_checkpoint_verify(sherd_buf_span(&view->note), policy, &view->checkpoint, NULL);
 }
 
 static void tell_head(const struct sherd_checkpoint *checkpoint, struct sherd_ledger_head *out_head)

@@ -10,6 +10,7 @@
 /* What stands before a signature: an em dash and a space. */
 #define MARK "\xe2\x80\x94 "
 #define COSIGNED "cosignature/v1\ntime "
+#define SUBTREE "subtree/v1\n" /* and its zero byte */
 
 /* --- UTF-8 -------------------------------------------------------------------------------------------------------- */
 
@@ -69,18 +70,23 @@ static bool is_plain(struct sherd_span text)
 
 /* --- keys --------------------------------------------------------------------------------------------------------- */
 
-enum sherd_err sherd_vkey_make(enum sherd_vkey_type type, struct sherd_span name,
-                               const uint8_t key[static SHERD_SIGN_PUBLIC_SIZE], struct sherd_vkey *out_vkey)
+size_t sherd_vkey_key_size(enum sherd_vkey_type type)
+{
+    return type == SHERD_VKEY_MLDSA ? SHERD_MLDSA_PUBLIC_SIZE : SHERD_SIGN_PUBLIC_SIZE;
+}
+
+enum sherd_err sherd_vkey_make(enum sherd_vkey_type type, struct sherd_span name, const uint8_t *key,
+                               struct sherd_vkey *out_vkey)
 {
     const uint8_t middle[] = {'\n', (uint8_t)type};
-    const struct sherd_span parts[] = {name, {middle, sizeof(middle)}, {key, SHERD_SIGN_PUBLIC_SIZE}};
+    const struct sherd_span parts[] = {name, {middle, sizeof(middle)}, {key, sherd_vkey_key_size(type)}};
     struct sherd_vkey vkey = {.name = name, .type = type};
     uint8_t digest[SHERD_SHA256_SIZE];
 
     SHERD_ENSURE(is_name(name), SHERD_ERR_INVALID, "that is no name of a key: blanks, a plus, or too long");
     SHERD_TRY(sherd_hash(SHERD_SHA256, parts, SHERD_COUNT_OF(parts), digest));
     memcpy(vkey.id, digest, sizeof(vkey.id));
-    memcpy(vkey.key, key, sizeof(vkey.key));
+    memcpy(vkey.key, key, sherd_vkey_key_size(type));
     *out_vkey = vkey;
     return SHERD_OK;
 }
@@ -102,29 +108,33 @@ enum sherd_err sherd_vkey_parse(struct sherd_span text, struct sherd_vkey *out_v
     if (!sherd_line_until(&text, '+', &name) || !sherd_line_until(&text, '+', &id) ||
         sherd_base64_decode(SHERD_BASE64_PADDED, text, &key) != SHERD_OK || key.len == 0)
         return sherd_fail(SHERD_ERR_INVALID, "that is no public key: NAME+ID+KEY is expected");
-    SHERD_ENSURE(block[0] == SHERD_VKEY_ED25519 || block[0] == SHERD_VKEY_COSIGNED, SHERD_ERR_UNSUPPORTED,
-                 "the public key is of a kind that this version does not know");
-    SHERD_ENSURE(key.len == 1 + SHERD_SIGN_PUBLIC_SIZE, SHERD_ERR_INVALID, "the public key has another length");
-    SHERD_TRY(sherd_vkey_make((enum sherd_vkey_type)block[0], name, block + 1, &vkey));
+    const enum sherd_vkey_type type = (enum sherd_vkey_type)block[0];
+    SHERD_ENSURE(type == SHERD_VKEY_ED25519 || type == SHERD_VKEY_COSIGNED || type == SHERD_VKEY_MLDSA,
+                 SHERD_ERR_UNSUPPORTED, "the public key is of a kind that this version does not know");
+    SHERD_ENSURE(key.len == 1 + sherd_vkey_key_size(type), SHERD_ERR_INVALID, "the public key has another length");
+    SHERD_TRY(sherd_vkey_make(type, name, block + 1, &vkey));
     id_text(&vkey, expected);
     SHERD_ENSURE(sherd_span_equal(id, sherd_span_str(expected)), SHERD_ERR_INVALID,
                  "the public key was mistyped: its id is not its own");
+    if (type == SHERD_VKEY_MLDSA)
+        SHERD_TRY(sherd_mldsa_gate());
     *out_vkey = vkey;
     return SHERD_OK;
 }
 
 enum sherd_err sherd_vkey_append(const struct sherd_vkey *vkey, struct sherd_buf *out_text)
 {
-    uint8_t block[1 + SHERD_SIGN_PUBLIC_SIZE] = {(uint8_t)vkey->type};
+    uint8_t block[1 + SHERD_VKEY_KEY_MAX] = {(uint8_t)vkey->type};
+    const size_t size = sherd_vkey_key_size(vkey->type);
     char id[2 * SHERD_VKEY_ID_SIZE + 1];
 
     id_text(vkey, id);
-    memcpy(block + 1, vkey->key, sizeof(vkey->key));
+    memcpy(block + 1, vkey->key, size);
     SHERD_TRY(sherd_buf_append(out_text, vkey->name));
     SHERD_TRY(sherd_text_append(out_text, "+"));
     SHERD_TRY(sherd_text_append(out_text, id));
     SHERD_TRY(sherd_text_append(out_text, "+"));
-    return sherd_base64_encode(SHERD_BASE64_PADDED, sherd_span_of(block, sizeof(block)), out_text);
+    return sherd_base64_encode(SHERD_BASE64_PADDED, sherd_span_of(block, 1 + size), out_text);
 }
 
 /* --- notes -------------------------------------------------------------------------------------------------------- */
@@ -194,6 +204,49 @@ static enum sherd_err cosigned_message(uint64_t time_s, struct sherd_span text, 
     return sherd_buf_append(out_message, text);
 }
 
+/* A span of at most 255 bytes, behind its length. */
+static enum sherd_err put_short(struct sherd_buf *message, struct sherd_span span)
+{
+    const uint8_t len = (uint8_t)span.len;
+
+    SHERD_TRY(sherd_buf_append(message, sherd_span_of(&len, 1)));
+    return sherd_buf_append(message, span);
+}
+
+static enum sherd_err put_u64(struct sherd_buf *message, uint64_t number)
+{
+    uint8_t bytes[8];
+
+    sherd_put_u64(bytes, number);
+    return sherd_buf_append(message, sherd_span_of(bytes, sizeof(bytes)));
+}
+
+/*
+ * What is signed by ML-DSA-44: the cosigned_message of tlog-cosignature, for a tree from its first leaf on.
+ * @return SHERD_OK; SHERD_ERR_TAMPERED: the text is not that of a checkpoint
+ */
+static enum sherd_err subtree_message(struct sherd_span name, uint64_t time_s, struct sherd_span text,
+                                      struct sherd_buf *out_message)
+{
+    struct sherd_span origin;
+    struct sherd_span size;
+    struct sherd_span root;
+    struct sherd_digest hash;
+    uint64_t end = 0;
+
+    if (!sherd_line_take(&text, &origin) || origin.len == 0 || origin.len > UINT8_MAX ||
+        !sherd_line_take(&text, &size) || !sherd_decimal_parse(size, &end) || !sherd_line_take(&text, &root) ||
+        !sherd_digest_parse(root, &hash))
+        return sherd_fail(SHERD_ERR_TAMPERED, "a signature by ML-DSA-44 is of checkpoints alone");
+    SHERD_TRY(sherd_buf_append(out_message, sherd_span_of(SUBTREE, sizeof(SUBTREE))));
+    SHERD_TRY(put_short(out_message, name));
+    SHERD_TRY(put_u64(out_message, time_s));
+    SHERD_TRY(put_short(out_message, origin));
+    SHERD_TRY(put_u64(out_message, 0));
+    SHERD_TRY(put_u64(out_message, end));
+    return sherd_buf_append(out_message, sherd_span_of(hash.bytes, sizeof(hash.bytes)));
+}
+
 static enum sherd_err not_by_its_key(void)
 {
     return sherd_fail(SHERD_ERR_TAMPERED, "a signature is not by the key that it names");
@@ -203,12 +256,16 @@ static enum sherd_err verify_cosigned(const struct sherd_vkey *vkey, struct sher
                                       const struct sherd_signature *signature, uint64_t *out_time_s)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf message = {0};
+    const bool by_mldsa = vkey->type == SHERD_VKEY_MLDSA;
+    const size_t size = by_mldsa ? SHERD_MLDSA_COSIGNATURE_SIZE : SHERD_COSIGNATURE_SIZE;
     const uint64_t time_s = sherd_get_u64(signature->bytes);
 
-    if (signature->len != SHERD_COSIGNATURE_SIZE || time_s > INT64_MAX)
+    if (signature->len != size || time_s > INT64_MAX)
         return not_by_its_key();
-    SHERD_TRY(cosigned_message(time_s, text, &message));
-    SHERD_TRY(sherd_sign_verify(vkey->key, sherd_buf_span(&message), signature->bytes + 8));
+    SHERD_TRY(by_mldsa ? subtree_message(vkey->name, time_s, text, &message)
+                       : cosigned_message(time_s, text, &message));
+    SHERD_TRY(by_mldsa ? sherd_mldsa_verify(vkey->key, sherd_buf_span(&message), signature->bytes + 8)
+                       : sherd_sign_verify(vkey->key, sherd_buf_span(&message), signature->bytes + 8));
     *out_time_s = time_s;
     return SHERD_OK;
 }
@@ -218,7 +275,7 @@ enum sherd_err sherd_vkey_verify(const struct sherd_vkey *vkey, struct sherd_spa
 {
     uint64_t time_s = 0;
 
-    if (vkey->type == SHERD_VKEY_COSIGNED)
+    if (vkey->type != SHERD_VKEY_ED25519)
         SHERD_TRY(verify_cosigned(vkey, text, signature, &time_s));
     else if (signature->len != SHERD_SIGNATURE_SIZE)
         return not_by_its_key();
@@ -255,6 +312,29 @@ enum sherd_err sherd_cosign(struct sherd_span name, const uint8_t seed[static SH
     memcpy(block, vkey.id, sizeof(vkey.id));
     sherd_put_u64(block + SHERD_VKEY_ID_SIZE, time_s);
     SHERD_TRY(sherd_sign(seed, sherd_buf_span(&message), block + SHERD_VKEY_ID_SIZE + 8));
+    return append_line(&vkey, sherd_span_of(block, sizeof(block)), out_line);
+}
+
+enum sherd_err sherd_cosign_mldsa(struct sherd_span name, const uint8_t seed[static SHERD_MLDSA_SEED_SIZE],
+                                  uint64_t time_s, struct sherd_span text, struct sherd_buf *out_line)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf message = {0};
+    uint8_t block[SHERD_VKEY_ID_SIZE + SHERD_MLDSA_COSIGNATURE_SIZE];
+    uint8_t *signature = block + SHERD_VKEY_ID_SIZE + 8;
+    uint8_t public_key[SHERD_MLDSA_PUBLIC_SIZE];
+    struct sherd_vkey vkey;
+
+    SHERD_ENSURE(time_s <= INT64_MAX, SHERD_ERR_INVALID, "that is no time of a cosignature");
+    SHERD_TRY(sherd_mldsa_public(seed, public_key));
+    SHERD_TRY(sherd_vkey_make(SHERD_VKEY_MLDSA, name, public_key, &vkey));
+    const enum sherd_err err = subtree_message(name, time_s, text, &message);
+    if (err == SHERD_ERR_TAMPERED)
+        return sherd_fail(SHERD_ERR_INVALID, "that is no text of a checkpoint");
+    SHERD_TRY(err);
+    memcpy(block, vkey.id, sizeof(vkey.id));
+    sherd_put_u64(block + SHERD_VKEY_ID_SIZE, time_s);
+    SHERD_TRY(sherd_mldsa_sign(seed, sherd_buf_span(&message), true, signature));
+    SHERD_TRY(sherd_mldsa_verify(public_key, sherd_buf_span(&message), signature));
     return append_line(&vkey, sherd_span_of(block, sizeof(block)), out_line);
 }
 

@@ -106,8 +106,6 @@ static enum sherd_err count_signature(struct tally *tally, const struct sherd_si
         if (!sherd_vkey_signed(key, signature))
             continue;
         SHERD_TRY(sherd_vkey_verify(key, tally->text, signature, NULL));
-        if (!tally->logs[i] && sherd_span_equal(key->name, tally->origin)) /* another log's key says nothing of this */
-            tally->vouched.logs++;
         tally->logs[i] = true;
     }
     for (size_t i = 0; i < tally->policy->witness_count; i++) {
@@ -121,6 +119,34 @@ static enum sherd_err count_signature(struct tally *tally, const struct sherd_si
         tally->witnesses[i] = true;
         note_time(&tally->vouched, time_s);
     }
+    return SHERD_OK;
+}
+
+/*
+ * Of the log's keys in the policy one must have signed; where some are of ML-DSA-44 and some are not, one of each: a
+ * signature beside it adds nothing if it may be left out. A key by another name than the origin says nothing.
+ */
+static enum sherd_err count_logs(struct tally *tally)
+{
+    bool wanted[2] = {false};
+    bool there[2] = {false};
+
+    for (size_t i = 0; i < tally->policy->log_count; i++) {
+        const struct sherd_vkey *key = &tally->policy->logs[i].key;
+        const unsigned kind = key->type == SHERD_VKEY_MLDSA;
+
+        if (!sherd_span_equal(key->name, tally->origin))
+            continue;
+        wanted[kind] = true;
+        there[kind] = there[kind] || tally->logs[i];
+        tally->vouched.logs += tally->logs[i];
+    }
+    SHERD_ENSURE(tally->vouched.logs > 0, SHERD_ERR_TAMPERED, "the checkpoint is not signed by a log that is trusted");
+    SHERD_ENSURE(there[true] == wanted[true] || tally->policy->own, SHERD_ERR_TAMPERED,
+                 "the checkpoint is not signed by its log's key of ML-DSA-44");
+    SHERD_ENSURE(there[false] == wanted[false], SHERD_ERR_TAMPERED,
+                 "the checkpoint is signed by its log's key of ML-DSA-44 alone");
+    tally->vouched.by_mldsa = there[true];
     return SHERD_OK;
 }
 
@@ -139,7 +165,7 @@ enum sherd_err sherd_checkpoint_verify(struct sherd_span note, const struct sher
     tally.origin = read.origin;
     while (sherd_signed_next(&parts.lines, &signature))
         SHERD_TRY(count_signature(&tally, &signature));
-    SHERD_ENSURE(tally.vouched.logs > 0, SHERD_ERR_TAMPERED, "the checkpoint is not signed by a log that is trusted");
+    SHERD_TRY(count_logs(&tally));
     SHERD_ENSURE(sherd_policy_met(policy, tally.witnesses), SHERD_ERR_TAMPERED,
                  "too few of the policy's witnesses have cosigned the checkpoint");
     *out_checkpoint = read;

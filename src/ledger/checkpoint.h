@@ -9,6 +9,7 @@
  *     (extension lines)
  *
  *     — origin base64(key id || signature)
+ *     — origin base64(key id || time || signature by ML-DSA-44)
  *     — witness base64(key id || time || signature)
  *
  * @par Source  C2SP tlog-checkpoint, tlog-cosignature
@@ -45,6 +46,7 @@ bool sherd_checkpoint_formed(struct sherd_span note);
 /** Who vouches for a checkpoint. */
 struct sherd_vouched {
     size_t logs;            /**< keys of logs that signed it */
+    bool by_mldsa;          /**< one of them of ML-DSA-44 */
     size_t witnesses;       /**< witnesses that cosigned it */
     uint64_t time_oldest_s; /**< when the first and the last of them did, in seconds since 1970; 0: none did */
     uint64_t time_newest_s;
@@ -52,7 +54,9 @@ struct sherd_vouched {
 
 /**
  * Verify a checkpoint against a policy: signed by one of its logs, whose key has the origin as its name, and cosigned
- * by a quorum of its witnesses. A signature that says it is by a key of the policy and is not spoils the whole.
+ * by a quorum of its witnesses. Where the policy has keys of that name both of ML-DSA-44 and of another kind, one of
+ * each must have signed. A signature that says it is by a key of the policy and is not spoils the whole. What a key of
+ * ML-DSA-44 signs is not the extension.
  * @param[in]  note            the signed note
  * @param[out] out_checkpoint  borrows from note
  * @param[out] out_vouched     NULL if not wanted

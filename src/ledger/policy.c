@@ -123,7 +123,7 @@ static enum sherd_err parse_witness(struct parser *parser, struct sherd_span lin
         return full(parser, "witnesses");
     SHERD_TRY(take_new_name(parser, &line, &witness.name));
     SHERD_TRY(take_key(parser, &line, &witness.key, &witness.url));
-    if (witness.key.type != SHERD_VKEY_COSIGNED)
+    if (witness.key.type == SHERD_VKEY_ED25519)
         return bad(parser, "the key of a witness is of another kind");
     for (size_t i = 0; i < policy->witness_count; i++)
         if (same_key(&policy->witnesses[i].key, &witness.key))
@@ -253,16 +253,42 @@ enum sherd_err sherd_policy_parse(struct sherd_span text, struct sherd_policy **
     return SHERD_OK;
 }
 
+/* One more key of the log. What is said of it does not speak of the lines of a policy, which nobody wrote. */
+static enum sherd_err add_key(struct sherd_span vkey_text, struct sherd_vkey *first, struct sherd_buf *text)
+{
+    struct sherd_vkey vkey;
+
+    SHERD_TRY(sherd_vkey_parse(vkey_text, &vkey));
+    if (text->len == 0)
+        *first = vkey;
+    else
+        SHERD_ENSURE(sherd_span_equal(vkey.name, first->name) &&
+                         (vkey.type == SHERD_VKEY_MLDSA) != (first->type == SHERD_VKEY_MLDSA),
+                     SHERD_ERR_INVALID, "two public keys of a log have one name, and one of them is of ML-DSA-44");
+    SHERD_TRY(sherd_text_append(text, "log "));
+    SHERD_TRY(sherd_buf_append(text, vkey_text));
+    return sherd_text_append(text, "\n");
+}
+
 enum sherd_err sherd_policy_of_log(struct sherd_span vkey_text, struct sherd_policy **out_policy)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {.max = SHERD_POLICY_BYTES_MAX};
-    struct sherd_vkey vkey;
+    struct sherd_span last = vkey_text;
+    struct sherd_vkey vkey = {.type = SHERD_VKEY_ED25519};
+    struct sherd_span first;
 
-    SHERD_TRY(sherd_vkey_parse(vkey_text, &vkey)); /* alone: then what is said of it does not speak of lines */
-    SHERD_TRY(sherd_text_append(&text, "log "));
-    SHERD_TRY(sherd_buf_append(&text, vkey_text));
-    SHERD_TRY(sherd_text_append(&text, "\nquorum none\n"));
+    if (sherd_line_take(&last, &first))
+        SHERD_TRY(add_key(first, &vkey, &text));
+    SHERD_TRY(add_key(last, &vkey, &text));
+    SHERD_TRY(sherd_text_append(&text, "quorum none\n"));
     return sherd_policy_parse(sherd_buf_span(&text), out_policy);
+}
+
+enum sherd_err sherd_policy_of_own_log(struct sherd_span vkey_text, struct sherd_policy **out_policy)
+{
+    SHERD_TRY(sherd_policy_of_log(vkey_text, out_policy));
+    (*out_policy)->own = true;
+    return SHERD_OK;
 }
 
 void sherd_policy_free(struct sherd_policy *policy)

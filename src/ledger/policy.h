@@ -57,6 +57,7 @@ struct sherd_policy {
     size_t group_count;
     enum sherd_quorum quorum;
     size_t quorum_index; /**< of the witness or the group */
+    bool own;            /**< a key of ML-DSA-44 need not have signed: sherd_policy_of_own_log() */
     struct sherd_policy_log logs[SHERD_POLICY_LOGS_MAX];
     struct sherd_policy_witness witnesses[SHERD_POLICY_WITNESSES_MAX];
     struct sherd_policy_group groups[SHERD_POLICY_GROUPS_MAX];
@@ -70,8 +71,19 @@ struct sherd_policy {
  */
 SHERD_MUST_USE enum sherd_err sherd_policy_parse(struct sherd_span text, struct sherd_policy **out_policy);
 
-/** A policy of one log, and no witness. @return as sherd_policy_parse() */
+/**
+ * A policy of one log, and no witness.
+ * @param[in] vkey_text  its public key; or two, of one name, in lines without a newline at the end: one is of
+ *                       ML-DSA-44, the other is not, and both must sign
+ * @return as sherd_policy_parse()
+ */
 SHERD_MUST_USE enum sherd_err sherd_policy_of_log(struct sherd_span vkey_text, struct sherd_policy **out_policy);
+
+/**
+ * The same for those who run the log, and meet checkpoints of days when it had no second key: that need not have
+ * signed, but if it did, it must hold.
+ */
+SHERD_MUST_USE enum sherd_err sherd_policy_of_own_log(struct sherd_span vkey_text, struct sherd_policy **out_policy);
 
 /** Free. NULL is accepted. */
 void sherd_policy_free(struct sherd_policy *policy);

@@ -89,7 +89,7 @@ static enum sherd_err collect_all(struct sherd_vault *vault, struct collecting *
     uint64_t next = 0;
 
     SHERD_TRY(anchor->ops->ledger_note(anchor, true, &note, &key));
-    SHERD_TRY(sherd_policy_of_log(sherd_buf_span(&key), out_policy));
+    SHERD_TRY(sherd_policy_of_own_log(sherd_buf_span(&key), out_policy));
     SHERD_TRY(sherd_checkpoint_verify(sherd_buf_span(&note), *out_policy, &checkpoint, NULL));
     query.size = query.to = checkpoint.head.size;
     for (size_t i = 0; i < collecting->count; i++)

@@ -38,9 +38,11 @@ void verify_print_time(uint64_t time_s)
         (void)printf("second %" PRIu64, time_s);
 }
 
-/* The end of each line: who cosigned. */
+/* The end of each line: how it is signed, and who cosigned. */
 void verify_print_vouched(const struct sherd_vouched *vouched)
 {
+    if (vouched->by_mldsa)
+        (void)printf("; signed by %sML-DSA-44", vouched->logs > 1 ? "Ed25519 and " : "");
     if (vouched->witnesses > 0) {
         (void)printf("; cosigned by %zu witness%s, last at ", vouched->witnesses, vouched->witnesses == 1 ? "" : "es");
         verify_print_time(vouched->time_newest_s);
@@ -54,24 +56,33 @@ void verify_print_tree(const struct sherd_checkpoint *checkpoint)
     (void)printf(", of %" PRIu64 " leaves", checkpoint->head.size);
 }
 
+/* The policy with those keys as its only logs. Their text, which outlives it, begins with their name. */
+static enum sherd_err set_log(struct sherd_policy *policy, const char *log_keys)
+{
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *own = NULL;
+
+    SHERD_TRY(sherd_policy_of_log(sherd_span_str(log_keys), &own));
+    for (size_t i = 0; i < own->log_count; i++) {
+        policy->logs[i] = own->logs[i];
+        policy->logs[i].key.name = sherd_span_of(log_keys, own->logs[i].key.name.len);
+    }
+    policy->log_count = own->log_count;
+    return SHERD_OK;
+}
+
 enum sherd_err verify_policy(const struct verify_args *args, struct sherd_policy **out_policy)
 {
     SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *policy = NULL;
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
-    struct sherd_policy_log log = {0};
 
     SHERD_ENSURE(args->log_key != NULL || args->policy_file != NULL, SHERD_ERR_INVALID,
                  "--log-key or --policy must say whom to believe");
-    if (args->log_key != NULL)
-        SHERD_TRY(sherd_vkey_parse(sherd_span_str(args->log_key), &log.key));
     if (args->policy_file == NULL)
         return sherd_policy_of_log(sherd_span_str(args->log_key), out_policy);
     SHERD_TRY(verify_read(args->policy_file, SHERD_POLICY_BYTES_MAX, &text));
     SHERD_TRY(sherd_policy_parse(sherd_buf_span(&text), &policy));
-    if (args->log_key != NULL) {
-        policy->logs[0] = log;
-        policy->log_count = 1;
-    }
+    if (args->log_key != NULL)
+        SHERD_TRY(set_log(policy, args->log_key));
     SHERD_ENSURE(policy->log_count > 0, SHERD_ERR_INVALID, "the policy names no log, and --log-key neither");
     *out_policy = sherd_policy_take(&policy);
     return SHERD_OK;

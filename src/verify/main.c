@@ -9,6 +9,9 @@
 /* Exit codes, the same as those of sherd. */
 enum { EXIT_OK, EXIT_OTHER, EXIT_USAGE, EXIT_TAMPERED, EXIT_NOT_FOUND, EXIT_CONFLICT = 6, EXIT_BUSY, EXIT_UNSUPPORTED };
 
+/* Two keys, of which one is of ML-DSA-44, and more than that. */
+#define LOG_KEYS_SIZE 8192U
+
 /* Which options a command takes. */
 enum { TAKES_LOG = 1, TAKES_KEY = 2, TAKES_AGAINST = 4, TAKES_RECORD = 8, TAKES_LIST = 16 };
 
@@ -45,7 +48,7 @@ static const struct {
     "  row FILE                    one row of a readable collection, as it lies in the store\n"                 \
     "  rows DUMP                   all rows in what mdb_dump(1) printed; prints each as JSON\n"                 \
     "\n"                                                                                                        \
-    "      --log-key VKEY    the log's public key: no other log is accepted\n"                                  \
+    "      --log-key VKEY    the log's public key: no other log is accepted; of two keys both must sign\n"      \
     "      --policy FILE     logs, witnesses and how many of them it takes (C2SP tlog-policy)\n"                \
     "      --key VKEY        of statements and rows: their public key\n"                                        \
     "      --against PATH    of receipts and evidence: what the log shows now, a checkpoint or its directory\n" \
@@ -98,6 +101,17 @@ static unsigned takes_of(int option)
     }
 }
 
+/* One more key of the log, in a line of its own. @return whether there is room for it */
+static bool add_log_key(const char *key, struct verify_args *args)
+{
+    static char keys[LOG_KEYS_SIZE];
+    const size_t len = strlen(keys);
+    const int more = snprintf(keys + len, sizeof(keys) - len, "%s%s", args->log_key == NULL ? "" : "\n", key);
+
+    args->log_key = keys;
+    return more >= 0 && (size_t)more < sizeof(keys) - len;
+}
+
 /* @return -1: go on; otherwise the exit code */
 static int parse(int argc, char **argv, struct verify_args *out_args, unsigned *out_given)
 {
@@ -112,7 +126,10 @@ static int parse(int argc, char **argv, struct verify_args *out_args, unsigned *
     opterr = 0;
     for (int option = 0; (option = getopt_long(argc, argv, ":hV", options, NULL)) != -1;) {
         switch (option) {
-        case 'l': out_args->log_key = optarg; break;
+        case 'l':
+            if (!add_log_key(optarg, out_args))
+                return usage("--log-key: too many keys");
+            break;
         case 'p': out_args->policy_file = optarg; break;
         case 'k': out_args->key = optarg; break;
         case 'a': out_args->against = optarg; break;

@@ -13,7 +13,7 @@
 
 /** What the command line says; borrowed from it. */
 struct verify_args {
-    const char *log_key; /**< NULL: not given */
+    const char *log_key; /**< all that are given, in lines; NULL: none */
     const char *policy_file;
     const char *key;
     const char *against;
@@ -69,7 +69,7 @@ SHERD_MUST_USE enum sherd_err verify_read(const char *path, size_t bytes_max, st
 void verify_print_time(uint64_t time_s);
 /** Print the name of a log, and how many leaves it has. */
 void verify_print_tree(const struct sherd_checkpoint *checkpoint);
-/** Print the end of the line: who cosigned. */
+/** Print the end of the line: how it is signed, and who cosigned. */
 void verify_print_vouched(const struct sherd_vouched *vouched);
 /** Print what others wrote: whatever is not plain ASCII as \\xNN. */
 void verify_print(struct sherd_span text);

@@ -285,6 +285,13 @@ static enum sherd_err ask_all(struct asking *asking)
     return ask_for_evidence(asking);
 }
 
+/* By the log: its key of Ed25519, or one of ML-DSA-44 by its name, which the policy need not know. */
+static bool is_by_log(const struct sherd_vkey *key, const struct sherd_signature *signature)
+{
+    return sherd_vkey_signed(key, signature) ||
+           (signature->len == SHERD_MLDSA_COSIGNATURE_SIZE && sherd_span_equal(signature->name, key->name));
+}
+
 /* The checkpoint as the log signed it, without what witnesses said before. */
 static enum sherd_err write_note(const struct asking *asking, struct sherd_buf *note)
 {
@@ -295,7 +302,7 @@ static enum sherd_err write_note(const struct asking *asking, struct sherd_buf *
     SHERD_TRY(sherd_buf_append(note, asking->signed_parts.text));
     SHERD_TRY(sherd_text_append(note, "\n"));
     for (struct sherd_span before = rest; sherd_signed_next(&rest, &signature); before = rest)
-        if (sherd_vkey_signed(key, &signature))
+        if (is_by_log(key, &signature))
             SHERD_TRY(sherd_buf_append(note, sherd_span_of(before.data, before.len - rest.len)));
     for (size_t i = 0; i < asking->count; i++)
         SHERD_TRY(sherd_buf_append(note, sherd_buf_span(&asking->witnesses[i].line)));
@@ -312,7 +319,7 @@ static enum sherd_err hash_origin(struct sherd_span origin, char out_hash[static
     return SHERD_OK;
 }
 
-/* The one log of the policy whose name is the checkpoint's origin. */
+/* The log of the policy whose name is the checkpoint's origin, by the key that witnesses know it by. */
 static enum sherd_err find_log(const struct sherd_ask_parts *parts, struct sherd_policy **out_policy)
 {
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {.max = SHERD_CHECKPOINT_BYTES_MAX};
@@ -324,7 +331,8 @@ static enum sherd_err find_log(const struct sherd_ask_parts *parts, struct sherd
     SHERD_TRY(sherd_signed_parse(sherd_buf_span(&note), &signed_parts));
     SHERD_TRY(sherd_checkpoint_decode(signed_parts.text, &checkpoint));
     for (size_t i = 0; i < parts->policy->log_count; i++) {
-        if (!sherd_span_equal(parts->policy->logs[i].key.name, checkpoint.origin))
+        if (!sherd_span_equal(parts->policy->logs[i].key.name, checkpoint.origin) ||
+            parts->policy->logs[i].key.type == SHERD_VKEY_MLDSA)
             continue;
         SHERD_TRY(sherd_vkey_append(&parts->policy->logs[i].key, &vkey));
         return sherd_policy_of_log(sherd_buf_span(&vkey), out_policy);

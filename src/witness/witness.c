@@ -266,7 +266,9 @@ enum sherd_err sherd_witness_log_add(struct sherd_witness *witness, const char *
     struct sherd_vkey key;
 
     SHERD_TRY(sherd_vkey_parse(sherd_span_str(vkey), &key));
-    SHERD_ENSURE(key.type == SHERD_VKEY_ED25519, SHERD_ERR_INVALID, "that is a witness's key, not a log's");
+    SHERD_ENSURE(key.type != SHERD_VKEY_COSIGNED, SHERD_ERR_INVALID, "that is a witness's key, not a log's");
+    SHERD_ENSURE(key.type == SHERD_VKEY_ED25519, SHERD_ERR_INVALID,
+                 "a witness knows a log by its key of Ed25519: `sherd policy key` prints it");
     SHERD_TRY(hash_origin(key.name, hash));
     SHERD_TRY(sherd_file_lock_take(witness->dir, TURN, &turn));
     const enum sherd_err err = add_log(witness, hash, vkey);

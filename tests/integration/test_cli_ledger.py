@@ -10,7 +10,8 @@ import random
 import shutil
 import subprocess
 
-from harness import CONFLICT, DENIED, NOT_FOUND, OK, SANITIZER, TAMPERED, USAGE, main
+from harness import CONFLICT, DENIED, NOT_FOUND, OK, SANITIZER, TAMPERED, UNSUPPORTED, USAGE, main
+from tlog import has_mldsa, mldsa_vkey
 
 
 class Outsider:
@@ -71,6 +72,27 @@ def test_cli_ledger__a_receipt_is_checked_without_the_vault(box):
     outside.verify("proof", "r1", says=": put, at 20")
     outside.key = outside.key[:-4] + "AAA="
     outside.verify("receipt", "r1", code=USAGE)
+
+
+def test_cli_ledger__all_keys_that_there_are_sign(box):
+    """With ML-DSA-44 there are two keys, and who has both asks for both; who has one is not disturbed."""
+    box.init()
+    outside = Outsider(box)
+    keys = outside.key.splitlines()
+    assert len(keys) == (2 if has_mldsa() else 1), keys
+    outside.gets("r1", put(box, b"one", "r1")[1])
+    outside.verify("receipt", "r1", says="signed by Ed25519 and ML-DSA-44" if has_mldsa() else "leaves\n")
+    note = box.sherd("prove", "checkpoint").stdout
+    lines = note.splitlines(keepends=True)
+    assert len(lines) == 4 + len(keys)
+    for kept in range(len(keys)):  # a signature is missing
+        outside.gets("cut", b"".join(lines[:4] + lines[4 + kept:5 + kept] * 2))
+        outside.verify("checkpoint", "cut", code=OK if len(keys) == 1 else TAMPERED)
+    outside.key = keys[0]
+    outside.verify("receipt", "r1", says="leaves\n")
+    outside.key = mldsa_vkey(keys[0].split("+")[0], bytes(1312))
+    code = TAMPERED if has_mldsa() else UNSUPPORTED
+    outside.verify("receipt", "r1", "--log-key", keys[0], code=code, says="ML-DSA-44")
 
 
 def test_cli_ledger__a_changed_receipt_is_refused(box):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from harness import CONFLICT, NOT_FOUND, OK, ROOT, SANITIZER, TAMPERED, UNSUPPORTED, USAGE, main
-from tlog import Key, Log, b64, sign
+from tlog import Key, Log, b64, has_mldsa, mldsa_vkey, sign
 
 sys.path.insert(0, str(ROOT / "fuzz"))
 from seeds import a_ledger, an_opening, evidence_seeds  # noqa: E402
@@ -114,6 +114,22 @@ def test_verify_program__checkpoints(box):
     note = write(box, "odd", Log(odd.name, [], [(odd, 0)]).checkpoint())
     ok(box, "checkpoint", "--log-key", odd.vkey, note, says="evil\\xc2\\xb5[2J, of 0 leaves")
     fails(box, TAMPERED, "checkpoint", "--log-key", LOG.vkey, write(box, "text", b"text\n"), says="no signed note")
+
+
+def test_verify_program__a_second_key_must_have_signed(box):
+    """A key of ML-DSA-44 that is given is asked for; where OpenSSL has none, that is said, and nothing is accepted."""
+    note = write(box, "checkpoint", a_log(12).checkpoint())
+    second = mldsa_vkey(ORIGIN, bytes(1312))
+    code, says = (TAMPERED, "ML-DSA-44") if has_mldsa() else (UNSUPPORTED, "need OpenSSL 3.5")
+    fails(box, code, "checkpoint", "--log-key", LOG.vkey, "--log-key", second, note, says=says)
+    fails(box, code, "checkpoint", "--log-key", f"{second}\n{LOG.vkey}", note, says=says)
+    both = write(box, "both", f"log {LOG.vkey}\nlog {second}\nquorum none\n".encode())
+    fails(box, code, "checkpoint", "--policy", both, note, says=says)
+    fails(box, code, "checkpoint", "--log-key", second, note, says="" if has_mldsa() else says)
+    witnessed = write(box, "witnessed", a_log(9, 1).checkpoint())
+    ok(box, "checkpoint", "--log-key", LOG.vkey, "--policy", policy(box, "any"), witnessed)
+    fails(box, USAGE, "checkpoint", "--log-key", LOG.vkey, "--log-key", LOG.vkey, note, says="of ML-DSA-44")
+    fails(box, USAGE, "checkpoint", *["--log-key", LOG.vkey * 30] * 4, note, says="too many keys")
 
 
 def test_verify_program__consistency(box):
@@ -266,7 +282,7 @@ def test_verify_program__usage(box):
     fails(box, USAGE, "evidence", "--log-key", LOG.vkey, "--record", "x", note, says="does not take")
     fails(box, USAGE, "receipt", "--log-key", LOG.vkey, "--growth", note, note, says="--against")
     fails(box, USAGE, "checkpoint", "--log-key", "nonsense", note, says="no public key")
-    fails(box, UNSUPPORTED, "checkpoint", "--log-key", "a+00000000+" + b64(b"\x06" + bytes(1312)), note)
+    fails(box, UNSUPPORTED, "checkpoint", "--log-key", "a+00000000+" + b64(b"\x09" + bytes(1312)), note)
     fails(box, USAGE, "checkpoint", "--policy", write(box, "bad", b"quorum x\n"), note, says="policy, line 1")
     fails(box, NOT_FOUND, "checkpoint", "--log-key", LOG.vkey, "missing")
     with open("/dev/full", "wb") as full:

@@ -4,6 +4,7 @@ tlog-cosignature, tlog-proof, tlog-tiles), in the plainest way and with nothing 
 against.
 """
 import base64
+import ctypes
 import hashlib
 from pathlib import Path
 
@@ -75,6 +76,18 @@ def sign(seed, message):
 
 def b64(data):
     return base64.b64encode(data).decode()
+
+
+def has_mldsa():
+    """Whether the OpenSSL that programs find here has ML-DSA-44."""
+    return ctypes.CDLL("libcrypto.so.3").OpenSSL_version_num() >= 0x30500000
+
+
+def mldsa_vkey(name, public):
+    """A public key of ML-DSA-44 as text (C2SP tlog-cosignature)."""
+    key = b"\x06" + public
+    digest = hashlib.sha256(name.encode() + b"\n" + key).hexdigest()
+    return f"{name}+{digest[:8]}+{b64(key)}"
 
 
 class Key:

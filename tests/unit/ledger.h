@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/crypto.h>
 
 /** Fails the test, with what the library has to say, unless the call succeeds. */
 #define assert_ok(call)                                                                        \
@@ -126,11 +127,11 @@ __attribute__((unused)) static void key_seed(uint8_t number, uint8_t out_seed[SH
 __attribute__((unused)) static struct sherd_vkey key_of(uint8_t number, enum sherd_vkey_type type, const char *name)
 {
     uint8_t seed[SHERD_SIGN_SEED_SIZE];
-    uint8_t key[SHERD_SIGN_PUBLIC_SIZE];
+    uint8_t key[SHERD_VKEY_KEY_MAX];
     struct sherd_vkey vkey;
 
     key_seed(number, seed);
-    assert_ok(sherd_sign_public(seed, key));
+    assert_ok(type == SHERD_VKEY_MLDSA ? sherd_mldsa_public(seed, key) : sherd_sign_public(seed, key));
     assert_ok(sherd_vkey_make(type, sherd_span_str(name), key, &vkey));
     return vkey;
 }
@@ -188,6 +189,36 @@ __attribute__((unused)) static void checkpoint_cosign(struct sherd_buf *note, ui
     assert_ok(sherd_signed_parse(sherd_buf_span(note), &parts));
     assert_ok(sherd_cosign(sherd_span_str(name), seed, time_s, parts.text, &line));
     assert_ok(sherd_buf_append(note, sherd_buf_span(&line)));
+}
+
+/** Add a line by ML-DSA-44 to a note, where there is ML-DSA-44. */
+__attribute__((unused)) static void checkpoint_cosign_mldsa(struct sherd_buf *note, uint8_t number, const char *name,
+                                                            uint64_t time_s)
+{
+    struct sherd_signed parts;
+    uint8_t seed[SHERD_MLDSA_SEED_SIZE];
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf line = {0};
+
+    key_seed(number, seed);
+    assert_ok(sherd_signed_parse(sherd_buf_span(note), &parts));
+    assert_ok(sherd_cosign_mldsa(sherd_span_str(name), seed, time_s, parts.text, &line));
+    assert_ok(sherd_buf_append(note, sherd_buf_span(&line)));
+}
+
+/** A public key of ML-DSA-44, as C2SP writes one, for where there is none: whoever is given it must say so. */
+__attribute__((unused)) static void key_of_elsewhere(struct sherd_buf *text, const char *name)
+{
+    static const uint8_t key[SHERD_MLDSA_PUBLIC_SIZE] = {5};
+    struct sherd_vkey vkey;
+
+    assert_ok(sherd_vkey_make(SHERD_VKEY_MLDSA, sherd_span_str(name), key, &vkey));
+    assert_ok(sherd_vkey_append(&vkey, text));
+}
+
+/** Whether this machine has ML-DSA-44, by OpenSSL's own word. */
+__attribute__((unused)) static bool has_mldsa(void)
+{
+    return OpenSSL_version_num() >= 0x30500000UL;
 }
 
 /* --- directories -------------------------------------------------------------------------------------------------- */

@@ -2,9 +2,13 @@
 /* What is outside, as bytes; and files of checkpoints: when they are written, and what of them is believed. */
 #include "anchor.h"
 #include "anchor/ledger/outside.h"
+#include "base/bytes.h"
 #include "base/failpoint.h"
 #include "base/file.h"
+#include "envelope/lines.h"
 #include "envelope/note.h"
+#include "ledger/checkpoint.h"
+#include <openssl/crypto.h>
 #include <unistd.h>
 
 struct fixture {
@@ -159,6 +163,35 @@ static void test_anchor_outside__a_file_follows(void **state)
     assert_ok(sherd_outside_check(fixture->sequencer));
 }
 
+/* Where the signature of Ed25519 ends: what follows it, by ML-DSA-44, is for others. */
+static size_t first_signature_end(const struct sherd_buf *note)
+{
+    struct sherd_signed parts;
+    struct sherd_span line;
+
+    assert_ok(sherd_signed_parse(sherd_buf_span(note), &parts));
+    assert_true(sherd_line_take(&parts.lines, &line));
+    return note->len - parts.lines.len;
+}
+
+/* What the anchor does not need to believe in is put right. */
+static void test_anchor_outside__what_others_believe_is_put_right(void **state)
+{
+    const struct fixture *fixture = *state;
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf after = {0};
+
+    assert_ok(set_file(fixture));
+    read_file(fixture, &note);
+    const struct sherd_span cut = sherd_span_of(note.data, first_signature_end(&note));
+    assert_ok(sherd_file_write(fixture->root, "checkpoint", cut));
+    assert_ok(sherd_outside_check(fixture->sequencer));
+    assert_ok(sherd_outside_publish(fixture->sequencer));
+    read_file(fixture, &after);
+    assert_true(sherd_span_equal(sherd_buf_span(&after), sherd_buf_span(&note)));
+    assert_int_equal(cut.len < note.len, OpenSSL_version_num() >= 0x30500000UL);
+}
+
 static void test_anchor_outside__what_is_not_believed(void **state)
 {
     const struct fixture *fixture = *state;
@@ -168,7 +201,8 @@ static void test_anchor_outside__what_is_not_believed(void **state)
     grow(fixture, 1);
     assert_ok(sherd_outside_publish(fixture->sequencer));
     read_file(fixture, &note);
-    for (size_t i = 0; i < note.len; i++) { /* each byte of it counts */
+    const size_t counting = first_signature_end(&note);
+    for (size_t i = 0; i < counting; i++) { /* each byte of it counts */
         note.data[i] ^= 1;
         assert_ok(sherd_file_write(fixture->root, "checkpoint", sherd_buf_span(&note)));
         note.data[i] ^= 1;
@@ -249,6 +283,7 @@ int main(void)
         T(golden_bytes),
         T(paths_that_are_none),
         T(a_file_follows),
+        T(what_others_believe_is_put_right),
         T(what_is_not_believed),
         T(what_was_set_stays_from_round_to_round),
 #if SHERD_FAILPOINTS

@@ -5,8 +5,11 @@
  */
 #include "anchor.h"
 #include "anchor/ledger/sequencer.h"
+#include "base/bytes.h"
 #include "base/failpoint.h"
 #include "base/file.h"
+#include "envelope/lines.h"
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -418,6 +421,77 @@ static void test_anchor_sequencer__thread_makes_rounds(void **state)
     assert_int_equal(size, 1001);
 }
 
+/* --- by which keys ------------------------------------------------------------------------------------------------ */
+
+struct signed_by {
+    const struct fixture *fixture;
+    struct sherd_buf note;
+    struct sherd_buf keys;
+};
+
+static enum sherd_err take_signers(void *arg, struct sherd_log *log, const struct sherd_join_state *joins)
+{
+    struct signed_by *by = arg;
+
+    (void)joins;
+    assert_ok(sherd_buf_append(&by->note, sherd_log_note(log)));
+    return sherd_sequencer_vkeys(by->fixture->sequencer, sherd_log_note(log), &by->keys);
+}
+
+static void signed_by_done(struct signed_by *by)
+{
+    sherd_buf_done(&by->note);
+    sherd_buf_done(&by->keys);
+}
+
+/* Reads the newest checkpoint, which must verify by all keys that it names. @return how many there are */
+static size_t signers_of(const struct fixture *fixture, struct signed_by *by)
+{
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *policy = NULL;
+    struct sherd_checkpoint checkpoint;
+    struct sherd_vouched vouched;
+
+    *by = (struct signed_by){.fixture = fixture};
+    assert_ok(sherd_sequencer_log(fixture->sequencer, take_signers, by));
+    assert_ok(sherd_policy_of_log(sherd_buf_span(&by->keys), &policy));
+    assert_ok(sherd_checkpoint_verify(sherd_buf_span(&by->note), policy, &checkpoint, &vouched));
+    assert_int_equal(vouched.logs, policy->log_count);
+    return vouched.logs;
+}
+
+/* The checkpoint of a machine without ML-DSA-44: the first signature alone. */
+static void cut_to_one(const struct fixture *fixture, const struct signed_by *by)
+{
+    struct sherd_signed parts;
+    struct sherd_span line;
+
+    assert_ok(sherd_signed_parse(sherd_buf_span(&by->note), &parts));
+    struct sherd_span rest = parts.lines;
+    assert_true(sherd_line_take(&rest, &line));
+    assert_ok(sherd_file_write(fixture->root, "ledger/checkpoint",
+                               sherd_span_of(by->note.data, by->note.len - rest.len)));
+}
+
+static void test_anchor_sequencer__signs_with_all_that_there_is(void **state)
+{
+    const struct fixture *fixture = *state;
+    const size_t expected = OpenSSL_version_num() >= 0x30500000UL ? 2 : 1;
+    SHERD_CLEANUP(signed_by_done) struct signed_by made = {0};
+    SHERD_CLEANUP(signed_by_done) struct signed_by cut = {0};
+    SHERD_CLEANUP(signed_by_done) struct signed_by again = {0};
+    uint64_t size = 0;
+
+    assert_int_equal(signers_of(fixture, &made), expected);
+    cut_to_one(fixture, &made);
+    assert_int_equal(signers_of(fixture, &cut), 1); /* nobody is told of a key that did not sign */
+    assert_ok(sherd_sequencer_run(fixture->sequencer, &size));
+    assert_int_equal(size, 1);
+    assert_int_equal(signers_of(fixture, &again), expected); /* signed anew, and else the same */
+    assert_true(sherd_span_equal(sherd_buf_span(&again.keys), sherd_buf_span(&made.keys)));
+    assert_true(check(fixture).agrees);
+    assert_int_equal(leaves_of(fixture)->count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +505,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_anchor_sequencer__block_put_back_is_seen, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anchor_sequencer__handles_take_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anchor_sequencer__thread_makes_rounds, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_anchor_sequencer__signs_with_all_that_there_is, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

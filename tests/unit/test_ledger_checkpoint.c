@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checkpoints: their text, who signed them, who cosigned them. */
 #include "ledger.h"
+#include "mutate.h"
 
 #define ROOT "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I="
 /* The example of C2SP tlog-checkpoint. */
@@ -249,6 +250,173 @@ static void test_ledger_checkpoint__what_is_none_is_refused(void **state)
     assert_err(SHERD_ERR_TAMPERED, sherd_checkpoint_verify(sherd_buf_span(&long_note), policy, &checkpoint, NULL));
 }
 
+/* --- by two keys -------------------------------------------------------------------------------------------------- */
+
+/* The keys of the log of key 1; kinds: which. */
+static struct sherd_policy *policy_of_keys(bool ed25519, bool mldsa, bool own)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
+    struct sherd_policy *policy = NULL;
+
+    if (ed25519)
+        key_append(&text, 1, SHERD_VKEY_ED25519, LOG_ORIGIN);
+    if (ed25519 && mldsa)
+        assert_ok(sherd_text_append(&text, "\n"));
+    if (mldsa)
+        key_append(&text, 1, SHERD_VKEY_MLDSA, LOG_ORIGIN);
+    assert_ok(own ? sherd_policy_of_own_log(sherd_buf_span(&text), &policy)
+                  : sherd_policy_of_log(sherd_buf_span(&text), &policy));
+    return policy;
+}
+
+/*
+ * Without ML-DSA-44 a checkpoint that has both signatures verifies by the one that can be verified, if that is asked.
+ */
+static void assert_second_line_is_ignored(void)
+{
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *policy = log_policy();
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
+    uint8_t blob[4 + SHERD_MLDSA_COSIGNATURE_SIZE] = {1, 2, 3, 4};
+    struct sherd_policy *both = NULL;
+    struct sherd_checkpoint checkpoint;
+    struct sherd_vouched vouched;
+
+    checkpoint_make(17, &note);
+    assert_ok(sherd_text_append(&note, "\xe2\x80\x94 " LOG_ORIGIN " "));
+    assert_ok(sherd_base64_encode(SHERD_BASE64_PADDED, sherd_span_of(blob, sizeof(blob)), &note));
+    assert_ok(sherd_text_append(&note, "\n"));
+    assert_ok(sherd_checkpoint_verify(sherd_buf_span(&note), policy, &checkpoint, &vouched));
+    assert_int_equal(vouched.logs, 1);
+    assert_false(vouched.by_mldsa);
+    key_append(&text, 1, SHERD_VKEY_ED25519, LOG_ORIGIN);
+    assert_ok(sherd_text_append(&text, "\n"));
+    key_of_elsewhere(&text, LOG_ORIGIN);
+    assert_err(SHERD_ERR_UNSUPPORTED, sherd_policy_of_log(sherd_buf_span(&text), &both));
+    assert_null(both);
+}
+
+/* Who knows both keys asks for both signatures; who knows one is not disturbed by the other. */
+static void test_ledger_checkpoint__of_two_keys_both_must_have_signed(void **state)
+{
+    (void)state;
+    if (!has_mldsa()) {
+        assert_second_line_is_ignored();
+        return;
+    }
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *both = policy_of_keys(true, true, false);
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *first = policy_of_keys(true, false, false);
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *second = policy_of_keys(false, true, false);
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf other = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf alone = {0};
+    struct sherd_checkpoint checkpoint;
+    struct sherd_vouched vouched;
+    struct sherd_signed parts;
+    struct sherd_span line;
+
+    checkpoint_make(17, &note);
+    assert_err(SHERD_ERR_TAMPERED, sherd_checkpoint_verify(sherd_buf_span(&note), both, &checkpoint, NULL));
+    assert_err(SHERD_ERR_TAMPERED, sherd_checkpoint_verify(sherd_buf_span(&note), second, &checkpoint, NULL));
+    checkpoint_cosign_mldsa(&note, 1, LOG_ORIGIN, 1000);
+    assert_ok(sherd_checkpoint_verify(sherd_buf_span(&note), both, &checkpoint, &vouched));
+    assert_int_equal(vouched.logs, 2);
+    assert_true(vouched.by_mldsa);
+    assert_int_equal(vouched.witnesses, 0);
+    assert_ok(sherd_checkpoint_verify(sherd_buf_span(&note), first, &checkpoint, &vouched));
+    assert_false(vouched.by_mldsa);
+    assert_ok(sherd_checkpoint_verify(sherd_buf_span(&note), second, &checkpoint, NULL));
+
+    assert_ok(sherd_signed_parse(sherd_buf_span(&note), &parts)); /* that of ML-DSA-44 alone */
+    assert_true(sherd_line_take(&parts.lines, &line));
+    assert_ok(sherd_buf_append(&alone, parts.text));
+    assert_ok(sherd_text_append(&alone, "\n"));
+    assert_ok(sherd_buf_append(&alone, parts.lines));
+    assert_err(SHERD_ERR_TAMPERED, sherd_checkpoint_verify(sherd_buf_span(&alone), both, &checkpoint, NULL));
+    assert_err(SHERD_ERR_TAMPERED, sherd_checkpoint_verify(sherd_buf_span(&alone), first, &checkpoint, NULL));
+    assert_ok(sherd_checkpoint_verify(sherd_buf_span(&alone), second, &checkpoint, NULL));
+
+    checkpoint_make(17, &other); /* by another key of that name */
+    checkpoint_cosign_mldsa(&other, 2, LOG_ORIGIN, 1000);
+    assert_err(SHERD_ERR_TAMPERED, sherd_checkpoint_verify(sherd_buf_span(&other), both, &checkpoint, NULL));
+}
+
+/* The log's own view: checkpoints from before there was a second key hold; one that says it is by it must be by it. */
+static void test_ledger_checkpoint__the_log_itself_remembers_other_days(void **state)
+{
+    (void)state;
+    if (!has_mldsa()) {
+        assert_second_line_is_ignored();
+        return;
+    }
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *own = policy_of_keys(true, true, true);
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf alone = {0};
+    struct sherd_checkpoint checkpoint;
+    struct sherd_signed parts;
+    struct sherd_span line;
+
+    checkpoint_make(17, &note);
+    assert_ok(sherd_checkpoint_verify(sherd_buf_span(&note), own, &checkpoint, NULL));
+    checkpoint_cosign_mldsa(&note, 1, LOG_ORIGIN, 1000);
+    assert_ok(sherd_checkpoint_verify(sherd_buf_span(&note), own, &checkpoint, NULL));
+    assert_ok(sherd_signed_parse(sherd_buf_span(&note), &parts));
+    assert_true(sherd_line_take(&parts.lines, &line));
+    assert_ok(sherd_buf_append(&alone, parts.text));
+    assert_ok(sherd_text_append(&alone, "\n"));
+    assert_ok(sherd_buf_append(&alone, parts.lines));
+    assert_err(SHERD_ERR_TAMPERED, sherd_checkpoint_verify(sherd_buf_span(&alone), own, &checkpoint, NULL));
+    note.data[note.len - 100] = note.data[note.len - 100] == 'A' ? 'B' : 'A';
+    assert_err(SHERD_ERR_TAMPERED, sherd_checkpoint_verify(sherd_buf_span(&note), own, &checkpoint, NULL));
+}
+
+/* Whether each line of one note's signatures stands in the other, below the same text. */
+static bool says_the_same(const struct sherd_buf *note, const struct sherd_buf *mutated)
+{
+    struct sherd_signed parts;
+    struct sherd_signed others;
+    struct sherd_span line;
+
+    assert_ok(sherd_signed_parse(sherd_buf_span(note), &parts));
+    assert_ok(sherd_signed_parse(sherd_buf_span(mutated), &others));
+    while (sherd_line_take(&parts.lines, &line))
+        if (memmem(others.lines.data, others.lines.len, line.data, line.len) == NULL)
+            return false;
+    return sherd_span_equal(parts.text, others.text);
+}
+
+/* 1,000 changes of a note that both keys signed; what is accepted only has a line twice, or in another place. */
+static void test_ledger_checkpoint__each_change_of_a_double_note_is_refused(void **state)
+{
+    uint64_t dice_state = 44;
+    unsigned refused = 0;
+
+    (void)state;
+    if (!has_mldsa()) {
+        assert_second_line_is_ignored();
+        return;
+    }
+    SHERD_CLEANUP(sherd_policy_freep) struct sherd_policy *both = policy_of_keys(true, true, false);
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
+    checkpoint_make(17, &note);
+    checkpoint_cosign_mldsa(&note, 1, LOG_ORIGIN, 1000);
+    while (refused < 1000) {
+        SHERD_CLEANUP(sherd_buf_done) struct sherd_buf mutated = {0};
+        struct sherd_checkpoint checkpoint = {.head.size = 99};
+
+        assert_ok(sherd_buf_append(&mutated, sherd_buf_span(&note)));
+        mutate(&mutated, &dice_state);
+        const enum sherd_err err = sherd_checkpoint_verify(sherd_buf_span(&mutated), both, &checkpoint, NULL);
+        if (err == SHERD_OK) {
+            assert_true(says_the_same(&note, &mutated));
+            continue;
+        }
+        assert_int_equal(err, SHERD_ERR_TAMPERED);
+        assert_int_equal(checkpoint.head.size, 99);
+        refused++;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +429,9 @@ int main(void)
         cmocka_unit_test(test_ledger_checkpoint__witnesses_alone_do_not_do),
         cmocka_unit_test(test_ledger_checkpoint__a_log_signs_for_itself_alone),
         cmocka_unit_test(test_ledger_checkpoint__what_is_none_is_refused),
+        cmocka_unit_test(test_ledger_checkpoint__of_two_keys_both_must_have_signed),
+        cmocka_unit_test(test_ledger_checkpoint__the_log_itself_remembers_other_days),
+        cmocka_unit_test(test_ledger_checkpoint__each_change_of_a_double_note_is_refused),
     };
 
     return cmocka_run_group_tests(tests, tree_setup, NULL);

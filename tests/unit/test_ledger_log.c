@@ -226,7 +226,8 @@ static void test_ledger_log__entries_of_any_length(void **state)
 {
     struct log_test *test = *state;
     static uint8_t bytes[SHERD_TILE_ENTRY_BYTES_MAX + 1];
-    struct sherd_span entries[3] = {{bytes, 0}, {bytes, SHERD_TILE_ENTRY_BYTES_MAX}, {bytes, SHERD_TILE_ENTRY_BYTES_MAX + 1}};
+    struct sherd_span entries[3] = {
+        {bytes, 0}, {bytes, SHERD_TILE_ENTRY_BYTES_MAX}, {bytes, SHERD_TILE_ENTRY_BYTES_MAX + 1}};
     SHERD_CLEANUP(sherd_buf_done) struct sherd_buf entry = {0};
 
     assert_err(SHERD_ERR_LIMIT, sherd_log_append(test->log, entries, 3, NULL));

@@ -105,7 +105,7 @@ static void test_ledger_policy__what_is_refused(void **state)
         assert_null(policy);
     }
     struct sherd_policy *policy = NULL;
-    assert_err(SHERD_ERR_UNSUPPORTED, parse("log a+00000000+BgAA\nquorum none\n", &policy));
+    assert_err(SHERD_ERR_UNSUPPORTED, parse("log a+00000000+CQAA\nquorum none\n", &policy));
     assert_err(SHERD_ERR_INVALID, sherd_policy_parse(sherd_span_of("quorum none\n\0", 13), &policy));
 }
 
@@ -223,6 +223,53 @@ static void test_ledger_policy__of_one_log(void **state)
     assert_null(none);
 }
 
+/* The keys of one log in lines: of one name, and of two kinds. */
+static enum sherd_err of_keys(const struct sherd_buf *first, const struct sherd_buf *second, const char *end,
+                              struct sherd_policy **out_policy)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf text = {0};
+
+    assert_ok(sherd_buf_append(&text, sherd_buf_span(first)));
+    assert_ok(sherd_text_append(&text, "\n"));
+    assert_ok(sherd_buf_append(&text, sherd_buf_span(second)));
+    assert_ok(sherd_text_append(&text, end));
+    return sherd_policy_of_log(sherd_buf_span(&text), out_policy);
+}
+
+static void test_ledger_policy__of_one_log_with_two_keys(void **state)
+{
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf first = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf second = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf other = {0};
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf rotated = {0};
+    struct sherd_policy *policy = NULL;
+
+    (void)state;
+    key_append(&first, 1, SHERD_VKEY_ED25519, LOG_ORIGIN);
+    key_append(&rotated, 2, SHERD_VKEY_ED25519, LOG_ORIGIN);
+    assert_err(SHERD_ERR_INVALID, of_keys(&first, &rotated, "", &policy)); /* one of them would do: so it is no pair */
+    if (!has_mldsa()) {
+        key_of_elsewhere(&second, LOG_ORIGIN);
+        assert_err(SHERD_ERR_UNSUPPORTED, of_keys(&first, &second, "", &policy));
+        assert_non_null(strstr(sherd_err_detail(), "OpenSSL 3.5"));
+        assert_err(SHERD_ERR_UNSUPPORTED, sherd_policy_of_log(sherd_buf_span(&second), &policy));
+        assert_null(policy);
+        return;
+    }
+    key_append(&second, 1, SHERD_VKEY_MLDSA, LOG_ORIGIN);
+    key_append(&other, 1, SHERD_VKEY_MLDSA, "other.example/log");
+    assert_err(SHERD_ERR_INVALID, of_keys(&first, &other, "", &policy));
+    assert_err(SHERD_ERR_INVALID, of_keys(&second, &second, "", &policy));
+    assert_err(SHERD_ERR_INVALID, of_keys(&first, &second, "\n", &policy));
+    assert_null(policy);
+    assert_ok(of_keys(&first, &second, "", &policy));
+    assert_int_equal(policy->log_count, 2);
+    assert_int_equal(policy->logs[1].key.type, SHERD_VKEY_MLDSA);
+    sherd_policy_free(policy);
+    assert_ok(of_keys(&second, &first, "", &policy));
+    sherd_policy_free(policy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_ledger_policy__which_witnesses_are_a_quorum),
         cmocka_unit_test(test_ledger_policy__none_and_one),
         cmocka_unit_test(test_ledger_policy__of_one_log),
+        cmocka_unit_test(test_ledger_policy__of_one_log_with_two_keys),
     };
 
     return cmocka_run_group_tests(tests, tree_setup, NULL);

@@ -48,7 +48,7 @@ struct given {
     struct sherd_buf inventory;
     struct sherd_buf key;
     char log[80];
-    char log_key[256];
+    char log_key[4096];
 };
 
 static struct given give(struct vault_test *test, const char *compartment)

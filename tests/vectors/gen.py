@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Converts test vectors of C2SP Wycheproof (Apache-2.0) to the text that test_vectors.c reads.
 
-gen.py KIND UPSTREAM.json >FILE.txt      KIND: aes-256-gcm, cobblestone-256, ed25519-verify, hkdf-sha512, hmac-sha512
+gen.py KIND UPSTREAM.json >FILE.txt      KIND: aes-256-gcm, cobblestone-256, ed25519-verify, hkdf-sha512, hmac-sha512,
+                                         ml-dsa-44-sign
 
 A file is one line type=KIND, then records: lines NAME=VALUE, ended by an empty line. A value that is bytes is a list,
 separated by blanks, of hexadecimal text and of HH*N: the byte HH, N times. Lines that begin with # are comments.
 """
+import hashlib
 import json
 import sys
 import zlib
@@ -65,12 +67,24 @@ def cobblestone_256(group, test):
     return out + [(k, test[k]) for k in ("aeadKey", "baseNonce", "msgLength", "msgSha512") if k in test]
 
 
+def ml_dsa_44_sign(group, test):
+    """Deterministic signatures without a context; long values by their SHA-256."""
+    if test["result"] != "valid" or "msg" not in test or "ctx" in test or "rnd" in test:
+        return None
+    out = head(test) + [("seed", packed(group["privateSeed"])), ("msg", packed(test["msg"]))]
+    return out + [
+        (name, hashlib.sha256(bytes.fromhex(value)).hexdigest())
+        for name, value in (("publicSha256", group["publicKey"]), ("sigSha256", test["sig"]))
+    ]
+
+
 KINDS = {
     "aes-256-gcm": aes_256_gcm,
     "cobblestone-256": cobblestone_256,
     "ed25519-verify": ed25519_verify,
     "hkdf-sha512": hkdf_sha512,
     "hmac-sha512": hmac_sha512,
+    "ml-dsa-44-sign": ml_dsa_44_sign,
 }
 
 

@@ -4,8 +4,8 @@
  *
  * Usage: test_vectors FILE.txt
  *
- * Prints how many vectors it ran. Ends with 1 if one failed or none was run. Argon2id, which OpenSSL has from 3.2, must
- * be refused as unsupported where OpenSSL is older.
+ * Prints how many vectors it ran. Ends with 1 if one failed or none was run. Argon2id, which OpenSSL has from 3.2, and
+ * ML-DSA, which it has from 3.5, must be refused as unsupported where OpenSSL is older.
  */
 #include "base/macros.h"
 #include "base/mem.h"
@@ -14,6 +14,7 @@
 #include "crypto/init.h"
 #include "crypto/known.h"
 #include "crypto/merkle.h"
+#include "crypto/mldsa.h"
 #include "crypto/sign.h"
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -314,6 +315,33 @@ static bool run_ed25519_sign(struct record *record)
            sherd_sign_verify(out_public, message, out_signature) == SHERD_OK;
 }
 
+static bool is_digest_of(struct sherd_span expected, const void *bytes, size_t size)
+{
+    const struct sherd_span span = sherd_span_of(bytes, size);
+    uint8_t digest[SHERD_SHA256_SIZE];
+
+    return sherd_hash(SHERD_SHA256, &span, 1, digest) == SHERD_OK && same(expected, digest, sizeof(digest));
+}
+
+/* Where OpenSSL has none, each call must say so. */
+static bool run_mldsa_44_sign(struct record *record)
+{
+    const struct sherd_span message = bytes_of(record, "msg");
+    const uint8_t *seed = sized_of(record, "seed", SHERD_MLDSA_SEED_SIZE).data;
+    const enum sherd_err there = OpenSSL_version_num() >= 0x30500000UL ? SHERD_OK : SHERD_ERR_UNSUPPORTED;
+    static uint8_t out_public[SHERD_MLDSA_PUBLIC_SIZE];
+    static uint8_t out_signature[SHERD_MLDSA_SIGNATURE_SIZE];
+
+    return sherd_mldsa_public(seed, out_public) == there &&
+           sherd_mldsa_sign(seed, message, false, out_signature) == there &&
+           sherd_mldsa_verify(out_public, message, out_signature) == there &&
+           (there != SHERD_OK || (is_digest_of(bytes_of(record, "publicSha256"), out_public, sizeof(out_public)) &&
+                                  is_digest_of(bytes_of(record, "sigSha256"), out_signature, sizeof(out_signature)) &&
+                                  sherd_mldsa_sign(seed, message, true, out_signature) == SHERD_OK &&
+                                  !is_digest_of(bytes_of(record, "sigSha256"), out_signature, sizeof(out_signature)) &&
+                                  sherd_mldsa_verify(out_public, message, out_signature) == SHERD_OK));
+}
+
 static bool run_scrypt(struct record *record)
 {
     const struct sherd_pwhash_params params = {SHERD_PWHASH_SCRYPT, number_of(record, "log2n"), number_of(record, "r"),
@@ -481,6 +509,7 @@ static const struct {
     {"cobblestone-256", run_cobblestone},
     {"ed25519-verify", run_ed25519_verify},
     {"ed25519-sign", run_ed25519_sign},
+    {"ml-dsa-44-sign", run_mldsa_44_sign},
     {"scrypt", run_scrypt},
     {"pbkdf2-sha256", run_pbkdf2_sha256},
     {"argon2id", run_argon2id},

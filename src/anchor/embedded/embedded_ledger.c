@@ -189,22 +189,32 @@ enum sherd_err sherd_embedded_keys_stat(struct sherd_anchor *anchor, struct sher
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
-static enum sherd_err copy_note(void *arg, struct sherd_log *log, const struct sherd_join_state *joins)
+/* The newest checkpoint, and who signed it. */
+struct told_note {
+    const struct sherd_sequencer *sequencer;
+    struct sherd_buf *note;
+    struct sherd_buf *key;
+};
+
+static enum sherd_err tell_note(void *arg, struct sherd_log *log, const struct sherd_join_state *joins)
 {
+    const struct told_note *told = arg;
+
     (void)joins;
-    return sherd_buf_append(arg, sherd_log_note(log));
+    SHERD_TRY(sherd_buf_append(told->note, sherd_log_note(log)));
+    return sherd_sequencer_vkeys(told->sequencer, sherd_log_note(log), told->key);
 }
 
 enum sherd_err sherd_embedded_ledger_note(struct sherd_anchor *anchor, bool fresh, struct sherd_buf *out_note,
                                           struct sherd_buf *out_key)
 {
     const struct sherd_embedded *self = sherd_embedded_of(anchor);
+    struct told_note told = {self->sequencer, out_note, out_key};
 
     SHERD_TRY(check_there(self));
     if (fresh && !self->ledger_reads)
         SHERD_TRY(sherd_sequencer_run(self->sequencer, NULL));
-    SHERD_TRY(sherd_sequencer_log(self->sequencer, copy_note, out_note));
-    return sherd_sequencer_vkey(self->sequencer, out_key);
+    return sherd_sequencer_log(self->sequencer, tell_note, &told);
 }
 
 /* A search in the log, once it is open. */

@@ -93,7 +93,7 @@ static int in_time(const void *a, const void *b)
 
     if (first->time_ns != second->time_ns)
         return first->time_ns < second->time_ns ? -1 : 1;
-    return memcmp(first->id, second->id, sizeof(first->id));
+    return memcmp(first->id, second->id, sizeof(first->id)); /* not secret: names */
 }
 
 enum sherd_err sherd_blocks_plan(const struct sherd_blocks *blocks, struct sherd_blocks_plan *plan)

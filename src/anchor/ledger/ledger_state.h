@@ -12,7 +12,8 @@
 #include "anchor/ledger/sequencer.h"
 
 #define SHERD_LEDGER_BLOCKS_MAX 4096U
-#define SHERD_LEDGER_NOTE_BYTES_MAX 1024U
+/** A name of 63 bytes in three lines, a signature of Ed25519 and one of ML-DSA-44: 3603. */
+#define SHERD_LEDGER_NOTE_BYTES_MAX 4096U
 /** Empty, in the anchor's directory: held by who replaces the state. */
 #define SHERD_LEDGER_LOCK "ledger/round"
 

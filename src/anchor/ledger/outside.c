@@ -223,7 +223,7 @@ static void time_text(uint64_t time_s, char out[static TIME_TEXT_SIZE])
         out[0] = '\0';
 }
 
-/* When a checkpoint was cosigned last, or else its file written. */
+/* When a checkpoint was signed last by who says when, or else its file written. */
 static uint64_t time_of(struct sherd_span note, const char *file)
 {
     struct sherd_signature signature;
@@ -233,7 +233,8 @@ static uint64_t time_of(struct sherd_span note, const char *file)
 
     if (sherd_signed_parse(note, &parts) == SHERD_OK)
         while (sherd_signed_next(&parts.lines, &signature))
-            if (signature.len == SHERD_COSIGNATURE_SIZE && sherd_get_u64(signature.bytes) > newest_s)
+            if ((signature.len == SHERD_COSIGNATURE_SIZE || signature.len == SHERD_MLDSA_COSIGNATURE_SIZE) &&
+                sherd_get_u64(signature.bytes) > newest_s)
                 newest_s = sherd_get_u64(signature.bytes);
     if (newest_s == 0 && sherd_file_age(file, "", &age_s) == SHERD_OK && sherd_clock()->wall_s() > age_s)
         newest_s = (uint64_t)(sherd_clock()->wall_s() - age_s);

@@ -3,6 +3,7 @@
 #include "anchor/ledger/sequencer.h"
 #include "anchor/ledger/blocks.h"
 #include "anchor/ledger/joins.h"
+#include "anchor/ledger/ledger_key.h"
 #include "anchor/ledger/ledger_state.h"
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -12,8 +13,6 @@
 #include "base/random.h"
 #include "crypto/aead.h"
 #include "crypto/ct.h"
-#include "crypto/sign.h"
-#include "envelope/note.h"
 #include "envelope/tlv.h"
 #include <inttypes.h>
 #include <pthread.h>
@@ -26,8 +25,6 @@
 
 #define LEDGER "ledger"
 #define STATE "ledger/state"
-
-#define ORIGIN_SIZE 64U
 
 /* The thread makes a round when so many sets were written, or so long after the first of them. */
 #define WAKE_SETS 1000U
@@ -52,7 +49,7 @@
 struct sherd_sequencer {
     struct sherd_sequencer_parts parts;
     struct sherd_policy *policy;
-    char origin[ORIGIN_SIZE]; /* the log's name */
+    char origin[SHERD_LEDGER_KEY_NAME_SIZE]; /* the log's name */
     char *log_dir;
     pthread_mutex_t turn; /* rounds and readers of the log, one at a time in this process */
     pthread_mutex_t lock; /* what follows */
@@ -85,43 +82,39 @@ struct round {
 
 /* --- names and keys ----------------------------------------------------------------------------------------------- */
 
-/* Random, so that a ledger that begins anew, of a vault that was brought back, is no fork of the one that was. */
-static enum sherd_err origin_new(const struct sherd_uuid *deployment, char out_origin[static ORIGIN_SIZE])
-{
-    char id[SHERD_UUID_TEXT_SIZE];
-    uint8_t random[4];
-
-    SHERD_TRY(sherd_random(random, sizeof(random)));
-    sherd_uuid_format(*deployment, id);
-    (void)snprintf(out_origin, ORIGIN_SIZE, "sherd.%s/%08" PRIx32, id, sherd_get_u32(random));
-    return SHERD_OK;
-}
-
 /* The first line of a checkpoint. */
-static enum sherd_err origin_of(const struct sherd_ledger_state *state, char out_origin[static ORIGIN_SIZE])
+static enum sherd_err origin_of(const struct sherd_ledger_state *state,
+                                char out_origin[static SHERD_LEDGER_KEY_NAME_SIZE])
 {
     const uint8_t *end = memchr(state->note, '\n', state->note_bytes);
 
-    if (end == NULL || (size_t)(end - state->note) >= ORIGIN_SIZE)
+    if (end == NULL || (size_t)(end - state->note) >= SHERD_LEDGER_KEY_NAME_SIZE)
         return sherd_ledger_tampered("has a state that does not verify");
     memcpy(out_origin, state->note, (size_t)(end - state->note));
     out_origin[end - state->note] = 0;
     return SHERD_OK;
 }
 
-static enum sherd_err sign(void *arg, struct sherd_span text, struct sherd_buf *out_note)
+static struct sherd_ledger_key key_of(const struct sherd_sequencer *sequencer)
 {
-    const struct sherd_sequencer *sequencer = arg;
+    const struct sherd_sequencer_parts *parts = &sequencer->parts;
 
-    return sherd_note_sign(sequencer->origin, sequencer->parts.seed, text, out_note);
+    return (struct sherd_ledger_key){.origin = sequencer->origin, .seed = parts->seed, .deployment = parts->deployment};
 }
 
 enum sherd_err sherd_sequencer_vkey(const struct sherd_sequencer *sequencer, struct sherd_buf *out_text)
 {
-    uint8_t public_key[SHERD_SIGN_PUBLIC_SIZE];
+    const struct sherd_ledger_key key = key_of(sequencer);
 
-    SHERD_TRY(sherd_sign_public(sequencer->parts.seed, public_key));
-    return sherd_note_key_text(sequencer->origin, public_key, out_text);
+    return sherd_ledger_key_text(&key, out_text);
+}
+
+enum sherd_err sherd_sequencer_vkeys(const struct sherd_sequencer *sequencer, struct sherd_span note,
+                                     struct sherd_buf *out_text)
+{
+    const struct sherd_ledger_key key = key_of(sequencer);
+
+    return sherd_ledger_key_texts(&key, note, out_text);
 }
 
 /* --- the log ------------------------------------------------------------------------------------------------------ */
@@ -314,8 +307,28 @@ static enum sherd_err carry_out(struct round *round, struct sherd_log *log)
 static enum sherd_err sign_round(void *arg, struct sherd_span text, struct sherd_buf *out_note)
 {
     const struct round *round = arg;
+    const struct sherd_ledger_key key = key_of(round->sequencer);
 
-    return sign(round->sequencer, text, out_note);
+    return sherd_ledger_key_sign(&key, text, out_note);
+}
+
+/*
+ * Nothing has happened; but a checkpoint of a machine whose OpenSSL has no ML-DSA-44 is signed anew by one that has it.
+ */
+static enum sherd_err sign_anew(struct round *round, struct sherd_log *log)
+{
+    const struct sherd_ledger_key key = key_of(round->sequencer);
+    SHERD_CLEANUP(sherd_buf_done) struct sherd_buf note = {0};
+    struct sherd_signed parts;
+
+    if (sherd_ledger_key_is_double(&key, sherd_log_note(log)))
+        return SHERD_OK;
+    SHERD_TRY(sherd_signed_parse(sherd_log_note(log), &parts));
+    SHERD_TRY(sherd_ledger_key_sign(&key, parts.text, &note));
+    if (!sherd_ledger_key_is_double(&key, sherd_buf_span(&note)))
+        return SHERD_OK;
+    SHERD_TRY(commit(round, sherd_buf_span(&note)));
+    return sherd_log_cosigned(log, sherd_buf_span(&note));
 }
 
 static enum sherd_err round_with(struct round *round, const struct sherd_ledger_state *before, uint64_t *out_size)
@@ -337,7 +350,7 @@ static enum sherd_err round_with(struct round *round, const struct sherd_ledger_
     SHERD_TRY(collect_joins(round));
     round->after->size = before->size + round->event_count;
     *out_size = round->after->size;
-    return round->after->block_count == 0 && !round->joins.changed ? SHERD_OK : carry_out(round, log);
+    return round->after->block_count == 0 && !round->joins.changed ? sign_anew(round, log) : carry_out(round, log);
 }
 
 /* The caller has the turn of this process and the lock of all. */
@@ -819,7 +832,7 @@ enum sherd_err sherd_sequencer_new(const struct sherd_sequencer_parts *parts, st
     SHERD_CLEANUP(sherd_sequencer_freep) struct sherd_sequencer *sequencer = NULL;
     SHERD_CLEANUP(sherd_freep) struct sherd_ledger_state *state = sherd_alloc(sizeof(*state));
     SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
-    char origin[ORIGIN_SIZE];
+    char origin[SHERD_LEDGER_KEY_NAME_SIZE];
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
@@ -859,11 +872,11 @@ enum sherd_err sherd_sequencer_make(const struct sherd_sequencer_parts *parts, e
     const struct sherd_log_signer signer = {.sign = sign_round, .arg = &round};
     SHERD_CLEANUP(sherd_log_closep) struct sherd_log *log = NULL;
     struct sherd_event event = {.kind = first};
-    char origin[ORIGIN_SIZE];
+    char origin[SHERD_LEDGER_KEY_NAME_SIZE];
 
     if (state == NULL)
         return SHERD_ERR_NO_MEMORY;
-    SHERD_TRY(origin_new(&parts->deployment, origin));
+    SHERD_TRY(sherd_ledger_key_origin(&parts->deployment, origin));
     SHERD_TRY(prepare(parts, origin, &sequencer));
     round.sequencer = sequencer;
     SHERD_TRY(sherd_dir_make(parts->dir, LEDGER));

@@ -113,7 +113,10 @@ SHERD_MUST_USE enum sherd_err sherd_sequencer_outside_set(struct sherd_sequencer
 /** The anchor's directory. */
 const char *sherd_sequencer_dir(const struct sherd_sequencer *sequencer);
 
-/** The log's public key, as text. @param[in,out] out_text  appended */
+/** The log's public key of Ed25519, as text. @param[in,out] out_text  appended */
 SHERD_MUST_USE enum sherd_err sherd_sequencer_vkey(const struct sherd_sequencer *sequencer, struct sherd_buf *out_text);
+/** Those that signed a checkpoint: as sherd_ledger_key_texts(). */
+SHERD_MUST_USE enum sherd_err sherd_sequencer_vkeys(const struct sherd_sequencer *sequencer, struct sherd_span note,
+                                                    struct sherd_buf *out_text);
 
 #endif
