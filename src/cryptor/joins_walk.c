@@ -45,7 +45,7 @@ static enum sherd_err learn_record(void *arg, const struct sherd_leaf_found *fou
     struct sherd_joins_walk *walk = arg;
     const struct sherd_event *event = &found->event;
 
-    if ((event->kind != SHERD_EVENT_PUT && event->kind != SHERD_EVENT_UPDATE) ||
+    if ((event->kind != SHERD_EVENT_PUT && event->kind != SHERD_EVENT_UPDATE && event->kind != SHERD_EVENT_RESTORE) ||
         !(same(&event->entity, &walk->id) || same(&event->collection, &walk->id)))
         return SHERD_OK;
     if (walk->record_count == walk->record_room) {

@@ -46,6 +46,8 @@ class Box:
         self.vault = self.dir / "vault"
         self.key = self.dir / "my.key"
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("SHERD_")}
+        self.env["XDG_RUNTIME_DIR"] = str(self.dir)  # where agents are looked for
+        self.started = []
 
     def path(self, name):
         return self.dir / name
@@ -57,7 +59,15 @@ class Box:
         """Start the program, without waiting for it."""
         options.setdefault("env", self.env)
         options.setdefault("cwd", self.dir)
-        return subprocess.Popen(self.command(*args), **options)
+        self.started.append(subprocess.Popen(self.command(*args), **options))
+        return self.started[-1]
+
+    def end(self):
+        """Nothing that was started outlives its test."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
     def run(self, *args, code=OK, **options):
         """Run the program to its end. code: how it must end."""
@@ -137,8 +147,9 @@ class Box:
 
 def run_one(name, function, program):
     folder = tempfile.mkdtemp(prefix="sherd-test-")
+    box = Box(program, folder)
     try:
-        function(Box(program, folder))
+        function(box)
         print(f"[       OK ] {name}")
         return "passed"
     except Exception:  # pylint: disable=broad-except
@@ -146,6 +157,7 @@ def run_one(name, function, program):
         print(f"[  FAILED  ] {name}")
         return "failed"
     finally:
+        box.end()
         for parent, folders, _ in os.walk(folder):
             for entry in folders:
                 path = os.path.join(parent, entry)
