@@ -30,7 +30,7 @@
 #include <sys/wait.h>
 
 #define CALLS_MAX 100000UL /* of one kind in one call: more would be a loop without end */
-#define EACH_UPTO 80UL
+#define EACH_UPTO 60UL
 #define LASTING_UPTO 16UL
 #define COLD_STEPS 250UL
 #define LONG_BYTES 200000U
@@ -649,7 +649,7 @@ static unsigned long next_first(unsigned long first, bool for_good)
     if (every > 0)
         return first + 1;
     const unsigned long step = for_good && first >= LASTING_UPTO ? 4 : 1;
-    return first < EACH_UPTO ? first + step : first + step + (first - EACH_UPTO) / 12;
+    return first < EACH_UPTO ? first + step : first + step + (first - EACH_UPTO) / 8;
 }
 
 static unsigned long run_fault(bool for_good)
