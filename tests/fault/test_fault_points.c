@@ -205,7 +205,8 @@ static void run_matrix(const struct change *change)
     trace(change);
     for (unsigned i = 0; i < scene->trace_count; i++)
         for (int action = 0; action < ACTION_COUNT && is_picked(&scene->trace[i]); action++)
-            if (is_worth(scene->trace[i].name, (enum action)action))
+            if (is_worth(scene->trace[i].name, (enum action)action) &&
+                (action != ACTION_NOSPACE || scene->trace[i].hit == 1)) /* on from there it goes the way of EIO */
                 run_cell_of(change, &scene->trace[i], (enum action)action);
 }
 
