@@ -30,6 +30,14 @@ static void path_freep(char **path)
     sherd_free(*path);
 }
 
+static int fd_take(int *fd)
+{
+    const int taken = *fd;
+
+    *fd = -1;
+    return taken;
+}
+
 static void fd_closep(const int *fd)
 {
     if (*fd >= 0)
@@ -88,8 +96,7 @@ static enum sherd_err begin_file(const char *path, int flags, struct sherd_span 
     if (fd < 0)
         return sherd_fail_errno(errno == EEXIST ? SHERD_ERR_CONFLICT : SHERD_ERR_IO, "%s cannot be made", path);
     SHERD_TRY(write_all(fd, path, bytes));
-    *out_fd = fd;
-    fd = -1;
+    *out_fd = fd_take(&fd);
     return SHERD_OK;
 }
 

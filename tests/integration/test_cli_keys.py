@@ -63,12 +63,12 @@ def test_cli_key__rotates_without_a_record_out_of_reach(box):
 
 def test_cli_rekey__tells_programs_how_far_it_is(box):
     fill(box)
-    done = box.sherd("rekey", "--rate", "4", "--progress-json")
+    done = box.sherd("rekey", "--rate", "20", "--progress-json")
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert lines and {line["progress"] for line in lines} == {"rekey"}, done.stderr
     assert [line["done"] for line in lines] == sorted(line["done"] for line in lines)
     assert all(line["seconds"] >= 1 and line["total"] >= line["done"] for line in lines)
-    assert box.sherd("rekey", "--rate", "4", "--progress-json", "--quiet").stderr == b""
+    assert box.sherd("rekey", "--rate", "20", "--progress-json", "--quiet").stderr == b""
 
 
 def test_cli_key__counts_what_master_keys_wrap(box):

@@ -86,7 +86,7 @@ enum sherd_err sherd_serve_ledger_joins(struct sherd_serve *serve)
     struct joins joins = {.serve = serve};
 
     _Static_assert(SHERD_JOINS_PAGE_BYTES + SHERD_JOIN_LEAF_BYTES(SHERD_LEAF_BYTES_MAX, SHERD_PATH_HASHES_MAX) +
-                           SHERD_JOIN_BATCH_MAX * SHERD_JOIN_SHOWN_BYTES(SHERD_JOIN_PATH_HASHES_MAX) + 4096 <
+                           (size_t)SHERD_JOIN_BATCH_MAX * SHERD_JOIN_SHOWN_BYTES(SHERD_JOIN_PATH_HASHES_MAX) + 4096 <
                        SHERD_WIRE_FRAME_BYTES_MAX,
                    "they fit");
     SHERD_TRY(sherd_serve_take(serve, &query));
