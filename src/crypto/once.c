@@ -42,7 +42,7 @@ enum sherd_err sherd_once_pass(struct sherd_once *once)
         pthread_mutex_unlock(&once->lock);
     }
     if (now == STATE_FAILED)
-        return sherd_fail(SHERD_ERR_UNSUPPORTED, "%s", once->failure);
+        return sherd_fail(SHERD_ERR_TAMPERED, "%s", once->failure); /* as the first time */
     return err;
 }
 

@@ -192,6 +192,34 @@ static enum sherd_err fail_at(void *arg, const char *name)
     return strcmp(arg, name) == 0 ? sherd_fail(SHERD_ERR_IO, "failed on purpose") : SHERD_OK;
 }
 
+static enum sherd_err fail_once(void *arg, const char *name)
+{
+    unsigned *hits = arg;
+
+    return strcmp(name, "sequencer.before_commit") == 0 && (*hits)++ == 1
+               ? sherd_fail(SHERD_ERR_IO, "failed on purpose")
+               : SHERD_OK;
+}
+
+/* What a round took that then failed is first in the next one. */
+static void test_anchor_sequencer__a_backlog_keeps_its_order_when_a_round_fails(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t count = 2 * SHERD_SEQUENCER_ROUND_EVENTS_MAX + 100;
+    unsigned hits = 0;
+    uint64_t size = 0;
+
+    for (uint64_t n = 1; n <= count; n++)
+        assert_ok(write_as(fixture, (uint8_t)n, "value", n));
+    sherd_failpoint_set(fail_once, &hits);
+    assert_err(SHERD_ERR_IO, sherd_sequencer_run(fixture->sequencer, &size));
+    sherd_failpoint_set(NULL, NULL);
+    assert_ok(sherd_sequencer_run(fixture->sequencer, &size));
+    assert_int_equal(size, count + 1);
+    assert_ok(sherd_sequencer_log(fixture->sequencer, expect_in_order, fixture));
+    assert_true(check(fixture).agrees);
+}
+
 /* Whatever place a round ends at, another handle finishes it: each event is one leaf, and the blocks go. */
 static void test_anchor_sequencer__finishes_what_ended(void **state)
 {
@@ -498,6 +526,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_anchor_sequencer__events_become_leaves_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anchor_sequencer__a_backlog_keeps_its_order, setup, teardown),
 #if SHERD_FAILPOINTS
+        cmocka_unit_test_setup_teardown(test_anchor_sequencer__a_backlog_keeps_its_order_when_a_round_fails, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_anchor_sequencer__finishes_what_ended, setup, teardown),
 #endif
         cmocka_unit_test_setup_teardown(test_anchor_sequencer__log_put_back_is_refused, setup, teardown),

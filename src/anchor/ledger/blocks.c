@@ -133,6 +133,8 @@ enum sherd_err sherd_blocks_planned(const struct sherd_blocks *blocks, struct sh
     enum sherd_err err = SHERD_OK;
     struct sherd_snapshot *snapshot;
 
+    if (plan->count == 0)
+        return SHERD_OK;
     SHERD_TRY(sherd_compartment_snapshot_begin(blocks->compartment, &snapshot));
     while (plan->next < plan->count && err == SHERD_OK)
         err = meet_due(&visiting, snapshot, &plan->due[plan->next++]);

@@ -44,7 +44,7 @@ static enum sherd_err write_at(int fd, const char *path, uint64_t offset, struct
     return SHERD_OK;
 }
 
-/* Write behind what counts, over what a round that ended before its commit point has left. */
+/* Write behind what counts, in the place of what a round that ended before its commit point has left. */
 static enum sherd_err write_kept(const struct sherd_join_place *place, const struct sherd_join_state *state,
                                  struct sherd_span bytes)
 {
@@ -59,7 +59,7 @@ static enum sherd_err write_kept(const struct sherd_join_place *place, const str
     if (fd < 0)
         return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be opened", path);
     SHERD_TRY(write_at(fd, path, state->kept_bytes, bytes));
-    if (fdatasync(fd) != 0)
+    if (ftruncate(fd, (off_t)(state->kept_bytes + bytes.len)) != 0 || fdatasync(fd) != 0)
         return sherd_fail_errno(SHERD_ERR_IO, "%s cannot be made durable", path);
     return state->kept_bytes == 0 ? sherd_dir_sync(place->dir, SHERD_JOIN_KEPT_DIR) : SHERD_OK;
 }

@@ -211,15 +211,16 @@ static enum sherd_err collect(struct round *round, const struct sherd_digest *di
     struct sherd_blocks_plan *plan = &round->sequencer->plan;
     const struct sherd_blocks blocks = blocks_of(round->sequencer);
 
-    if (plan->count == 0) {
+    SHERD_TRY(sherd_blocks_planned(&blocks, plan, take_block, round));
+    if (round->after->block_count == 0) { /* there is no plan, or others took all that was in it */
         SHERD_TRY(collect_any(round, &blocks));
         if (!round->more)
             return SHERD_OK;
         round->event_count = round->after->block_count = 0;
         round->after->digest = *digest;
         SHERD_TRY(sherd_blocks_plan(&blocks, plan));
+        SHERD_TRY(sherd_blocks_planned(&blocks, plan, take_block, round));
     }
-    SHERD_TRY(sherd_blocks_planned(&blocks, plan, take_block, round));
     round->more = true; /* behind the plan, if not in it */
     return SHERD_OK;
 }
@@ -366,6 +367,8 @@ static enum sherd_err one_round(struct sherd_sequencer *sequencer, bool *out_mor
     SHERD_TRY(sherd_ledger_state_read(&sequencer->parts, &states[0]));
     const enum sherd_err err = round_with(&round, &states[0], out_size);
     sherd_join_taken_done(&round.joins);
+    if (err != SHERD_OK) /* what it took of the plan is to be taken again, and first */
+        sherd_blocks_plan_done(&sequencer->plan);
     *out_more = round.more && (round.after->block_count != 0 || round.joins.changed); /* else it waits for others */
     return err;
 }
