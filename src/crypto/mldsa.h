@@ -18,7 +18,7 @@
 
 /**
  * Whether there is ML-DSA-44, and it gives its known answer. Each of the functions below asks as well.
- * @return SHERD_OK; SHERD_ERR_UNSUPPORTED; SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK; SHERD_ERR_UNSUPPORTED; SHERD_ERR_TAMPERED: it failed its known answer; SHERD_ERR_NO_MEMORY
  */
 SHERD_MUST_USE enum sherd_err sherd_mldsa_gate(void);
 

@@ -25,7 +25,8 @@ struct sherd_once {
 /**
  * Pass the gate of the folder, and prepare the group unless that is done. A wrong answer is remembered for good: this
  * process never uses the group. That an algorithm is missing is not, since a want of memory can look like it.
- * @return SHERD_OK; SHERD_ERR_UNSUPPORTED (an algorithm is missing or gave a wrong answer); SHERD_ERR_NO_MEMORY
+ * @return SHERD_OK; SHERD_ERR_UNSUPPORTED: an algorithm is missing; SHERD_ERR_TAMPERED: one gave a wrong answer, now or
+ *         before, so that nobody who can do without a missing one goes on; SHERD_ERR_NO_MEMORY
  *
  * @par Threads  Any; the others wait for the first.
  */

@@ -17,7 +17,7 @@
 #define SHERD_XWING_COINS_SIZE 64
 #define SHERD_XWING_SHARED_SIZE 32
 
-/** Pass the gate: SHERD_ERR_UNSUPPORTED where OpenSSL has no ML-KEM-768 (before 3.5), or it fails its known answer. */
+/** Pass the gate: SHERD_ERR_UNSUPPORTED where OpenSSL has no ML-KEM-768 (before 3.5); else as sherd_once_pass(). */
 SHERD_MUST_USE enum sherd_err sherd_xwing_gate(void);
 
 /** The three below only after the gate. @return SHERD_OK; SHERD_ERR_TAMPERED; SHERD_ERR_NO_MEMORY */
